@@ -1,0 +1,155 @@
+//! Everything that a run tells the outside: the runner and its stages emit events and never print.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What a run tells.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum RunEvent {
+    /// A stage is about to run.
+    StageStarted {
+        /// The stage's name.
+        stage: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// Work done so far within a stage.
+    Progress {
+        /// The stage's name.
+        stage: String,
+        /// How much is done, and of how much.
+        progress: Progress,
+    },
+    /// Something a person should know: a truncation, damage that was mended, a fallback.
+    Note {
+        /// The stage's name; empty for the run as a whole.
+        stage: String,
+        /// How much it matters.
+        level: Level,
+        /// What happened.
+        message: String,
+    },
+    /// A stage is over.
+    StageFinished {
+        /// The stage's name.
+        stage: String,
+        /// How it went.
+        outcome: Outcome,
+        /// One line about what it made.
+        summary: String,
+        /// How long it took.
+        elapsed: Duration,
+    },
+}
+
+/// Work done so far.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+    /// What a unit is, in the plural: `paths`, `steps`, `bytes`.
+    pub unit: &'static str,
+    /// Tokens processed so far, where tokens are what takes the time.
+    pub tokens: u64,
+    /// A short figure to show beside the bar, for example `loss 3.21`; may be empty.
+    pub detail: String,
+}
+
+/// How much a note matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Results stand, but look at this.
+    Warning,
+}
+
+/// How a stage ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its outputs were in the store.
+    Hit,
+    /// It ran.
+    Ran,
+    /// It failed.
+    Failed,
+    /// It did not run, because an input failed or the run was interrupted.
+    Skipped,
+}
+
+/// Who listens to a run.
+pub trait Observer: Send + Sync {
+    /// Called for every event, from any thread, in the order in which one stage emits.
+    fn event(&self, event: &RunEvent);
+}
+
+/// Asks work to stop at its next row or step. Clones share one flag.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A stage's voice: an observer that knows the stage's name.
+#[derive(Clone, Copy)]
+pub struct Reporter<'a> {
+    stage: &'a str,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Reporter<'a> {
+    /// A voice for `stage`.
+    pub fn new(stage: &'a str, observer: &'a dyn Observer) -> Self {
+        Self { stage, observer }
+    }
+
+    /// Tells how far the work has come.
+    pub fn progress(&self, progress: Progress) {
+        self.observer.event(&RunEvent::Progress {
+            stage: self.stage.to_owned(),
+            progress,
+        });
+    }
+
+    /// Tells something good to know.
+    pub fn info(&self, message: impl Into<String>) {
+        self.note(Level::Info, message.into());
+    }
+
+    /// Tells something to look at.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.note(Level::Warning, message.into());
+    }
+
+    fn note(&self, level: Level, message: String) {
+        self.observer.event(&RunEvent::Note {
+            stage: self.stage.to_owned(),
+            level,
+            message,
+        });
+    }
+}
+
+/// An observer that hears nothing, for tests and for callers who do not care.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: &RunEvent) {}
+}

@@ -1,0 +1,8 @@
+//! `sert-run`: a declarative experiment runner for self-enhanced reasoning training.
+//!
+//! Data flows one way: manifest → plan → run → store → report. The modules below are listed in
+//! dependency order: a module imports only from those above it, and a test guards that.
+
+pub mod key;
+pub mod text;
+pub mod event;

@@ -1,0 +1,23 @@
+//! The words of the method: questions, reasoning paths, predictions, the prompts around them, and
+//! what can be read out of them.
+//!
+//! Everything here is plain data or a pure function of text and token ids: no model, no files.
+
+mod answer;
+mod choice;
+mod imitation;
+mod path;
+mod prediction;
+mod prompt;
+mod question;
+mod repetition;
+#[cfg(test)]
+pub(crate) mod teacher_fixture;
+
+pub use answer::{Parsed, answers_given, conclusion, is_gold, parse_answer, reasoning_part};
+pub use imitation::{asked_again, imitative_complete};
+pub use path::{EndReason, FirstToken, JudgedPath, LogProbSummary, ReasoningPath, Verdict};
+pub use prediction::Prediction;
+pub use prompt::{PromptForm, answer_sentence};
+pub use question::{AnswerForm, Question};
+pub use repetition::{rep_n, word_count, word_rep};

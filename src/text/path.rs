@@ -1,0 +1,121 @@
+//! A reasoning path: what a student or a teacher wrote for a question.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::Digest;
+
+/// Why a generation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The model drew its end-of-text token.
+    EndOfText,
+    /// `max_new_tokens` was reached, or the context was full.
+    Length,
+    /// A stop rule held: the imitative pattern `Question: ... Answer:` was complete.
+    Imitative,
+    /// A recorded reply that does not say why it ended.
+    Unknown,
+}
+
+impl EndReason {
+    /// The name that artifacts and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndOfText => "end-of-text",
+            Self::Length => "length",
+            Self::Imitative => "imitative",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The branch a path was sampled from: one of the most probable first tokens (paper, II).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirstToken {
+    /// Token id.
+    pub id: u32,
+    /// 0 for the most probable.
+    pub rank: u32,
+    /// The token's text.
+    pub text: String,
+}
+
+/// Log-probabilities (nats) of the generated tokens, first token and end-of-text included, under
+/// the untempered full softmax given the prompt.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LogProbSummary {
+    /// Their sum.
+    pub sum: f64,
+    /// How many there are: the generated tokens, and end-of-text where it was drawn.
+    pub count: u32,
+    /// The first token's.
+    pub first: f64,
+    /// The least of them.
+    pub min: f64,
+}
+
+impl LogProbSummary {
+    /// `exp` of the mean negative log-likelihood (ours; the paper is silent on the formula).
+    pub fn perplexity(&self) -> f64 {
+        (-self.sum / f64::from(self.count.max(1))).exp()
+    }
+}
+
+/// One path for one question.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ReasoningPath {
+    /// The question's id.
+    pub question_id: String,
+    /// The row this path is kept under: decides ties, never changes.
+    pub row: Digest,
+    /// The branch; `None` for raw sampling and for a teacher's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<FirstToken>,
+    /// Which draw of its branch, from 0.
+    pub draw: u32,
+    /// What was written after the prompt, first token included, end-of-text not.
+    pub text: String,
+    /// The same as student tokens; empty where no student tokenised it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// Log-probabilities under the model that wrote it, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_prob: Option<LogProbSummary>,
+    /// Why it ended.
+    pub end: EndReason,
+    /// A teacher's answer, asked for after its reasoning (Ho et al. 2023), raw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_text: Option<String>,
+    /// What `score` stages added, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// What a filter decided about a path.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It goes on to training.
+    Kept,
+    /// The step `by` dropped it.
+    Dropped {
+        /// The step's name, for example `length`.
+        by: String,
+        /// What the step saw and what it wanted, for a person: `12 tokens, at least 25 wanted`.
+        because: String,
+    },
+}
+
+/// A path with its verdict.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct JudgedPath {
+    /// The path.
+    #[serde(flatten)]
+    pub path: ReasoningPath,
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}

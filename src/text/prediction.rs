@@ -1,0 +1,25 @@
+//! What a student answered on a question that is not trained on.
+
+use serde::{Deserialize, Serialize};
+
+use super::EndReason;
+
+/// One raw answer; measuring it is `eval`'s work.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The question's id.
+    pub question_id: String,
+    /// What the student saw.
+    pub prompt: String,
+    /// What it wrote, end-of-text not included.
+    pub output: String,
+    /// The same as tokens; empty where an outside file brought it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub end: EndReason,
+    /// Log-likelihood (nats) of each legal answer after the prompt, in the order of the choices
+    /// (`yes`, `no` for a yes/no question); empty where it was not asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub option_log_probs: Vec<f64>,
+}

@@ -1,0 +1,74 @@
+//! Prompt and training templates (paper, II and III-A).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Question;
+
+/// What a student sees before it writes. A trained student is asked in the form it was trained on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptForm {
+    /// `Question: {q} Answer:` (paper, II: sampling, self-training and the label-only baseline).
+    #[default]
+    Answer,
+    /// `Question: {q} Answer: Let's think step by step.` (paper, II: the teacher and distillation).
+    StepByStep,
+}
+
+impl PromptForm {
+    /// The prompt for `question`. A multiple-choice question ends its options with a line break
+    /// before `Answer:`; a yes/no question shows none (paper, Figure 2).
+    pub fn prompt(self, question: &Question) -> String {
+        let gap = if question.choices.is_empty() {
+            " "
+        } else {
+            "\n"
+        };
+        let tail = match self {
+            Self::Answer => "",
+            Self::StepByStep => " Let's think step by step.",
+        };
+        format!("Question: {}{gap}Answer:{tail}", question.asked())
+    }
+}
+
+/// The sentence that closes a training text: ` So the answer is {answer}.` (paper, II).
+pub fn answer_sentence(answer: &str) -> String {
+    format!(" So the answer is {answer}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::AnswerForm;
+
+    fn question(choices: &[&str]) -> Question {
+        Question {
+            id: "q-1".into(),
+            question: "Where do bees live?".into(),
+            choices: choices.iter().map(|&c| c.into()).collect(),
+            form: AnswerForm::Choice,
+            answer: "A".into(),
+            rationale: None,
+        }
+    }
+
+    #[test]
+    fn prompts_are_the_papers() {
+        assert_eq!(
+            PromptForm::Answer.prompt(&question(&[])),
+            "Question: Where do bees live? Answer:"
+        );
+        assert_eq!(
+            PromptForm::StepByStep.prompt(&question(&["hive", "sea"])),
+            "Question: Where do bees live? Answer choices: (A) hive, (B) sea.\nAnswer: Let's think step by step."
+        );
+    }
+
+    #[test]
+    fn choices_are_found_by_label() {
+        assert_eq!(question(&["hive", "sea"]).choice("B"), Some("sea"));
+        assert_eq!(question(&["hive", "sea"]).choice("C"), None);
+    }
+}
