@@ -6,3 +6,4 @@
 pub mod key;
 pub mod text;
 pub mod event;
+pub mod fetch;

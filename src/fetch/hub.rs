@@ -1,0 +1,232 @@
+//! A model's folder in Hub format, put together from single files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
+
+/// Files that a model may lack.
+const OPTIONAL: &[&str] = &["generation_config.json", "tokenizer_config.json"];
+
+/// Checksums of files that are known: GPT-2's vocabulary (`openai-community/gpt2` at `main`).
+const PINS: &[PinnedFile] = &[
+    PinnedFile::known(
+        "https://huggingface.co/openai-community/gpt2/resolve/main/vocab.json",
+        "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+        1_042_301,
+    ),
+    PinnedFile::known(
+        "https://huggingface.co/openai-community/gpt2/resolve/main/merges.txt",
+        "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+        456_318,
+    ),
+];
+
+/// A model on the Hub.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HubModel<'a> {
+    /// `owner/name`, for example `openai-community/gpt2`.
+    pub id: &'a str,
+    /// A branch, tag or commit, for example `main`.
+    pub revision: &'a str,
+    /// Whether the weights are wanted, or only configuration and tokenizer.
+    pub weights: bool,
+}
+
+/// `model.safetensors.index.json`: which shard holds which array.
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Fetcher {
+    /// A folder with the model's files: `config.json`, the tokenizer (`tokenizer.json`, or
+    /// `vocab.json` and `merges.txt`), the weights (`model.safetensors`, or an index and its
+    /// shards), and what else there is of the optional ones. The files are links to where they
+    /// were found.
+    ///
+    /// A mirror that has the model's `config.json` is taken to have all that the model has, so
+    /// that absent optional files are not asked for over the network again and again.
+    ///
+    /// # Errors
+    /// A needed file cannot be had.
+    pub fn hub_folder(
+        &self,
+        model: &HubModel<'_>,
+        progress: OnProgress<'_>,
+    ) -> Result<PathBuf, FetchError> {
+        check_id(model)?;
+        let url = |name: &str| format!("{HUB}/{}/resolve/{}/{name}", model.id, model.revision);
+        let mirrored = match &self.options().mirror {
+            Some(dir) => dir.join(relative_place(&url("config.json"))?).is_file(),
+            None => false,
+        };
+        let mut files = BTreeMap::new();
+        let mut bring = |name: &str, optional: bool| -> Result<Option<PathBuf>, FetchError> {
+            let file = pinned(url(name));
+            if optional {
+                let place = relative_place(&file.url)?;
+                if mirrored && self.in_mirror(&file, &place)?.is_none() {
+                    return Ok(None);
+                }
+                if self.known_absent(&place) {
+                    return Ok(None);
+                }
+            }
+            match self.fetch(&file, progress) {
+                Ok(path) => {
+                    files.insert(name.to_owned(), path.clone());
+                    Ok(Some(path))
+                }
+                Err(error) if optional && error.is_absence() => {
+                    if let FetchError::NotFound { .. } = error {
+                        self.remember_absence(&relative_place(&file.url)?)?;
+                    }
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        };
+
+        bring("config.json", false)?;
+        let whole = bring("tokenizer.json", true)?.is_some();
+        bring("vocab.json", whole)?;
+        bring("merges.txt", whole)?;
+        for name in OPTIONAL {
+            bring(name, true)?;
+        }
+        if model.weights && bring("model.safetensors", true)?.is_none() {
+            if let Some(index) = bring("model.safetensors.index.json", true)? {
+                for shard in shards(&index)? {
+                    bring(&shard, false)?;
+                }
+            } else {
+                // Neither form: the error names the one that most models have.
+                self.absent_weights(&url("model.safetensors"))?;
+            }
+        }
+        self.assemble(model, &files)
+    }
+
+    fn absence_marker(&self, place: &Path) -> PathBuf {
+        let path = self.options().cache_dir.join("downloads").join(place);
+        super::record::beside(&path, ".404")
+    }
+
+    /// A branch is taken as it was when first fetched: what was absent then is not asked for again.
+    fn known_absent(&self, place: &Path) -> bool {
+        self.absence_marker(place).is_file()
+    }
+
+    fn remember_absence(&self, place: &Path) -> Result<(), FetchError> {
+        let marker = self.absence_marker(place);
+        let folder = marker.parent().expect("a marker lies below downloads/");
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&marker, ""))
+            .map_err(|e| FetchError::io(&marker, e))
+    }
+
+    fn absent_weights(&self, url: &str) -> Result<(), FetchError> {
+        let place = relative_place(url)?;
+        // Weights may be added tomorrow to a model that has none: ask again then.
+        for name in [url.to_owned(), format!("{url}.index.json")] {
+            let _ = fs::remove_file(self.absence_marker(&relative_place(&name)?));
+        }
+        let mirror_path = self.options().mirror.as_ref().map(|dir| dir.join(&place));
+        let url = url.to_owned();
+        if self.options().offline || mirror_path.is_some() {
+            return Err(FetchError::Offline {
+                url,
+                mirror_path,
+                place,
+            });
+        }
+        Err(FetchError::NotFound { url })
+    }
+
+    /// `hub/<id>/<revision>/` in the cache, with a link to each file.
+    fn assemble(
+        &self,
+        model: &HubModel<'_>,
+        files: &BTreeMap<String, PathBuf>,
+    ) -> Result<PathBuf, FetchError> {
+        let folder = self
+            .options()
+            .cache_dir
+            .join("hub")
+            .join(model.id)
+            .join(model.revision);
+        fs::create_dir_all(&folder).map_err(|e| FetchError::io(&folder, e))?;
+        for (name, path) in files {
+            let source = fs::canonicalize(path).map_err(|e| FetchError::io(path, e))?;
+            let link = folder.join(name);
+            if fs::canonicalize(&link).is_ok_and(|now| now == source) {
+                continue;
+            }
+            // Made aside and renamed, so that another process never sees it missing.
+            let aside = folder.join(format!("{name}.{}.part", std::process::id()));
+            let _ = fs::remove_file(&aside);
+            place_link(&source, &aside).map_err(|e| FetchError::io(&aside, e))?;
+            fs::rename(&aside, &link).map_err(|e| FetchError::io(&link, e))?;
+        }
+        Ok(folder)
+    }
+}
+
+#[cfg(unix)]
+fn place_link(source: &Path, link: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(source, link)
+}
+
+#[cfg(not(unix))]
+fn place_link(source: &Path, link: &Path) -> std::io::Result<()> {
+    fs::hard_link(source, link).or_else(|_| fs::copy(source, link).map(drop))
+}
+
+fn pinned(url: String) -> PinnedFile {
+    let known = PINS.iter().find(|pin| pin.url == url);
+    known.cloned().unwrap_or_else(|| PinnedFile::at(url))
+}
+
+/// An id and a revision become parts of paths and addresses.
+fn check_id(model: &HubModel<'_>) -> Result<(), FetchError> {
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('.')
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let parts: Vec<&str> = model.id.split('/').collect();
+    let fine = parts.len() <= 2
+        && parts.iter().all(|part| plain(part))
+        && model.revision.split('/').all(plain);
+    if fine {
+        return Ok(());
+    }
+    Err(FetchError::BadModelId {
+        id: format!("{} at {}", model.id, model.revision),
+    })
+}
+
+/// The shards' names, each once.
+fn shards(index: &Path) -> Result<BTreeSet<String>, FetchError> {
+    let bad = |reason: String| FetchError::BadIndex {
+        path: index.to_owned(),
+        reason,
+    };
+    let bytes = fs::read(index).map_err(|e| FetchError::io(index, e))?;
+    let parsed: ShardIndex = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    match names
+        .iter()
+        .find(|name| name.contains(['/', '\\']) || name.starts_with('.'))
+    {
+        Some(name) => Err(bad(format!("`{name}` is not the name of a file beside it"))),
+        None if names.is_empty() => Err(bad("it names no file".into())),
+        None => Ok(names),
+    }
+}

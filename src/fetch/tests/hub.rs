@@ -1,0 +1,110 @@
+//! Models put together from single files.
+
+use super::*;
+
+#[test]
+fn a_sharded_model_is_put_together() {
+    let server = Server::start(|_, request| {
+        match request.path.strip_prefix("/own/net/resolve/main/").unwrap() {
+            "config.json" | "tokenizer.json" => reply(200, "{}"),
+            "model.safetensors.index.json" => reply(
+                200,
+                r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors", "c": "m-1.safetensors"}}"#,
+            ),
+            name if name.starts_with("m-") => reply(200, name),
+            _ => reply(404, ""),
+        }
+    });
+    let bench = bench(Some(&server), |_| {});
+    let model = HubModel {
+        id: "own/net",
+        revision: "main",
+        weights: true,
+    };
+    let folder = bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    let mut names: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "config.json",
+            "m-1.safetensors",
+            "m-2.safetensors",
+            "model.safetensors.index.json",
+            "tokenizer.json"
+        ]
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("m-2.safetensors")).unwrap(),
+        "m-2.safetensors"
+    );
+
+    // All of it is known now, the absent files too.
+    let before = server.seen().len();
+    bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    assert_eq!(server.seen().len(), before);
+}
+
+#[test]
+fn a_model_without_weights_says_so() {
+    let server = Server::start(|_, request| {
+        if request.path.contains("safetensors") {
+            reply(404, "")
+        } else {
+            reply(200, "{}")
+        }
+    });
+    let bench = bench(Some(&server), |_| {});
+    let mut model = HubModel {
+        id: "own/net",
+        revision: "main",
+        weights: true,
+    };
+    let error = bench.fetcher.hub_folder(&model, &quiet).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("model.safetensors does not exist"),
+        "{error}"
+    );
+    model.weights = false;
+    assert!(bench.fetcher.hub_folder(&model, &quiet).is_ok());
+    model.id = "../../etc";
+    assert!(bench.fetcher.hub_folder(&model, &quiet).is_err());
+}
+
+/// A mirror without weights: the vocabulary is checked by its pins, and the weights are named as
+/// what is missing.
+#[test]
+fn gpt2_comes_from_the_shared_mirror() {
+    let mirror = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/mirror"));
+    if !mirror.is_dir() {
+        eprintln!("skipped: ../shared is not here");
+        return;
+    }
+    let bench = bench(None, |o| o.mirror = Some(mirror.to_owned()));
+    let mut model = HubModel {
+        id: "openai-community/gpt2",
+        revision: "main",
+        weights: false,
+    };
+    let folder = bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    assert_eq!(
+        fs::metadata(folder.join("vocab.json")).unwrap().len(),
+        1_042_301
+    );
+    assert!(folder.join("config.json").is_file());
+    model.weights = true;
+    let text = bench
+        .fetcher
+        .hub_folder(&model, &quiet)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("openai-community/gpt2/resolve/main/model.safetensors"),
+        "{text}"
+    );
+}
