@@ -7,3 +7,4 @@ pub mod key;
 pub mod text;
 pub mod event;
 pub mod fetch;
+pub mod dataset;

@@ -1,0 +1,169 @@
+//! Questions with gold answers, split into training, validation and test.
+//!
+//! What goes in: the manifest's [`DataParams`]. What comes out: [`Splits`]. Each dataset is one
+//! file with one line in [`DATASETS`], which the manifest's parser, the schema and the help read.
+//! A loader says which files it reads before it reads them ([`files`]), so that a caller can
+//! digest them; it leaves splitting for validation and the limit to [`load`].
+//!
+//! Sources: the splits of `StrategyQA` and `CommonsenseQA` are those of Ho et al. 2023 ("Large
+//! Language Models Are Reasoning Teachers"), which the paper uses.
+
+mod commonsenseqa;
+mod error;
+mod gsm8k;
+mod jsonl;
+mod lines;
+pub mod microworld;
+mod params;
+#[cfg(test)]
+pub(crate) mod reference;
+mod split;
+mod strategyqa;
+mod text_source;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use error::DatasetError;
+pub use lines::{read_json, read_json_lines, read_text};
+pub use params::{AnswerFormParam, DataParams, DatasetName};
+pub use text_source::{DocumentEnd, TextParams, pretraining_text};
+
+use crate::fetch::{FetchError, Fetcher, OnProgress, PinnedFile};
+use crate::text::Question;
+
+/// A dataset's questions.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Splits {
+    /// To train on.
+    pub train: Vec<Question>,
+    /// Set apart from the training questions.
+    pub validation: Vec<Question>,
+    /// To measure on.
+    pub test: Vec<Question>,
+    /// Documents to pretrain on, where the dataset has some.
+    pub text: Vec<String>,
+    /// What a person should know about the data.
+    pub notes: Vec<String>,
+}
+
+/// A file that a loader reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DataFile {
+    /// A public file by address and checksum.
+    Pinned(PinnedFile),
+    /// A file of the user's.
+    Local(PathBuf),
+}
+
+impl DataFile {
+    /// Where it is on disk, fetched if need be.
+    ///
+    /// # Errors
+    /// It cannot be fetched.
+    pub fn locate(&self, from: &Source<'_>) -> Result<PathBuf, FetchError> {
+        match self {
+            Self::Pinned(file) => from.fetcher.fetch(file, from.progress),
+            Self::Local(path) => Ok(path.clone()),
+        }
+    }
+}
+
+impl fmt::Display for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pinned(file) => f.write_str(&file.url),
+            Self::Local(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Where files come from, and who hears how it goes.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Brings files.
+    pub fetcher: &'a Fetcher,
+    /// Hears about downloads.
+    pub progress: OnProgress<'a>,
+}
+
+/// A registered dataset.
+pub struct DatasetKind {
+    /// Its name in a manifest.
+    pub name: &'static str,
+    /// One line for help and schema.
+    pub doc: &'static str,
+    /// The files that it reads, in the order in which `load` wants them.
+    files: fn(&DataParams) -> Result<Vec<DataFile>, DatasetError>,
+    /// Training and test questions, from those files.
+    load: fn(&DataParams, &[PathBuf]) -> Result<Splits, DatasetError>,
+}
+
+/// Every dataset.
+pub static DATASETS: &[DatasetKind] = &[
+    strategyqa::KIND,
+    commonsenseqa::KIND,
+    gsm8k::KIND,
+    jsonl::KIND,
+    microworld::KIND,
+];
+
+/// The files that [`load`] reads for `params`.
+///
+/// # Errors
+/// A parameter is missing or does not go with the others.
+pub fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
+    (params.dataset.kind().files)(params)
+}
+
+/// Loads the questions.
+///
+/// # Errors
+/// A file cannot be had or read, or its rows are not questions.
+pub fn load(params: &DataParams, from: &Source<'_>) -> Result<Splits, DatasetError> {
+    let paths = files(params)?
+        .iter()
+        .map(|file| file.locate(from))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut splits = (params.dataset.kind().load)(params, &paths)?;
+    split::note_shared_questions(&mut splits);
+    split::carve_validation(&mut splits, params.validation_fraction, params.split_seed);
+    if let Some(limit) = params.limit {
+        for part in [&mut splits.train, &mut splits.validation, &mut splits.test] {
+            part.truncate(limit);
+        }
+    }
+    Ok(splits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_refused() {
+        let params: DataParams = toml::from_str("dataset = \"gsm8k\"").unwrap();
+        assert_eq!(params.dataset.to_string(), "gsm8k");
+        let error = toml::from_str::<DataParams>("dataset = \"gsm8\"").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("strategyqa, commonsenseqa, gsm8k"),
+            "{error}"
+        );
+        let error = toml::from_str::<DataParams>("datset = \"gsm8k\"").unwrap_err();
+        assert!(error.to_string().contains("datset"), "{error}");
+    }
+
+    #[test]
+    fn the_schema_lists_every_dataset() {
+        let schema = serde_json::to_string(&schemars::schema_for!(DataParams)).unwrap();
+        for kind in DATASETS {
+            assert!(
+                schema.contains(kind.name) && schema.contains(kind.doc),
+                "{}",
+                kind.name
+            );
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a manifest's `[data]` table holds.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::microworld::MicroworldParams;
+use super::{DATASETS, DatasetKind};
+
+/// Which questions to use, and how they are split.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataParams {
+    /// The dataset. Default `strategyqa`.
+    pub dataset: DatasetName,
+    /// `jsonl` only: one file with all rows, split by `test_fraction`. A row is an object with
+    /// `question`, `answer` and optionally `id`, `choices`, `rationale`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// `jsonl` only: the file of training rows, instead of `path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_path: Option<PathBuf>,
+    /// `jsonl` only: the file of test rows, instead of `path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_path: Option<PathBuf>,
+    /// `jsonl` with `path` only: share of the rows that become test questions, 0 to 1.
+    /// Default 0.3, the share of the paper's `strategyqa` split (Ho et al. 2023).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub test_fraction: f64,
+    /// `jsonl` only: the form of the answers. Default `auto`: choices make it `choice`; else
+    /// yes and no make it `yes-no`, numbers `number`, anything else `text`.
+    pub answer_form: AnswerFormParam,
+    /// Share of the training questions set apart for validation, 0 to 1. Default 0: the paper
+    /// trains on all of them.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub validation_fraction: f64,
+    /// Decides which questions are set apart: they are ranked by a hash of this seed and their
+    /// id. Default 0 (ours).
+    pub split_seed: u64,
+    /// The first so many questions of each split, after the split; for trials. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub limit: Option<usize>,
+    /// `microworld` only: the world and its questions.
+    pub microworld: MicroworldParams,
+}
+
+impl DataParams {
+    /// Fields that hold local paths: a key has the files' digests in their place.
+    pub const PATH_FIELDS: &[&str] = &["path", "train_path", "test_path"];
+}
+
+impl Default for DataParams {
+    fn default() -> Self {
+        Self {
+            dataset: DatasetName::default(),
+            path: None,
+            train_path: None,
+            test_path: None,
+            test_fraction: 0.3,
+            answer_form: AnswerFormParam::Auto,
+            validation_fraction: 0.0,
+            split_seed: 0,
+            limit: None,
+            microworld: MicroworldParams::default(),
+        }
+    }
+}
+
+/// How a `jsonl` dataset wants its answers read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerFormParam {
+    /// As the rows look; rows of different forms are an error.
+    #[default]
+    Auto,
+    /// `yes` or `no` (or `true` or `false`).
+    YesNo,
+    /// A label or the text of one of the row's choices.
+    Choice,
+    /// A number; thousands separators are taken out.
+    Number,
+    /// Free text.
+    Text,
+}
+
+/// The name of a dataset that is registered in [`DATASETS`].
+#[derive(Clone, Copy)]
+pub struct DatasetName(&'static DatasetKind);
+
+impl DatasetName {
+    /// The dataset called `name`, if there is one.
+    pub fn find(name: &str) -> Option<Self> {
+        DATASETS.iter().find(|kind| kind.name == name).map(Self)
+    }
+
+    /// What is registered under the name.
+    pub fn kind(self) -> &'static DatasetKind {
+        self.0
+    }
+}
+
+impl Default for DatasetName {
+    fn default() -> Self {
+        Self(&DATASETS[0])
+    }
+}
+
+impl PartialEq for DatasetName {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for DatasetName {}
+
+impl fmt::Debug for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl Serialize for DatasetName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for DatasetName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::find(&name).ok_or_else(|| {
+            let known: Vec<&str> = DATASETS.iter().map(|kind| kind.name).collect();
+            serde::de::Error::custom(format!(
+                "unknown dataset `{name}`, expected one of {}",
+                known.join(", ")
+            ))
+        })
+    }
+}
+
+impl JsonSchema for DatasetName {
+    fn schema_name() -> Cow<'static, str> {
+        "DatasetName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let each: Vec<Schema> = DATASETS
+            .iter()
+            .map(|kind| json_schema!({ "const": kind.name, "type": "string", "description": kind.doc }))
+            .collect();
+        json_schema!({ "description": "A registered dataset.", "oneOf": each })
+    }
+}

@@ -1,0 +1,73 @@
+//! Test help: the reference copies of the datasets, where they are at hand.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{DataParams, DatasetName, Source, Splits, load, read_json_lines};
+use crate::event::CancelToken;
+use crate::fetch::{FetchOptions, Fetcher};
+
+pub(crate) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
+
+/// A fetcher that sees only the shared mirror; `None`, told on stderr, where that is absent.
+pub(crate) fn fetcher() -> Option<Fetcher> {
+    if !Path::new(SHARED).is_dir() {
+        eprintln!("skipped: ../shared is not here");
+        return None;
+    }
+    Some(Fetcher::new(FetchOptions {
+        cache_dir: "no-cache".into(),
+        mirror: Some(Path::new(SHARED).join("mirror")),
+        offline: true,
+        hub_endpoint: String::new(),
+        cancel: CancelToken::default(),
+    }))
+}
+
+/// The dataset as loaded.
+pub(crate) fn splits(name: &str) -> Option<Splits> {
+    let params = DataParams {
+        dataset: DatasetName::find(name).unwrap(),
+        ..DataParams::default()
+    };
+    let fetcher = fetcher()?;
+    let from = Source {
+        fetcher: &fetcher,
+        progress: &|_| {},
+    };
+    Some(load(&params, &from).unwrap())
+}
+
+/// The dataset as loaded, and the reference's rows of train and test.
+pub(crate) fn both(name: &str) -> Option<(Splits, [Vec<Value>; 2])> {
+    let splits = splits(name)?;
+    let rows = ["train", "test"].map(|part| rows(&format!("data/{name}/{part}.jsonl")));
+    Some((splits, rows))
+}
+
+/// The rows of a shared JSON-lines file.
+pub(crate) fn rows(path: &str) -> Vec<Value> {
+    let rows = read_json_lines(&Path::new(SHARED).join(path)).unwrap();
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Ids, questions, choices, answers and rationales agree, in order.
+pub(crate) fn assert_same(splits: &Splits, reference: &[Vec<Value>; 2]) {
+    for (ours, theirs) in [&splits.train, &splits.test].into_iter().zip(reference) {
+        assert_eq!(ours.len(), theirs.len());
+        for (question, row) in ours.iter().zip(theirs) {
+            assert_eq!(question.id, row["id"]);
+            assert_eq!(question.question, row["question"], "{}", question.id);
+            assert_eq!(question.answer, row["answer"], "{}", question.id);
+            assert_eq!(question.rationale.as_deref(), row["rationale"].as_str());
+            let choices: Vec<&str> = row["choices"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|choice| choice["text"].as_str())
+                .collect();
+            assert_eq!(question.choices, choices, "{}", question.id);
+        }
+    }
+}

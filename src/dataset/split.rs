@@ -1,0 +1,122 @@
+//! Setting questions apart, the same ones on every machine.
+
+use std::collections::BTreeMap;
+
+use super::Splits;
+use crate::key::Digest;
+use crate::text::Question;
+
+/// Moves `fraction` of the training questions to validation.
+pub(super) fn carve_validation(splits: &mut Splits, fraction: f64, seed: u64) {
+    let (rest, apart) = set_apart(std::mem::take(&mut splits.train), fraction, seed);
+    splits.train = rest;
+    splits.validation.extend(apart);
+}
+
+/// Splits `questions` into the rest and the `fraction` of them, rounded, whose hash of `seed` and
+/// id ranks first. Both keep their order; a question's side does not depend on its neighbours'
+/// order.
+pub(super) fn set_apart(
+    questions: Vec<Question>,
+    fraction: f64,
+    seed: u64,
+) -> (Vec<Question>, Vec<Question>) {
+    let wanted = share_of(questions.len(), fraction);
+    let mut ranks: Vec<(Digest, usize)> = questions
+        .iter()
+        .enumerate()
+        .map(|(i, question)| (Digest::of(format!("{seed}\0{}", question.id).as_bytes()), i))
+        .collect();
+    ranks.sort_unstable();
+    let mut chosen = vec![false; questions.len()];
+    for &(_, i) in ranks.iter().take(wanted) {
+        chosen[i] = true;
+    }
+    let (mut rest, mut apart) = (Vec::new(), Vec::new());
+    for (question, chosen) in questions.into_iter().zip(chosen) {
+        if chosen {
+            apart.push(question);
+        } else {
+            rest.push(question);
+        }
+    }
+    (rest, apart)
+}
+
+/// `fraction` of `count`, rounded to whole; a fraction outside 0 to 1 counts as the nearer of them.
+pub(super) fn share_of(count: usize, fraction: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and `count`"
+    )]
+    let share = (count as f64 * fraction.clamp(0.0, 1.0)).round() as usize;
+    share.min(count)
+}
+
+/// Notes test questions that are asked in training too.
+pub(super) fn note_shared_questions(splits: &mut Splits) {
+    let key = |q: &Question| {
+        (
+            q.question.split_whitespace().collect::<Vec<_>>().join(" "),
+            q.choices.clone(),
+        )
+    };
+    let trained: BTreeMap<_, &str> = splits
+        .train
+        .iter()
+        .map(|q| (key(q), q.id.as_str()))
+        .collect();
+    let shared: Vec<String> = splits
+        .test
+        .iter()
+        .filter_map(|q| Some(format!("{} = {}", q.id, trained.get(&key(q))?)))
+        .collect();
+    if !shared.is_empty() {
+        let some = shared[..shared.len().min(3)].join(", ");
+        let more = if shared.len() > 3 { ", ..." } else { "" };
+        splits.notes.push(format!(
+            "{} of {} test questions are training questions too: {some}{more}",
+            shared.len(),
+            splits.test.len()
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::AnswerForm;
+
+    fn questions(count: usize) -> Vec<Question> {
+        (0..count)
+            .map(|i| Question {
+                id: format!("q-{i}"),
+                question: format!("Is {i} even?"),
+                choices: Vec::new(),
+                form: AnswerForm::YesNo,
+                answer: if i % 2 == 0 { "yes" } else { "no" }.into(),
+                rationale: None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_same_questions_are_set_apart_whatever_their_order() {
+        let (rest, apart) = set_apart(questions(50), 0.1, 7);
+        assert_eq!((rest.len(), apart.len()), (45, 5));
+        let mut reversed = questions(50);
+        reversed.reverse();
+        let (_, mut again) = set_apart(reversed, 0.1, 7);
+        again.reverse();
+        assert_eq!(apart, again);
+        assert_ne!(apart, set_apart(questions(50), 0.1, 8).1);
+    }
+
+    #[test]
+    fn nothing_is_set_apart_by_default() {
+        assert_eq!(set_apart(questions(5), 0.0, 0).1.len(), 0);
+        assert_eq!(share_of(2290, 0.3), 687);
+        assert_eq!(share_of(3, f64::NAN), 0);
+    }
+}
