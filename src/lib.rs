@@ -8,3 +8,4 @@ pub mod text;
 pub mod event;
 pub mod fetch;
 pub mod dataset;
+pub mod filter;

@@ -1,0 +1,277 @@
+use super::*;
+use crate::filter::{Conclusions, ScoreLimit, SelectRule, conclusions};
+use crate::key::Digest;
+use crate::text::{AnswerForm, EndReason, LogProbSummary};
+
+fn question(id: &str) -> Question {
+    Question {
+        id: id.into(),
+        question: "Do bees live in the sea?".into(),
+        choices: vec![],
+        form: AnswerForm::YesNo,
+        answer: "no".into(),
+        rationale: None,
+    }
+}
+
+const REASONING: &str = "Bees build their hives of wax in hollow trees and under roofs.";
+
+/// A path of 30 tokens with `repeats` repeated bigrams (of 29) and perplexity 8.
+fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
+    // `repeats + 1` equal tokens in a row make `repeats` bigrams, all one.
+    let tokens: Vec<u32> = (0..30)
+        .map(|i| if i <= repeats + 1 { 0 } else { i })
+        .collect();
+    ReasoningPath {
+        question_id: question_id.into(),
+        row: Digest::of(format!("{question_id} {draw}").as_bytes()),
+        first_token: None,
+        draw,
+        text: REASONING.into(),
+        tokens,
+        log_prob: Some(LogProbSummary {
+            sum: -31.0 * 8f64.ln(),
+            count: 31,
+            first: -1.0,
+            min: -3.0,
+        }),
+        end: EndReason::EndOfText,
+        answer_text: None,
+        scores: BTreeMap::new(),
+    }
+}
+
+fn verdicts(filtered: &Filtered) -> Vec<String> {
+    filtered
+        .judged
+        .iter()
+        .map(|each| match &each.verdict {
+            Verdict::Kept => "kept".into(),
+            Verdict::Dropped { by, because } => format!("{by}: {because}"),
+        })
+        .collect()
+}
+
+#[test]
+fn each_step_says_what_it_saw() {
+    let mut paths: Vec<ReasoningPath> = (0..7).map(|draw| path("q", draw, 0)).collect();
+    paths[0].text = " No\nQuestion: Is tin red? Answer: No".into();
+    paths[1].text = " No".into();
+    paths[2].tokens.truncate(24);
+    paths[3] = path("q", 3, 6); // 6 of 29 bigrams: 0.207
+    paths[4].log_prob = Some(LogProbSummary {
+        sum: -31.0 * 4f64.ln(),
+        count: 31,
+        first: -1.0,
+        min: -3.0,
+    });
+    paths[5] = path("q", 5, 2);
+    let filtered = filter(paths, &[question("q")], &FilterParams::default(), 1).unwrap();
+    assert_eq!(
+        verdicts(&filtered),
+        [
+            "pattern: imitative: it asks a question again, `Question: ... Answer:`",
+            "pattern: direct response: an answer without reasoning",
+            "length: 24 tokens, at least 25 wanted",
+            "repetition: rep-2 0.207, at most 0.2 wanted",
+            "perplexity: perplexity 4.000, at least 5 wanted",
+            "select: rep-2 0.069 comes 2 of 2, lowest first; 1 kept per question",
+            "kept",
+        ]
+    );
+    let text = serde_json::to_string(&filtered).unwrap();
+    assert_eq!(serde_json::from_str::<Filtered>(&text).unwrap(), filtered);
+    let funnel = &filtered.funnel;
+    assert_eq!(
+        funnel.rows(),
+        [
+            ("sampled".to_owned(), 0, 7, 1),
+            ("pattern".to_owned(), 2, 5, 1),
+            ("length".to_owned(), 1, 4, 1),
+            ("repetition".to_owned(), 1, 3, 1),
+            ("perplexity".to_owned(), 1, 2, 1),
+            ("select".to_owned(), 1, 1, 1),
+        ]
+    );
+    assert_eq!(funnel.steps[0].by_rule["imitative"], 1);
+    assert_eq!((funnel.kept, funnel.questions_kept), (1, 1));
+    assert!(funnel.adds_up());
+    let mut wrong = funnel.clone();
+    wrong.steps[2].dropped = 2;
+    assert!(!wrong.adds_up());
+}
+
+#[test]
+fn limits_are_inclusive_as_the_paper_words_them() {
+    // 25 tokens are not "shorter than 25"; a rep at its limit is not "above" it, and a perplexity at
+    // its limit not "lower".
+    let mut edge = path("q", 0, 0);
+    edge.tokens = (0..25).collect();
+    edge.tokens[..7].fill(99); // 6 equal bigrams of 24: 5 repeats
+    let mut params = FilterParams::default();
+    params.repetition.max_rate = 1.0 - 19.0 / 24.0;
+    params.perplexity.min_perplexity = edge.log_prob.unwrap().perplexity();
+    let kept = filter(vec![edge], &[question("q")], &params, 0).unwrap();
+    assert_eq!(verdicts(&kept), ["kept"]);
+}
+
+#[test]
+fn ties_do_not_depend_on_draw_order() {
+    let paths: Vec<ReasoningPath> = (0..25).map(|draw| path("q", draw, 0)).collect();
+    let mut turned = paths.clone();
+    turned.reverse();
+    let questions = [question("q")];
+    let kept = |paths: &[ReasoningPath], seed, params: &FilterParams| -> Vec<u32> {
+        let filtered = filter(paths.to_vec(), &questions, params, seed).unwrap();
+        filtered.kept().map(|path| path.draw).collect()
+    };
+    let params = FilterParams::default();
+    assert_eq!(kept(&paths, 7, &params), kept(&turned, 7, &params));
+    // The choice of one path stays when others go: it is a rank, not a draw.
+    let chosen = kept(&paths, 7, &params)[0];
+    let fewer: Vec<_> = paths
+        .iter()
+        .filter(|p| p.draw == chosen || p.draw % 2 == 0)
+        .cloned()
+        .collect();
+    assert_eq!(kept(&fewer, 7, &params), [chosen]);
+    let by_seed: std::collections::BTreeSet<u32> =
+        (0..20).map(|seed| kept(&paths, seed, &params)[0]).collect();
+    assert!(by_seed.len() > 5, "{by_seed:?}");
+    let mut random = params.clone();
+    random.select.rule = SelectRule::Random;
+    assert_eq!(kept(&paths, 7, &random), [chosen]);
+}
+
+#[test]
+fn scores_and_ranks() {
+    let mut paths: Vec<ReasoningPath> = (0..4).map(|draw| path("q", draw, 0)).collect();
+    for (path, score) in paths.iter_mut().zip([2.0, 7.0, 9.0, 8.0]) {
+        path.scores.insert("coherence".into(), score);
+    }
+    let mut params = FilterParams {
+        scores: vec![ScoreLimit {
+            name: "coherence".into(),
+            min: Some(5.0),
+            max: Some(8.5),
+        }],
+        ..FilterParams::default()
+    };
+    params.select.rule = SelectRule::HighestScore;
+    params.select.score = Some("coherence".into());
+    let questions = [question("q")];
+    let filtered = filter(paths.clone(), &questions, &params, 0).unwrap();
+    assert_eq!(
+        verdicts(&filtered),
+        [
+            "score coherence: coherence 2, 5 to 8.5 wanted",
+            "select: score 7 comes 2 of 2, highest first; 1 kept per question",
+            "score coherence: coherence 9, 5 to 8.5 wanted",
+            "kept",
+        ]
+    );
+    params.select.rule = SelectRule::All;
+    assert_eq!(
+        filter(paths.clone(), &questions, &params, 0)
+            .unwrap()
+            .funnel
+            .kept,
+        2
+    );
+    paths[1].scores.clear();
+    let error = filter(paths, &questions, &params, 0).unwrap_err();
+    assert!(
+        error.to_string().contains("score `coherence` is missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_step_needs_and_lacks_is_said() {
+    let questions = [question("q")];
+    let mut teacher = path("q", 0, 0);
+    teacher.tokens.clear();
+    teacher.log_prob = None;
+    let mut params = FilterParams::default();
+    let run = |params: &FilterParams| filter(vec![teacher.clone()], &questions, params, 0);
+    let error = run(&params).unwrap_err().to_string();
+    assert!(
+        error.contains("step `length` counts student tokens"),
+        "{error}"
+    );
+    params.length.enabled = false;
+    params.repetition.enabled = false;
+    let error = run(&params).unwrap_err().to_string();
+    assert!(
+        error.contains("step `perplexity` needs log-prob"),
+        "{error}"
+    );
+    params.perplexity.enabled = false;
+    assert!(
+        run(&params)
+            .unwrap_err()
+            .to_string()
+            .contains("step `select`")
+    );
+    params.select.rule = SelectRule::Random;
+    assert_eq!(run(&params).unwrap().funnel.kept, 1);
+
+    // A model that drew end-of-text at once wrote nothing: short, not untokenised.
+    let mut empty = path("q", 0, 0);
+    (empty.text, empty.tokens) = (String::new(), vec![]);
+    let filtered = filter(vec![empty], &questions, &FilterParams::default(), 0).unwrap();
+    assert_eq!(
+        verdicts(&filtered),
+        ["length: 0 tokens, at least 25 wanted"]
+    );
+
+    let stray = filter(vec![path("x", 0, 0)], &questions, &params, 0).unwrap_err();
+    assert!(stray.to_string().contains("question `x`"), "{stray}");
+    let twice = filter(vec![], &[question("q"), question("q")], &params, 0).unwrap_err();
+    assert!(twice.to_string().contains("stands twice"), "{twice}");
+}
+
+/// The engine stops a path where the imitative pattern completes; had it gone on, the filter would
+/// have dropped it all the same.
+#[test]
+fn early_stop_changes_no_kept_set() {
+    let long = "Bees fly. Question: Is tin red? Answer: No. It is grey. Question: Is";
+    let stop = (0..=long.len())
+        .find(|&end| imitative_complete(&long[..end]))
+        .unwrap();
+    let kept = |text: &str| {
+        let mut one = path("q", 0, 0);
+        one.text = text.into();
+        let paths = vec![one, path("q", 1, 3)];
+        let filtered = filter(paths, &[question("q")], &FilterParams::default(), 0).unwrap();
+        filtered.kept().cloned().collect::<Vec<_>>()
+    };
+    assert!(stop < long.len());
+    assert_eq!(kept(&long[..stop]), kept(long));
+    assert_eq!(kept(long)[0].draw, 1);
+}
+
+#[test]
+fn kept_paths_that_contradict_gold_are_counted() {
+    let text = |text: &str| {
+        let mut one = path("q", 0, 0);
+        one.text = text.into();
+        one
+    };
+    let mut teacher = text("Bees fly over the sea.");
+    teacher.answer_text = Some(" yes.".into());
+    let paths = [
+        text("Bees drown. So the answer is no."),
+        text("Yes, bees fly."),
+        text("There is no hive."),
+        teacher,
+    ];
+    assert_eq!(
+        conclusions(&paths, &[question("q")]).unwrap(),
+        Conclusions {
+            agree: 1,
+            contradict: 2,
+            none: 1
+        }
+    );
+}
