@@ -9,3 +9,4 @@ pub mod event;
 pub mod fetch;
 pub mod dataset;
 pub mod filter;
+pub mod metric;

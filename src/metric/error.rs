@@ -1,0 +1,54 @@
+//! Why something could not be measured.
+
+use thiserror::Error;
+
+/// A metric's error.
+#[derive(Clone, PartialEq, Debug, Error)]
+pub enum MetricError {
+    /// There is nothing to measure.
+    #[error("eval: no {what} given")]
+    Empty {
+        /// What is missing, for example `questions`.
+        what: &'static str,
+    },
+    /// Predictions and questions do not match one to one.
+    #[error(
+        "eval: {predictions} predictions for {questions} questions: {missing} questions without a prediction, {unknown} predictions of unknown questions, {repeated} repeated; the first: `{first}`\nhint: predictions and questions have to come from the same dataset, split and limit"
+    )]
+    Coverage {
+        /// Predictions given.
+        predictions: usize,
+        /// Questions given.
+        questions: usize,
+        /// Questions without a prediction.
+        missing: usize,
+        /// Predictions whose question is not among those given.
+        unknown: usize,
+        /// Predictions (or questions) beyond the first of one id.
+        repeated: usize,
+        /// The first id at fault.
+        first: String,
+    },
+    /// Some predictions carry option log-likelihoods and others do not, or not one per option.
+    #[error(
+        "eval: the prediction of question `{question_id}` has {found} option log-likelihoods, expected {expected}\nhint: all predictions of one table have to come from one `predict` stage"
+    )]
+    OptionLogProbs {
+        /// The question.
+        question_id: String,
+        /// How many it has.
+        found: usize,
+        /// How many its question has options.
+        expected: usize,
+    },
+    /// A parameter out of its range.
+    #[error("eval: `{key}` is {found}; accepted: {accepted}")]
+    Parameter {
+        /// Its name.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// The values accepted.
+        accepted: &'static str,
+    },
+}

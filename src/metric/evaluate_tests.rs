@@ -1,0 +1,158 @@
+use super::*;
+use crate::text::{EndReason, teacher_fixture};
+
+fn question(id: &str, answer: &str) -> Question {
+    Question {
+        id: id.into(),
+        question: "Do bees live in the sea?".into(),
+        choices: vec![],
+        form: AnswerForm::YesNo,
+        answer: answer.into(),
+        rationale: None,
+    }
+}
+
+fn prediction(id: &str, output: &str) -> Prediction {
+    Prediction {
+        question_id: id.into(),
+        prompt: String::new(),
+        output: output.into(),
+        tokens: vec![],
+        end: EndReason::EndOfText,
+        option_log_probs: vec![],
+    }
+}
+
+fn close(a: f64, b: f64) {
+    assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+}
+
+#[test]
+fn columns_by_hand() {
+    let questions = [
+        question("a", "no"),
+        question("b", "no"),
+        question("c", "yes"),
+        question("d", "yes"),
+    ];
+    let mut cut = prediction("d", "yes yes");
+    cut.end = EndReason::Length;
+    let predictions = [
+        cut,
+        prediction("a", " Bees fly. So the answer is no."),
+        prediction("b", "Bees fly. So the answer is blue."),
+        prediction("c", "no.\nQuestion: Is tin red?"),
+    ];
+    let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
+    close(row.accuracy.value, 0.5); // a and d
+    close(row.parsed.value, 0.75); // not b
+    close(row.format.aligned.value, 0.25); // a alone
+    close(row.format.answered_once.value, 0.75); // d says yes twice
+    close(row.format.legal_option.value, 0.75);
+    close(row.format.ended.value, 0.75);
+    close(row.format.not_asked_again.value, 0.75);
+    close(row.format.rep_below_limit.value, 1.0);
+    close(row.len.value, (7.0 + 7.0 + 5.0 + 2.0) / 4.0);
+    close(row.rep.value, 0.5 / 4.0); // d's "yes yes"
+    assert_eq!(row.accuracy_options, None);
+    let names: Vec<_> = row.columns().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names[..3], ["Acc", "Parsed", "Fmt"]);
+    assert_eq!(names.len(), 10);
+    assert_eq!(row.ambiguous, 0);
+    let ids: Vec<_> = row
+        .outcomes
+        .iter()
+        .map(|o| o.question_id.as_str())
+        .collect();
+    assert_eq!(ids, ["a", "b", "c", "d"]);
+    assert_eq!(row.outcomes[2].parsed.as_deref(), Some("no"));
+    // What is kept can be read back, to the bit.
+    let text = serde_json::to_string(&row).unwrap();
+    assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), row);
+}
+
+#[test]
+fn severe_repetition_fails_the_format() {
+    let output = format!("{}So the answer is no.", "bees fly ".repeat(10));
+    let params = EvalParams {
+        max_rep: 0.7,
+        ..EvalParams::default()
+    };
+    // 25 words, 7 of them different: Rep 0.72.
+    let row = evaluate(&[question("a", "no")], &[prediction("a", &output)], &params).unwrap();
+    close(row.outcomes[0].rep, 0.72);
+    assert!(!row.outcomes[0].format.rep_below_limit);
+    assert!(row.outcomes[0].correct && !row.outcomes[0].format.aligned());
+}
+
+#[test]
+fn likeliest_options() {
+    let mut choice = question("c", "C");
+    choice.form = AnswerForm::Choice;
+    choice.choices = vec!["x".into(), "y".into(), "z".into()];
+    let questions = [question("a", "no"), question("b", "no"), choice];
+    let mut predictions = [
+        prediction("a", ""),
+        prediction("b", ""),
+        prediction("c", ""),
+    ];
+    predictions[0].option_log_probs = vec![-3.0, -2.0]; // no
+    predictions[1].option_log_probs = vec![-2.0, -2.0]; // equal: yes, the first
+    predictions[2].option_log_probs = vec![-9.0, -8.0, -1.0];
+    let params = EvalParams::default();
+    let row = evaluate(&questions, &predictions, &params).unwrap();
+    close(row.accuracy_options.unwrap().value, 2.0 / 3.0);
+    assert_eq!(row.outcomes[1].option_correct, Some(false));
+    close(row.accuracy.value, 0.0);
+    predictions[1].option_log_probs.clear();
+    let error = evaluate(&questions, &predictions, &params).unwrap_err();
+    assert!(error.to_string().contains("`b` has 0 option"), "{error}");
+}
+
+#[test]
+fn predictions_have_to_cover_the_questions() {
+    let questions = [question("a", "no"), question("b", "no")];
+    let predictions = [
+        prediction("a", ""),
+        prediction("a", ""),
+        prediction("x", ""),
+    ];
+    let params = EvalParams::default();
+    assert_eq!(
+        evaluate(&questions, &predictions, &params).unwrap_err(),
+        MetricError::Coverage {
+            predictions: 3,
+            questions: 2,
+            missing: 1,
+            unknown: 1,
+            repeated: 1,
+            first: "a".into(),
+        }
+    );
+    let none = evaluate(&[], &[], &params).unwrap_err();
+    assert_eq!(none.to_string(), "eval: no questions given");
+}
+
+/// The paper's GPT-3.5 row as predictions: 368 of 687 (53.57; the printed 53.45 is over all 2,290),
+/// Len 76.7715, Rep 0.3646.
+#[test]
+fn the_teachers_row_comes_out_of_predictions() {
+    let Some(rows) = teacher_fixture::rows() else {
+        return;
+    };
+    let (questions, predictions): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .filter(|row| row.test)
+        .map(|row| {
+            let mut prediction = prediction(&row.question.id, &row.output());
+            prediction.end = EndReason::Unknown;
+            (row.question, prediction)
+        })
+        .unzip();
+    let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
+    close(row.accuracy.value, 368.0 / 687.0);
+    close(row.accuracy.low, 0.498_273_877_599_572_2);
+    assert!((row.len.value - 76.7715).abs() < 5e-5, "{:?}", row.len);
+    assert!((row.rep.value - 0.3646).abs() < 5e-5, "{:?}", row.rep);
+    assert_eq!(row.outcomes.len(), 687);
+}
