@@ -10,3 +10,4 @@ pub mod fetch;
 pub mod dataset;
 pub mod filter;
 pub mod metric;
+pub mod model;

@@ -1,0 +1,177 @@
+//! What can be wrong with a student's folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A model folder that cannot be read, written or believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The folder is not there.
+    #[error(
+        "model folder `{}` does not exist\nhint: give a folder with config.json, model.safetensors and tokenizer.json", .0.display()
+    )]
+    NoFolder(PathBuf),
+    /// A file that the folder needs is not there.
+    #[error("`{}` is missing\nhint: {hint}", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Only a pickle holds the weights.
+    #[error(
+        "`{}` has weights only as pytorch_model.bin, which is not read\nhint: convert it: in Python, \
+         `AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes model.safetensors", .0.display()
+    )]
+    OnlyPickle(PathBuf),
+    /// The operating system refused.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The JSON does not parse or lacks a field.
+    #[error("`{}` is not what was expected: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// An option of `config.json` that this program does not do.
+    #[error(
+        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: only GPT-2 as OpenAI published it is supported"
+    )]
+    Unsupported {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What would do.
+        accepted: &'static str,
+    },
+    /// Numbers of `config.json` that contradict each other.
+    #[error("config.json: {0}")]
+    BadShape(String),
+    /// The safetensors file is damaged.
+    #[error("`{}` is not a whole safetensors file: {reason}\nhint: it may have been cut off; fetch or write it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A number format that is not read.
+    #[error("`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16", path.display())]
+    NumberFormat {
+        /// The file.
+        path: PathBuf,
+        /// The array.
+        name: String,
+        /// Its format.
+        found: String,
+    },
+    /// An array is not there.
+    #[error(
+        "weights: array `{name}` is missing, expected with shape {expected:?}\nhint: does config.json belong to these weights?"
+    )]
+    MissingArray {
+        /// The array.
+        name: String,
+        /// The shape that the config asks for.
+        expected: Vec<usize>,
+    },
+    /// An array has another shape than the config says.
+    #[error(
+        "weights: array `{name}` has shape {found:?}, but config.json asks for {expected:?}\nhint: does config.json belong to these weights?"
+    )]
+    ArrayShape {
+        /// The array.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that the config asks for.
+        expected: Vec<usize>,
+    },
+    /// An array that a GPT-2 does not have.
+    #[error(
+        "weights: array `{0}` has no place in a GPT-2\nhint: does config.json belong to these weights?"
+    )]
+    UnknownArray(String),
+    /// Infinite or not a number.
+    #[error(
+        "weights: array `{name}` holds {value} at index {index}\nhint: the training that made it diverged, or the file is damaged"
+    )]
+    NotFinite {
+        /// The array.
+        name: String,
+        /// Where, row-major.
+        index: usize,
+        /// What.
+        value: f32,
+    },
+    /// The head is not the transpose of the embedding.
+    #[error(
+        "weights: `lm_head.weight` differs from `wte.weight`\nhint: only tied heads are supported"
+    )]
+    UntiedHead,
+    /// The tokenizer cannot be read, trained or used.
+    #[error("tokenizer{}: {reason}", at(path.as_deref()))]
+    Tokenizer {
+        /// The file, if it is about a file.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Tokenizer and weights do not belong together.
+    #[error(
+        "the tokenizer has {tokenizer} tokens, but config.json says vocab_size {model}\nhint: take both from the same folder"
+    )]
+    VocabularySize {
+        /// Tokens of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding.
+        model: usize,
+    },
+    /// Tokenizer and config do not end a text alike.
+    #[error(
+        "the tokenizer's end of text is {tokenizer}, but config.json says eos_token_id {model}\nhint: take both from the same folder"
+    )]
+    EndOfText {
+        /// The tokenizer's id.
+        tokenizer: u32,
+        /// The config's id.
+        model: u32,
+    },
+}
+
+fn at(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" `{}`", path.display()))
+}
+
+impl ModelError {
+    /// Reading `path` failed.
+    pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action: "read",
+            path,
+            source,
+        }
+    }
+
+    /// Writing `path` failed.
+    pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action: "write",
+            path,
+            source,
+        }
+    }
+}

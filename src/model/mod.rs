@@ -1,0 +1,22 @@
+//! The student: architecture, tokenizer, weights, sampling engine, scoring and training.
+//!
+//! A [`Student`] is what a Hub folder holds. [`gpt2`] runs it on any burn device, [`train`] trains it on the CPU;
+//! both work on the same [`Weights`], named f32 arrays that know no backend.
+
+pub mod config;
+pub mod error;
+pub mod gpt2;
+mod init;
+mod ops;
+mod safetensors;
+pub mod student;
+pub mod tokenizer;
+pub mod train;
+pub mod weights;
+
+pub use config::Gpt2Config;
+pub use error::ModelError;
+pub use gpt2::Gpt2;
+pub use student::Student;
+pub use tokenizer::StudentTokenizer;
+pub use weights::{Array, Weights};

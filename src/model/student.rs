@@ -1,0 +1,183 @@
+//! A student: shape, weights and tokenizer, kept as a Hub folder.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::config::Gpt2Config;
+use super::error::ModelError;
+use super::safetensors::SINGLE;
+use super::tokenizer::StudentTokenizer;
+use super::weights::Weights;
+
+/// A small language model that is sampled and trained.
+#[derive(Clone, Debug)]
+pub struct Student {
+    /// Its shape.
+    pub config: Gpt2Config,
+    /// Its weights.
+    pub weights: Weights,
+    /// Its tokenizer.
+    pub tokenizer: StudentTokenizer,
+}
+
+impl Student {
+    /// A student from parts that belong together.
+    ///
+    /// # Errors
+    /// The config contradicts itself, the weights or the tokenizer.
+    pub fn new(
+        config: Gpt2Config,
+        weights: Weights,
+        tokenizer: StudentTokenizer,
+    ) -> Result<Self, ModelError> {
+        config.check()?;
+        tokenizer.check(&config)?;
+        weights.check(&config)?;
+        Ok(Self {
+            config,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// Reads a Hub folder.
+    ///
+    /// # Errors
+    /// A file is missing or damaged, or they do not belong together.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        let config = Gpt2Config::load(folder)?;
+        let tokenizer = StudentTokenizer::load(folder)?;
+        // Before the weights: they take the longest to read.
+        tokenizer.check(&config)?;
+        let weights = Weights::load(folder, &config)?;
+        Ok(Self {
+            config,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// A student with fresh weights (see [`Weights::init`]).
+    ///
+    /// # Errors
+    /// The config contradicts itself or the tokenizer.
+    pub fn init(
+        config: Gpt2Config,
+        tokenizer: StudentTokenizer,
+        seed: u64,
+    ) -> Result<Self, ModelError> {
+        config.check()?;
+        tokenizer.check(&config)?;
+        let weights = Weights::init(&config, seed);
+        Ok(Self {
+            config,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// Writes a Hub folder that HF transformers loads. The same student gives the same bytes.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        fs::create_dir_all(folder).map_err(ModelError::writing(folder))?;
+        let generation = json!({
+            "_from_model_config": true,
+            "bos_token_id": self.config.eos_token_id,
+            "eos_token_id": self.config.eos_token_id,
+        });
+        for (name, text) in [
+            ("config.json", self.config.to_json()),
+            ("generation_config.json", format!("{generation:#}\n")),
+        ] {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(ModelError::writing(&path))?;
+        }
+        self.tokenizer.save(folder, &self.config)?;
+        self.weights.save(&folder.join(SINGLE))
+    }
+
+    /// Number of parameters; the tied head counts once.
+    pub fn parameters(&self) -> usize {
+        self.weights.parameters()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parity() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
+    }
+
+    #[test]
+    fn a_folder_that_transformers_wrote_is_read_and_written_back() {
+        let student = Student::load(&parity()).unwrap();
+        // 257*48 + 64*48 + 3*(12*48*48 + 13*48) + 2*48
+        assert_eq!(student.parameters(), 100_320);
+        let folder = tempfile::tempdir().unwrap();
+        student.save(folder.path()).unwrap();
+        let again = Student::load(folder.path()).unwrap();
+        assert_eq!(
+            (&again.config.n_embd, &again.weights),
+            (&student.config.n_embd, &student.weights)
+        );
+        // HF's own names, formats and metadata: the same bytes but for the order of the arrays.
+        let size = |folder: &Path| fs::metadata(folder.join(SINGLE)).unwrap().len();
+        assert!(size(folder.path()).abs_diff(size(&parity())) < 64);
+        assert_eq!(
+            fs::read(folder.path().join("vocab.json")).unwrap(),
+            fs::read(parity().join("vocab.json")).unwrap()
+        );
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_refused() {
+        let student = Student::load(&parity()).unwrap();
+        let mut config = student.config.clone();
+        config.vocab_size = 258;
+        let message = Student::init(config, student.tokenizer.clone(), 1)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("tokenizer has 257 tokens"), "{message}");
+        let mut config = student.config.clone();
+        config.n_layer = 4;
+        let message = Student::new(config, student.weights, student.tokenizer)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("`h.3.attn.c_attn.bias` is missing"),
+            "{message}"
+        );
+    }
+
+    /// Writes two folders for `tests/fixtures/check_hub_folder.py` into `CHECK_FOLDER`.
+    #[test]
+    #[ignore = "its output is for a script"]
+    fn folders_for_transformers() {
+        let folder = std::path::PathBuf::from(std::env::var("CHECK_FOLDER").unwrap());
+        Student::load(&parity())
+            .unwrap()
+            .save(&folder.join("parity"))
+            .unwrap();
+        let texts = (0..300).map(|index| format!("Question: is {index} an animal? Answer: yes"));
+        let tokenizer = StudentTokenizer::train(texts, 320).unwrap();
+        let config = Gpt2Config {
+            vocab_size: tokenizer.vocab_size(),
+            n_positions: 64,
+            n_embd: 32,
+            n_layer: 2,
+            n_head: 2,
+            eos_token_id: tokenizer.eos_id(),
+            ..Gpt2Config::default()
+        };
+        Student::init(config, tokenizer, 1)
+            .unwrap()
+            .save(&folder.join("fresh"))
+            .unwrap();
+    }
+}

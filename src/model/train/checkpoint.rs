@@ -1,0 +1,260 @@
+//! What an interrupted training goes on from.
+//!
+//! One file per training: a header in JSON, then all arrays in f32, then the blake3 digest of all before. It is written
+//! beside its place, synced and renamed; the one before it stays as `previous.ckpt`. A file that is damaged or belongs
+//! to another training is reported and left alone: training then starts earlier, and never from something wrong.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::LossPoint;
+use super::adam::Adam;
+use crate::key::{Digest, DigestWriter};
+use crate::model::{Array, Weights};
+
+const MAGIC: &[u8; 8] = b"SERTCKP1";
+const CURRENT: &str = "current.ckpt";
+const PREVIOUS: &str = "previous.ckpt";
+
+/// The state of a training after some whole epochs.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct State {
+    /// Epochs done.
+    pub(super) epochs: usize,
+    /// Tokens trained on so far.
+    pub(super) tokens: u64,
+    pub(super) weights: Weights,
+    pub(super) adam: Adam,
+    pub(super) losses: Vec<LossPoint>,
+    /// The lowest validation loss so far and its weights, if the best are to be kept.
+    pub(super) best: Option<(f64, Weights)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    /// Which training this is: options, seed, start and examples.
+    training: Digest,
+    epochs: usize,
+    tokens: u64,
+    steps: usize,
+    losses: Vec<LossPoint>,
+    best_loss: Option<f64>,
+    /// Name and shape of each array of the weights; the moments and the best weights follow in the same order.
+    arrays: Vec<(String, Vec<usize>)>,
+}
+
+/// Writes `state` into `folder`.
+pub(super) fn save(folder: &Path, training: Digest, state: &State) -> io::Result<()> {
+    let header = Header {
+        training,
+        epochs: state.epochs,
+        tokens: state.tokens,
+        steps: state.adam.steps,
+        losses: state.losses.clone(),
+        best_loss: state.best.as_ref().map(|(loss, _)| *loss),
+        arrays: state
+            .weights
+            .arrays
+            .iter()
+            .map(|(name, array)| (name.clone(), array.shape.clone()))
+            .collect(),
+    };
+    let header = serde_json::to_vec(&header)?;
+    fs::create_dir_all(folder)?;
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut writer = DigestWriter::new(BufWriter::with_capacity(1 << 20, file));
+    writer.write_all(MAGIC)?;
+    writer.write_all(&(header.len() as u64).to_le_bytes())?;
+    writer.write_all(&header)?;
+    let best = state.best.as_ref().map(|(_, weights)| weights);
+    for weights in [
+        Some(&state.weights),
+        Some(&state.adam.first),
+        Some(&state.adam.second),
+        best,
+    ] {
+        for array in weights
+            .into_iter()
+            .flat_map(|weights| weights.arrays.values())
+        {
+            for block in array.data.chunks(1 << 14) {
+                let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+                writer.write_all(&bytes)?;
+            }
+        }
+    }
+    let (mut writer, digest) = writer.finish();
+    writer.write_all(digest.as_bytes())?;
+    let file = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    let current = folder.join(CURRENT);
+    match fs::rename(&current, folder.join(PREVIOUS)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    file.persist(&current)?;
+    // The renames themselves; not every system can sync a folder, and a lost one costs an epoch only.
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}
+
+/// The newest state of this training in `folder`, and a warning about each file that could not be used.
+pub(super) fn load(folder: &Path, training: Digest) -> (Option<State>, Vec<String>) {
+    let mut warnings = Vec::new();
+    for name in [CURRENT, PREVIOUS] {
+        let path = folder.join(name);
+        match read(&path, training) {
+            Ok(state) => return (Some(state), warnings),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => warnings.push(format!(
+                "checkpoint `{}` is not used: {error}",
+                path.display()
+            )),
+        }
+    }
+    (None, warnings)
+}
+
+fn damaged(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+fn read(path: &Path, training: Digest) -> io::Result<State> {
+    let length = File::open(path)?.metadata()?.len();
+    let body = length
+        .checked_sub(32)
+        .ok_or_else(|| damaged("it is cut off"))?;
+    // All is checked before anything is believed.
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let digest = Digest::of_reader(&mut (&mut reader).take(body))?;
+    let mut expected = [0; 32];
+    reader.read_exact(&mut expected)?;
+    if digest != Digest::from_bytes(expected) {
+        return Err(damaged("its digest does not match, it is damaged"));
+    }
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?).take(body);
+    let (mut magic, mut size) = ([0; 8], [0; 8]);
+    reader.read_exact(&mut magic)?;
+    reader.read_exact(&mut size)?;
+    if magic != *MAGIC {
+        return Err(damaged("it is of another version"));
+    }
+    let mut header = Vec::new();
+    (&mut reader)
+        .take(u64::from_le_bytes(size))
+        .read_to_end(&mut header)?;
+    let header: Header = serde_json::from_slice(&header)?;
+    if header.training != training {
+        return Err(damaged(
+            "it belongs to a training with other options, seed, start or examples",
+        ));
+    }
+    let mut arrays = || -> io::Result<Weights> {
+        let mut weights = Weights::default();
+        for (name, shape) in &header.arrays {
+            let mut bytes = vec![0; 4 * shape.iter().product::<usize>()];
+            reader.read_exact(&mut bytes)?;
+            let data = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|raw| f32::from_le_bytes(*raw))
+                .collect();
+            let shape = shape.clone();
+            weights.arrays.insert(name.clone(), Array { shape, data });
+        }
+        Ok(weights)
+    };
+    let weights = arrays()?;
+    let adam = Adam {
+        first: arrays()?,
+        second: arrays()?,
+        steps: header.steps,
+    };
+    let best = header
+        .best_loss
+        .map(|loss| arrays().map(|weights| (loss, weights)))
+        .transpose()?;
+    Ok(State {
+        epochs: header.epochs,
+        tokens: header.tokens,
+        weights,
+        adam,
+        losses: header.losses,
+        best,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(epochs: usize) -> State {
+        let array = Array {
+            shape: vec![2, 2],
+            data: vec![0.1, -0.0, f32::MIN_POSITIVE, 3.0],
+        };
+        let weights = Weights {
+            arrays: std::iter::once(("w".to_owned(), array)).collect(),
+        };
+        let mut adam = Adam::new(&weights);
+        adam.steps = 7;
+        let point = LossPoint {
+            epoch: 1,
+            step: 7,
+            train_loss: 0.1,
+            validation_loss: Some(1.0 / 3.0),
+            learning_rate: 3e-4,
+            tokens: 9,
+        };
+        State {
+            epochs,
+            tokens: 9,
+            adam,
+            losses: vec![point],
+            best: Some((0.1, weights.clone())),
+            weights,
+        }
+    }
+
+    #[test]
+    fn damage_leads_back_to_the_one_before_and_strangers_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let training = Digest::of(b"this");
+        assert_eq!(load(folder.path(), training), (None, vec![]));
+        save(folder.path(), training, &state(1)).unwrap();
+        save(folder.path(), training, &state(2)).unwrap();
+        assert_eq!(load(folder.path(), training), (Some(state(2)), vec![]));
+
+        let (found, warnings) = load(folder.path(), Digest::of(b"that"));
+        assert!(
+            found.is_none()
+                && warnings.len() == 2
+                && warnings[0].contains("another") | warnings[0].contains("other options")
+        );
+
+        let path = folder.path().join(CURRENT);
+        let whole = fs::read(&path).unwrap();
+        for place in [0, 20, whole.len() / 2, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            let (found, warnings) = load(folder.path(), training);
+            assert_eq!(found, Some(state(1)));
+            assert!(warnings[0].contains("damaged"), "{warnings:?}");
+        }
+        fs::write(&path, &whole[..10]).unwrap();
+        let (found, warnings) = load(folder.path(), training);
+        assert_eq!(found, Some(state(1)));
+        assert!(warnings[0].contains("cut off"), "{warnings:?}");
+        // Nothing half-written stays behind.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

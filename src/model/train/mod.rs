@@ -1,0 +1,380 @@
+//! Training on the CPU: next-token cross-entropy, Adam, a checkpoint after every epoch.
+//!
+//! In: a [`Student`], [`Example`]s and [`TrainOptions`]. Out: [`Trained`]: weights and the loss curve. The same
+//! arguments give the same weights to the last bit, at any number of threads and after any number of interruptions: the
+//! order of the examples depends on (seed, epoch), the dropout on (seed, step), and every sum has one order.
+//! Source: the paper, III-A; Radford et al. 2019.
+
+mod adam;
+mod checkpoint;
+mod data;
+mod options;
+mod step;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use self::adam::Adam;
+use self::checkpoint::State;
+use self::data::{Prepared, order};
+use self::step::Batch;
+use super::ops::dropout::Dropout;
+use super::{ModelError, Student, Weights};
+use crate::event::CancelToken;
+use crate::key::{Digest, DigestWriter};
+
+pub use self::data::Example;
+pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
+
+/// How the work is done, as opposed to what is computed: none of it changes the result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TrainRuntime {
+    /// Threads; 0 for as many as there are cores.
+    pub threads: usize,
+}
+
+/// Where a training is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TrainProgress {
+    /// The running epoch, from 1.
+    pub epoch: usize,
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps_total: usize,
+    /// The last step's loss: mean over the tokens that count.
+    pub loss: f64,
+    /// Tokens trained on so far.
+    pub tokens: u64,
+}
+
+/// The losses of one epoch.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LossPoint {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps done at its end.
+    pub step: usize,
+    /// Mean loss over the epoch's tokens that count, with dropout, as the weights changed.
+    pub train_loss: f64,
+    /// Mean loss over the validation examples' tokens that count, without dropout, at the epoch's end.
+    pub validation_loss: Option<f64>,
+    /// The last step's learning rate.
+    pub learning_rate: f64,
+    /// Tokens trained on so far, those included that the loss does not count.
+    pub tokens: u64,
+}
+
+/// A finished training.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Trained {
+    /// The weights to keep.
+    pub weights: Weights,
+    /// One point for each epoch.
+    pub losses: Vec<LossPoint>,
+    /// Training examples that were longer than allowed and lost their end.
+    pub truncated: usize,
+    /// Training examples of which no token was left to learn.
+    pub skipped: usize,
+    /// What somebody should know, for example a checkpoint that was damaged.
+    pub warnings: Vec<String>,
+}
+
+/// A training that did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// Nothing to learn from.
+    #[error(
+        "the training set is empty: {given} examples were given, {skipped} have no token to learn\nhint: did the filter drop every path?"
+    )]
+    Empty {
+        /// Examples given.
+        given: usize,
+        /// Of these, left out.
+        skipped: usize,
+    },
+    /// The best epoch cannot be told.
+    #[error(
+        "`keep` is best, but there are no validation examples to tell the best by\nhint: set keep = \"last\" or give a validation set"
+    )]
+    NoValidation,
+    /// A token that the student does not have.
+    #[error(
+        "example {index} has token {token}, but the vocabulary has {vocabulary} tokens\nhint: was it encoded with another student's tokenizer?"
+    )]
+    Token {
+        /// The example, from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// Tokens of the student.
+        vocabulary: usize,
+    },
+    /// The loss left the numbers.
+    #[error(
+        "the loss is {loss} at step {step} (epoch {epoch})\nhint: lower `learning_rate`, or set `grad_clip` or `warmup_steps`"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// The step, from 1.
+        step: usize,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
+    /// The weights left the numbers, or do not fit the config.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A checkpoint cannot be written.
+    #[error("cannot write a checkpoint into `{}`: {source}", folder.display())]
+    Checkpoint {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Threads cannot be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody asked to stop; the last whole epoch's checkpoint stays.
+    #[error("training was interrupted")]
+    Cancelled,
+}
+
+/// Trains `student` on `train`. Goes on from a checkpoint of the same training in `checkpoint_dir`, and leaves its own there.
+///
+/// # Errors
+/// See [`TrainError`].
+#[expect(
+    clippy::too_many_arguments,
+    reason = "three things to train with, three that say how, two to talk through"
+)]
+pub fn train(
+    student: &Student,
+    train: &[Example],
+    validation: &[Example],
+    options: &TrainOptions,
+    seed: u64,
+    checkpoint_dir: &Path,
+    runtime: TrainRuntime,
+    progress: &mut dyn FnMut(TrainProgress),
+    cancel: &CancelToken,
+) -> Result<Trained, TrainError> {
+    student.weights.check(&student.config)?;
+    let prepared = Prepared::new(train, &student.config, options)?;
+    if prepared.examples.is_empty() {
+        return Err(TrainError::Empty {
+            given: train.len(),
+            skipped: prepared.skipped,
+        });
+    }
+    let validation = Prepared::new(validation, &student.config, options)?.examples;
+    if options.keep == Keep::Best && validation.is_empty() {
+        return Err(TrainError::NoValidation);
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(runtime.threads)
+        .build()
+        .map_err(|error| TrainError::Threads {
+            threads: runtime.threads,
+            reason: error.to_string(),
+        })?;
+    let identity = identity(student, &prepared.examples, &validation, options, seed);
+    let (found, warnings) = checkpoint::load(checkpoint_dir, identity);
+    let mut training = Training {
+        student,
+        options,
+        seed,
+        examples: &prepared.examples,
+        validation: &validation,
+        pool: &pool,
+        state: found.unwrap_or_else(|| State {
+            epochs: 0,
+            tokens: 0,
+            weights: student.weights.clone(),
+            adam: Adam::new(&student.weights),
+            losses: Vec::new(),
+            best: None,
+        }),
+    };
+    while training.state.epochs < options.epochs {
+        training.epoch(progress, cancel)?;
+        checkpoint::save(checkpoint_dir, identity, &training.state).map_err(|source| {
+            TrainError::Checkpoint {
+                folder: checkpoint_dir.to_owned(),
+                source,
+            }
+        })?;
+    }
+    let State {
+        weights,
+        losses,
+        best,
+        ..
+    } = training.state;
+    Ok(Trained {
+        weights: best.map_or(weights, |(_, weights)| weights),
+        losses,
+        truncated: prepared.truncated,
+        skipped: prepared.skipped,
+        warnings,
+    })
+}
+
+/// What tells one training from another: all that its result depends on.
+fn identity(
+    student: &Student,
+    train: &[Example],
+    validation: &[Example],
+    options: &TrainOptions,
+    seed: u64,
+) -> Digest {
+    let mut writer = DigestWriter::new(io::sink());
+    let mut write = |bytes: &[u8]| {
+        // The length first, so that no two lists of fields read alike.
+        let length = (bytes.len() as u64).to_le_bytes();
+        let written = writer
+            .write_all(&length)
+            .and_then(|()| writer.write_all(bytes));
+        written.expect("a sink takes everything");
+    };
+    write(&serde_json::to_vec(options).expect("numbers and names serialise"));
+    write(&seed.to_le_bytes());
+    write(student.config.to_json().as_bytes());
+    for (name, array) in &student.weights.arrays {
+        write(name.as_bytes());
+        let bytes: Vec<u8> = array
+            .data
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        write(&bytes);
+    }
+    for examples in [train, validation] {
+        write(&(examples.len() as u64).to_le_bytes());
+        for example in examples {
+            write(&(example.loss_from as u64).to_le_bytes());
+            let bytes: Vec<u8> = example
+                .tokens
+                .iter()
+                .flat_map(|token| token.to_le_bytes())
+                .collect();
+            write(&bytes);
+        }
+    }
+    writer.finish().1
+}
+
+struct Training<'a> {
+    student: &'a Student,
+    options: &'a TrainOptions,
+    seed: u64,
+    examples: &'a [Example],
+    validation: &'a [Example],
+    pool: &'a rayon::ThreadPool,
+    state: State,
+}
+
+impl Training<'_> {
+    /// One pass over the examples.
+    fn epoch(
+        &mut self,
+        progress: &mut dyn FnMut(TrainProgress),
+        cancel: &CancelToken,
+    ) -> Result<(), TrainError> {
+        let (epoch, options) = (self.state.epochs, self.options);
+        let steps_total = self.examples.len().div_ceil(options.batch_size) * options.epochs;
+        let order = order(self.examples.len(), self.seed, epoch);
+        let (mut loss_sum, mut loss_tokens, mut learning_rate) = (0.0, 0.0, 0.0);
+        for indices in order.chunks(options.batch_size) {
+            if cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let step = self.state.adam.steps;
+            learning_rate = options.learning_rate_at(step, steps_total);
+            let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
+            let loss = self.step(&batch, step, learning_rate);
+            self.state.tokens += batch.tokens as u64;
+            if !loss.is_finite() {
+                return Err(TrainError::NotFinite {
+                    loss,
+                    step: step + 1,
+                    epoch: epoch + 1,
+                });
+            }
+            loss_sum += loss * batch.loss_tokens as f64;
+            loss_tokens += batch.loss_tokens as f64;
+            progress(TrainProgress {
+                epoch: epoch + 1,
+                step: step + 1,
+                steps_total,
+                loss,
+                tokens: self.state.tokens,
+            });
+        }
+        // The last step's loss does not show what the step itself did.
+        self.state.weights.check_finite()?;
+        let validation_loss = self.validate(cancel)?;
+        if let Some(loss) = validation_loss.filter(|_| options.keep == Keep::Best)
+            && self
+                .state
+                .best
+                .as_ref()
+                .is_none_or(|(best, _)| loss < *best)
+        {
+            self.state.best = Some((loss, self.state.weights.clone()));
+        }
+        self.state.epochs += 1;
+        self.state.losses.push(LossPoint {
+            epoch: self.state.epochs,
+            step: self.state.adam.steps,
+            train_loss: loss_sum / loss_tokens,
+            validation_loss,
+            learning_rate,
+            tokens: self.state.tokens,
+        });
+        Ok(())
+    }
+
+    /// One update; the batch's loss before it.
+    fn step(&mut self, batch: &Batch<'_>, step: usize, learning_rate: f64) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a rate needs no more than f32"
+        )]
+        let rate = self.options.dropout as f32;
+        let (config, options, seed) = (&self.student.config, self.options, self.seed);
+        let State { weights, adam, .. } = &mut self.state;
+        self.pool.install(|| {
+            let dropout = |part| Dropout::new(rate, seed, step as u64, part);
+            let (loss, gradients) = step::gradients(config, weights, batch, &dropout);
+            adam.step(weights, &gradients, learning_rate, options);
+            loss
+        })
+    }
+
+    /// The mean loss over the validation examples' tokens, without dropout.
+    fn validate(&self, cancel: &CancelToken) -> Result<Option<f64>, TrainError> {
+        let (mut sum, mut tokens) = (0.0, 0);
+        for examples in self.validation.chunks(self.options.batch_size) {
+            if cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let batch = Batch::new(examples);
+            let loss = || step::loss(&self.student.config, &self.state.weights, &batch);
+            sum += self.pool.install(loss) * batch.loss_tokens as f64;
+            tokens += batch.loss_tokens;
+        }
+        Ok((tokens > 0).then(|| sum / tokens as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests;

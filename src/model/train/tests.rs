@@ -1,0 +1,395 @@
+//! Against HF `transformers` (`tests/fixtures/make_parity.py`), and against itself interrupted.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::Deserialize;
+
+use super::*;
+use crate::model::Gpt2;
+
+#[derive(Deserialize)]
+struct Expected {
+    texts: Vec<String>,
+    sequences: Vec<Vec<u32>>,
+    loss_from: Vec<usize>,
+    loss: f64,
+    gradient_norms: std::collections::BTreeMap<String, f64>,
+    greedy_prompt_tokens: usize,
+    greedy: Vec<u32>,
+    adam_losses: Vec<f64>,
+}
+
+fn fixture() -> (Student, Expected) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    let expected =
+        serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    (Student::load(&folder).unwrap(), expected)
+}
+
+fn examples(expected: &Expected) -> Vec<Example> {
+    let pairs = expected
+        .sequences
+        .iter()
+        .cloned()
+        .zip(expected.loss_from.iter().copied());
+    pairs
+        .map(|(tokens, loss_from)| Example { tokens, loss_from })
+        .collect()
+}
+
+/// Logits of one sequence; a fused device runs the training kernels up to the head.
+fn logits(model: &Gpt2, tokens: &[u32], device: &Device) -> Vec<f32> {
+    let data = TensorData::new(
+        tokens.iter().map(|token| i64::from(*token)).collect(),
+        [1, tokens.len()],
+    );
+    model
+        .forward(Tensor::<2, Int>::from_data(data, device))
+        .into_data()
+        .try_into_vec()
+        .unwrap()
+}
+
+#[test]
+fn tokens_and_logits_are_those_of_transformers() {
+    let (student, expected) = fixture();
+    let raw =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/logits.f32"))
+            .unwrap();
+    let wanted: Vec<f32> = raw
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|raw| f32::from_le_bytes(*raw))
+        .collect();
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let model = Gpt2::new(&student.config, &student.weights, &device);
+        assert_eq!(model.weights(), student.weights);
+        let mut found = Vec::new();
+        for (text, tokens) in expected.texts.iter().zip(&expected.sequences) {
+            let mut encoded = student.tokenizer.encode(text).unwrap();
+            encoded.push(student.tokenizer.eos_id());
+            assert_eq!(encoded, *tokens);
+            found.extend(logits(&model, tokens, &device));
+        }
+        assert_eq!(found.len(), wanted.len());
+        let worst = found
+            .iter()
+            .zip(&wanted)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        eprintln!("largest difference of a logit: {worst:e}");
+        assert!(worst < 1e-4, "{worst}");
+    }
+}
+
+#[test]
+fn padding_on_the_right_and_the_batch_change_nothing() {
+    let (student, expected) = fixture();
+    let device = Device::flex();
+    let model = Gpt2::new(&student.config, &student.weights, &device);
+    let [long, short] = expected.sequences.as_slice() else {
+        panic!("two sequences")
+    };
+    let mut padded = short.clone();
+    padded.resize(long.len(), 0);
+    let both: Vec<i64> = long
+        .iter()
+        .chain(&padded)
+        .map(|token| i64::from(*token))
+        .collect();
+    let both = Tensor::<2, Int>::from_data(TensorData::new(both, [2, long.len()]), &device);
+    let together: Vec<f32> = model.forward(both).into_data().try_into_vec().unwrap();
+    let alone = logits(&model, short, &device);
+    let vocabulary = student.config.vocab_size;
+    let start = long.len() * vocabulary;
+    for (a, b) in alone
+        .iter()
+        .zip(&together[start..start + short.len() * vocabulary])
+    {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
+
+#[test]
+fn greedy_continuation_is_that_of_transformers() {
+    let (student, expected) = fixture();
+    let device = Device::flex();
+    let model = Gpt2::new(&student.config, &student.weights, &device);
+    let mut tokens = expected.sequences[0][..expected.greedy_prompt_tokens].to_vec();
+    for _ in 0..expected.greedy.len() {
+        let logits = logits(&model, &tokens, &device);
+        let last = &logits[logits.len() - student.config.vocab_size..];
+        let best = (0..last.len())
+            .max_by(|a, b| last[*a].total_cmp(&last[*b]))
+            .unwrap();
+        tokens.push(u32::try_from(best).unwrap());
+    }
+    assert_eq!(tokens[expected.greedy_prompt_tokens..], expected.greedy);
+}
+
+#[test]
+fn loss_and_gradients_are_those_of_pytorch() {
+    let (student, expected) = fixture();
+    let examples = examples(&expected);
+    let batch = Batch::new(&examples);
+    let (loss, gradients) = step::gradients(&student.config, &student.weights, &batch, &|_| None);
+    assert!(
+        (loss - expected.loss).abs() < 1e-5,
+        "{loss} {}",
+        expected.loss
+    );
+    assert!((step::loss(&student.config, &student.weights, &batch) - loss).abs() < 1e-9);
+    assert_eq!(gradients.arrays.len(), expected.gradient_norms.len());
+    for (name, wanted) in &expected.gradient_norms {
+        let squares = gradients
+            .get(name)
+            .unwrap()
+            .data
+            .iter()
+            .map(|x| f64::from(*x).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        assert!(
+            (norm / wanted - 1.0).abs() < 1e-4,
+            "{name}: {norm} {wanted}"
+        );
+    }
+}
+
+#[test]
+fn ten_steps_of_adam_are_those_of_pytorch() {
+    let (student, expected) = fixture();
+    let examples = examples(&expected);
+    let options = TrainOptions {
+        epochs: 10,
+        dropout: 0.0,
+        ..TrainOptions::default()
+    };
+    let mut losses = Vec::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut progress = |progress: TrainProgress| losses.push(progress.loss);
+    train(
+        &student,
+        &examples,
+        &[],
+        &options,
+        1,
+        folder.path(),
+        TrainRuntime::default(),
+        &mut progress,
+        &CancelToken::default(),
+    )
+    .unwrap();
+    assert_eq!(losses.len(), expected.adam_losses.len());
+    for (found, wanted) in losses.iter().zip(&expected.adam_losses) {
+        assert!(
+            (found - wanted).abs() < 1e-4,
+            "{losses:?} {:?}",
+            expected.adam_losses
+        );
+    }
+}
+
+/// Examples of many lengths for the fixture's student.
+fn many() -> Vec<Example> {
+    let token =
+        |index: usize, place: usize| u32::try_from((index * 31 + place * place * 7) % 257).unwrap();
+    let example = |index| {
+        let tokens = (0..5 + index * 7 % 40)
+            .map(|place| token(index, place))
+            .collect();
+        Example {
+            tokens,
+            loss_from: index % 4,
+        }
+    };
+    (0..21).map(example).collect()
+}
+
+/// Trains three epochs of six steps; `stop_at` cancels after that many steps.
+fn run(
+    folder: &Path,
+    threads: usize,
+    stop_at: Option<usize>,
+    keep: Keep,
+) -> Result<Trained, TrainError> {
+    let (student, _) = fixture();
+    let options = TrainOptions {
+        epochs: 3,
+        batch_size: 4,
+        grad_clip: Some(1.0),
+        schedule: Schedule::Linear,
+        keep,
+        ..TrainOptions::default()
+    };
+    let cancel = CancelToken::default();
+    let examples = many();
+    let mut progress = |progress: TrainProgress| {
+        assert_eq!(progress.steps_total, 18);
+        if Some(progress.step) == stop_at {
+            cancel.cancel();
+        }
+    };
+    train(
+        &student,
+        &examples,
+        &examples[..5],
+        &options,
+        7,
+        folder,
+        TrainRuntime { threads },
+        &mut progress,
+        &cancel,
+    )
+}
+
+#[test]
+fn threads_and_interruptions_do_not_change_a_bit() {
+    let undisturbed = run(tempfile::tempdir().unwrap().path(), 1, None, Keep::Last).unwrap();
+    assert_eq!(undisturbed.losses.len(), 3);
+    assert!(undisturbed.losses[2].train_loss < undisturbed.losses[0].train_loss);
+    assert_eq!(
+        run(tempfile::tempdir().unwrap().path(), 4, None, Keep::Last).unwrap(),
+        undisturbed
+    );
+
+    // At the end of epoch 1, in the middle of epoch 2, and twice.
+    for stops in [&[6][..], &[9], &[3, 8, 14]] {
+        let folder = tempfile::tempdir().unwrap();
+        for stop in stops {
+            let stopped = run(folder.path(), 2, Some(*stop), Keep::Last);
+            assert!(matches!(stopped, Err(TrainError::Cancelled)));
+        }
+        assert_eq!(
+            run(folder.path(), 2, None, Keep::Last).unwrap(),
+            undisturbed
+        );
+        // Once more: all is done already.
+        assert_eq!(
+            run(folder.path(), 2, Some(1), Keep::Last).unwrap(),
+            undisturbed
+        );
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_time_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = run(folder.path(), 2, None, Keep::Best).unwrap();
+    let path = folder.path().join("current.ckpt");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&path, bytes).unwrap();
+    let again = run(folder.path(), 2, None, Keep::Best).unwrap();
+    assert!(
+        again.warnings.len() == 1 && again.warnings[0].contains("damaged"),
+        "{:?}",
+        again.warnings
+    );
+    assert_eq!(
+        (again.weights, again.losses),
+        (undisturbed.weights, undisturbed.losses)
+    );
+}
+
+#[test]
+fn the_best_epoch_is_kept() {
+    let (student, expected) = fixture();
+    let examples = examples(&expected);
+    // A learning rate that soon spoils the weights: the first epochs are better than the last.
+    let options = TrainOptions {
+        epochs: 6,
+        learning_rate: 0.1,
+        keep: Keep::Best,
+        ..TrainOptions::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let trained = train(
+        &student,
+        &examples,
+        &examples,
+        &options,
+        1,
+        folder.path(),
+        TrainRuntime::default(),
+        &mut |_| {},
+        &CancelToken::default(),
+    )
+    .unwrap();
+    let losses: Vec<f64> = trained
+        .losses
+        .iter()
+        .map(|point| point.validation_loss.unwrap())
+        .collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(best < losses[5], "{losses:?}");
+    let found = step::loss(&student.config, &trained.weights, &Batch::new(&examples));
+    assert!((found - best).abs() < 1e-9, "{found} {losses:?}");
+}
+
+#[test]
+fn what_cannot_be_trained_says_why() {
+    let (student, expected) = fixture();
+    let examples = examples(&expected);
+    let folder = tempfile::tempdir().unwrap();
+    let failure = |student: &Student, examples: &[Example], options: &TrainOptions| {
+        let result = train(
+            student,
+            examples,
+            &[],
+            options,
+            1,
+            folder.path(),
+            TrainRuntime::default(),
+            &mut |_| {},
+            &CancelToken::default(),
+        );
+        result.unwrap_err().to_string()
+    };
+    let options = TrainOptions::default();
+    let message = failure(&student, &[], &options);
+    assert!(
+        message.starts_with("the training set is empty: 0 examples"),
+        "{message}"
+    );
+    let short = Example {
+        tokens: vec![1],
+        loss_from: 0,
+    };
+    let message = failure(&student, &[short], &options);
+    assert!(
+        message.contains("1 examples were given, 1 have no token"),
+        "{message}"
+    );
+    let message = failure(
+        &student,
+        &examples,
+        &TrainOptions {
+            keep: Keep::Best,
+            ..options.clone()
+        },
+    );
+    assert!(message.contains("no validation examples"), "{message}");
+    let message = failure(
+        &student,
+        &[Example {
+            tokens: vec![1, 300],
+            loss_from: 1,
+        }],
+        &options,
+    );
+    assert!(message.contains("token 300"), "{message}");
+
+    let mut wild = student;
+    wild.weights
+        .arrays
+        .get_mut("ln_f.weight")
+        .unwrap()
+        .data
+        .fill(1e38);
+    let message = failure(&wild, &examples, &options);
+    assert!(message.contains("at step 1 (epoch 1)\nhint: "), "{message}");
+}
