@@ -3,7 +3,9 @@
 //! A [`Student`] is what a Hub folder holds. [`gpt2`] runs it on any burn device, [`train`] trains it on the CPU;
 //! both work on the same [`Weights`], named f32 arrays that know no backend.
 
+mod calibration;
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod gpt2;
 mod init;
@@ -14,6 +16,7 @@ pub mod tokenizer;
 pub mod train;
 pub mod weights;
 
+pub use calibration::Calibration;
 pub use config::Gpt2Config;
 pub use error::ModelError;
 pub use gpt2::Gpt2;

@@ -1,0 +1,120 @@
+//! How fast this machine runs a student: a measurement of about a second, for the plan's estimates.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
+use super::train::{Example, TrainOptions, TrainRuntime, train};
+use super::{Gpt2Config, Student, StudentTokenizer, Weights};
+use crate::event::CancelToken;
+use crate::key::Digest;
+
+/// Floating-point operations per second, counted as two for each weight and token forward and six in
+/// training.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Calibration {
+    /// Reading and generating.
+    pub inference_flop_per_s: f64,
+    /// Training.
+    pub training_flop_per_s: f64,
+}
+
+const WIDTH: usize = 256;
+const LAYERS: usize = 3;
+const VOCAB: usize = 4096;
+const SEQUENCES: usize = 48;
+const TOKENS: u32 = 16;
+
+impl Calibration {
+    /// Measures with so many threads (0 for all cores); `None` where a model cannot run at all, which
+    /// the run will then say in its own words.
+    pub fn measure(threads: usize) -> Option<Self> {
+        let config = Gpt2Config {
+            vocab_size: VOCAB,
+            n_positions: 128,
+            n_embd: WIDTH,
+            n_layer: LAYERS,
+            n_head: 4,
+            ..Gpt2Config::default()
+        };
+        let weights = Weights::init(&config, 0);
+        let multiplied = (12 * LAYERS * WIDTH * WIDTH + VOCAB * WIDTH) as f64;
+        let inference = Self::inference(&config, &weights, threads)?;
+        let training = Self::training(config, weights, threads)?;
+        Some(Self {
+            inference_flop_per_s: 2.0 * multiplied * inference,
+            training_flop_per_s: 6.0 * multiplied * training,
+        })
+    }
+
+    /// Tokens generated per second.
+    fn inference(config: &Gpt2Config, weights: &Weights, threads: usize) -> Option<f64> {
+        let options = EngineOptions {
+            threads,
+            max_batch: 0,
+        };
+        let engine = Engine::new(config, weights, options).ok()?;
+        let drawing = SamplingParams {
+            max_new_tokens: TOKENS,
+            ..SamplingParams::default()
+        };
+        let began = Instant::now();
+        let mut tokens = 0;
+        engine
+            .generate(
+                &[vec![1; 16]],
+                0,
+                &drawing,
+                None,
+                &mut |_, _| {
+                    (0..SEQUENCES)
+                        .map(|tag| SequenceSpec {
+                            forced_first: None,
+                            stream: Digest::of(&tag.to_le_bytes()),
+                            tag: tag as u64,
+                        })
+                        .collect()
+                },
+                &mut |generated| tokens += generated.tokens.len(),
+                &CancelToken::default(),
+            )
+            .ok()?;
+        Some(tokens as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// Tokens trained on per second.
+    fn training(config: Gpt2Config, weights: Weights, threads: usize) -> Option<f64> {
+        let student = Student {
+            tokenizer: StudentTokenizer::train(std::iter::empty(), 257).ok()?,
+            config,
+            weights,
+        };
+        let examples = vec![
+            Example {
+                tokens: vec![1; 64],
+                loss_from: 16,
+            };
+            16
+        ];
+        let options = TrainOptions {
+            epochs: 1,
+            ..TrainOptions::default()
+        };
+        let folder = tempfile::tempdir().ok()?;
+        let began = Instant::now();
+        let trained = train(
+            &student,
+            &examples,
+            &[],
+            &options,
+            0,
+            folder.path(),
+            TrainRuntime { threads },
+            &mut |_| {},
+            &CancelToken::default(),
+        )
+        .ok()?;
+        Some(trained.losses.last()?.tokens as f64 / began.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,235 @@
+//! The forward pass over any mixture of segments: one token each of many sequences (decoding), whole
+//! prompts, or pieces of them. Every row is computed by the same kernels in the same order whatever
+//! stands beside it, so the mixture does not alter a bit.
+
+use std::ops::Range;
+
+use super::attention::attend;
+use super::buffer::{Buffer, row_stride};
+use super::cache::SequenceCache;
+use super::gemm::{Epilogue, Rows, multiply};
+use super::model::{Model, Norm};
+use super::parallel::Parallel;
+use super::vector::layer_norm;
+
+/// Rows whose logits are held at a time where every row's are wanted.
+pub(super) const LOGIT_ROWS: usize = 96;
+/// Values that one task of a row-wise kernel should hold at least.
+const ROW_WORK: usize = 32 * 1024;
+/// Scores and weighted values that one task of attention should hold at least.
+const ATTENTION_WORK: usize = 64 * 1024;
+
+/// New tokens of one sequence.
+pub(super) struct Segment<'a> {
+    /// What the sequence has read; grows by the new tokens.
+    pub(super) cache: &'a mut SequenceCache,
+    /// The new tokens.
+    pub(super) tokens: &'a [u32],
+    /// How many of the last new positions are wanted in [`Scratch::hidden`].
+    pub(super) wanted: usize,
+}
+
+/// Buffers that passes reuse.
+pub(super) struct Scratch {
+    x: Buffer,
+    normal: Buffer,
+    projected: Buffer,
+    inner: Buffer,
+    /// The wanted positions, segment by segment, after the final layer norm.
+    hidden: Buffer,
+    logits: Buffer,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let [x, normal, projected, inner, hidden, logits] = [0; 6].map(Buffer::zeroed);
+        Self {
+            x,
+            normal,
+            projected,
+            inner,
+            hidden,
+            logits,
+        }
+    }
+}
+
+/// A row of the pass.
+struct Row {
+    segment: usize,
+    position: usize,
+}
+
+impl Model {
+    /// Reads the new tokens of `segments` and leaves their wanted positions in `scratch.hidden`.
+    /// Tokens and positions have been checked.
+    pub(super) fn forward(
+        &self,
+        parallel: Parallel,
+        segments: &mut [Segment<'_>],
+        scratch: &mut Scratch,
+    ) {
+        let (width, stride) = (self.width, row_stride(self.width));
+        let (wide, inner) = (row_stride(3 * width), row_stride(self.inner));
+        let mut rows = Vec::new();
+        let mut firsts = Vec::new();
+        for (index, segment) in segments.iter_mut().enumerate() {
+            let start = segment.cache.len();
+            segment.cache.grow(self.page, segment.tokens.len());
+            firsts.push(rows.len());
+            rows.extend((0..segment.tokens.len()).map(|i| Row {
+                segment: index,
+                position: start + i,
+            }));
+        }
+        let count = rows.len();
+        scratch.x.reserve(count * stride);
+        scratch.normal.reserve(count * stride);
+        scratch.projected.reserve(count * wide);
+        scratch.inner.reserve(count * inner);
+        let x = &mut scratch.x.as_mut_slice()[..count * stride];
+        let normal = &mut scratch.normal.as_mut_slice()[..count * stride];
+        let projected = &mut scratch.projected.as_mut_slice()[..count * wide];
+        let up = &mut scratch.inner.as_mut_slice()[..count * inner];
+
+        let tokens = segments.iter().flat_map(|segment| segment.tokens);
+        for ((row, &token), x) in rows.iter().zip(tokens).zip(x.chunks_exact_mut(stride)) {
+            self.head.copy_column(token as usize, x);
+            let position = &self.position_embedding[row.position * width..][..width];
+            for (x, p) in x.iter_mut().zip(position) {
+                *x += p;
+            }
+            x[width..].fill(0.0);
+        }
+        // Attention's work per row, for the mean length.
+        let reach = rows.iter().map(|row| row.position + 1).sum::<usize>() / count.max(1);
+        let attention_grain = (ATTENTION_WORK / (2 * width * reach.max(1))).max(1);
+        for (layer, block) in self.blocks.iter().enumerate() {
+            self.norm_rows(parallel, &block.attention_norm, x, normal);
+            let input = Rows {
+                data: normal,
+                stride,
+                count,
+            };
+            multiply(
+                parallel,
+                input,
+                &block.query_key_value,
+                Epilogue::Store,
+                projected,
+                wide,
+            );
+            let write_grain = (ROW_WORK / (2 * width)).max(1);
+            parallel.for_each_mut(segments, write_grain, |index, segment| {
+                let first = firsts[index];
+                for i in first..first + segment.tokens.len() {
+                    let row = &projected[i * wide..][width..3 * width];
+                    let (keys, values) = row.split_at(width);
+                    let position = rows[i].position;
+                    let cache = &mut *segment.cache;
+                    cache.write(self.page, layer, position, keys, values);
+                }
+            });
+            let (segments, projected) = (&*segments, &*projected);
+            let mut outs: Vec<&mut [f32]> = normal.chunks_exact_mut(stride).collect();
+            parallel.for_each_mut(&mut outs, attention_grain, |i, out| {
+                let row = &rows[i];
+                let (cache, query) = (
+                    &*segments[row.segment].cache,
+                    &projected[i * wide..][..width],
+                );
+                let end = row.position + 1;
+                attend(
+                    parallel.isa(),
+                    self.page,
+                    layer,
+                    cache,
+                    end,
+                    query,
+                    &mut out[..width],
+                );
+            });
+            let input = Rows {
+                data: normal,
+                stride,
+                count,
+            };
+            multiply(
+                parallel,
+                input,
+                &block.attention_out,
+                Epilogue::Add,
+                x,
+                stride,
+            );
+            self.norm_rows(parallel, &block.feed_forward_norm, x, normal);
+            let input = Rows {
+                data: normal,
+                stride,
+                count,
+            };
+            multiply(parallel, input, &block.up, Epilogue::Gelu, up, inner);
+            let input = Rows {
+                data: up,
+                stride: inner,
+                count,
+            };
+            multiply(parallel, input, &block.down, Epilogue::Add, x, stride);
+        }
+
+        let wanted: usize = segments.iter().map(|segment| segment.wanted).sum();
+        scratch.hidden.reserve(wanted * stride);
+        let hidden = scratch.hidden.as_mut_slice();
+        let mut to = 0;
+        for (first, segment) in firsts.iter().zip(segments.iter()) {
+            let end = (first + segment.tokens.len()) * stride;
+            let len = segment.wanted * stride;
+            let out = &mut hidden[to..to + len];
+            self.norm_rows(parallel, &self.final_norm, &x[end - len..end], out);
+            to += len;
+        }
+    }
+
+    /// Projects the wanted positions `range` of the last pass onto the vocabulary; at most
+    /// [`LOGIT_ROWS`] or a batch at a time, as the logits are large. Row `i` of the result is
+    /// `[i * logit_stride..][..vocab]`.
+    pub(super) fn project<'s>(
+        &self,
+        parallel: Parallel,
+        scratch: &'s mut Scratch,
+        range: Range<usize>,
+    ) -> &'s [f32] {
+        let (stride, logit_stride) = (row_stride(self.width), self.logit_stride());
+        scratch.logits.reserve(range.len() * logit_stride);
+        let input = Rows {
+            data: &scratch.hidden.as_slice()[range.start * stride..range.end * stride],
+            stride,
+            count: range.len(),
+        };
+        let logits = scratch.logits.as_mut_slice();
+        multiply(
+            parallel,
+            input,
+            &self.head,
+            Epilogue::Store,
+            logits,
+            logit_stride,
+        );
+        &scratch.logits.as_slice()[..range.len() * logit_stride]
+    }
+
+    /// The distance between rows of logits.
+    pub(super) fn logit_stride(&self) -> usize {
+        row_stride(self.vocab)
+    }
+
+    fn norm_rows(&self, parallel: Parallel, norm: &Norm, x: &[f32], out: &mut [f32]) {
+        let stride = row_stride(self.width);
+        let mut outs: Vec<&mut [f32]> = out.chunks_exact_mut(stride).collect();
+        parallel.for_each_mut(&mut outs, ROW_WORK.div_ceil(stride), |i, out| {
+            let row = &x[i * stride..][..self.width];
+            let (gain, bias) = (norm.gain.as_slice(), norm.bias.as_slice());
+            layer_norm(parallel.isa(), row, gain, bias, self.epsilon, out);
+        });
+    }
+}

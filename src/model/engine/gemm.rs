@@ -1,0 +1,308 @@
+//! Matrix product of activations with packed weights: `y[r, n] = bias[n] + sum over k of x[r, k] w[k, n]`.
+//!
+//! Vectors run across `n`, and each element is one chain of fused multiply-adds over ascending `k`,
+//! begun at its bias. So no result depends on how many rows are multiplied together, on the shape of a
+//! tile, on the threads or on the instruction set: the engine is batch-invariant by construction.
+//!
+//! Weights are packed once into panels of 32 columns, `k` by `k`. A panel is streamed for a tile of rows
+//! whose sums stay in registers: 12 x 32 with AVX-512, 6 x 16 with AVX2.
+#![expect(
+    unsafe_code,
+    reason = "the micro-kernel reads and writes through pointers"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "generic kernels must end up inside the function that enables the instructions"
+)]
+
+use super::buffer::Buffer;
+use super::lanes::{LANES, Lanes, kernel};
+use super::parallel::Parallel;
+use super::vector::gelu;
+
+/// Columns of a panel.
+const PANEL: usize = 2 * LANES;
+/// Rows of a tile, at most (AVX-512's).
+const MAX_TILE_ROWS: usize = 12;
+/// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
+/// L2 cache.
+const BLOCK_ROWS: usize = 128;
+/// Multiply-adds that one task should hold at least, or handing it out costs more than it saves.
+const TASK_WORK: usize = 300_000;
+
+/// A weight matrix `[k, n]` in panels, padded with zero columns, and its bias.
+pub(super) struct Packed {
+    panels: Buffer,
+    bias: Buffer,
+    k: usize,
+    n: usize,
+}
+
+impl Packed {
+    /// Packs `weights`, `[k, n]` row-major, with `bias`, `[n]`.
+    pub(super) fn new(weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
+        let mut packed = Self::zeros(k, n);
+        let panels = packed.panels.as_mut_slice();
+        for (row, values) in weights.chunks_exact(n).enumerate() {
+            for (panel, columns) in values.chunks(PANEL).enumerate() {
+                let at = (panel * k + row) * PANEL;
+                panels[at..at + columns.len()].copy_from_slice(columns);
+            }
+        }
+        packed.bias.as_mut_slice()[..n].copy_from_slice(bias);
+        packed
+    }
+
+    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias.
+    pub(super) fn transposed(weights: &[f32], k: usize, n: usize) -> Self {
+        let mut packed = Self::zeros(k, n);
+        let panels = packed.panels.as_mut_slice();
+        for (column, values) in weights.chunks_exact(k).enumerate() {
+            let at = column / PANEL * k * PANEL + column % PANEL;
+            for (row, &value) in values.iter().enumerate() {
+                panels[at + row * PANEL] = value;
+            }
+        }
+        packed
+    }
+
+    fn zeros(k: usize, n: usize) -> Self {
+        let padded = n.next_multiple_of(PANEL);
+        Self {
+            panels: Buffer::zeroed(k * padded),
+            bias: Buffer::zeroed(padded),
+            k,
+            n,
+        }
+    }
+
+    /// Column `column`, `k` values, into the head of `out`.
+    pub(super) fn copy_column(&self, column: usize, out: &mut [f32]) {
+        let at = column / PANEL * self.k * PANEL + column % PANEL;
+        let panels = &self.panels.as_slice()[at..];
+        for (value, row) in out.iter_mut().zip(panels.chunks(PANEL)).take(self.k) {
+            *value = row[0];
+        }
+    }
+
+    /// Bytes that a product streams.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.panels.as_slice())
+    }
+}
+
+/// What becomes of a sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Epilogue {
+    /// `y = sum`.
+    Store,
+    /// `y = gelu(sum)`.
+    Gelu,
+    /// `y = y + sum`: the residual stream.
+    Add,
+}
+
+/// Rows of a matrix: `count` rows, `stride` values apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) count: usize,
+}
+
+/// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
+pub(super) fn multiply(
+    parallel: Parallel,
+    x: Rows<'_>,
+    w: &Packed,
+    epilogue: Epilogue,
+    y: &mut [f32],
+    y_stride: usize,
+) {
+    if x.count == 0 {
+        return;
+    }
+    let panels = w.n.div_ceil(PANEL);
+    assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
+    assert!(y_stride >= panels * PANEL && y.len() >= (x.count - 1) * y_stride + panels * PANEL);
+    let out = Out(y.as_mut_ptr());
+    // Narrow matrices have fewer panels than many threads could take: then blocks are smaller, of whole tiles.
+    let wanted = (2 * parallel.threads()).div_ceil(panels);
+    let even = x.count.div_ceil(x.count.div_ceil(BLOCK_ROWS).max(wanted));
+    let block_rows = even.next_multiple_of(MAX_TILE_ROWS);
+    let blocks = x.count.div_ceil(block_rows);
+    let work = block_rows.min(x.count) * w.k * PANEL;
+    parallel.for_each(blocks * panels, TASK_WORK.div_ceil(work), |task| {
+        let (block, panel) = (task / panels, task % panels);
+        let first = block * block_rows;
+        let job = Job {
+            x: x.data[first * x.stride..].as_ptr(),
+            x_stride: x.stride,
+            rows: block_rows.min(x.count - first),
+            panel: w.panels.as_slice()[panel * w.k * PANEL..].as_ptr(),
+            k: w.k,
+            bias: w.bias.as_slice()[panel * PANEL..].as_ptr(),
+            // SAFETY: inside `y`, whose length was checked.
+            y: unsafe { out.at(first * y_stride + panel * PANEL) },
+            y_stride,
+            epilogue,
+        };
+        // SAFETY: lengths were checked above; each task writes rows and columns of its own.
+        unsafe { panel_rows(parallel.isa(), job) }
+    });
+}
+
+/// A pointer that tasks share; each writes elsewhere.
+#[derive(Clone, Copy)]
+struct Out(*mut f32);
+// SAFETY: `multiply` gives every task a region of its own.
+unsafe impl Sync for Out {}
+
+impl Out {
+    /// Safety: `offset` lies inside the allocation.
+    unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// Some rows times one panel.
+#[derive(Clone, Copy)]
+struct Job {
+    x: *const f32,
+    x_stride: usize,
+    rows: usize,
+    panel: *const f32,
+    k: usize,
+    bias: *const f32,
+    y: *mut f32,
+    y_stride: usize,
+    epilogue: Epilogue,
+}
+
+kernel! {
+    unsafe fn panel_rows(job: Job) = panel_rows_generic
+}
+
+#[inline(always)]
+unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
+    let mut sums = [0.0f32; MAX_TILE_ROWS * PANEL];
+    let mut row = 0;
+    while row < job.rows {
+        let rows = V::TILE_ROWS.min(job.rows - row);
+        // SAFETY: `row + rows <= job.rows`, and `job`'s pointers cover its rows, its panel and its bias.
+        unsafe {
+            let x = job.x.add(row * job.x_stride);
+            let y = job.y.add(row * job.y_stride);
+            let (to, stride) = match job.epilogue {
+                Epilogue::Store => (y, job.y_stride),
+                Epilogue::Gelu | Epilogue::Add => (sums.as_mut_ptr(), PANEL),
+            };
+            if V::WIDE {
+                rows_of_tile::<V, 2>(rows, x, &job, 0, to, stride);
+            } else {
+                rows_of_tile::<V, 1>(rows, x, &job, 0, to, stride);
+                rows_of_tile::<V, 1>(rows, x, &job, LANES, to.add(LANES), stride);
+            }
+            finish::<V>(&job, rows, sums.as_ptr(), y);
+        }
+        row += rows;
+    }
+}
+
+/// Applies the epilogue to a tile. Safety: as for the tile.
+#[inline(always)]
+unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32) {
+    if job.epilogue == Epilogue::Store {
+        return;
+    }
+    for r in 0..rows {
+        for half in [0, LANES] {
+            // SAFETY: `r < rows` of a tile that `sums` and `y` have room for.
+            unsafe {
+                let sum = V::load(sums.add(r * PANEL + half));
+                let to = y.add(r * job.y_stride + half);
+                if job.epilogue == Epilogue::Gelu {
+                    gelu(sum).store(to);
+                } else {
+                    V::load(to).add(sum).store(to);
+                }
+            }
+        }
+    }
+}
+
+/// A tile with as many rows as there are. Safety: as for [`tile`].
+#[inline(always)]
+unsafe fn rows_of_tile<V: Lanes, const WIDTH: usize>(
+    rows: usize,
+    x: *const f32,
+    job: &Job,
+    column: usize,
+    to: *mut f32,
+    stride: usize,
+) {
+    macro_rules! with_rows {
+        ($($count:literal)*) => {
+            match rows {
+                // SAFETY: the caller's promise. The guard leaves out shapes that no instruction set uses.
+                $($count if $count <= V::TILE_ROWS => unsafe {
+                    tile::<V, $count, WIDTH>(x, job, column, to, stride)
+                },)*
+                _ => unreachable!("a tile has 1 to {} rows", V::TILE_ROWS),
+            }
+        };
+    }
+    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// `ROWS` rows times `WIDTH` vectors of the panel, sums in registers from first to last.
+///
+/// Safety: the CPU has `V`'s instructions; `x` has `ROWS` rows, the panel `k` lines, `to` room for the tile.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const ROWS: usize, const WIDTH: usize>(
+    x: *const f32,
+    job: &Job,
+    column: usize,
+    to: *mut f32,
+    stride: usize,
+) {
+    // One variable per sum, by macro: an array would stay in memory where the crate is built with little
+    // optimisation, as it is for tests.
+    macro_rules! body {
+        ($($row:literal $low:ident $high:ident,)*) => {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let bias = V::load(job.bias.add(column));
+                $(let mut $low = bias;)*
+                let bias = V::load(job.bias.add(column + (WIDTH - 1) * LANES));
+                $(let mut $high = bias;)*
+                let (mut x, mut weights) = (x, job.panel.add(column));
+                let end = x.add(job.k);
+                while x != end {
+                    let low = V::load(weights);
+                    let high = V::load(weights.add((WIDTH - 1) * LANES));
+                    $(if $row < ROWS {
+                        let value = V::splat(*x.add($row * job.x_stride));
+                        $low = value.fma(low, $low);
+                        if WIDTH > 1 {
+                            $high = value.fma(high, $high);
+                        }
+                    })*
+                    x = x.add(1);
+                    weights = weights.add(PANEL);
+                }
+                $(if $row < ROWS {
+                    $low.store(to.add($row * stride));
+                    if WIDTH > 1 {
+                        $high.store(to.add($row * stride + LANES));
+                    }
+                })*
+            }
+        };
+    }
+    body!(
+        0 a0 b0, 1 a1 b1, 2 a2 b2, 3 a3 b3, 4 a4 b4, 5 a5 b5,
+        6 a6 b6, 7 a7 b7, 8 a8 b8, 9 a9 b9, 10 a10 b10, 11 a11 b11,
+    );
+}

@@ -1,0 +1,333 @@
+//! Continuous batching: prompts are read as slots come free, branch into sequences, and decode together
+//! until each ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::cache::{Prefix, SequenceCache};
+use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
+use super::forward::{LOGIT_ROWS, Scratch, Segment};
+use super::parallel::Parallel;
+use super::vector::most_probable;
+use super::{Engine, EngineError};
+use crate::event::CancelToken;
+use crate::key::Digest;
+use crate::text::{EndReason, LogProbSummary};
+
+/// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
+const PREFILL_ROWS: usize = 128;
+
+/// One of the most probable first tokens of a prompt.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct FirstTokenCandidate {
+    /// Its id.
+    pub token: u32,
+    /// 0 for the most probable.
+    pub rank: u32,
+    /// Its log-probability in nats.
+    pub log_prob: f64,
+}
+
+/// A sequence that the caller wants from a prompt.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SequenceSpec {
+    /// The first token, given rather than drawn; end-of-text does not end the sequence here.
+    pub forced_first: Option<u32>,
+    /// Seeds the sequence's own random stream.
+    pub stream: Digest,
+    /// Comes back with the sequence.
+    pub tag: u64,
+}
+
+/// A finished sequence.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Generated {
+    /// Which prompt, from 0.
+    pub prompt_index: usize,
+    /// The caller's mark.
+    pub tag: u64,
+    /// Its tokens, a forced first token included, a drawn end-of-text not.
+    pub tokens: Vec<u32>,
+    /// Log-probabilities of its tokens and of end-of-text where that was drawn.
+    pub log_prob: LogProbSummary,
+    /// Why it ended.
+    pub end: EndReason,
+}
+
+/// Whether a sequence's tokens so far are to be its last.
+pub type StopRule<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
+/// Answers a prompt's index and its most probable first tokens with the sequences that are wanted.
+pub type Expand<'a> = dyn FnMut(usize, &[FirstTokenCandidate]) -> Vec<SequenceSpec> + Send + 'a;
+
+/// What all sequences of a call have in common.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    params: &'a SamplingParams,
+    stop: Option<&'a StopRule<'a>>,
+}
+
+/// A sequence on its way.
+struct Active {
+    prompt_index: usize,
+    tag: u64,
+    cache: SequenceCache,
+    tokens: Vec<u32>,
+    stream: Stream,
+    log_prob: LogProbSummary,
+    max_tokens: usize,
+    end: Option<EndReason>,
+    not_finite: bool,
+    room: Vec<(f32, u32)>,
+}
+
+/// A prompt, and what reading it gives.
+pub(super) struct Prefill<'a> {
+    tokens: &'a [u32],
+    cache: SequenceCache,
+    /// The logits after its last token.
+    pub(super) logits: Vec<f32>,
+}
+
+impl Prefill<'_> {
+    /// The keys and values that its continuations share.
+    pub(super) fn into_prefix(self) -> Arc<Prefix> {
+        self.cache.into_prefix()
+    }
+}
+
+impl Engine {
+    /// Generates sequences for `prompts`. Each prompt is read once; `expand` is handed its index and
+    /// its `candidates` most probable first tokens and answers with the sequences that it wants, which
+    /// share the prompt's keys and values; `done` gets each finished sequence, in no promised order.
+    /// `stop` is asked after each drawn token and ends a sequence as imitative.
+    ///
+    /// Both callbacks run on a thread of the engine's pool, one at a time.
+    ///
+    /// # Errors
+    /// A parameter is out of range; a prompt is empty, longer than the context less one token, or has a
+    /// token that the vocabulary has not; the logits are not finite; somebody cancelled.
+    #[expect(clippy::too_many_arguments, reason = "three of them are callbacks")]
+    pub fn generate(
+        &self,
+        prompts: &[Vec<u32>],
+        candidates: usize,
+        params: &SamplingParams,
+        stop: Option<&StopRule<'_>>,
+        expand: &mut Expand<'_>,
+        done: &mut (dyn FnMut(Generated) + Send),
+        cancel: &CancelToken,
+    ) -> Result<(), EngineError> {
+        params.check()?;
+        for (index, prompt) in prompts.iter().enumerate() {
+            self.check_tokens(index, prompt, self.model.positions - 1)?;
+        }
+        let rules = Rules { params, stop };
+        self.pool.install(|| {
+            let mut scratches = self.scratches();
+            let mut unread = prompts.iter().map(Vec::as_slice).enumerate().peekable();
+            let mut waiting = VecDeque::new();
+            let mut active: Vec<Active> = Vec::new();
+            loop {
+                if cancel.is_cancelled() {
+                    return Err(EngineError::Cancelled);
+                }
+                while active.len() + waiting.len() < self.max_batch && unread.peek().is_some() {
+                    let mut group: Vec<(usize, &[u32])> = Vec::new();
+                    let mut rows = 0;
+                    while let Some((index, prompt)) =
+                        unread.next_if(|(_, p)| rows == 0 || rows + p.len() <= PREFILL_ROWS)
+                    {
+                        rows += prompt.len();
+                        group.push((index, prompt));
+                    }
+                    let tokens: Vec<&[u32]> = group.iter().map(|&(_, prompt)| prompt).collect();
+                    let read = self.prefill(&tokens, &mut scratches);
+                    for ((index, _), read) in group.into_iter().zip(read) {
+                        self.branch(index, read, candidates, rules, expand, done, &mut waiting)?;
+                    }
+                    if cancel.is_cancelled() {
+                        return Err(EngineError::Cancelled);
+                    }
+                }
+                let free = self.max_batch.saturating_sub(active.len());
+                active.extend(waiting.drain(..free.min(waiting.len())));
+                if active.is_empty() {
+                    return Ok(());
+                }
+                self.in_shares(&mut active, &mut scratches, |parallel, active, scratch| {
+                    self.decode(parallel, active, scratch, rules);
+                });
+                if let Some(bad) = active.iter().find(|sequence| sequence.not_finite) {
+                    let index = bad.prompt_index;
+                    return Err(EngineError::NotFinite { index });
+                }
+                for ended in active.extract_if(.., |sequence| sequence.end.is_some()) {
+                    ended.finish(done);
+                }
+            }
+        })
+    }
+
+    /// Reads prompts. Call it inside the pool.
+    pub(super) fn prefill<'p>(
+        &self,
+        prompts: &[&'p [u32]],
+        scratches: &mut [Scratch],
+    ) -> Vec<Prefill<'p>> {
+        let mut prefills: Vec<Prefill<'p>> = prompts
+            .iter()
+            .map(|&tokens| Prefill {
+                tokens,
+                cache: SequenceCache::empty(),
+                logits: Vec::new(),
+            })
+            .collect();
+        self.in_shares(&mut prefills, scratches, |parallel, prefills, scratch| {
+            let mut segments: Vec<Segment<'_>> = prefills
+                .iter_mut()
+                .map(|prefill| Segment {
+                    cache: &mut prefill.cache,
+                    tokens: prefill.tokens,
+                    wanted: 1,
+                })
+                .collect();
+            self.model.forward(parallel, &mut segments, scratch);
+            for start in (0..prefills.len()).step_by(LOGIT_ROWS) {
+                let end = prefills.len().min(start + LOGIT_ROWS);
+                let logits = self.model.project(parallel, scratch, start..end);
+                let rows = logits.chunks_exact(self.model.logit_stride());
+                for (prefill, row) in prefills[start..end].iter_mut().zip(rows) {
+                    prefill.logits = row[..self.model.vocab].to_vec();
+                }
+            }
+        });
+        prefills
+    }
+
+    /// Lets the caller choose the sequences of a prompt, and gives each its first token.
+    #[expect(clippy::too_many_arguments, reason = "one call site")]
+    fn branch(
+        &self,
+        prompt_index: usize,
+        mut read: Prefill<'_>,
+        candidates: usize,
+        rules: Rules<'_>,
+        expand: &mut Expand<'_>,
+        done: &mut (dyn FnMut(Generated) + Send),
+        waiting: &mut VecDeque<Active>,
+    ) -> Result<(), EngineError> {
+        let logits = std::mem::take(&mut read.logits);
+        let normalizer = Normalizer::of(self.isa, &logits).ok_or(EngineError::NotFinite {
+            index: prompt_index,
+        })?;
+        let mut best = Vec::new();
+        most_probable(self.isa, &logits, candidates, &mut best);
+        let candidates: Vec<FirstTokenCandidate> = best
+            .iter()
+            .zip(0..)
+            .map(|(&(logit, token), rank)| FirstTokenCandidate {
+                token,
+                rank,
+                log_prob: normalizer.log_prob(logit),
+            })
+            .collect();
+        let left = self.model.positions - read.tokens.len();
+        let max_tokens = left.min(rules.params.max_new_tokens as usize);
+        let prefix = read.into_prefix();
+        for spec in expand(prompt_index, &candidates) {
+            let mut sequence = Active {
+                prompt_index,
+                tag: spec.tag,
+                cache: SequenceCache::after(&prefix),
+                tokens: Vec::new(),
+                stream: Stream::new(&spec.stream),
+                log_prob: LogProbSummary {
+                    sum: 0.0,
+                    count: 0,
+                    first: 0.0,
+                    min: 0.0,
+                },
+                max_tokens,
+                end: None,
+                not_finite: false,
+                room: Vec::new(),
+            };
+            if let Some(token) = spec.forced_first {
+                self.check_tokens(prompt_index, &[token], 1)?;
+                let log_prob = normalizer.log_prob(logits[token as usize]);
+                record(&mut sequence.log_prob, log_prob);
+                sequence.tokens.push(token);
+                if max_tokens == 1 {
+                    sequence.end = Some(EndReason::Length);
+                }
+            } else {
+                self.advance(&mut sequence, &logits, rules);
+            }
+            if sequence.end.is_some() {
+                sequence.finish(done);
+            } else {
+                waiting.push_back(sequence);
+            }
+        }
+        Ok(())
+    }
+
+    /// One more token for each sequence.
+    fn decode(
+        &self,
+        parallel: Parallel,
+        active: &mut [Active],
+        scratch: &mut Scratch,
+        rules: Rules<'_>,
+    ) {
+        let mut segments: Vec<Segment<'_>> = active
+            .iter_mut()
+            .map(|sequence| Segment {
+                cache: &mut sequence.cache,
+                tokens: &sequence.tokens[sequence.tokens.len() - 1..],
+                wanted: 1,
+            })
+            .collect();
+        self.model.forward(parallel, &mut segments, scratch);
+        let logits = self.model.project(parallel, scratch, 0..active.len());
+        let stride = self.model.logit_stride();
+        parallel.for_each_mut(active, 1, |i, sequence| {
+            let row = &logits[i * stride..][..self.model.vocab];
+            self.advance(sequence, row, rules);
+        });
+    }
+
+    /// Draws a token and decides whether the sequence ends.
+    fn advance(&self, sequence: &mut Active, logits: &[f32], rules: Rules<'_>) {
+        let Some(normalizer) = Normalizer::of(self.isa, logits) else {
+            sequence.not_finite = true;
+            return;
+        };
+        let (stream, room) = (&mut sequence.stream, &mut sequence.room);
+        let token = draw(self.isa, logits, rules.params, stream, room);
+        let log_prob = normalizer.log_prob(logits[token as usize]);
+        record(&mut sequence.log_prob, log_prob);
+        if token == self.model.end_of_text {
+            sequence.end = Some(EndReason::EndOfText);
+            return;
+        }
+        sequence.tokens.push(token);
+        if rules.stop.is_some_and(|stop| stop(&sequence.tokens)) {
+            sequence.end = Some(EndReason::Imitative);
+        } else if sequence.tokens.len() >= sequence.max_tokens {
+            sequence.end = Some(EndReason::Length);
+        }
+    }
+}
+
+impl Active {
+    fn finish(self, done: &mut (dyn FnMut(Generated) + Send)) {
+        done(Generated {
+            prompt_index: self.prompt_index,
+            tag: self.tag,
+            tokens: self.tokens,
+            log_prob: self.log_prob,
+            end: self.end.unwrap_or(EndReason::Unknown),
+        });
+    }
+}

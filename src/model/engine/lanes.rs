@@ -1,0 +1,398 @@
+//! Sixteen f32 lanes on whatever the CPU has: the alphabet of every kernel of the engine.
+//!
+//! A kernel is written once over [`Lanes`]; the [`kernel!`] macro compiles it for AVX-512 (one
+//! register), AVX2 + FMA (two) and for any CPU (an array of `f32::mul_add`: the same bits; fast on
+//! `AArch64`, where fused multiply-add is part of the base, slow on an x86 without FMA). Because there
+//! are sixteen lanes everywhere and every operation is one IEEE operation per lane, the instruction
+//! set does not alter a bit of any result.
+#![expect(
+    unsafe_code,
+    reason = "vector instructions; each use says why it is sound"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "generic kernels must end up inside the function that enables the instructions"
+)]
+
+/// Lanes in a vector, on every CPU.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen f32 values. `max` and `min` return the argument where either operand is not a number.
+///
+/// # Safety
+/// `splat` and `load` may only be called where the CPU has the implementor's instructions; a value
+/// then proves that, which makes the other operations safe.
+pub(super) unsafe trait Lanes: Copy {
+    /// Rows of a GEMM tile that fit the registers.
+    const TILE_ROWS: usize;
+    /// Whether a tile is two vectors wide (else one).
+    const WIDE: bool;
+    /// All lanes `x`. Safety: see the trait.
+    unsafe fn splat(x: f32) -> Self;
+    /// Sixteen values from `from`, any alignment. Safety: see the trait; `from` must be readable.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Writes to `to`, any alignment. Safety: `to` must be writable for sixteen values.
+    unsafe fn store(self, to: *mut f32);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn max(self, other: Self) -> Self;
+    fn min(self, other: Self) -> Self;
+    /// `self * factor + addend`, rounded once.
+    fn fma(self, factor: Self, addend: Self) -> Self;
+    /// `2^n` from `1.5 * 2^23 + n`, whose low bits are the integer `n`.
+    fn pow2(self) -> Self;
+    /// Bit `i` is set where lane `i` is greater than that of `other`.
+    fn above(self, other: Self) -> u32;
+
+    /// The lanes as an array.
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: the array holds sixteen values.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        lanes
+    }
+
+    /// The sum of the lanes, in one fixed tree.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut a = self.to_array();
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                a[i] += a[i + width];
+            }
+            width /= 2;
+        }
+        a[0]
+    }
+
+    /// The greatest lane.
+    #[inline(always)]
+    fn greatest(self) -> f32 {
+        let mut greatest = f32::NEG_INFINITY;
+        for lane in self.to_array() {
+            if lane > greatest {
+                greatest = lane;
+            }
+        }
+        greatest
+    }
+}
+
+/// `1.0`'s bits, which turn a shifted exponent into a power of two.
+const ONE_BITS: i32 = 0x3f80_0000;
+
+/// The portable implementation.
+#[derive(Clone, Copy)]
+pub(super) struct Portable([f32; LANES]);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+// SAFETY: needs no special instructions.
+unsafe impl Lanes for Portable {
+    const TILE_ROWS: usize = 4;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Self([x; LANES])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(std::array::from_fn(|i| {
+            self.0[i].mul_add(factor.0[i], addend.0[i])
+        }))
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        Self(self.0.map(|t| {
+            let bits = (t.to_bits() << 23).wrapping_add(ONE_BITS.cast_unsigned());
+            f32::from_bits(bits)
+        }))
+    }
+    #[inline(always)]
+    fn above(self, other: Self) -> u32 {
+        let mut mask = 0;
+        for i in 0..LANES {
+            mask |= u32::from(self.0[i] > other.0[i]) << i;
+        }
+        mask
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    use std::arch::x86_64::{
+        __m256, __m512, _CMP_GT_OQ, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256,
+        _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+        _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32,
+        _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_div_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    };
+
+    use super::{Lanes, ONE_BITS};
+
+    /// AVX-512F: sixteen lanes in one register.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Avx512(__m512);
+
+    /// AVX2 and FMA: sixteen lanes in two registers.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Avx2(__m256, __m256);
+
+    /// A lane-wise operation on one register.
+    macro_rules! wide {
+        ($name:ident, $intrinsic:ident) => {
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                // SAFETY: a value exists, so the CPU has AVX-512F.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        };
+    }
+    /// The same on two.
+    macro_rules! halves {
+        ($name:ident, $intrinsic:ident) => {
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                // SAFETY: a value exists, so the CPU has AVX2.
+                unsafe { Self($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)) }
+            }
+        };
+    }
+
+    // SAFETY: built from AVX-512F intrinsics only.
+    unsafe impl Lanes for Avx512 {
+        // 12 x 2 accumulators, 2 weights and a broadcast of 32 registers.
+        const TILE_ROWS: usize = 12;
+        const WIDE: bool = true;
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm512_set1_ps(x) })
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm512_loadu_ps(from) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        wide!(add, _mm512_add_ps);
+        wide!(sub, _mm512_sub_ps);
+        wide!(mul, _mm512_mul_ps);
+        wide!(div, _mm512_div_ps);
+        wide!(max, _mm512_max_ps);
+        wide!(min, _mm512_min_ps);
+        #[inline(always)]
+        fn fma(self, factor: Self, addend: Self) -> Self {
+            // SAFETY: a value exists, so the CPU has AVX-512F.
+            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+        }
+        #[inline(always)]
+        fn pow2(self) -> Self {
+            // SAFETY: a value exists, so the CPU has AVX-512F.
+            Self(unsafe {
+                let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
+                _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(ONE_BITS)))
+            })
+        }
+        #[inline(always)]
+        fn above(self, other: Self) -> u32 {
+            // SAFETY: a value exists, so the CPU has AVX-512F.
+            u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) })
+        }
+    }
+
+    // SAFETY: built from AVX2 and FMA intrinsics only.
+    unsafe impl Lanes for Avx2 {
+        // 6 x 2 accumulators, 2 weights and a broadcast of 16 registers.
+        const TILE_ROWS: usize = 6;
+        const WIDE: bool = false;
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { Self(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                _mm256_storeu_ps(to, self.0);
+                _mm256_storeu_ps(to.add(8), self.1);
+            }
+        }
+        halves!(add, _mm256_add_ps);
+        halves!(sub, _mm256_sub_ps);
+        halves!(mul, _mm256_mul_ps);
+        halves!(div, _mm256_div_ps);
+        halves!(max, _mm256_max_ps);
+        halves!(min, _mm256_min_ps);
+        #[inline(always)]
+        fn fma(self, factor: Self, addend: Self) -> Self {
+            // SAFETY: a value exists, so the CPU has FMA.
+            unsafe {
+                Self(
+                    _mm256_fmadd_ps(self.0, factor.0, addend.0),
+                    _mm256_fmadd_ps(self.1, factor.1, addend.1),
+                )
+            }
+        }
+        #[inline(always)]
+        fn pow2(self) -> Self {
+            // SAFETY: a value exists, so the CPU has AVX2.
+            unsafe {
+                let one = _mm256_set1_epi32(ONE_BITS);
+                let low = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0));
+                let high = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.1));
+                Self(
+                    _mm256_castsi256_ps(_mm256_add_epi32(low, one)),
+                    _mm256_castsi256_ps(_mm256_add_epi32(high, one)),
+                )
+            }
+        }
+        #[inline(always)]
+        fn above(self, other: Self) -> u32 {
+            // SAFETY: a value exists, so the CPU has AVX2.
+            unsafe {
+                let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0));
+                let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.1, other.1));
+                (low | high << 8).cast_unsigned()
+            }
+        }
+    }
+}
+
+/// The instruction set in use. Only [`Isa::available`] makes one, so holding a value proves that
+/// the CPU has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Isa(IsaKind);
+
+/// The instruction sets that kernels are compiled for, fastest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum IsaKind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Isa {
+    /// Which one it is.
+    pub(super) fn kind(self) -> IsaKind {
+        self.0
+    }
+
+    /// Every instruction set that this CPU has, fastest first; the last works anywhere.
+    pub(super) fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                found.push(Self(IsaKind::Avx512));
+            }
+            if avx2 {
+                found.push(Self(IsaKind::Avx2));
+            }
+        }
+        found.push(Self(IsaKind::Portable));
+        found
+    }
+}
+
+/// Compiles a function that is generic over [`Lanes`] for every instruction set, behind one
+/// function that takes the [`Isa`] first. Safe where the generic function needs no more than the CPU's
+/// instructions; `unsafe fn` passes further conditions on to the caller.
+macro_rules! kernel {
+    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident) => {
+        $(#[$meta])*
+        pub(super) fn $name(isa: $crate::model::engine::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the generic function needs the instructions only; an `Isa` proves them.
+            unsafe { $crate::model::engine::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
+        }
+    };
+    ($(#[$meta:meta])* unsafe fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident) => {
+        $(#[$meta])*
+        unsafe fn $name(isa: $crate::model::engine::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: an `Isa` proves the instructions; the rest is the caller's promise.
+            unsafe { $crate::model::engine::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
+        }
+    };
+    (@dispatch $isa:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?, $generic:ident) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: as for the function that dispatches.
+            unsafe { $generic::<$crate::model::engine::lanes::x86::Avx512>($($arg),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: as for the function that dispatches.
+            unsafe { $generic::<$crate::model::engine::lanes::x86::Avx2>($($arg),*) }
+        }
+        match $isa.kind() {
+            #[cfg(target_arch = "x86_64")]
+            $crate::model::engine::lanes::IsaKind::Avx512 => avx512($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::model::engine::lanes::IsaKind::Avx2 => avx2($($arg),*),
+            $crate::model::engine::lanes::IsaKind::Portable => {
+                $generic::<$crate::model::engine::lanes::Portable>($($arg),*)
+            }
+        }
+    }};
+}
+pub(super) use kernel;

@@ -1,0 +1,287 @@
+//! The sampling engine: GPT-2 on a CPU, over its own kernels.
+//!
+//! In: a [`Gpt2Config`] and [`Weights`]; prompts as token ids. Out: generated sequences with the
+//! log-probabilities of their tokens ([`Engine::generate`]), log-probabilities of given continuations
+//! ([`Engine::score`]), or plain logits ([`Engine::logits`]).
+//!
+//! A prompt is read once and its keys and values are shared by all its sequences (25 in the paper); slots
+//! stay full by admitting the next sequence as one ends; the vocabulary projection is computed only
+//! where a token is drawn. The engine is batch-invariant: tokens and log-probabilities of a sequence
+//! are the same bits at any batch size, number of threads, order of admission and x86 instruction set,
+//! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`).
+
+mod attention;
+mod buffer;
+mod cache;
+mod draw;
+mod forward;
+mod gemm;
+mod generate;
+mod lanes;
+mod model;
+mod parallel;
+mod scalar;
+mod score;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+pub use draw::SamplingParams;
+pub use generate::{Expand, FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+pub use score::ScoreJob;
+
+use rayon::prelude::*;
+
+use self::cache::SequenceCache;
+use self::forward::{LOGIT_ROWS, Scratch, Segment};
+use self::lanes::{Isa, LANES};
+use self::model::Model;
+use self::parallel::Parallel;
+use crate::model::{Gpt2Config, Weights};
+
+/// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an
+/// order of operations or a rule of drawing changes.
+pub const ENGINE_VERSION: u32 = 1;
+
+/// Sequences decoded together, at most, where the caller leaves the choice: eight tiles of GEMM rows.
+const AUTO_BATCH: usize = 96;
+/// The same, at least.
+const AUTO_BATCH_MIN: usize = 12;
+/// Bytes of keys and values that `AUTO_BATCH` sequences of 128 tokens may take.
+const AUTO_CACHE_BYTES: usize = 1 << 30;
+/// Up to this size of the weights every thread streams all of them for a share of the rows, which
+/// needs no hand-overs within a step; above, threads share the weights out.
+const SHARDED_BYTES: usize = 4 << 20;
+
+/// Why the engine refused or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The configuration is not a GPT-2's.
+    #[error("impossible shape: {0}\nhint: compare config.json with the model it came with")]
+    Shape(String),
+    /// An array is not there.
+    #[error(
+        "array `{name}` of shape {shape:?} is missing\nhint: are these the weights of the model that config.json describes?"
+    )]
+    MissingArray {
+        /// Its name.
+        name: String,
+        /// The shape that the configuration implies.
+        shape: Vec<usize>,
+    },
+    /// An array has another shape.
+    #[error(
+        "array `{name}` has shape {found:?} and {values} values, expected {expected:?}\nhint: are these the weights of the model that config.json describes?"
+    )]
+    ArrayShape {
+        /// Its name.
+        name: String,
+        /// The shape found.
+        found: Vec<usize>,
+        /// How many values it holds.
+        values: usize,
+        /// The shape that the configuration implies.
+        expected: Vec<usize>,
+    },
+    /// An array that a GPT-2 does not have.
+    #[error("array `{0}` is not part of a GPT-2 with this configuration")]
+    UnknownArray(String),
+    /// A sampling parameter is out of range.
+    #[error("sampling parameters: {0}")]
+    Params(String),
+    /// Something to read has no tokens, and nothing can be drawn after nothing.
+    #[error("prompt {index} is empty")]
+    EmptyPrompt {
+        /// Which prompt, from 0.
+        index: usize,
+    },
+    /// A token id is not in the vocabulary.
+    #[error(
+        "prompt {index}: token {token} is not below the vocabulary size {vocab_size}\nhint: was the text encoded with this model's tokenizer?"
+    )]
+    Token {
+        /// Which prompt, from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// The vocabulary's size.
+        vocab_size: usize,
+    },
+    /// Too long for the context.
+    #[error(
+        "prompt {index}: {tokens} tokens, at most {limit} fit the context\nhint: shorten the text, or use a model with a longer context (n_positions)"
+    )]
+    TooLong {
+        /// Which prompt, from 0.
+        index: usize,
+        /// Its length, with its continuation where it has one.
+        tokens: usize,
+        /// The longest that fits.
+        limit: usize,
+    },
+    /// The model's output is infinite or not a number.
+    #[error(
+        "prompt {index}: the logits are not finite\nhint: the weights are damaged, or the training that made them diverged"
+    )]
+    NotFinite {
+        /// Which prompt, from 0.
+        index: usize,
+    },
+    /// Threads could not be started.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// Why not.
+        #[source]
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// Somebody asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// How the engine uses the machine. Nothing here changes a result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EngineOptions {
+    /// Threads; 0 for one per core.
+    pub threads: usize,
+    /// Sequences decoded together; 0 for as many as pay off.
+    pub max_batch: usize,
+}
+
+/// A GPT-2, packed and ready.
+pub struct Engine {
+    model: Model,
+    pool: rayon::ThreadPool,
+    max_batch: usize,
+    isa: Isa,
+    sharded: bool,
+}
+
+impl Engine {
+    /// Checks every array's name and shape, packs the weights and starts the threads.
+    ///
+    /// # Errors
+    /// An array is missing, has another shape or is not a GPT-2's; threads cannot be started.
+    pub fn new(
+        config: &Gpt2Config,
+        weights: &Weights,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        Self::with_isa(config, weights, options, Isa::available()[0])
+    }
+
+    fn with_isa(
+        config: &Gpt2Config,
+        weights: &Weights,
+        options: EngineOptions,
+        isa: Isa,
+    ) -> Result<Self, EngineError> {
+        let model = Model::new(config, weights)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .thread_name(|index| format!("engine-{index}"))
+            .build()
+            .map_err(|source| EngineError::Threads {
+                threads: options.threads,
+                source,
+            })?;
+        let sequence_bytes = model.page.page_bytes() * (128 / LANES);
+        let max_batch = match options.max_batch {
+            0 => (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH),
+            chosen => chosen,
+        };
+        let sharded = model.bytes() <= SHARDED_BYTES;
+        Ok(Self {
+            model,
+            pool,
+            max_batch,
+            isa,
+            sharded,
+        })
+    }
+
+    /// Logits `[tokens, vocab]` after each token of one sequence.
+    ///
+    /// # Errors
+    /// The sequence is empty, too long, or has a token that the vocabulary has not.
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
+        self.check_tokens(0, tokens, self.model.positions)?;
+        Ok(self.pool.install(|| {
+            let parallel = Parallel::pool(self.isa);
+            let mut cache = SequenceCache::empty();
+            let mut scratch = Scratch::new();
+            let segment = Segment {
+                cache: &mut cache,
+                tokens,
+                wanted: tokens.len(),
+            };
+            self.model.forward(parallel, &mut [segment], &mut scratch);
+            let mut all = Vec::with_capacity(tokens.len() * self.model.vocab);
+            for start in (0..tokens.len()).step_by(LOGIT_ROWS) {
+                let range = start..tokens.len().min(start + LOGIT_ROWS);
+                let logits = self.model.project(parallel, &mut scratch, range);
+                for row in logits.chunks_exact(self.model.logit_stride()) {
+                    all.extend_from_slice(&row[..self.model.vocab]);
+                }
+            }
+            all
+        }))
+    }
+
+    /// Whether `tokens`, prompt or sequence `index`, can be read.
+    fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
+        if tokens.is_empty() {
+            return Err(EngineError::EmptyPrompt { index });
+        }
+        if tokens.len() > limit {
+            return Err(EngineError::TooLong {
+                index,
+                tokens: tokens.len(),
+                limit,
+            });
+        }
+        let vocab_size = self.model.vocab;
+        match tokens.iter().find(|&&token| token as usize >= vocab_size) {
+            Some(&token) => Err(EngineError::Token {
+                index,
+                token,
+                vocab_size,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// One scratch per share of a step.
+    fn scratches(&self) -> Vec<Scratch> {
+        let shares = if self.sharded {
+            self.pool.current_num_threads()
+        } else {
+            1
+        };
+        (0..shares).map(|_| Scratch::new()).collect()
+    }
+
+    /// Runs `step` over `items`: in shares, one per thread, where the model is small; else at once, and
+    /// the step shares out its own work. Call it inside the pool.
+    fn in_shares<T: Send>(
+        &self,
+        items: &mut [T],
+        scratches: &mut [Scratch],
+        step: impl Fn(Parallel, &mut [T], &mut Scratch) + Sync,
+    ) {
+        if let [scratch] = scratches {
+            let parallel = if self.sharded {
+                Parallel::serial(self.isa)
+            } else {
+                Parallel::pool(self.isa)
+            };
+            step(parallel, items, scratch);
+        } else {
+            let share = items.len().div_ceil(scratches.len()).max(1);
+            let shares = items.par_chunks_mut(share).zip(scratches);
+            shares.for_each(|(items, scratch)| step(Parallel::serial(self.isa), items, scratch));
+        }
+    }
+}

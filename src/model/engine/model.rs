@@ -1,0 +1,167 @@
+//! The weights of a GPT-2 as the kernels want them: checked by name and shape, packed once.
+
+use std::collections::BTreeSet;
+
+use super::EngineError;
+use super::buffer::Buffer;
+use super::cache::PageShape;
+use super::gemm::Packed;
+use crate::model::{Gpt2Config, Weights};
+
+/// Gain and bias of a layer norm, padded with zeros to whole vectors.
+pub(super) struct Norm {
+    pub(super) gain: Buffer,
+    pub(super) bias: Buffer,
+}
+
+/// One transformer block.
+pub(super) struct Block {
+    pub(super) attention_norm: Norm,
+    pub(super) query_key_value: Packed,
+    pub(super) attention_out: Packed,
+    pub(super) feed_forward_norm: Norm,
+    pub(super) up: Packed,
+    pub(super) down: Packed,
+}
+
+/// A packed GPT-2.
+pub(super) struct Model {
+    pub(super) width: usize,
+    pub(super) inner: usize,
+    pub(super) vocab: usize,
+    pub(super) positions: usize,
+    pub(super) epsilon: f32,
+    pub(super) end_of_text: u32,
+    pub(super) page: PageShape,
+    pub(super) blocks: Vec<Block>,
+    pub(super) final_norm: Norm,
+    /// The tied embedding, transposed: the vocabulary projection; a column is a token's embedding.
+    pub(super) head: Packed,
+    pub(super) position_embedding: Vec<f32>,
+}
+
+impl Model {
+    /// Checks and packs `weights`.
+    pub(super) fn new(config: &Gpt2Config, weights: &Weights) -> Result<Self, EngineError> {
+        let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
+        let sizes = [width, inner, vocab, config.n_positions, config.n_head];
+        if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
+            return Err(EngineError::Shape(format!(
+                "n_embd {width}, n_inner {inner}, vocab_size {vocab}, n_positions {} and n_head {} must be positive, and n_head must divide n_embd",
+                config.n_positions, config.n_head
+            )));
+        }
+        let mut arrays = Arrays {
+            weights,
+            used: BTreeSet::new(),
+        };
+        let mut blocks = Vec::new();
+        for layer in 0..config.n_layer {
+            let name = |part: &str| format!("h.{layer}.{part}");
+            blocks.push(Block {
+                attention_norm: arrays.norm(&name("ln_1"), width)?,
+                query_key_value: arrays.linear(&name("attn.c_attn"), width, 3 * width)?,
+                attention_out: arrays.linear(&name("attn.c_proj"), width, width)?,
+                feed_forward_norm: arrays.norm(&name("ln_2"), width)?,
+                up: arrays.linear(&name("mlp.c_fc"), width, inner)?,
+                down: arrays.linear(&name("mlp.c_proj"), inner, width)?,
+            });
+        }
+        let embedding = arrays.take("wte.weight", &[vocab, width])?;
+        let model = Self {
+            width,
+            inner,
+            vocab,
+            positions: config.n_positions,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "f32 is the engine's precision"
+            )]
+            epsilon: config.layer_norm_epsilon as f32,
+            end_of_text: config.eos_token_id,
+            page: PageShape {
+                layers: config.n_layer,
+                heads: config.n_head,
+                head_dim: width / config.n_head,
+            },
+            blocks,
+            final_norm: arrays.norm("ln_f", width)?,
+            head: Packed::transposed(embedding, width, vocab),
+            position_embedding: arrays
+                .take("wpe.weight", &[config.n_positions, width])?
+                .to_vec(),
+        };
+        arrays.no_others()?;
+        Ok(model)
+    }
+
+    /// Bytes that one step streams.
+    pub(super) fn bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| {
+            [
+                &block.query_key_value,
+                &block.attention_out,
+                &block.up,
+                &block.down,
+            ]
+            .map(Packed::bytes)
+            .iter()
+            .sum::<usize>()
+        });
+        blocks.sum::<usize>() + self.head.bytes()
+    }
+}
+
+/// The arrays by name, and which were asked for.
+struct Arrays<'a> {
+    weights: &'a Weights,
+    used: BTreeSet<String>,
+}
+
+impl<'a> Arrays<'a> {
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<&'a [f32], EngineError> {
+        let array = self.weights.arrays.get(name);
+        let array = array.ok_or_else(|| EngineError::MissingArray {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+        })?;
+        if array.shape != shape || array.data.len() != shape.iter().product::<usize>() {
+            return Err(EngineError::ArrayShape {
+                name: name.to_owned(),
+                found: array.shape.clone(),
+                values: array.data.len(),
+                expected: shape.to_vec(),
+            });
+        }
+        self.used.insert(name.to_owned());
+        Ok(&array.data)
+    }
+
+    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Packed, EngineError> {
+        let weights = self.take(&format!("{name}.weight"), &[k, n])?;
+        let bias = self.take(&format!("{name}.bias"), &[n])?;
+        Ok(Packed::new(weights, k, n, bias))
+    }
+
+    fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
+        let mut padded = |part: &str| -> Result<Buffer, EngineError> {
+            let mut buffer = Buffer::zeroed(width);
+            let values = self.take(&format!("{name}.{part}"), &[width])?;
+            buffer.as_mut_slice()[..width].copy_from_slice(values);
+            Ok(buffer)
+        };
+        Ok(Norm {
+            gain: padded("weight")?,
+            bias: padded("bias")?,
+        })
+    }
+
+    /// Every array was asked for: another one means that the weights are not of this architecture.
+    fn no_others(&self) -> Result<(), EngineError> {
+        let mut names = self.weights.arrays.keys();
+        match names.find(|&name| !self.used.contains(name)) {
+            Some(name) => Err(EngineError::UnknownArray(name.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What must not change a bit: instruction set, reading in pieces, batch, threads, order, company.
+
+use super::reference::reference;
+use super::*;
+use crate::event::CancelToken;
+use crate::key::Digest;
+use crate::text::EndReason;
+
+#[test]
+fn logits_agree_with_f64_on_every_instruction_set() {
+    // Odd sizes: heads narrower than a vector and wider, a vocabulary that fills no panel.
+    for shape in [[24, 2, 3, 45, 40], [40, 1, 1, 33, 40], [128, 1, 2, 50, 40]] {
+        let config = config(shape);
+        let weights = random(&config);
+        let tokens: Vec<u32> = (0..37).map(|i| (i * i + 3) % 33).collect();
+        let expected = reference(&config, &weights, &tokens);
+        let mut first = None;
+        for isa in Isa::available() {
+            let engine = Engine::with_isa(&config, &weights, options(2, 0), isa).unwrap();
+            let found = engine.logits(&tokens).unwrap();
+            for (found, expected) in found.iter().zip(&expected) {
+                let error = (f64::from(*found) - expected).abs();
+                assert!(error < 3e-5, "{found} {expected}: {error:e}");
+            }
+            assert_eq!(found.len(), expected.len());
+            let seen = bits(&found);
+            assert!(
+                *first.get_or_insert_with(|| seen.clone()) == seen,
+                "{isa:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn reading_in_pieces_changes_no_bit() {
+    let config = config([48, 2, 3, 40, 64]);
+    let engine = Engine::new(&config, &random(&config), options(1, 0)).unwrap();
+    let tokens: Vec<u32> = (0..50).map(|i| (i * 7 + 1) % 40).collect();
+    let whole = engine.logits(&tokens).unwrap();
+    let parallel = Parallel::serial(engine.isa);
+    // The shared prefix is 21 long: its last page is partly filled.
+    let mut cache = SequenceCache::empty();
+    let mut logits = Vec::new();
+    let mut scratch = Scratch::new();
+    for (i, piece) in [0..1, 1..18, 18..21, 21..22, 22..40, 40..41, 41..50]
+        .into_iter()
+        .enumerate()
+    {
+        if i == 3 {
+            cache = SequenceCache::after(&cache.into_prefix());
+        }
+        let wanted = piece.len();
+        let segment = Segment {
+            cache: &mut cache,
+            tokens: &tokens[piece],
+            wanted,
+        };
+        engine.model.forward(parallel, &mut [segment], &mut scratch);
+        let rows = engine.model.project(parallel, &mut scratch, 0..wanted);
+        for row in rows.chunks_exact(engine.model.logit_stride()) {
+            logits.extend_from_slice(&row[..40]);
+        }
+    }
+    assert_eq!(bits(&logits), bits(&whole));
+}
+
+/// Everything that the sequences of `prompts` came to, sorted.
+fn generated(
+    engine: &Engine,
+    prompts: &[Vec<u32>],
+    params: &SamplingParams,
+    draws: u32,
+) -> Vec<Generated> {
+    let mut all = Vec::new();
+    let mut expand = |prompt: usize, candidates: &[FirstTokenCandidate]| {
+        (0..draws)
+            .map(|draw| SequenceSpec {
+                // Some sequences are branches, some are plain draws.
+                forced_first: candidates.get(draw as usize % 4).map(|c| c.token),
+                stream: Digest::of(format!("{:?} {draw}", prompts[prompt]).as_bytes()),
+                tag: u64::from(draw),
+            })
+            .collect()
+    };
+    let cancel = CancelToken::default();
+    engine
+        .generate(
+            prompts,
+            3,
+            params,
+            None,
+            &mut expand,
+            &mut |g| all.push(g),
+            &cancel,
+        )
+        .unwrap();
+    all.sort_by_key(|g| (g.prompt_index, g.tag));
+    all
+}
+
+fn same(a: &Generated, b: &Generated) -> bool {
+    let bits = |g: &Generated| {
+        let p = g.log_prob;
+        [p.sum, p.first, p.min].map(f64::to_bits)
+    };
+    a.tokens == b.tokens
+        && a.end == b.end
+        && bits(a) == bits(b)
+        && a.log_prob.count == b.log_prob.count
+}
+
+#[test]
+fn batch_threads_order_and_company_change_no_bit() {
+    // The first is computed in shares, the second by shared-out products; the third is wide.
+    let shapes = [
+        [32, 2, 2, 60, 48],
+        [192, 3, 4, 3000, 48],
+        [256, 1, 8, 50_257, 48],
+    ];
+    for (shape, draws, tokens) in [(shapes[0], 9, 40), (shapes[1], 5, 12), (shapes[2], 3, 4)] {
+        let config = config(shape);
+        let weights = random(&config);
+        let prompts: Vec<Vec<u32>> = (1..5)
+            .map(|p| (0..=p * 5).map(|i| (i * p * 13 + 5) % 60).collect())
+            .collect();
+        let params = SamplingParams {
+            max_new_tokens: tokens,
+            ..SamplingParams::default()
+        };
+        let alone = Engine::new(&config, &weights, options(1, 1)).unwrap();
+        assert_eq!(alone.sharded, shape[0] == 32);
+        let expected = generated(&alone, &prompts, &params, draws);
+        assert_eq!(expected.len(), prompts.len() * draws as usize);
+        for (threads, batch) in [(4, 1), (1, 7), (4, 7), (2, 32), (4, 32)] {
+            let engine = Engine::new(&config, &weights, options(threads, batch)).unwrap();
+            let found = generated(&engine, &prompts, &params, draws);
+            assert!(
+                found.iter().zip(&expected).all(|(a, b)| same(a, b)),
+                "{threads} {batch}"
+            );
+            let turned: Vec<Vec<u32>> = prompts.iter().rev().cloned().collect();
+            let found = generated(&engine, &turned[..2], &params, draws);
+            for g in found {
+                let prompt = prompts.len() - 1 - g.prompt_index;
+                let other = expected
+                    .iter()
+                    .find(|e| e.prompt_index == prompt && e.tag == g.tag);
+                assert!(same(&g, other.unwrap()), "{threads} {batch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_are_the_log_probabilities_of_drawing() {
+    let config = config([32, 2, 2, 60, 48]);
+    let weights = random(&config);
+    let engine = Engine::new(&config, &weights, options(2, 8)).unwrap();
+    let prompts = [vec![3, 4, 5], vec![9; 20]];
+    let params = SamplingParams {
+        max_new_tokens: 30,
+        temperature: 1.3,
+        top_k: 0,
+        top_p: 1.0,
+    };
+    let drawn = generated(&engine, &prompts, &params, 6);
+    assert!(drawn.iter().any(|g| g.end == EndReason::EndOfText));
+    let mut jobs: Vec<ScoreJob> = Vec::new();
+    for (prompt_index, prompt) in prompts.iter().enumerate() {
+        let of_prompt = drawn.iter().filter(|g| g.prompt_index == prompt_index);
+        let whole = |g: &Generated| {
+            let end = (g.end == EndReason::EndOfText).then_some(config.eos_token_id);
+            g.tokens.iter().copied().chain(end).collect()
+        };
+        jobs.push(ScoreJob {
+            prompt: prompt.clone(),
+            continuations: of_prompt.map(whole).chain([Vec::new()]).collect(),
+        });
+    }
+    let mut scores = Vec::new();
+    let mut done = |index, result| scores.push((index, result));
+    engine
+        .score(&jobs, &mut done, &CancelToken::default())
+        .unwrap();
+    assert_eq!(scores.len(), 2);
+    for g in &drawn {
+        let (index, results) = &scores[g.prompt_index];
+        assert_eq!(*index, g.prompt_index);
+        let found = &results[usize::try_from(g.tag).unwrap()];
+        assert_eq!(found.len(), g.log_prob.count as usize);
+        assert_eq!(
+            found.iter().sum::<f64>().to_bits(),
+            g.log_prob.sum.to_bits()
+        );
+        assert_eq!(found[0].to_bits(), g.log_prob.first.to_bits());
+        assert!(found.iter().all(|&p| p < 0.0 && p >= g.log_prob.min));
+    }
+    assert!(scores[0].1[6].is_empty());
+    // Against the reference: log-softmax of the row before each token.
+    let whole: Vec<u32> = [&prompts[0][..], &drawn[0].tokens].concat();
+    let logits = reference(&config, &weights, &whole);
+    for (i, &token) in drawn[0].tokens.iter().enumerate() {
+        let row = &logits[(prompts[0].len() - 1 + i) * 60..][..60];
+        let total: f64 = row.iter().map(|v| v.exp()).sum();
+        let expected = row[token as usize] - total.ln();
+        assert!((scores[0].1[0][i] - expected).abs() < 1e-4);
+    }
+}

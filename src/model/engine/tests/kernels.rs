@@ -1,0 +1,207 @@
+//! Kernels against f64, and instruction sets against each other.
+#![expect(unsafe_code, reason = "calls kernels that are generic over `Lanes`")]
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the letters of matrix products"
+)]
+
+use super::reference::gelu_f64;
+use super::{Numbers, bits};
+use crate::model::engine::buffer::row_stride;
+use crate::model::engine::gemm::{Epilogue, Packed, Rows, multiply};
+use crate::model::engine::lanes::{Isa, LANES, Lanes, kernel};
+use crate::model::engine::parallel::Parallel;
+use crate::model::engine::vector::{exp, gelu, layer_norm, most_probable, softmax, sum_exp};
+
+#[test]
+fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
+    let (k, n, rows) = (70, 75, 29);
+    let mut numbers = Numbers(1);
+    let (x, w) = (numbers.list(rows * k, 2.0), numbers.list(k * n, 2.0));
+    let (bias, old) = (
+        numbers.list(n, 1.0),
+        numbers.list(rows * row_stride(n), 1.0),
+    );
+    let packed = Packed::new(&w, k, n, &bias);
+    let stride = row_stride(n);
+    for epilogue in [Epilogue::Store, Epilogue::Gelu, Epilogue::Add] {
+        let run = |isa: Isa, first: usize, count: usize| {
+            let mut y = old[first * stride..(first + count) * stride].to_vec();
+            let input = Rows {
+                data: &x[first * k..],
+                stride: k,
+                count,
+            };
+            multiply(
+                Parallel::serial(isa),
+                input,
+                &packed,
+                epilogue,
+                &mut y,
+                stride,
+            );
+            y
+        };
+        let all = run(Isa::available()[0], 0, rows);
+        for r in 0..rows {
+            for j in 0..n {
+                let dot = |i| f64::from(x[r * k + i]) * f64::from(w[i * n + j]);
+                let sum = (0..k).map(dot).sum::<f64>() + f64::from(bias[j]);
+                let expected = match epilogue {
+                    Epilogue::Store => sum,
+                    Epilogue::Gelu => gelu_f64(sum),
+                    Epilogue::Add => sum + f64::from(old[r * stride + j]),
+                };
+                let found = f64::from(all[r * stride + j]);
+                assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+            }
+        }
+        for isa in Isa::available() {
+            for count in 1..=14 {
+                let part = run(isa, 3, count);
+                let whole = &all[3 * stride..(3 + count) * stride];
+                assert_eq!(
+                    bits(&part),
+                    bits(whole),
+                    "{isa:?} {count} rows {epilogue:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transposed_pack_is_the_same_matrix() {
+    let (k, n) = (5, 40);
+    let w = Numbers(2).list(k * n, 1.0);
+    let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
+    let (a, b) = (
+        Packed::new(&w, k, n, &vec![0.0; n]),
+        Packed::transposed(&turned, k, n),
+    );
+    let mut columns = [vec![0.0; k], vec![0.0; k]];
+    for column in 0..n {
+        a.copy_column(column, &mut columns[0]);
+        b.copy_column(column, &mut columns[1]);
+        assert_eq!(columns[0], turned[column * k..][..k]);
+        assert_eq!(columns[0], columns[1]);
+    }
+}
+
+unsafe fn apply_generic<V: Lanes>(x: &[f32], exps: &mut Vec<f32>, gelus: &mut Vec<f32>) {
+    for block in x.as_chunks::<LANES>().0 {
+        // SAFETY: sixteen values; the CPU is the caller's promise.
+        let v = unsafe { V::load(block.as_ptr()) };
+        // SAFETY: as above.
+        exps.extend(unsafe { exp(v) }.to_array());
+        // SAFETY: as above.
+        gelus.extend(unsafe { gelu(v) }.to_array());
+    }
+}
+kernel! { fn apply(x: &[f32], exps: &mut Vec<f32>, gelus: &mut Vec<f32>) = apply_generic }
+
+#[test]
+fn exp_and_gelu_are_as_accurate_as_stated_and_pass_on_nan() {
+    let x: Vec<f32> = (-139_200..139_200).map(|i| i as f32 / 1600.0).collect();
+    let mut first: Option<(Vec<u32>, Vec<u32>)> = None;
+    for isa in Isa::available() {
+        let (mut exps, mut gelus) = (Vec::new(), Vec::new());
+        apply(isa, &x, &mut exps, &mut gelus);
+        for (i, &x) in x.iter().enumerate() {
+            let x = f64::from(x);
+            let error = (f64::from(exps[i]) / x.exp() - 1.0).abs();
+            assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}): {error:e}");
+            let error = (f64::from(gelus[i]) - gelu_f64(x)).abs();
+            assert!(error < 4e-7 * x.abs().max(0.3), "gelu({x}): {error:e}");
+        }
+        let both = (bits(&exps), bits(&gelus));
+        assert!(
+            *first.get_or_insert_with(|| both.clone()) == both,
+            "{isa:?}"
+        );
+        let (mut exps, mut gelus) = (Vec::new(), Vec::new());
+        apply(isa, &[f32::NAN; 16], &mut exps, &mut gelus);
+        assert!(exps[0].is_nan() && gelus[0].is_nan());
+    }
+}
+
+unsafe fn softmax_of_generic<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
+    // SAFETY: the CPU is the caller's promise.
+    unsafe { softmax::<V>(scores, len, scale) }
+}
+kernel! { fn softmax_of(scores: &mut [f32], len: usize, scale: f32) -> f32 = softmax_of_generic }
+
+#[test]
+fn row_kernels_agree_with_f64_and_across_instruction_sets() {
+    let mut numbers = Numbers(3);
+    for width in [1, 15, 16, 40, 129] {
+        let x = numbers.list(width, 6.0);
+        let padded = width.next_multiple_of(LANES);
+        let (mut gain, mut bias) = (numbers.list(padded, 2.0), numbers.list(padded, 2.0));
+        gain[width..].fill(0.0);
+        bias[width..].fill(0.0);
+        let exact: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        let mean = exact.iter().sum::<f64>() / width as f64;
+        let variance = exact.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / width as f64;
+        let max = exact.iter().copied().fold(f64::MIN, f64::max);
+        let total: f64 = exact.iter().map(|v| (v - max).exp()).sum();
+        let mut first = None;
+        for isa in Isa::available() {
+            let mut out = vec![9.0; padded];
+            layer_norm(isa, &x, &gain, &bias, 1e-5, &mut out);
+            for i in 0..width {
+                let normal = (exact[i] - mean) / (variance + 1e-5).sqrt();
+                let expected = normal * f64::from(gain[i]) + f64::from(bias[i]);
+                assert!((f64::from(out[i]) - expected).abs() < 2e-6);
+            }
+            assert!(out[width..].iter().all(|&v| v == 0.0));
+            let (top, sum) = sum_exp(isa, &x, 1.0);
+            assert!((f64::from(top) - max).abs() < 1e-9);
+            assert!((sum / total - 1.0).abs() < 1e-6);
+            let mut scores = [x.clone(), vec![f32::NAN; padded - width]].concat();
+            let weight = softmax_of(isa, &mut scores, width, 0.5);
+            let half: f64 = exact.iter().map(|v| (0.5 * (v - max)).exp()).sum();
+            assert!((f64::from(weight) / half - 1.0).abs() < 1e-6);
+            scores.truncate(width);
+            let seen = (
+                bits(&out),
+                top.to_bits(),
+                sum.to_bits(),
+                bits(&scores),
+                weight.to_bits(),
+            );
+            assert!(
+                *first.get_or_insert_with(|| seen.clone()) == seen,
+                "{isa:?}"
+            );
+        }
+    }
+    assert!(
+        !sum_exp(Isa::available()[0], &[1.0, f32::NAN], 1.0)
+            .1
+            .is_finite()
+    );
+    assert!(
+        !sum_exp(Isa::available()[0], &[1.0, f32::INFINITY], 1.0)
+            .1
+            .is_finite()
+    );
+}
+
+#[test]
+fn the_most_probable_are_sorted_and_ties_go_to_the_lower_id() {
+    let mut x = vec![0.5; 37];
+    x[36] = 3.0;
+    x[20] = 3.0;
+    x[2] = f32::NAN;
+    x[5] = f32::NEG_INFINITY;
+    for isa in Isa::available() {
+        let mut best = Vec::new();
+        most_probable(isa, &x, 4, &mut best);
+        assert_eq!(best, [(3.0, 20), (3.0, 36), (0.5, 0), (0.5, 1)]);
+        most_probable(isa, &x, 99, &mut best);
+        assert_eq!(best.len(), 35);
+        most_probable(isa, &x, 0, &mut best);
+        assert!(best.is_empty());
+    }
+}

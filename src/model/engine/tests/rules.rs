@@ -1,0 +1,220 @@
+//! How sequences begin and end, and what is refused.
+
+use super::*;
+use crate::event::CancelToken;
+use crate::key::Digest;
+use crate::text::EndReason;
+
+/// An engine whose logits do not depend on the context: token `i` has logit `bias[i]` at width 16.
+fn constant(logits: &[f32], n_positions: usize) -> Engine {
+    let config = config([16, 0, 1, logits.len(), n_positions]);
+    let mut weights = random(&config);
+    let arrays = &mut weights.arrays;
+    for (row, &logit) in logits.iter().enumerate() {
+        let wte = arrays.get_mut("wte.weight").unwrap();
+        wte.data[row * 16..(row + 1) * 16].fill(0.0);
+        wte.data[row * 16] = logit;
+    }
+    arrays.get_mut("ln_f.weight").unwrap().data.fill(0.0);
+    let bias = &mut arrays.get_mut("ln_f.bias").unwrap().data;
+    bias.fill(0.0);
+    bias[0] = 1.0;
+    Engine::new(&config, &weights, options(2, 5)).unwrap()
+}
+
+fn one(
+    engine: &Engine,
+    params: &SamplingParams,
+    first: Option<u32>,
+    stop: Option<u32>,
+) -> Generated {
+    let rule = move |tokens: &[u32]| tokens.last().copied() == stop;
+    let spec = SequenceSpec {
+        forced_first: first,
+        stream: Digest::of(b"one"),
+        tag: 4,
+    };
+    let mut result = None;
+    let (mut expand, mut done) = (
+        |_: usize, _: &[FirstTokenCandidate]| vec![spec],
+        |g| result = Some(g),
+    );
+    let cancel = CancelToken::default();
+    engine
+        .generate(
+            &[vec![1, 1]],
+            0,
+            params,
+            Some(&rule),
+            &mut expand,
+            &mut done,
+            &cancel,
+        )
+        .unwrap();
+    result.unwrap()
+}
+
+#[test]
+fn sequences_end_as_the_paper_says() {
+    let greedy = SamplingParams {
+        temperature: 0.0,
+        max_new_tokens: 5,
+        ..SamplingParams::default()
+    };
+    // End-of-text (0) is the most probable: a drawn one ends, a forced first one does not.
+    let engine = constant(&[2.0, 0.0, 1.0], 32);
+    let g = one(&engine, &greedy, None, None);
+    assert_eq!(
+        (g.tokens.len(), g.log_prob.count, g.end),
+        (0, 1, EndReason::EndOfText)
+    );
+    let g = one(&engine, &greedy, Some(0), None);
+    assert_eq!((&g.tokens[..], g.log_prob.count), (&[0][..], 2));
+    assert_eq!((g.end, g.tag), (EndReason::EndOfText, 4));
+    // ln(e^2 / (e^2 + 1 + e)), twice.
+    assert!((g.log_prob.sum + 2.0 * 0.407_606).abs() < 1e-5);
+    let g = one(&engine, &greedy, Some(1), None);
+    assert!((g.log_prob.min + 2.407_606).abs() < 1e-5 && g.log_prob.first < -2.4);
+    // Ties go to the lower id, and the length counts the first token.
+    let engine = constant(&[0.0, 1.0, 1.0], 32);
+    let g = one(&engine, &greedy, Some(2), None);
+    assert_eq!(
+        (&g.tokens[..], g.end),
+        (&[2, 1, 1, 1, 1][..], EndReason::Length)
+    );
+    let g = one(&engine, &greedy, Some(1), Some(1));
+    assert_eq!((&g.tokens[..], g.end), (&[1, 1][..], EndReason::Imitative));
+    // A context of 4 has room for 2 tokens after a prompt of 2.
+    let g = one(&constant(&[0.0, 1.0], 4), &greedy, None, None);
+    assert_eq!(
+        (g.tokens.len(), g.log_prob.count, g.end),
+        (2, 2, EndReason::Length)
+    );
+}
+
+#[test]
+fn candidates_are_the_most_probable_first_tokens() {
+    let engine = constant(&[0.0, 3.0, 3.0, 1.0], 8);
+    let mut seen = Vec::new();
+    let mut expand = |_: usize, candidates: &[FirstTokenCandidate]| {
+        seen.extend(candidates.iter().map(|c| (c.token, c.rank, c.log_prob)));
+        Vec::new()
+    };
+    let (params, cancel) = (SamplingParams::default(), CancelToken::default());
+    let prompts = [vec![1], vec![2]];
+    engine
+        .generate(
+            &prompts,
+            3,
+            &params,
+            None,
+            &mut expand,
+            &mut |_| {},
+            &cancel,
+        )
+        .unwrap();
+    let order: Vec<(u32, u32)> = seen.iter().map(|c| (c.0, c.1)).collect();
+    assert_eq!(order, [(1, 0), (2, 1), (3, 2), (1, 0), (2, 1), (3, 2)]);
+    // ln(e^3 / (1 + 2 e^3 + e)).
+    assert!((seen[0].2 + 0.781_671).abs() < 1e-5, "{}", seen[0].2);
+    cancel.cancel();
+    let refused = engine.generate(
+        &prompts,
+        3,
+        &params,
+        None,
+        &mut |_, _| Vec::new(),
+        &mut |_| {},
+        &cancel,
+    );
+    assert!(matches!(refused, Err(EngineError::Cancelled)));
+}
+
+#[test]
+fn bad_input_is_an_error_and_says_what_to_do() {
+    let shape = config([16, 1, 2, 30, 8]);
+    let weights = random(&shape);
+    let engine = Engine::new(&shape, &weights, options(1, 2)).unwrap();
+    let run = |prompt: Vec<u32>, params: &SamplingParams| {
+        let cancel = CancelToken::default();
+        let prompts = [vec![1], prompt];
+        engine.generate(
+            &prompts,
+            1,
+            params,
+            None,
+            &mut |_, _| Vec::new(),
+            &mut |_| {},
+            &cancel,
+        )
+    };
+    let good = SamplingParams::default();
+    assert!(run(vec![1; 7], &good).is_ok());
+    assert!(matches!(
+        run(vec![], &good),
+        Err(EngineError::EmptyPrompt { index: 1 })
+    ));
+    let error = run(vec![1; 8], &good).unwrap_err().to_string();
+    assert!(error.starts_with("prompt 1: 8 tokens, at most 7 fit") && error.contains("\nhint: "));
+    assert!(matches!(
+        run(vec![30], &good),
+        Err(EngineError::Token { token: 30, .. })
+    ));
+    for (temperature, top_p, max_new_tokens) in [
+        (-1.0, 0.5, 1),
+        (f64::NAN, 0.5, 1),
+        (1.0, 0.0, 1),
+        (1.0, 1.0, 0),
+    ] {
+        let params = SamplingParams {
+            temperature,
+            top_p,
+            max_new_tokens,
+            ..SamplingParams::default()
+        };
+        assert!(matches!(run(vec![1], &params), Err(EngineError::Params(_))));
+    }
+    let new = |config: &Gpt2Config, weights: &Weights| Engine::new(config, weights, options(1, 2));
+    let mut less = weights.clone();
+    less.arrays.remove("h.0.mlp.c_fc.bias");
+    assert!(
+        matches!(new(&shape, &less), Err(EngineError::MissingArray { name, .. }) if name == "h.0.mlp.c_fc.bias")
+    );
+    let mut more = weights.clone();
+    more.arrays.insert(
+        "h.1.ln_1.bias".into(),
+        Array {
+            shape: vec![1],
+            data: vec![0.0],
+        },
+    );
+    assert!(matches!(
+        new(&shape, &more),
+        Err(EngineError::UnknownArray(_))
+    ));
+    let mut turned = weights.clone();
+    turned.arrays.get_mut("wpe.weight").unwrap().shape = vec![16, 8];
+    assert!(matches!(
+        new(&shape, &turned),
+        Err(EngineError::ArrayShape { .. })
+    ));
+    assert!(matches!(
+        new(&config([16, 1, 3, 30, 8]), &weights),
+        Err(EngineError::Shape(_))
+    ));
+    let mut diverged = weights.clone();
+    diverged.arrays.get_mut("ln_f.bias").unwrap().data[3] = f32::NAN;
+    let engine = new(&shape, &diverged).unwrap();
+    let prompts = [vec![1]];
+    let cancel = CancelToken::default();
+    let refused = engine.generate(
+        &prompts,
+        1,
+        &good,
+        None,
+        &mut |_, _| Vec::new(),
+        &mut |_| {},
+        &cancel,
+    );
+    assert!(matches!(refused, Err(EngineError::NotFinite { index: 0 })));
+}

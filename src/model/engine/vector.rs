@@ -1,0 +1,236 @@
+//! Row kernels: exp, GELU, layer norm, soft maximum. Reductions keep sixteen partial sums joined in
+//! one fixed tree, so a row's result depends on that row alone.
+//!
+//! Accuracy: `exp` is within 2 units in the last place on [-87.33, 88.37] (arguments are clamped to
+//! it), after range reduction by ln 2 in two parts and Cephes' degree-7 polynomial; `gelu` within 4.
+#![expect(unsafe_code, reason = "calls vector instructions through `Lanes`")]
+#![expect(
+    clippy::inline_always,
+    reason = "generic kernels must end up inside the function that enables the instructions"
+)]
+
+use super::lanes::{LANES, Lanes, kernel};
+
+/// `1.5 * 2^23`: adding it rounds a small f32 to an integer and leaves that in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// Coefficients of `(exp(r) - 1 - r) / r^2` on |r| <= ln(2) / 2, highest first (Cephes, expf).
+const EXP: [f32; 6] = [
+    1.987_569_1e-4,
+    1.398_199_9e-3,
+    8.333_452e-3,
+    4.166_579_6e-2,
+    1.666_666_5e-1,
+    0.5,
+];
+/// ln 2, its leading 9 bits and the rest, so that `n * LN2_HIGH` is exact.
+const LN2_HIGH: f32 = 0.693_359_4;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+/// Values whose exponentials are summed in f32 before the sum goes to f64.
+const SUM_BLOCK: usize = 32 * LANES;
+
+/// `exp`, not-a-number passed on. Safety: the CPU has `V`'s instructions.
+#[inline(always)]
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the letters of Cephes' source"
+)]
+pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // The bound first: then a NaN in `x` is what comes out.
+        let x = V::splat(88.37).min(V::splat(-87.33).max(x));
+        let rounded = x.fma(V::splat(std::f32::consts::LOG2_E), V::splat(ROUND));
+        let n = rounded.sub(V::splat(ROUND));
+        let r = n.fma(V::splat(-LN2_LOW), n.fma(V::splat(-LN2_HIGH), x));
+        let mut p = V::splat(EXP[0]);
+        p = p.fma(r, V::splat(EXP[1]));
+        p = p.fma(r, V::splat(EXP[2]));
+        p = p.fma(r, V::splat(EXP[3]));
+        p = p.fma(r, V::splat(EXP[4]));
+        p = p.fma(r, V::splat(EXP[5]));
+        let y = p.fma(r.mul(r), r).add(V::splat(1.0));
+        y.mul(rounded.pow2())
+    }
+}
+
+/// GPT-2's `gelu_new`: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, written as `x` times a
+/// logistic function. Safety: the CPU has `V`'s instructions.
+#[inline(always)]
+pub(super) unsafe fn gelu<V: Lanes>(x: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // -2 sqrt(2 / pi), and that times 0.044715.
+        let inner = x.mul(x).fma(V::splat(-0.071_354_82), V::splat(-1.595_769));
+        x.div(V::splat(1.0).add(exp(x.mul(inner))))
+    }
+}
+
+/// Reads up to sixteen values from the head of `from`, the rest is `fill`.
+#[inline(always)]
+unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {
+    let mut lanes = [fill; LANES];
+    let count = from.len().min(LANES);
+    lanes[..count].copy_from_slice(&from[..count]);
+    // SAFETY: the array holds sixteen values; the CPU is the caller's promise.
+    unsafe { V::load(lanes.as_ptr()) }
+}
+
+#[inline(always)]
+unsafe fn layer_norm_generic<V: Lanes>(
+    x: &[f32],
+    gain: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+    out: &mut [f32],
+) {
+    let width = x.len();
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let mut total = load_head::<V>(tail, 0.0);
+        for block in blocks {
+            total = total.add(V::load(block.as_ptr()));
+        }
+        let mean = total.sum() / width as f32;
+        let means = V::splat(mean);
+        let off = load_head::<V>(tail, mean).sub(means);
+        let mut squares = off.mul(off);
+        for block in blocks {
+            let off = V::load(block.as_ptr()).sub(means);
+            squares = off.fma(off, squares);
+        }
+        let scale = V::splat(1.0 / (squares.sum() / width as f32 + epsilon).sqrt());
+        let (gains, biases) = (gain.as_chunks::<LANES>().0, bias.as_chunks::<LANES>().0);
+        let outs = out.as_chunks_mut::<LANES>().0;
+        for (i, out) in outs.iter_mut().take(width.div_ceil(LANES)).enumerate() {
+            let value = if i < blocks.len() {
+                V::load(blocks[i].as_ptr())
+            } else {
+                load_head::<V>(tail, mean)
+            };
+            let normal = value.sub(means).mul(scale);
+            normal
+                .fma(V::load(gains[i].as_ptr()), V::load(biases[i].as_ptr()))
+                .store(out.as_mut_ptr());
+        }
+    }
+}
+
+kernel! {
+    /// Layer norm of one row `x`. `gain` and `bias` are padded with zeros to whole vectors, and `out`
+    /// has room for as many.
+    fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) = layer_norm_generic
+}
+
+#[inline(always)]
+unsafe fn sum_exp_generic<V: Lanes>(x: &[f32], scale: f32) -> (f32, f64) {
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let mut greatest = load_head::<V>(tail, f32::NEG_INFINITY);
+        for block in blocks {
+            greatest = greatest.max(V::load(block.as_ptr()));
+        }
+        let max = greatest.greatest();
+        let (maxima, scales) = (V::splat(max), V::splat(scale));
+        let tail = exp(load_head::<V>(tail, f32::NEG_INFINITY)
+            .sub(maxima)
+            .mul(scales));
+        let mut sum = f64::from(tail.sum());
+        for group in blocks.chunks(SUM_BLOCK / LANES) {
+            // Two chains, even and odd vectors, keep the adder busy.
+            let (mut even, mut odd) = (V::splat(0.0), V::splat(0.0));
+            let (pairs, last) = group.as_chunks::<2>();
+            for [a, b] in pairs {
+                even = even.add(exp(V::load(a.as_ptr()).sub(maxima).mul(scales)));
+                odd = odd.add(exp(V::load(b.as_ptr()).sub(maxima).mul(scales)));
+            }
+            for a in last {
+                even = even.add(exp(V::load(a.as_ptr()).sub(maxima).mul(scales)));
+            }
+            sum += f64::from(even.add(odd).sum());
+        }
+        (max, sum)
+    }
+}
+
+kernel! {
+    /// The greatest of `x`, and the sum of `exp(scale * (x - greatest))`; the sum is not finite where `x`
+    /// is not.
+    fn sum_exp(x: &[f32], scale: f32) -> (f32, f64) = sum_exp_generic
+}
+
+/// Turns `scores[..len]` into `exp(scale * (score - greatest))` in place and returns their sum. The
+/// slice is whole vectors; what lies beyond `len` is lost. Safety: the CPU has `V`'s instructions.
+#[inline(always)]
+pub(super) unsafe fn softmax<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
+    scores[len..].fill(f32::NEG_INFINITY);
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let mut greatest = V::splat(f32::NEG_INFINITY);
+        for block in scores.as_chunks::<LANES>().0 {
+            greatest = greatest.max(V::load(block.as_ptr()));
+        }
+        let (max, scales) = (V::splat(greatest.greatest()), V::splat(scale));
+        // Beyond `len` lies the least that `exp` gives, 1e-38: it vanishes beside the greatest weight, 1.
+        let mut sum = V::splat(0.0);
+        for block in scores.as_chunks_mut::<LANES>().0 {
+            let weight = exp(V::load(block.as_ptr()).sub(max).mul(scales));
+            weight.store(block.as_mut_ptr());
+            sum = sum.add(weight);
+        }
+        sum.sum()
+    }
+}
+
+#[inline(always)]
+unsafe fn most_probable_generic<V: Lanes>(x: &[f32], count: usize, best: &mut Vec<(f32, u32)>) {
+    best.clear();
+    if count == 0 {
+        return;
+    }
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let mut least = V::splat(f32::NEG_INFINITY);
+        for i in 0..blocks.len() + usize::from(!tail.is_empty()) {
+            let values = if i < blocks.len() {
+                V::load(blocks[i].as_ptr())
+            } else {
+                load_head::<V>(tail, f32::NEG_INFINITY)
+            };
+            let mut hits = values.above(least);
+            while hits != 0 {
+                let id = i * LANES + hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                insert(best, count, x[id], id);
+            }
+            if best.len() == count {
+                least = V::splat(best[count - 1].0);
+            }
+        }
+    }
+}
+
+/// Keeps `best` the `count` greatest, greatest first, of equals the earlier first.
+fn insert(best: &mut Vec<(f32, u32)>, count: usize, value: f32, id: usize) {
+    let entry = (value, u32::try_from(id).unwrap_or(u32::MAX));
+    if best.len() < count {
+        best.push(entry);
+    } else if best[count - 1].0 >= value {
+        return;
+    }
+    // Few entries move, so this is quicker than a search and a block move.
+    let mut at = best.len() - 1;
+    while at > 0 && best[at - 1].0 < value {
+        best[at] = best[at - 1];
+        at -= 1;
+    }
+    best[at] = entry;
+}
+
+kernel! {
+    /// The `count` greatest of `x` with their places, sorted by (value descending, place ascending);
+    /// minus infinity and not-a-number never count.
+    fn most_probable(x: &[f32], count: usize, best: &mut Vec<(f32, u32)>) = most_probable_generic
+}
