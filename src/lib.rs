@@ -11,3 +11,4 @@ pub mod dataset;
 pub mod filter;
 pub mod metric;
 pub mod model;
+pub mod teacher;

@@ -1,0 +1,74 @@
+//! Teachers that came with the dataset: the microworld's solver, or a dataset's own solutions.
+
+use super::join::{Row, path};
+use super::{Recorded, RecordingKind, TeacherError, no_file};
+use crate::text::{EndReason, Question};
+
+pub(super) const MICROWORLD: RecordingKind = RecordingKind {
+    name: "microworld-solver",
+    doc: "the exact solver of the microworld: both facts, then what follows",
+    files: |params| no_file(params).map(|()| Vec::new()),
+    load: |_, _, questions| {
+        let fits = |question: &Question| question.id.starts_with("microworld-");
+        let teacher = "the microworld's exact solver";
+        solved(
+            "microworld-solver",
+            teacher,
+            "dataset `microworld`",
+            fits,
+            questions,
+        )
+    },
+};
+
+pub(super) const REFERENCE: RecordingKind = RecordingKind {
+    name: "reference-solutions",
+    doc: "the dataset's own worked solutions (gsm8k, microworld, or jsonl rows with a rationale)",
+    files: |params| no_file(params).map(|()| Vec::new()),
+    load: |_, _, questions| {
+        let datasets = "gsm8k, microworld, and jsonl rows with a rationale";
+        let teacher = "the dataset's own solutions";
+        solved(
+            "reference-solutions",
+            teacher,
+            datasets,
+            |_| true,
+            questions,
+        )
+    },
+};
+
+fn solved(
+    recording: &'static str,
+    teacher: &str,
+    datasets: &'static str,
+    fits: fn(&Question) -> bool,
+    questions: &[Question],
+) -> Result<Recorded, TeacherError> {
+    let paths = questions
+        .iter()
+        .map(|question| {
+            let rationale = question.rationale.as_ref().filter(|_| fits(question));
+            let text = rationale
+                .cloned()
+                .ok_or_else(|| TeacherError::NoRationale {
+                    recording,
+                    id: question.id.clone(),
+                    datasets,
+                })?;
+            let row = Row {
+                text,
+                end: EndReason::EndOfText,
+                answer_text: Some(question.answer.clone()),
+            };
+            Ok(path(recording, &question.id, 0, row))
+        })
+        .collect::<Result<Vec<_>, TeacherError>>()?;
+    Ok(Recorded {
+        teacher: teacher.to_owned(),
+        questions: questions.len(),
+        joined: paths.len(),
+        recorded: paths.len(),
+        paths,
+    })
+}
