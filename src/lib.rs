@@ -12,3 +12,5 @@ pub mod filter;
 pub mod metric;
 pub mod model;
 pub mod teacher;
+pub mod artifact;
+pub mod store;

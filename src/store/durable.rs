@@ -1,0 +1,110 @@
+//! Files that are either wholly there or not at all, after a crash too.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::StoreError;
+use super::error::Doing;
+
+/// A temporary file in `folder`, removed again unless it is persisted.
+pub(super) fn temporary(folder: &Path) -> Result<NamedTempFile, StoreError> {
+    NamedTempFile::new_in(folder).doing("create a file in", folder)
+}
+
+/// Writes a new file: temporary file in `temp`, fsync, rename to `path`, fsync of the folder.
+pub(super) fn write_new(temp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = BufWriter::new(temporary(temp)?);
+    file.write_all(bytes).doing("write", path)?;
+    let file = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)
+        .doing("write", path)?;
+    publish(file, path)
+}
+
+/// Makes a finished temporary file the file at `path`, read-only, for good.
+pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+    make_read_only(file.as_file()).doing("write", path)?;
+    file.as_file().sync_all().doing("write", path)?;
+    let folder = path
+        .parent()
+        .expect("every path in a store is below its root");
+    if !folder.is_dir() {
+        create_dir(folder)?;
+        sync_dir(folder.parent().unwrap_or(folder))?;
+    }
+    file.persist(path)
+        .map_err(|failed| failed.error)
+        .doing("write", path)?;
+    sync_dir(folder)
+}
+
+/// Creates `folder` and those above it.
+pub(super) fn create_dir(folder: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(folder).doing("create the folder", folder)
+}
+
+/// Takes a damaged file out of use but keeps it for inspection, as `*.damaged`.
+pub(super) fn quarantine(path: &Path) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".damaged");
+    match fs::rename(path, &name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // another process was first
+        renamed => renamed.doing("rename", path),
+    }
+}
+
+/// Removes a file; says whether it was there.
+pub(super) fn remove_file(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).doing("remove", path),
+    }
+}
+
+/// What lies in `folder`, sorted; nothing where there is no such folder.
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.doing("read the folder", folder)?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.doing("read the folder", folder)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The last component of `path`, empty where it is not Unicode.
+pub(super) fn name_of(path: &Path) -> &str {
+    path.file_name()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or("")
+}
+
+#[cfg(unix)]
+fn make_read_only(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    // A temporary file is private; what it becomes may be read by all who share the store.
+    file.set_permissions(fs::Permissions::from_mode(0o444))
+}
+
+#[cfg(not(unix))]
+fn make_read_only(_file: &File) -> std::io::Result<()> {
+    Ok(()) // elsewhere a read-only file could not be removed again
+}
+
+/// Makes the names in `folder` last through a power cut.
+pub(super) fn sync_dir(folder: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|dir| dir.sync_all())
+            .doing("sync the folder", folder)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What can go wrong with a store, in words that a person can act on.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::key::Digest;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, for example `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The disk or the quota is used up.
+    #[error(
+        "no space left on the disk: cannot {action} {}\nhint: free some space, or put the store on another disk, and run \
+         again; what was stored before is intact",
+        path.display()
+    )]
+    DiskFull {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// No permission, or a read-only file system.
+    #[error(
+        "cannot {action} {}: {source}\nhint: the store's folder must be readable and writable for you; choose another, or \
+         change its permissions",
+        path.display()
+    )]
+    NotAllowed {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The store's root is there, but not a folder.
+    #[error("the store {} is not a folder\nhint: name a folder, or a path where one can be made", .0.display())]
+    RootIsFile(PathBuf),
+    /// The index was written by a newer program.
+    #[error(
+        "the index {} has version {found}, this program knows versions up to {known}\nhint: update sert-run, or choose \
+         another folder for the store",
+        path.display()
+    )]
+    NewerIndex {
+        /// The index.
+        path: PathBuf,
+        /// The version found there.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// Another process held the index for longer than the waiting time.
+    #[error(
+        "the index {} is locked by another process\nhint: wait until the other run ends; a store must lie on a local disk",
+        .0.display()
+    )]
+    Locked(PathBuf),
+    /// Another process has the store open, so nothing may be removed.
+    #[error("the store {} is in use\nhint: run this again when no other run uses the store", .0.display())]
+    InUse(PathBuf),
+    /// The index was found damaged while in use.
+    #[error(
+        "the index {} is damaged\nhint: run again; it will be rebuilt from the stored files, and nothing is lost",
+        .0.display()
+    )]
+    IndexDamaged(PathBuf),
+    /// The index refused for another reason.
+    #[error("the index {} failed: {source}", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// The database's reason.
+        source: rusqlite::Error,
+    },
+    /// An object that is needed is absent or damaged.
+    #[error("the object {0} is not in the store\nhint: run the stage that makes it again")]
+    MissingObject(Digest),
+    /// A name that would leave the folder it belongs in.
+    #[error("`{0}` is not a usable name: expected a relative path without `..`")]
+    BadName(String),
+    /// A bucket's name becomes a folder's name.
+    #[error("`{0}` is not a bucket: expected lower-case letters, digits and `-`")]
+    BadBucket(String),
+    /// A row too long for its record.
+    #[error("the row {key} has {bytes} bytes: expected fewer than 2^32")]
+    RowTooLong {
+        /// The row's key.
+        key: Digest,
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+/// Says of a failed call what was tried, and on which file.
+pub(super) trait Doing<T> {
+    /// `action` is a verb, for example `write`.
+    fn doing(self, action: &'static str, path: &Path) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
+        self.map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    StoreError::DiskFull { action, path }
+                }
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    StoreError::NotAllowed {
+                        action,
+                        path,
+                        source,
+                    }
+                }
+                _ => StoreError::Io {
+                    action,
+                    path,
+                    source,
+                },
+            }
+        })
+    }
+}
