@@ -14,3 +14,4 @@ pub mod model;
 pub mod teacher;
 pub mod artifact;
 pub mod store;
+pub mod stage;

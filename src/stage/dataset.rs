@@ -1,0 +1,100 @@
+//! `dataset`: questions with gold answers, in the paper's splits.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind, Work,
+};
+use crate::artifact::ArtifactKind;
+use crate::dataset::{DataParams, files, load};
+use crate::text::Question;
+
+/// See the module.
+pub(crate) struct Dataset;
+
+impl StageKind for Dataset {
+    type Params = DataParams;
+
+    const NAME: &'static str = "dataset";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Load questions with gold answers; `[data]` is short for this.";
+    const INPUTS: &'static [super::Port] = &[];
+    const OUTPUTS: &'static [Output] = &[
+        Output {
+            name: "train",
+            kind: ArtifactKind::Questions,
+            doc: "Questions to train on.",
+        },
+        Output {
+            name: "validation",
+            kind: ArtifactKind::Questions,
+            doc: "Questions carved from the training part, for choosing thresholds and epochs.",
+        },
+        Output {
+            name: "test",
+            kind: ArtifactKind::Questions,
+            doc: "Questions that only declared tables read.",
+        },
+        Output {
+            name: "text",
+            kind: ArtifactKind::Text,
+            doc: "Text to pretrain on, where the dataset has some (microworld).",
+        },
+    ];
+    const LOCATIONS: &'static [&'static str] = DataParams::PATH_FIELDS;
+
+    fn files(params: &DataParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
+        context.outside(&files(&located(params, context))?)
+    }
+
+    fn estimate(params: &DataParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
+        // Reading the files costs nothing beside a model; where they are not here yet, nothing is known.
+        let params = located(params, context);
+        let splits = context.with_source(|source| load(&params, source)).ok()?;
+        let size = |questions: &[Question]| {
+            let bytes: usize = questions.iter().map(|q| q.asked().len() + 20).sum();
+            Size::of_text(questions.len() as u64, bytes as u64)
+        };
+        let outputs = BTreeMap::from([
+            ("train", size(&splits.train)),
+            ("validation", size(&splits.validation)),
+            ("test", size(&splits.test)),
+            (
+                "text",
+                Size::of_text(
+                    splits.text.len() as u64,
+                    splits.text.iter().map(String::len).sum::<usize>() as u64,
+                ),
+            ),
+        ]);
+        Some((Work::default(), outputs))
+    }
+
+    fn run(params: &DataParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let params = located(params, context);
+        let splits = context.with_source(|source| load(&params, source))?;
+        for note in &splits.notes {
+            context.report.info(note);
+        }
+        Ok(Outputs::from([
+            ("train".to_owned(), context.keep(&splits.train)?),
+            ("validation".to_owned(), context.keep(&splits.validation)?),
+            ("test".to_owned(), context.keep(&splits.test)?),
+            ("text".to_owned(), context.keep(&splits.text)?),
+        ]))
+    }
+}
+
+/// The parameters with their paths led from the manifest's folder.
+fn located(params: &DataParams, context: &Context<'_>) -> DataParams {
+    let mut params = params.clone();
+    let paths = [
+        &mut params.path,
+        &mut params.train_path,
+        &mut params.test_path,
+    ];
+    for path in paths.into_iter().flatten() {
+        *path = context.resolve(&*path);
+    }
+    params
+}

@@ -1,0 +1,114 @@
+//! `distill`: reasoning distillation, training on a teacher's paths (paper, II; Kim & Rush 2016).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
+use super::training::{TRAINED, estimate_training, run_training};
+use super::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind};
+use crate::artifact::ArtifactKind;
+use crate::model::train::TrainOptions;
+use crate::text::{PromptForm, Question, ReasoningPath, is_gold, parse_answer};
+
+/// Which of the teacher's paths to train on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TeacherPaths {
+    /// Those whose answer is the gold answer, as Ho et al. 2023 do.
+    #[default]
+    Correct,
+    /// All of them.
+    All,
+}
+
+/// Parameters of `distill`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct DistillParams {
+    /// Which paths to train on. Default `correct` (ours; the paper is silent, Ho et al. 2023, whom it
+    /// follows, keep the correct ones).
+    pub teacher_paths: TeacherPaths,
+    /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
+    pub choice_answer: ChoiceAnswer,
+    /// How it trains.
+    #[serde(flatten)]
+    pub train: TrainOptions,
+}
+
+/// See the module.
+pub(crate) struct Distill;
+
+impl StageKind for Distill {
+    type Params = DistillParams;
+
+    const NAME: &'static str = "distill";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Train on a teacher's reasoning paths.";
+    const INPUTS: &'static [Port] = &[
+        Port::model("The student to train: the raw one for RD, a self-trained one for SERT+RD."),
+        Port::questions("questions", "data.train", "Questions with gold answers."),
+        Port::required("paths", ArtifactKind::Paths, "The teacher's paths."),
+        Port::questions(
+            "validation",
+            "data.validation",
+            "Questions for the validation loss, on answers only.",
+        )
+        .optional(),
+    ];
+    const OUTPUTS: &'static [Output] = TRAINED;
+    const SEEDED: bool = true;
+    const RUNS_MODEL: bool = true;
+
+    fn estimate(params: &DistillParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
+        let paths = inputs.get("paths")?;
+        let length = questions.tokens_per_row() + paths.tokens_per_row();
+        Some(estimate_training(&params.train, shape, paths.rows, length))
+    }
+
+    fn run(params: &DistillParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let questions: Vec<Question> = context.input("questions")?;
+        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
+        let (_, student) = context.student("model")?;
+        let all = paths.len();
+        if params.teacher_paths == TeacherPaths::Correct {
+            keep_correct(&mut paths, &questions);
+        }
+        context.report.info(format!(
+            "training on {} of {all} teacher paths",
+            paths.len()
+        ));
+        let writer = ExampleWriter {
+            tokenizer: &student.tokenizer,
+            end_of_text: student.config.eos_token_id,
+            prompt: PromptForm::StepByStep,
+            choice_answer: params.choice_answer,
+        };
+        let examples = from_paths(&writer, &questions, &paths)?;
+        let validation = writer.validation(context)?;
+        run_training(
+            context,
+            &student,
+            &examples,
+            &validation,
+            &params.train,
+            PromptForm::StepByStep,
+        )
+    }
+}
+
+/// Drops the paths whose answer (asked for apart, or else the one they conclude with) is not gold.
+/// Paths of unknown questions stay, so that joining can complain of them.
+fn keep_correct(paths: &mut Vec<ReasoningPath>, questions: &[Question]) {
+    let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
+    paths.retain(|path| {
+        by_id.get(path.question_id.as_str()).is_none_or(|question| {
+            let said = path.answer_text.as_ref().unwrap_or(&path.text);
+            parse_answer(question, said)
+                .answer()
+                .is_some_and(|answer| is_gold(question, &answer))
+        })
+    });
+}

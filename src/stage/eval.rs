@@ -1,0 +1,62 @@
+//! `eval`: measures answers (accuracy, format, length, repetition), each figure with its interval.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
+use crate::artifact::ArtifactKind;
+use crate::metric::{EvalParams, evaluate};
+use crate::text::{Prediction, Question};
+
+/// See the module.
+pub(crate) struct Eval;
+
+impl StageKind for Eval {
+    type Params = EvalParams;
+
+    const NAME: &'static str = "eval";
+    const VERSION: u32 = 1;
+    const DOC: &'static str =
+        "Measure answers; reads them only, so a new metric never runs the model.";
+    const INPUTS: &'static [Port] = &[
+        Port::required(
+            "predictions",
+            ArtifactKind::Predictions,
+            "The answers to measure.",
+        ),
+        Port::questions(
+            "questions",
+            "data.test",
+            "The questions that were answered.",
+        )
+        .any_split(),
+    ];
+    const OUTPUTS: &'static [Output] = &[Output {
+        name: "evaluation",
+        kind: ArtifactKind::Evaluation,
+        doc: "Figures with their intervals, and the outcome for each question.",
+    }];
+
+    const SEEDED: bool = true;
+
+    fn estimate(_: &EvalParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let size = Size {
+            rows: inputs.get("predictions")?.rows,
+            ..Size::default()
+        };
+        Some((Work::default(), BTreeMap::from([("evaluation", size)])))
+    }
+
+    fn run(params: &EvalParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let questions: Vec<Question> = context.input("questions")?;
+        let predictions: Vec<Prediction> = context.input("predictions")?;
+        let params = EvalParams {
+            seed: context.seed,
+            ..params.clone()
+        };
+        let evaluation = evaluate(&questions, &predictions, &params)?;
+        Ok(Outputs::from([(
+            "evaluation".to_owned(),
+            context.keep(&evaluation)?,
+        )]))
+    }
+}

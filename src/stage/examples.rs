@@ -1,0 +1,231 @@
+//! Training texts as tokens (paper, II).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, StageError};
+use crate::model::StudentTokenizer;
+use crate::model::train::Example;
+use crate::text::{
+    AnswerForm, PromptForm, Question, ReasoningPath, answer_sentence, reasoning_part,
+};
+
+/// How a multiple-choice answer is written in training texts (ours; the paper is silent).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ChoiceAnswer {
+    /// `(B)`.
+    #[default]
+    Letter,
+    /// `hive`.
+    Text,
+    /// `(B) hive`.
+    Both,
+}
+
+/// Writes training examples for one student.
+pub(crate) struct ExampleWriter<'a> {
+    pub(crate) tokenizer: &'a StudentTokenizer,
+    pub(crate) end_of_text: u32,
+    pub(crate) prompt: PromptForm,
+    pub(crate) choice_answer: ChoiceAnswer,
+}
+
+impl ExampleWriter<'_> {
+    /// The gold answer as training texts write it.
+    pub(crate) fn answer(&self, question: &Question) -> String {
+        let label = &question.answer;
+        let text = question.choice(label);
+        match (question.form, self.choice_answer, text) {
+            (AnswerForm::Choice, ChoiceAnswer::Letter, _) => format!("({label})"),
+            (AnswerForm::Choice, ChoiceAnswer::Text, Some(text)) => text.to_owned(),
+            (AnswerForm::Choice, ChoiceAnswer::Both, Some(text)) => format!("({label}) {text}"),
+            _ => label.clone(),
+        }
+    }
+
+    /// `{prompt} {a}.`: the label-only baseline (paper, III-A; the full stop is ours).
+    pub(crate) fn label(&self, question: &Question) -> Result<Example, StageError> {
+        self.example(question, &format!(" {}.", self.answer(question)))
+    }
+
+    /// `{prompt} {r} So the answer is {a}.`, where `r` stops before any answer sentence of its own.
+    pub(crate) fn reasoned(&self, question: &Question, path: &str) -> Result<Example, StageError> {
+        let reasoning = reasoning_part(path);
+        let close = answer_sentence(&self.answer(question));
+        let text = match reasoning.trim() {
+            "" => close,
+            reasoning => format!(" {reasoning}{close}"),
+        };
+        self.example(question, &text)
+    }
+
+    /// What comes in at the optional port `validation`, as label-only examples: a student's own paths
+    /// and a teacher's exist for training questions only.
+    pub(crate) fn validation(&self, context: &Context<'_>) -> Result<Vec<Example>, StageError> {
+        let questions: Vec<Question> = context.optional_input("validation")?.unwrap_or_default();
+        questions
+            .iter()
+            .map(|question| self.label(question))
+            .collect()
+    }
+
+    fn example(&self, question: &Question, completion: &str) -> Result<Example, StageError> {
+        // Byte-level BPE splits words at the space before them, so prompt and completion encoded
+        // apart give the tokens of the whole text.
+        let mut tokens = self.tokenizer.encode(&self.prompt.prompt(question))?;
+        let loss_from = tokens.len();
+        tokens.extend(self.tokenizer.encode(completion)?);
+        tokens.push(self.end_of_text);
+        Ok(Example { tokens, loss_from })
+    }
+}
+
+/// Examples for every path whose question is among `questions`, in the order of the paths.
+pub(crate) fn from_paths(
+    writer: &ExampleWriter<'_>,
+    questions: &[Question],
+    paths: &[ReasoningPath],
+) -> Result<Vec<Example>, StageError> {
+    let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
+    let joined: Vec<(&Question, &ReasoningPath)> = paths
+        .iter()
+        .filter_map(|path| Some((*by_id.get(path.question_id.as_str())?, path)))
+        .collect();
+    if joined.len() < paths.len() {
+        let stranger = paths
+            .iter()
+            .find(|path| !by_id.contains_key(path.question_id.as_str()));
+        return Err(StageError::Invalid(format!(
+            "{} of {} paths belong to none of the {} questions (first: `{}`)\nhint: `paths` and `questions` must come from one dataset and one split",
+            paths.len() - joined.len(),
+            paths.len(),
+            questions.len(),
+            stranger.map_or("", |path| &path.question_id),
+        )));
+    }
+    joined
+        .into_iter()
+        .map(|(question, path)| writer.reasoned(question, &path.text))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Digest;
+    use crate::text::EndReason;
+
+    fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
+        Question {
+            id: "q".into(),
+            question: "Where do bees live?".into(),
+            choices: choices.iter().map(|&c| c.into()).collect(),
+            form,
+            answer: answer.into(),
+            rationale: None,
+        }
+    }
+
+    fn texts(
+        form: PromptForm,
+        choice_answer: ChoiceAnswer,
+        question: &Question,
+        path: Option<&str>,
+    ) -> (String, String) {
+        let tokenizer =
+            StudentTokenizer::train(["Question: Answer: bees live".to_owned()].into_iter(), 260)
+                .unwrap();
+        let writer = ExampleWriter {
+            tokenizer: &tokenizer,
+            end_of_text: tokenizer.eos_id(),
+            prompt: form,
+            choice_answer,
+        };
+        let example = match path {
+            Some(path) => writer.reasoned(question, path).unwrap(),
+            None => writer.label(question).unwrap(),
+        };
+        let (prompt, completion) = example.tokens.split_at(example.loss_from);
+        (
+            tokenizer.decode(prompt).unwrap(),
+            tokenizer.decode(completion).unwrap(),
+        )
+    }
+
+    #[test]
+    fn texts_are_the_papers() {
+        let yes_no = question(&[], AnswerForm::YesNo, "no");
+        let (prompt, completion) = texts(PromptForm::Answer, ChoiceAnswer::Letter, &yes_no, None);
+        assert_eq!(prompt, "Question: Where do bees live? Answer:");
+        assert_eq!(completion, " no.<|endoftext|>");
+        // The path's own answer sentence goes, whatever it says.
+        let path = " Bees live in hives. So the answer is yes.";
+        let (_, completion) = texts(
+            PromptForm::Answer,
+            ChoiceAnswer::Letter,
+            &yes_no,
+            Some(path),
+        );
+        assert_eq!(
+            completion,
+            " Bees live in hives. So the answer is no.<|endoftext|>"
+        );
+        let (prompt, completion) = texts(
+            PromptForm::StepByStep,
+            ChoiceAnswer::Letter,
+            &yes_no,
+            Some(" So the answer is yes."),
+        );
+        assert!(prompt.ends_with("Answer: Let's think step by step."));
+        assert_eq!(completion, " So the answer is no.<|endoftext|>");
+    }
+
+    #[test]
+    fn choices_are_written_as_declared() {
+        let choice = question(&["sea", "hive"], AnswerForm::Choice, "B");
+        for (declared, written) in [
+            (ChoiceAnswer::Letter, " (B).<|endoftext|>"),
+            (ChoiceAnswer::Text, " hive.<|endoftext|>"),
+            (ChoiceAnswer::Both, " (B) hive.<|endoftext|>"),
+        ] {
+            assert_eq!(
+                texts(PromptForm::Answer, declared, &choice, None).1,
+                written
+            );
+        }
+    }
+
+    #[test]
+    fn paths_of_other_questions_are_refused_with_their_number() {
+        let tokenizer = StudentTokenizer::train(std::iter::empty(), 260).unwrap();
+        let writer = ExampleWriter {
+            tokenizer: &tokenizer,
+            end_of_text: tokenizer.eos_id(),
+            prompt: PromptForm::Answer,
+            choice_answer: ChoiceAnswer::Letter,
+        };
+        let stranger = ReasoningPath {
+            question_id: "elsewhere-1".into(),
+            row: Digest::of(b""),
+            first_token: None,
+            draw: 0,
+            text: String::new(),
+            tokens: Vec::new(),
+            log_prob: None,
+            end: EndReason::Unknown,
+            answer_text: None,
+            scores: BTreeMap::new(),
+        };
+        let error = from_paths(
+            &writer,
+            &[question(&[], AnswerForm::YesNo, "no")],
+            &[stranger],
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("1 of 1 paths"), "{error}");
+        assert!(error.to_string().contains("elsewhere-1"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! `filter`: keeps the good paths (paper, II: pattern, length, repetition, perplexity, selection).
+
+use std::collections::BTreeMap;
+
+use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
+use crate::artifact::ArtifactKind;
+use crate::filter::{FilterParams, conclusions, filter};
+use crate::text::{Question, ReasoningPath};
+
+/// See the module.
+pub(crate) struct Filter;
+
+impl StageKind for Filter {
+    type Params = FilterParams;
+
+    const NAME: &'static str = "filter";
+    const VERSION: u32 = 1;
+    const DOC: &'static str =
+        "Keep the good paths, step by step; dropped ones stay with their verdict.";
+    const INPUTS: &'static [Port] = &[
+        Port::required("paths", ArtifactKind::Paths, "The paths to judge."),
+        Port::questions(
+            "questions",
+            "data.train",
+            "Their questions, for options and gold answers.",
+        ),
+    ];
+    const OUTPUTS: &'static [Output] = &[
+        Output {
+            name: "kept",
+            kind: ArtifactKind::Paths,
+            doc: "The paths that passed every step.",
+        },
+        Output {
+            name: "verdicts",
+            kind: ArtifactKind::Verdicts,
+            doc: "Every path with its verdict.",
+        },
+        Output {
+            name: "funnel",
+            kind: ArtifactKind::Funnel,
+            doc: "How many paths each step dropped.",
+        },
+    ];
+    const SEEDED: bool = true;
+
+    fn estimate(_: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let (paths, questions) = (*inputs.get("paths")?, inputs.get("questions")?);
+        // At most one path for each question is kept (paper, II).
+        let kept = Size {
+            rows: questions.rows,
+            tokens: questions.rows * paths.tokens_per_row(),
+            model: None,
+        };
+        Some((
+            Work::default(),
+            BTreeMap::from([("kept", kept), ("verdicts", paths)]),
+        ))
+    }
+
+    fn run(params: &FilterParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let questions: Vec<Question> = context.input("questions")?;
+        let paths: Vec<ReasoningPath> = context.input("paths")?;
+        let filtered = filter(paths, &questions, params, context.seed)?;
+        let kept: Vec<ReasoningPath> = filtered.kept().cloned().collect();
+        let funnel = &filtered.funnel;
+        let conclude = conclusions(&kept, &questions)?;
+        context.report.info(format!(
+            "kept {} of {} paths, for {} of {} questions; {} conclude as the gold answer, {} against it, {} not at all",
+            funnel.kept,
+            funnel.paths,
+            funnel.questions_kept,
+            funnel.questions,
+            conclude.agree,
+            conclude.contradict,
+            conclude.none
+        ));
+        Ok(Outputs::from([
+            ("kept".to_owned(), context.keep(&kept)?),
+            ("verdicts".to_owned(), context.keep(&filtered.judged)?),
+            ("funnel".to_owned(), context.keep(funnel)?),
+        ]))
+    }
+}

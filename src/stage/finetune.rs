@@ -1,0 +1,89 @@
+//! `finetune`: trains on labels only, or on the student's own kept paths (paper, II).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
+use super::training::{TRAINED, estimate_training, run_training};
+use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
+use crate::artifact::ArtifactKind;
+use crate::model::train::TrainOptions;
+use crate::text::{PromptForm, Question, ReasoningPath};
+
+/// Parameters of `finetune`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct FinetuneParams {
+    /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
+    pub choice_answer: ChoiceAnswer,
+    /// How it trains.
+    #[serde(flatten)]
+    pub train: TrainOptions,
+}
+
+/// See the module.
+pub(crate) struct Finetune;
+
+impl StageKind for Finetune {
+    type Params = FinetuneParams;
+
+    const NAME: &'static str = "finetune";
+    const VERSION: u32 = 1;
+    const DOC: &'static str =
+        "Train on answers only, or (with `paths`) on the student's own kept paths.";
+    const INPUTS: &'static [Port] = &[
+        Port::model("The student to train."),
+        Port::questions("questions", "data.train", "Questions with gold answers."),
+        Port::required(
+            "paths",
+            ArtifactKind::Paths,
+            "Kept paths; without them it trains on answers only.",
+        )
+        .optional(),
+        Port::questions(
+            "validation",
+            "data.validation",
+            "Questions for the validation loss, on answers only.",
+        )
+        .optional(),
+    ];
+    const OUTPUTS: &'static [Output] = TRAINED;
+    const SEEDED: bool = true;
+    const RUNS_MODEL: bool = true;
+
+    fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
+        let paths = inputs.get("paths");
+        let rows = paths.map_or(questions.rows, |paths| paths.rows);
+        let length = questions.tokens_per_row() + paths.map_or(3, Size::tokens_per_row);
+        Some(estimate_training(&params.train, shape, rows, length))
+    }
+
+    fn run(params: &FinetuneParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let questions: Vec<Question> = context.input("questions")?;
+        let paths: Option<Vec<ReasoningPath>> = context.optional_input("paths")?;
+        let (_, student) = context.student("model")?;
+        let writer = ExampleWriter {
+            tokenizer: &student.tokenizer,
+            end_of_text: student.config.eos_token_id,
+            prompt: PromptForm::Answer,
+            choice_answer: params.choice_answer,
+        };
+        let examples = match &paths {
+            Some(paths) => from_paths(&writer, &questions, paths)?,
+            None => questions
+                .iter()
+                .map(|q| writer.label(q))
+                .collect::<Result<_, _>>()?,
+        };
+        let validation = writer.validation(context)?;
+        run_training(
+            context,
+            &student,
+            &examples,
+            &validation,
+            &params.train,
+            PromptForm::Answer,
+        )
+    }
+}

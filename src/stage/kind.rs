@@ -1,0 +1,344 @@
+//! The contract of a stage kind, typed for those who write one and erased for those who run it.
+
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Context, Estimate, Outputs, Sizes, StageError};
+use crate::artifact::ArtifactKind;
+
+/// A typed input port.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    /// The key that names it in the manifest.
+    pub name: &'static str,
+    /// What it accepts.
+    pub accepts: ArtifactKind,
+    /// The reference it has when the manifest gives none, for example `data.train`.
+    pub default: Option<&'static str>,
+    /// Whether it may stay empty.
+    pub optional: bool,
+    /// Whether what comes in here shapes a model or a choice. Such a port never takes test data.
+    pub trains: bool,
+    /// One line for schema and help.
+    pub doc: &'static str,
+}
+
+impl Port {
+    /// The port `model`, which takes the manifest's student unless told otherwise.
+    pub const fn model(doc: &'static str) -> Self {
+        Self {
+            name: "model",
+            accepts: ArtifactKind::Model,
+            default: Some("student"),
+            optional: false,
+            trains: false,
+            doc,
+        }
+    }
+
+    /// A port for questions that shape a model or a choice: never test questions.
+    pub const fn questions(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self {
+            name,
+            accepts: ArtifactKind::Questions,
+            default: Some(default),
+            optional: false,
+            trains: true,
+            doc,
+        }
+    }
+
+    /// A port that the manifest must name a stage for.
+    pub const fn required(name: &'static str, accepts: ArtifactKind, doc: &'static str) -> Self {
+        Self {
+            name,
+            accepts,
+            default: None,
+            optional: false,
+            trains: false,
+            doc,
+        }
+    }
+
+    /// The same port, which may stay empty.
+    #[must_use]
+    pub const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
+        }
+    }
+
+    /// The same port, which takes questions of any split, test ones too.
+    #[must_use]
+    pub const fn any_split(self) -> Self {
+        Self {
+            trains: false,
+            ..self
+        }
+    }
+}
+
+/// A typed output. The first output of a kind is meant when a reference names only the stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Its name, as in `STAGE.NAME`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: ArtifactKind,
+    /// One line for schema and help.
+    pub doc: &'static str,
+}
+
+/// Something wrong with a parameter that a JSON Schema cannot say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Complaint {
+    /// Dotted path of the field within the stage, for example `length.min_tokens`.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutsideFile {
+    /// The role under which the digest enters the key, for example `model.safetensors`.
+    pub role: String,
+    /// Where it is.
+    pub path: std::path::PathBuf,
+}
+
+/// A stage kind as its author writes it. The implementing type carries no data.
+pub trait StageKind: Send + Sync + 'static {
+    /// The parameters, with defaults: `#[serde(default, deny_unknown_fields)]`.
+    type Params: Serialize + DeserializeOwned + JsonSchema;
+
+    /// The name in the manifest's `kind`.
+    const NAME: &'static str;
+    /// Raised when the same parameters and inputs come to mean another result.
+    const VERSION: u32;
+    /// One line for help and schema.
+    const DOC: &'static str;
+    /// Input ports.
+    const INPUTS: &'static [Port];
+    /// Outputs; the first is the one meant by the stage's bare name.
+    const OUTPUTS: &'static [Output];
+    /// Whether it draws random numbers: the seed is then part of the key.
+    const SEEDED: bool = false;
+    /// Whether it runs a model: the numerics class is then part of the key.
+    const RUNS_MODEL: bool = false;
+    /// Parameters added after version 1, with the value at which they change nothing: a parameter
+    /// that has it is left out of the key, so that a new field does not empty every cache.
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[];
+    /// Parameters that say where outside files are: their content enters the key in their place.
+    const LOCATIONS: &'static [&'static str] = &[];
+
+    /// What the schema cannot check.
+    fn check(_params: &Self::Params) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// Outside files read, so that their digests enter the key. May download them.
+    ///
+    /// # Errors
+    /// When a file is not to be had.
+    fn files(
+        _params: &Self::Params,
+        _context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError> {
+        Ok(Vec::new())
+    }
+
+    /// How much work it is and how large its outputs get, from the sizes of its inputs; `None` where
+    /// that cannot be told yet.
+    fn estimate(
+        _params: &Self::Params,
+        _inputs: &Sizes,
+        _context: &Context<'_>,
+    ) -> Option<Estimate> {
+        None
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Whatever stops it; what it recorded so far stays in the store.
+    fn run(params: &Self::Params, context: &Context<'_>) -> Result<Outputs, StageError>;
+}
+
+/// A stage kind as the parser, the planner and the runner see it.
+pub trait Stage: Send + Sync {
+    /// The name in the manifest's `kind`.
+    fn name(&self) -> &'static str;
+    /// See [`StageKind::VERSION`].
+    fn version(&self) -> u32;
+    /// One line for help and schema.
+    fn doc(&self) -> &'static str;
+    /// Input ports.
+    fn inputs(&self) -> &'static [Port];
+    /// Outputs.
+    fn outputs(&self) -> &'static [Output];
+    /// Whether the seed is part of the key.
+    fn seeded(&self) -> bool;
+    /// Whether the numerics class is part of the key.
+    fn runs_model(&self) -> bool;
+    /// The JSON Schema of the parameters.
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    /// The parameters with defaults filled in.
+    ///
+    /// # Errors
+    /// When they do not fit; after schema validation they do.
+    fn complete(
+        &self,
+        params: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, serde_json::Error>;
+    /// What the schema cannot check; `params` are complete.
+    fn check(&self, params: &Map<String, Value>) -> Vec<Complaint>;
+    /// The parameters as they enter the key: complete, less those at their neutral value.
+    fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
+    /// See [`StageKind::files`].
+    ///
+    /// # Errors
+    /// When a file is not to be had.
+    fn files(
+        &self,
+        params: &Map<String, Value>,
+        context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError>;
+    /// See [`StageKind::estimate`].
+    fn estimate(
+        &self,
+        params: &Map<String, Value>,
+        inputs: &Sizes,
+        context: &Context<'_>,
+    ) -> Option<Estimate>;
+    /// See [`StageKind::run`].
+    ///
+    /// # Errors
+    /// Whatever stops it.
+    fn run(
+        &self,
+        params: &Map<String, Value>,
+        context: &Context<'_>,
+    ) -> Result<Outputs, StageError>;
+}
+
+/// Erases a [`StageKind`] into a [`Stage`].
+pub struct Typed<K>(PhantomData<K>);
+
+impl<K: StageKind> Typed<K> {
+    /// The erased kind, for [`super::KINDS`].
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    fn typed(params: &Map<String, Value>) -> Result<K::Params, serde_json::Error> {
+        serde_json::from_value(Value::Object(params.clone()))
+    }
+}
+
+impl<K: StageKind> Default for Typed<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: StageKind> Stage for Typed<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn version(&self) -> u32 {
+        K::VERSION
+    }
+
+    fn doc(&self) -> &'static str {
+        K::DOC
+    }
+
+    fn inputs(&self) -> &'static [Port] {
+        K::INPUTS
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        K::OUTPUTS
+    }
+
+    fn seeded(&self) -> bool {
+        K::SEEDED
+    }
+
+    fn runs_model(&self) -> bool {
+        K::RUNS_MODEL
+    }
+
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        K::Params::json_schema(generator)
+    }
+
+    fn complete(
+        &self,
+        params: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, serde_json::Error> {
+        match serde_json::to_value(Self::typed(params)?)? {
+            Value::Object(map) => Ok(map),
+            _ => Ok(Map::new()),
+        }
+    }
+
+    fn check(&self, params: &Map<String, Value>) -> Vec<Complaint> {
+        match Self::typed(params) {
+            Ok(params) => K::check(&params),
+            Err(error) => vec![Complaint {
+                field: String::new(),
+                message: error.to_string(),
+                hint: None,
+            }],
+        }
+    }
+
+    fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value> {
+        let neutral = |name: &str, value: &Value| {
+            K::NEUTRAL.iter().any(|(field, json)| {
+                *field == name
+                    && serde_json::from_str::<Value>(json).is_ok_and(|neutral| neutral == *value)
+            })
+        };
+        params
+            .iter()
+            .filter(|(name, value)| !neutral(name, value) && !K::LOCATIONS.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    fn files(
+        &self,
+        params: &Map<String, Value>,
+        context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError> {
+        K::files(&Self::typed(params)?, context)
+    }
+
+    fn estimate(
+        &self,
+        params: &Map<String, Value>,
+        inputs: &Sizes,
+        context: &Context<'_>,
+    ) -> Option<Estimate> {
+        K::estimate(&Self::typed(params).ok()?, inputs, context)
+    }
+
+    fn run(
+        &self,
+        params: &Map<String, Value>,
+        context: &Context<'_>,
+    ) -> Result<Outputs, StageError> {
+        K::run(&Self::typed(params)?, context)
+    }
+}

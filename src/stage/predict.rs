@@ -1,0 +1,316 @@
+//! `predict`: a student's raw answers on a split; measuring them is `eval`'s work.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::prompts::{LongPrompts, Prompt, prompts};
+use super::rows::{RowWriter, numerics, read_rows, row_key};
+use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
+use crate::artifact::{ArtifactKind, ModelFolder};
+use crate::key::Digest;
+use crate::model::Student;
+use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::text::{AnswerForm, EndReason, Prediction, PromptForm, Question};
+
+/// Which prompt a student is asked with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PredictPrompt {
+    /// The one that the student was trained on.
+    #[default]
+    Auto,
+    /// `Question: {q} Answer:`.
+    Answer,
+    /// `Question: {q} Answer: Let's think step by step.`
+    StepByStep,
+}
+
+/// Parameters of `predict`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PredictParams {
+    /// The prompt. Default `auto`: the one that the student was trained on.
+    pub prompt: PredictPrompt,
+    /// 0 is greedy. Default 0 (ours; the paper is silent; Ho et al. 2023 use 0).
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub temperature: f64,
+    /// With a temperature: draw among this many most probable tokens; 0 for all. Default 0.
+    pub top_k: u32,
+    /// With a temperature: draw among the fewest tokens that reach this probability. Default 1.
+    #[schemars(range(min = 0.000_001, max = 1.0))]
+    pub top_p: f64,
+    /// Most tokens of an answer. Default 256 (ours; the paper is silent; its longest mean output is
+    /// 257 words).
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_new_tokens: u32,
+    /// Also record the log-likelihood of each legal answer. Default true.
+    pub option_log_probs: bool,
+    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    pub long_prompts: LongPrompts,
+}
+
+impl Default for PredictParams {
+    fn default() -> Self {
+        Self {
+            prompt: PredictPrompt::Auto,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            max_new_tokens: 256,
+            option_log_probs: true,
+            long_prompts: LongPrompts::TruncateLeft,
+        }
+    }
+}
+
+/// What is kept of one answer.
+#[derive(Serialize, Deserialize)]
+struct AnswerRow {
+    tokens: Vec<u32>,
+    end: EndReason,
+}
+
+/// See the module.
+pub(crate) struct Predict;
+
+impl StageKind for Predict {
+    type Params = PredictParams;
+
+    const NAME: &'static str = "predict";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Let a student answer questions; keeps its raw output.";
+    const INPUTS: &'static [Port] = &[
+        Port::model("The student that answers."),
+        Port::questions("questions", "data.test", "The questions to answer.").any_split(),
+    ];
+    const OUTPUTS: &'static [Output] = &[Output {
+        name: "predictions",
+        kind: ArtifactKind::Predictions,
+        doc: "The raw answers.",
+    }];
+    const SEEDED: bool = true;
+    const RUNS_MODEL: bool = true;
+
+    fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
+        let rows = questions.rows;
+        let tokens = rows * u64::from(params.max_new_tokens);
+        let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
+        let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
+        Some((
+            work,
+            BTreeMap::from([(
+                "predictions",
+                Size {
+                    rows,
+                    tokens,
+                    model: None,
+                },
+            )]),
+        ))
+    }
+
+    fn run(params: &PredictParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let questions: Vec<Question> = context.input("questions")?;
+        let (folder, student) = context.student("model")?;
+        let form = match params.prompt {
+            PredictPrompt::Auto => folder.prompt,
+            PredictPrompt::Answer => PromptForm::Answer,
+            PredictPrompt::StepByStep => PromptForm::StepByStep,
+        };
+        let prompts = prompts(
+            context,
+            &student,
+            &questions,
+            form,
+            params.max_new_tokens,
+            params.long_prompts,
+        )?;
+        let answers = answer_rows(params, context, &folder, &student, &prompts)?;
+        let options = if params.option_log_probs {
+            option_rows(context, &folder, &student, &questions, &prompts)?
+        } else {
+            vec![Vec::new(); questions.len()]
+        };
+        let predictions = questions
+            .iter()
+            .zip(prompts)
+            .zip(answers.into_iter().zip(options))
+            .map(|((question, prompt), (answer, option_log_probs))| {
+                Ok(Prediction {
+                    question_id: question.id.clone(),
+                    prompt: prompt.text,
+                    output: student.tokenizer.decode(&answer.tokens)?,
+                    tokens: answer.tokens,
+                    end: answer.end,
+                    option_log_probs,
+                })
+            })
+            .collect::<Result<Vec<_>, StageError>>()?;
+        Ok(Outputs::from([(
+            "predictions".to_owned(),
+            context.keep(&predictions)?,
+        )]))
+    }
+}
+
+/// Each prompt's answer: from its row, or generated and kept.
+fn answer_rows(
+    params: &PredictParams,
+    context: &Context<'_>,
+    folder: &ModelFolder,
+    student: &Student,
+    prompts: &[Prompt],
+) -> Result<Vec<AnswerRow>, StageError> {
+    let drawing = SamplingParams {
+        temperature: params.temperature,
+        top_k: params.top_k,
+        top_p: params.top_p,
+        max_new_tokens: params.max_new_tokens,
+    };
+    // Greedy answers do not depend on the seed, so arms that differ in it alone share them.
+    let seed = (params.temperature > 0.0).then_some(context.seed);
+    let base = row_key(&json!({
+        "row": "answer/1",
+        "model": folder.identity(),
+        "numerics": numerics(),
+        "drawing": drawing,
+        "seed": seed,
+    }));
+    let keys: Vec<Digest> = prompts
+        .iter()
+        .map(|prompt| row_key(&json!([base, prompt.tokens])))
+        .collect();
+    let known = context.store.rows("answers", &keys)?;
+    let mut missing: Vec<(Digest, Vec<u32>)> = keys
+        .iter()
+        .zip(prompts)
+        .zip(&known)
+        .filter(|(_, row)| row.is_none())
+        .map(|((key, prompt), _)| (*key, prompt.tokens.clone()))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
+        let (missing_keys, texts): (Vec<Digest>, Vec<Vec<u32>>) = missing.into_iter().unzip();
+        let mut rows = RowWriter::new(context.store, "answers");
+        let (mut done, mut tokens) = (prompts.len() - texts.len(), 0);
+        let mut expand = |index: usize, _: &[_]| {
+            vec![SequenceSpec {
+                forced_first: None,
+                stream: missing_keys[index],
+                tag: 0,
+            }]
+        };
+        let mut finished = |generated: Generated| {
+            done += 1;
+            tokens += generated.tokens.len() as u64;
+            let row = AnswerRow {
+                tokens: generated.tokens,
+                end: generated.end,
+            };
+            rows.push(missing_keys[generated.prompt_index], &row);
+            context.progress("answers", done, prompts.len(), tokens, String::new());
+            if rows.failed() {
+                context.cancel.cancel();
+            }
+        };
+        let engine = context.engine(student)?;
+        let outcome = engine.generate(
+            &texts,
+            0,
+            &drawing,
+            None,
+            &mut expand,
+            &mut finished,
+            context.cancel,
+        );
+        rows.finish()?;
+        outcome?;
+    }
+    read_rows(context.store, "answers", &keys)
+}
+
+/// The log-likelihood of each legal answer after each prompt: from its row, or computed and kept.
+fn option_rows(
+    context: &Context<'_>,
+    folder: &ModelFolder,
+    student: &Student,
+    questions: &[Question],
+    prompts: &[Prompt],
+) -> Result<Vec<Vec<f64>>, StageError> {
+    let base = row_key(&json!({
+        "row": "options/1",
+        "model": folder.identity(),
+        "numerics": numerics(),
+    }));
+    let mut jobs = Vec::with_capacity(questions.len());
+    for (question, prompt) in questions.iter().zip(prompts) {
+        let continuations = legal_answers(question)
+            .iter()
+            .map(|answer| Ok(student.tokenizer.encode(answer)?))
+            .collect::<Result<Vec<_>, StageError>>()?;
+        jobs.push(ScoreJob {
+            prompt: prompt.tokens.clone(),
+            continuations,
+        });
+    }
+    let keys: Vec<Digest> = jobs
+        .iter()
+        .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
+        .collect();
+    let known = context.store.rows("scores", &keys)?;
+    let (missing_keys, missing): (Vec<Digest>, Vec<ScoreJob>) = keys
+        .iter()
+        .zip(jobs)
+        .zip(known)
+        .filter(|((_, job), row)| row.is_none() && !job.continuations.is_empty())
+        .map(|((key, job), _)| (*key, job))
+        .unzip();
+    if !missing.is_empty() {
+        let mut rows = RowWriter::new(context.store, "scores");
+        let mut done = questions.len() - missing.len();
+        let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
+            done += 1;
+            let sums: Vec<f64> = scores.iter().map(|each| each.iter().sum()).collect();
+            rows.push(missing_keys[index], &sums);
+            context.progress("options", done, questions.len(), 0, String::new());
+        };
+        let engine = context.engine(student)?;
+        let outcome = engine.score(&missing, &mut finished, context.cancel);
+        rows.finish()?;
+        outcome?;
+    }
+    let answered: Vec<Digest> = questions
+        .iter()
+        .zip(&keys)
+        .filter(|(question, _)| !legal_answers(question).is_empty())
+        .map(|(_, key)| *key)
+        .collect();
+    let mut sums = read_rows(context.store, "scores", &answered)?.into_iter();
+    Ok(questions
+        .iter()
+        .map(|question| {
+            if legal_answers(question).is_empty() {
+                Vec::new()
+            } else {
+                sums.next().unwrap_or_default()
+            }
+        })
+        .collect())
+}
+
+/// The legal answers of a question as they would follow its prompt; empty where any text is legal.
+fn legal_answers(question: &Question) -> Vec<String> {
+    match question.form {
+        AnswerForm::YesNo => vec![" yes".to_owned(), " no".to_owned()],
+        AnswerForm::Choice => (0..question.choices.len())
+            .zip('A'..)
+            .map(|(_, label)| format!(" ({label})"))
+            .collect(),
+        AnswerForm::Number | AnswerForm::Text => Vec::new(),
+    }
+}

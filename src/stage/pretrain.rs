@@ -1,0 +1,211 @@
+//! `pretrain`: a student from scratch (for the quickstart and for tests; the paper starts from GPT-2).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::training::{TRAINED, estimate_training, run_training};
+use super::{
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
+    StageError, StageKind,
+};
+use crate::artifact::ArtifactKind;
+use crate::dataset::{TextParams, pretraining_text};
+use crate::model::train::{Example, TrainOptions};
+use crate::model::{Gpt2Config, Student, StudentTokenizer};
+use crate::text::PromptForm;
+
+/// Parameters of `pretrain`. All defaults are ours.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct PretrainParams {
+    /// A text file to train on. Default none: the text that comes in at the port `text`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<TextParams>,
+    /// Size of the byte-level BPE vocabulary that is trained on the text. Default 512.
+    #[schemars(range(min = 257, max = 1_000_000))]
+    pub vocab_size: usize,
+    /// Model width. Default 128.
+    #[schemars(range(min = 2, max = 16384))]
+    pub width: usize,
+    /// Number of blocks. Default 4.
+    #[schemars(range(min = 1, max = 1000))]
+    pub layers: usize,
+    /// Attention heads; divides the width. Default 4.
+    #[schemars(range(min = 1, max = 1000))]
+    pub heads: usize,
+    /// Context in tokens, and the length of a training text: documents are packed to it. Default 256.
+    #[schemars(range(min = 8, max = 1_000_000))]
+    pub context: usize,
+    /// How it trains.
+    #[serde(flatten)]
+    pub train: TrainOptions,
+}
+
+impl Default for PretrainParams {
+    fn default() -> Self {
+        Self {
+            corpus: None,
+            vocab_size: 512,
+            width: 128,
+            layers: 4,
+            heads: 4,
+            context: 256,
+            train: TrainOptions::default(),
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Pretrain;
+
+impl StageKind for Pretrain {
+    type Params = PretrainParams;
+
+    const NAME: &'static str = "pretrain";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Train a student and its tokenizer from scratch on a text.";
+    const INPUTS: &'static [Port] = &[Port {
+        name: "text",
+        accepts: ArtifactKind::Text,
+        default: Some("data.text"),
+        optional: true,
+        trains: true,
+        doc: "Documents to train on, unless `corpus` names a file.",
+    }];
+    const OUTPUTS: &'static [Output] = TRAINED;
+    const SEEDED: bool = true;
+    const RUNS_MODEL: bool = true;
+
+    fn check(params: &PretrainParams) -> Vec<Complaint> {
+        if params.width.is_multiple_of(params.heads) {
+            return Vec::new();
+        }
+        vec![Complaint {
+            field: "heads".to_owned(),
+            message: format!(
+                "{} heads do not divide a width of {}",
+                params.heads, params.width
+            ),
+            hint: None,
+        }]
+    }
+
+    fn files(
+        params: &PretrainParams,
+        context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError> {
+        Ok(params
+            .corpus
+            .iter()
+            .map(|corpus| OutsideFile {
+                role: "corpus".to_owned(),
+                path: context.resolve(&corpus.path),
+            })
+            .collect())
+    }
+
+    fn estimate(
+        params: &PretrainParams,
+        inputs: &Sizes,
+        context: &Context<'_>,
+    ) -> Option<Estimate> {
+        let tokens = match &params.corpus {
+            None => inputs.get("text")?.tokens,
+            Some(corpus) => {
+                Size::of_text(1, context.resolve(&corpus.path).metadata().ok()?.len()).tokens
+            }
+        };
+        let config = Gpt2Config {
+            vocab_size: params.vocab_size,
+            n_positions: params.context,
+            n_embd: params.width,
+            n_layer: params.layers,
+            n_head: params.heads,
+            ..Gpt2Config::default()
+        };
+        let length = params.context as u64;
+        Some(estimate_training(
+            &params.train,
+            Shape::of(&config),
+            tokens / length.max(1),
+            length,
+        ))
+    }
+
+    fn run(params: &PretrainParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let documents: Vec<String> = match &params.corpus {
+            None => context.input("text")?,
+            Some(corpus) => pretraining_text(&TextParams {
+                path: context.resolve(&corpus.path),
+                ..corpus.clone()
+            })?,
+        };
+        if documents.is_empty() {
+            return Err(StageError::Invalid(
+                "there is no text to train on\nhint: only `microworld` brings its own; name a file with `corpus = { path = \"...\" }`".to_owned(),
+            ));
+        }
+        let tokenizer = StudentTokenizer::train(documents.iter().cloned(), params.vocab_size)?;
+        let config = Gpt2Config {
+            vocab_size: tokenizer.vocab_size(),
+            n_positions: params.context,
+            n_embd: params.width,
+            n_layer: params.layers,
+            n_head: params.heads,
+            eos_token_id: tokenizer.eos_id(),
+            ..Gpt2Config::default()
+        };
+        let examples = pack(&tokenizer, &documents, params.context)?;
+        let student = Student::init(config, tokenizer, context.seed)?;
+        context.report.info(format!(
+            "{} documents, {} texts of {} tokens, {:.2}M parameters",
+            documents.len(),
+            examples.len(),
+            params.context,
+            student.parameters() as f64 / 1e6
+        ));
+        run_training(
+            context,
+            &student,
+            &examples,
+            &[],
+            &params.train,
+            PromptForm::Answer,
+        )
+    }
+}
+
+/// Documents one after the other, each closed by end-of-text, cut into texts of `length` tokens.
+/// A document begins a new text where it would otherwise be cut and is not longer than a text.
+fn pack(
+    tokenizer: &StudentTokenizer,
+    documents: &[String],
+    length: usize,
+) -> Result<Vec<Example>, StageError> {
+    let mut texts = Vec::new();
+    let mut current: Vec<u32> = Vec::with_capacity(length);
+    let mut close = |current: &mut Vec<u32>| {
+        if current.len() > 1 {
+            texts.push(Example {
+                tokens: std::mem::take(current),
+                loss_from: 1,
+            });
+        }
+        current.clear();
+    };
+    for document in documents {
+        let mut tokens = tokenizer.encode(document)?;
+        tokens.push(tokenizer.eos_id());
+        if current.len() + tokens.len() > length {
+            close(&mut current);
+        }
+        for token in tokens {
+            if current.len() == length {
+                close(&mut current);
+            }
+            current.push(token);
+        }
+    }
+    close(&mut current);
+    Ok(texts)
+}

@@ -1,0 +1,69 @@
+//! Prompts as tokens, with the declared rule for those that do not fit the context.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, StageError};
+use crate::model::Student;
+use crate::text::{PromptForm, Question};
+
+/// What to do with a prompt that leaves no room in the context (ours; the paper is silent).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LongPrompts {
+    /// Drop tokens from the left until `max_new_tokens` fit (at most half the context); counted.
+    #[default]
+    TruncateLeft,
+    /// Fail, naming the questions.
+    Refuse,
+}
+
+/// One question's prompt.
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    pub(crate) tokens: Vec<u32>,
+}
+
+/// The prompts of `questions` in order.
+pub(crate) fn prompts(
+    context: &Context<'_>,
+    student: &Student,
+    questions: &[Question],
+    form: PromptForm,
+    max_new_tokens: u32,
+    rule: LongPrompts,
+) -> Result<Vec<Prompt>, StageError> {
+    let positions = student.config.n_positions;
+    let room = positions
+        .saturating_sub((max_new_tokens as usize).min(positions / 2))
+        .max(1);
+    let mut long = Vec::new();
+    let mut prompts = Vec::with_capacity(questions.len());
+    for question in questions {
+        let text = form.prompt(question);
+        let mut tokens = student.tokenizer.encode(&text)?;
+        if tokens.len() > room {
+            long.push(question.id.as_str());
+            tokens.drain(..tokens.len() - room);
+        }
+        prompts.push(Prompt { text, tokens });
+    }
+    if let Some(first) = long.first() {
+        let what = format!(
+            "{} of {} prompts leave no room for {max_new_tokens} new tokens in a context of {positions} (first: `{first}`)",
+            long.len(),
+            questions.len(),
+        );
+        match rule {
+            LongPrompts::Refuse => {
+                return Err(StageError::Invalid(format!(
+                    "{what}\nhint: lower `max_new_tokens`, or set `long_prompts = \"truncate-left\"`"
+                )));
+            }
+            LongPrompts::TruncateLeft => context
+                .report
+                .warn(format!("{what}; cut on the left to {room} tokens")),
+        }
+    }
+    Ok(prompts)
+}

@@ -1,0 +1,87 @@
+//! Rows written while a model works: kept in batches, so that a kill loses only the last few.
+
+use serde::de::DeserializeOwned;
+
+use super::StageError;
+use crate::key::{Digest, Numerics, canonical_json};
+use crate::store::{Store, StoreError};
+
+/// Rows are written when this many wait (ours).
+const BATCH_ROWS: usize = 64;
+
+/// The arithmetic of the CPU engine; raise `engine` when a kernel changes a result's bits.
+pub fn numerics() -> Numerics {
+    Numerics {
+        dtype: "f32".to_owned(),
+        backend: "cpu".to_owned(),
+        engine: crate::model::engine::ENGINE_VERSION,
+    }
+}
+
+/// The key of a row: the digest of everything that its value depends on.
+pub(crate) fn row_key(parts: &serde_json::Value) -> Digest {
+    Digest::of(canonical_json(parts).as_bytes())
+}
+
+/// Collects rows of one bucket and writes them in batches. The first failure is kept and told by
+/// [`RowWriter::finish`], so that it can be used in callbacks that cannot fail.
+pub(crate) struct RowWriter<'a> {
+    store: &'a Store,
+    bucket: &'static str,
+    waiting: Vec<(Digest, Vec<u8>)>,
+    failure: Option<StoreError>,
+}
+
+impl<'a> RowWriter<'a> {
+    pub(crate) fn new(store: &'a Store, bucket: &'static str) -> Self {
+        Self {
+            store,
+            bucket,
+            waiting: Vec::new(),
+            failure: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, key: Digest, value: &impl serde::Serialize) {
+        let bytes = serde_json::to_vec(value).expect("rows hold only finite numbers and text");
+        self.waiting.push((key, bytes));
+        if self.waiting.len() >= BATCH_ROWS {
+            self.write();
+        }
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    fn write(&mut self) {
+        if self.failure.is_none()
+            && let Err(error) = self.store.put_rows(self.bucket, &self.waiting)
+        {
+            self.failure = Some(error);
+        }
+        self.waiting.clear();
+    }
+
+    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+        self.write();
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The rows of `keys`, all of which were just made or found.
+pub(crate) fn read_rows<T: DeserializeOwned>(
+    store: &Store,
+    bucket: &str,
+    keys: &[Digest],
+) -> Result<Vec<T>, StageError> {
+    let decode = |bytes: Option<Vec<u8>>| {
+        let bytes = bytes.ok_or_else(|| {
+            StageError::Invalid(format!(
+                "a row of `{bucket}` is gone from the store\nhint: run the same command again; it will be made anew"
+            ))
+        })?;
+        Ok(serde_json::from_slice(&bytes)?)
+    };
+    store.rows(bucket, keys)?.into_iter().map(decode).collect()
+}

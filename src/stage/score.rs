@@ -1,0 +1,149 @@
+//! `score`: adds to paths what needs a model to judge them; here, perplexity under another student.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::rows::{RowWriter, numerics, read_rows, row_key};
+use super::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
+use crate::artifact::ArtifactKind;
+use crate::key::Digest;
+use crate::model::engine::ScoreJob;
+use crate::text::{PromptForm, Question, ReasoningPath};
+
+/// Parameters of `score`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ScoreParams {
+    /// The name under which the score is kept, and by which `filter` asks for it. Default
+    /// `perplexity`.
+    pub name: String,
+    /// What to measure. Default `perplexity`.
+    pub measure: Measure,
+    /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
+    pub prompt: PromptForm,
+}
+
+/// What `score` measures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Measure {
+    /// `exp` of the mean negative log-likelihood of the path's tokens, as the scoring student
+    /// tokenises them, given the prompt.
+    #[default]
+    Perplexity,
+}
+
+impl Default for ScoreParams {
+    fn default() -> Self {
+        Self {
+            name: "perplexity".to_owned(),
+            measure: Measure::Perplexity,
+            prompt: PromptForm::Answer,
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Score;
+
+impl StageKind for Score {
+    type Params = ScoreParams;
+
+    const NAME: &'static str = "score";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Score paths with a student: perplexity under it.";
+    const INPUTS: &'static [Port] = &[
+        Port::required("paths", ArtifactKind::Paths, "The paths to score."),
+        Port::model("The student that scores."),
+        Port::questions(
+            "questions",
+            "data.train",
+            "The questions that the paths answer.",
+        ),
+    ];
+    const OUTPUTS: &'static [Output] = &[Output {
+        name: "paths",
+        kind: ArtifactKind::Paths,
+        doc: "The same paths with the score added.",
+    }];
+    const RUNS_MODEL: bool = true;
+
+    fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
+        let work = Work::inference(
+            shape,
+            paths.tokens,
+            0,
+            paths.rows.min(128),
+            paths.tokens_per_row(),
+        );
+        Some((work, BTreeMap::from([("paths", paths)])))
+    }
+
+    fn run(params: &ScoreParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
+        let questions: Vec<Question> = context.input("questions")?;
+        let (folder, student) = context.student("model")?;
+        let base = row_key(&json!({
+            "row": "score/1",
+            "model": folder.identity(),
+            "numerics": numerics(),
+        }));
+        let mut jobs = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let question = questions
+                .iter()
+                .find(|q| q.id == path.question_id)
+                .ok_or_else(|| {
+                    StageError::Invalid(format!(
+                        "the path of `{}` belongs to none of the {} questions",
+                        path.question_id,
+                        questions.len()
+                    ))
+                })?;
+            let prompt = student.tokenizer.encode(&params.prompt.prompt(question))?;
+            let mut tokens = student.tokenizer.encode(&path.text)?;
+            tokens.truncate(student.config.n_positions.saturating_sub(prompt.len()));
+            jobs.push(ScoreJob {
+                prompt,
+                continuations: vec![tokens],
+            });
+        }
+        let keys: Vec<Digest> = jobs
+            .iter()
+            .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
+            .collect();
+        let known = context.store.rows("scores", &keys)?;
+        let (missing_keys, missing): (Vec<Digest>, Vec<ScoreJob>) = keys
+            .iter()
+            .zip(jobs)
+            .zip(known)
+            .filter(|(_, row)| row.is_none())
+            .map(|((key, job), _)| (*key, job))
+            .unzip();
+        if !missing.is_empty() {
+            let mut rows = RowWriter::new(context.store, "scores");
+            let mut done = paths.len() - missing.len();
+            let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
+                done += 1;
+                rows.push(missing_keys[index], &scores.concat());
+                context.progress("paths", done, paths.len(), 0, String::new());
+            };
+            let engine = context.engine(&student)?;
+            let outcome = engine.score(&missing, &mut finished, context.cancel);
+            rows.finish()?;
+            outcome?;
+        }
+        let scored: Vec<Vec<f64>> = read_rows(context.store, "scores", &keys)?;
+        for (path, log_probs) in paths.iter_mut().zip(scored) {
+            if !log_probs.is_empty() {
+                let mean = log_probs.iter().sum::<f64>() / log_probs.len() as f64;
+                path.scores.insert(params.name.clone(), (-mean).exp());
+            }
+        }
+        Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
+    }
+}

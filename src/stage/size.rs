@@ -1,0 +1,186 @@
+//! How large inputs and outputs are, and how much work a stage is: told before anything runs.
+//!
+//! Upper bounds where a length is not known beforehand: a path is counted as long as it may get.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::Gpt2Config;
+
+/// Bytes of text per token, roughly, for sizes that are not counted (ours).
+const TEXT_BYTES_PER_TOKEN: u64 = 4;
+/// Bytes that a row takes in the store for each of its tokens, roughly (ours).
+const ROW_BYTES_PER_TOKEN: u64 = 12;
+
+/// The size of one artifact.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Size {
+    /// Rows.
+    pub rows: u64,
+    /// Tokens in all rows together.
+    pub tokens: u64,
+    /// The model's shape, for a student.
+    pub model: Option<Shape>,
+}
+
+/// What of a model's shape decides time and memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Shape {
+    /// Parameters, embeddings included.
+    pub parameters: u64,
+    /// Blocks.
+    pub layers: u64,
+    /// Width.
+    pub width: u64,
+    /// Vocabulary.
+    pub vocab: u64,
+    /// Context in tokens.
+    pub positions: u64,
+}
+
+/// How much work a stage is.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Work {
+    /// Tokens read: prompts, and texts that are scored.
+    pub read_tokens: u64,
+    /// Tokens generated, at most.
+    pub generated_tokens: u64,
+    /// Tokens trained on, all epochs together.
+    pub trained_tokens: u64,
+    /// Floating-point operations of reading and generating.
+    pub inference_flop: f64,
+    /// Floating-point operations of training.
+    pub training_flop: f64,
+    /// Peak memory.
+    pub memory_bytes: u64,
+    /// What it adds to the store.
+    pub disk_bytes: u64,
+}
+
+/// The sizes of a stage's inputs, by port.
+pub type Sizes = BTreeMap<&'static str, Size>;
+
+/// A stage's work and the sizes of its outputs, by output.
+pub type Estimate = (Work, BTreeMap<&'static str, Size>);
+
+impl Size {
+    /// Rows of text of so many bytes.
+    pub fn of_text(rows: u64, bytes: u64) -> Self {
+        Self {
+            rows,
+            tokens: bytes / TEXT_BYTES_PER_TOKEN,
+            model: None,
+        }
+    }
+
+    /// A student.
+    pub fn of_model(shape: Shape) -> Self {
+        Self {
+            model: Some(shape),
+            ..Self::default()
+        }
+    }
+
+    /// Tokens of one row, on average.
+    pub fn tokens_per_row(&self) -> u64 {
+        self.tokens.div_ceil(self.rows.max(1))
+    }
+}
+
+impl Shape {
+    /// The shape of a configuration.
+    pub fn of(config: &Gpt2Config) -> Self {
+        let (width, layers, inner) = (
+            config.n_embd as u64,
+            config.n_layer as u64,
+            config.inner_width() as u64,
+        );
+        let (vocab, positions) = (config.vocab_size as u64, config.n_positions as u64);
+        let block = 4 * width * width + 2 * width * inner + 9 * width + inner;
+        Self {
+            parameters: (vocab + positions) * width + layers * block + 2 * width,
+            layers,
+            width,
+            vocab,
+            positions,
+        }
+    }
+
+    /// Operations for one token forward: two for each weight that multiplies.
+    fn forward_flop(&self) -> f64 {
+        2.0 * (self.parameters - self.positions * self.width) as f64
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        4 * self.parameters
+    }
+}
+
+impl Work {
+    /// Reading and generating with a student; at most `batch` sequences of `length` tokens at once.
+    pub fn inference(
+        shape: Shape,
+        read_tokens: u64,
+        generated_tokens: u64,
+        batch: u64,
+        length: u64,
+    ) -> Self {
+        let cache = batch * length.min(shape.positions) * shape.layers * shape.width * 8;
+        Self {
+            read_tokens,
+            generated_tokens,
+            inference_flop: (read_tokens + generated_tokens) as f64 * shape.forward_flop(),
+            // The weights once as loaded and once packed for the kernels.
+            memory_bytes: 2 * shape.weight_bytes() + cache,
+            disk_bytes: generated_tokens * ROW_BYTES_PER_TOKEN,
+            ..Self::default()
+        }
+    }
+
+    /// Training on so many tokens, in batches of `batch_tokens`.
+    pub fn training(shape: Shape, trained_tokens: u64, batch_tokens: u64) -> Self {
+        let activations = batch_tokens * (shape.layers * shape.width * 34 + 3 * shape.vocab) * 4;
+        Self {
+            trained_tokens,
+            training_flop: 3.0 * trained_tokens as f64 * shape.forward_flop(),
+            // Weights, gradients and Adam's two moments, and the activations of one batch.
+            memory_bytes: 4 * shape.weight_bytes() + activations,
+            disk_bytes: shape.weight_bytes(),
+            ..Self::default()
+        }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            read_tokens: self.read_tokens + other.read_tokens,
+            generated_tokens: self.generated_tokens + other.generated_tokens,
+            trained_tokens: self.trained_tokens + other.trained_tokens,
+            inference_flop: self.inference_flop + other.inference_flop,
+            training_flop: self.training_flop + other.training_flop,
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            disk_bytes: self.disk_bytes + other.disk_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GPT-2 small has 124,439,808 parameters.
+    #[test]
+    fn parameters_of_gpt2_small() {
+        let config = Gpt2Config {
+            vocab_size: 50257,
+            n_positions: 1024,
+            n_embd: 768,
+            n_layer: 12,
+            n_head: 12,
+            ..Gpt2Config::default()
+        };
+        assert_eq!(Shape::of(&config).parameters, 124_439_808);
+    }
+}

@@ -1,0 +1,163 @@
+//! `student`: a pretrained student from the Hugging Face hub or from a local folder.
+
+use std::collections::BTreeMap;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
+    StageKind, Work,
+};
+use crate::artifact::ArtifactKind;
+use crate::fetch::HubModel;
+use crate::text::PromptForm;
+
+/// Parameters of `student`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StudentParams {
+    /// A model on the Hugging Face hub, for example `openai-community/gpt2-medium`, or a local
+    /// folder in Hub format (a path with a `/` that exists, or one that starts with `.` or `/`).
+    /// Default `openai-community/gpt2` (paper, III-A: GPT-2 small, medium and large).
+    pub model: String,
+    /// Branch, tag or commit on the hub. Default `main`.
+    pub revision: String,
+    /// The prompt that it is asked with where `predict` says `auto`. Default `answer`.
+    pub prompt: PromptForm,
+}
+
+impl Default for StudentParams {
+    fn default() -> Self {
+        Self {
+            model: "openai-community/gpt2".to_owned(),
+            revision: "main".to_owned(),
+            prompt: PromptForm::Answer,
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Student;
+
+impl Student {
+    fn folder(params: &StudentParams, context: &Context<'_>) -> Result<PathBuf, StageError> {
+        let local = context.resolve(&params.model);
+        let looks_local = params.model.starts_with(['.', '/']) || local.is_dir();
+        if looks_local {
+            if local.is_dir() {
+                return Ok(local);
+            }
+            return Err(StageError::Invalid(format!(
+                "the model folder `{}` does not exist\nhint: relative paths start at the manifest's folder, or else at the folder you are in",
+                params.model
+            )));
+        }
+        let model = HubModel {
+            id: &params.model,
+            revision: &params.revision,
+            weights: true,
+        };
+        let report = context.report;
+        let progress = move |progress| report.progress(progress);
+        Ok(context.fetcher.hub_folder(&model, &progress)?)
+    }
+}
+
+impl StageKind for Student {
+    type Params = StudentParams;
+
+    const NAME: &'static str = "student";
+    const VERSION: u32 = 1;
+    const DOC: &'static str = "Bring in a pretrained student; `[student]` is short for this.";
+    const INPUTS: &'static [super::Port] = &[];
+    const OUTPUTS: &'static [Output] = &[Output {
+        name: "model",
+        kind: ArtifactKind::Model,
+        doc: "The student, as a folder in Hub format.",
+    }];
+    const LOCATIONS: &'static [&'static str] = &["model", "revision"];
+
+    fn check(params: &StudentParams) -> Vec<Complaint> {
+        if params.model.is_empty() {
+            return vec![Complaint {
+                field: "model".to_owned(),
+                message: "the model's name is empty".to_owned(),
+                hint: Some(
+                    "name a hub model such as `openai-community/gpt2`, or a local folder"
+                        .to_owned(),
+                ),
+            }];
+        }
+        Vec::new()
+    }
+
+    fn files(
+        params: &StudentParams,
+        context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError> {
+        let folder = Self::folder(params, context)?;
+        Ok(hub_files(&folder)?
+            .into_iter()
+            .map(|path| OutsideFile {
+                role: path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                path,
+            })
+            .collect())
+    }
+
+    fn estimate(params: &StudentParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
+        let folder = Self::folder(params, context).ok()?;
+        let config = crate::model::Gpt2Config::load(&folder).ok()?;
+        let shape = Shape::of(&config);
+        let work = Work {
+            disk_bytes: 4 * shape.parameters,
+            ..Work::default()
+        };
+        Some((work, BTreeMap::from([("model", Size::of_model(shape))])))
+    }
+
+    fn run(params: &StudentParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let folder = Self::folder(params, context)?;
+        // Loading checks shapes, vocabulary and numbers before anything builds on them.
+        let student = crate::model::Student::load(&folder)?;
+        context.report.info(format!(
+            "{}: {:.1}M parameters, {} layers of width {}, context {}",
+            params.model,
+            student.parameters() as f64 / 1e6,
+            student.config.n_layer,
+            student.config.n_embd,
+            student.config.n_positions
+        ));
+        Ok(Outputs::from([(
+            "model".to_owned(),
+            context.keep_folder(&folder, params.prompt)?,
+        )]))
+    }
+}
+
+/// The files of a folder in Hub format that make the student, sorted by name.
+pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let io = |source| StageError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let extension = path.extension().unwrap_or_default();
+        let wanted = extension == "json" || extension == "safetensors" || name == "merges.txt";
+        if wanted && !name.starts_with('.') && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

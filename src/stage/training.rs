@@ -1,0 +1,95 @@
+//! What `pretrain`, `finetune` and `distill` share: run a training, keep model and losses.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Estimate, Output, Outputs, Shape, Size, StageError, Work};
+use crate::artifact::ArtifactKind;
+use crate::model::Student;
+use crate::model::train::{Example, TrainOptions, TrainRuntime, train};
+use crate::text::PromptForm;
+
+/// What a training stage makes.
+pub(crate) const TRAINED: &[Output] = &[
+    Output {
+        name: "model",
+        kind: ArtifactKind::Model,
+        doc: "The trained student, as a folder in Hub format.",
+    },
+    Output {
+        name: "losses",
+        kind: ArtifactKind::Losses,
+        doc: "The loss curve.",
+    },
+];
+
+/// The estimate of a training on `rows` texts of `length` tokens.
+pub(crate) fn estimate_training(
+    options: &TrainOptions,
+    shape: Shape,
+    rows: u64,
+    length: u64,
+) -> Estimate {
+    let length = length.min(shape.positions);
+    let batch = options.batch_size as u64;
+    let work = Work::training(shape, rows * length * options.epochs as u64, batch * length);
+    (work, BTreeMap::from([("model", Size::of_model(shape))]))
+}
+
+/// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.
+pub(crate) fn run_training(
+    context: &Context<'_>,
+    student: &Student,
+    examples: &[Example],
+    validation: &[Example],
+    options: &TrainOptions,
+    prompt: PromptForm,
+) -> Result<Outputs, StageError> {
+    if examples.is_empty() {
+        return Err(StageError::Invalid(
+            "there is nothing to train on: no example came in\nhint: look at the filter's funnel (`sert-run show`), and loosen a threshold".to_owned(),
+        ));
+    }
+    let checkpoints = context.work_dir()?;
+    let runtime = TrainRuntime {
+        threads: context.options.threads,
+    };
+    let mut progress = |at: crate::model::train::TrainProgress| {
+        context.progress(
+            "steps",
+            at.step,
+            at.steps_total,
+            at.tokens,
+            format!("epoch {}, loss {:.3}", at.epoch, at.loss),
+        );
+    };
+    let trained = train(
+        student,
+        examples,
+        validation,
+        options,
+        context.seed,
+        &checkpoints,
+        runtime,
+        &mut progress,
+        context.cancel,
+    )?;
+    for warning in &trained.warnings {
+        context.report.warn(warning);
+    }
+    if trained.truncated > 0 {
+        context.report.warn(format!(
+            "{} of {} training texts were cut at the maximum length",
+            trained.truncated,
+            examples.len()
+        ));
+    }
+    let result = Student {
+        weights: trained.weights,
+        ..student.clone()
+    };
+    let outputs = Outputs::from([
+        ("model".to_owned(), context.keep_student(&result, prompt)?),
+        ("losses".to_owned(), context.keep(&trained.losses)?),
+    ]);
+    Ok(outputs)
+}
