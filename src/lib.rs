@@ -15,3 +15,4 @@ pub mod teacher;
 pub mod artifact;
 pub mod store;
 pub mod stage;
+pub mod manifest;

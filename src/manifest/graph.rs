@@ -1,0 +1,321 @@
+//! From a tree that fits the schema to typed stages and tables.
+//!
+//! In: the tree and the stage kinds. Out: stages with complete parameters and resolved inputs,
+//! and what is wrong with them. Stages with mistakes of their own still take part as far as they
+//! are known, so that one mistake neither hides others nor causes messages elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::error::Diagnostic;
+use super::schema::SUGAR;
+use super::section::{Baseline, TableSection};
+use super::source::Origin;
+use super::tree::{Entry, Node, Table, Tree};
+use super::wire::{Draft, Outlet, Wire, Wiring};
+use super::words::dotted;
+use super::{PortRef, RowSpec, StageSpec, TableSpec, flow};
+use crate::stage::{Complaint, Stage};
+
+/// The manifest's seed, or a stage's.
+pub(super) fn seed(node: &Node) -> Option<u64> {
+    node.get("seed")?.to_json().as_u64()
+}
+
+/// Lays each stage's own values over the defaults of its kind.
+pub(super) fn lay_defaults(tree: &mut Node, kinds: &[&'static dyn Stage]) {
+    let Some(defaults) = tree.get("defaults").and_then(Node::as_table).cloned() else {
+        return;
+    };
+    let Some(root) = tree.as_table_mut() else {
+        return;
+    };
+    for (section, kind) in SUGAR {
+        if let Some(entry) = root.get_mut(section) {
+            lay_one(&mut entry.value, defaults.get(kind));
+        }
+    }
+    let stages = root
+        .get_mut("stages")
+        .and_then(|entry| entry.value.as_table_mut());
+    for stage in stages.into_iter().flat_map(|stages| &mut stages.entries) {
+        let kind = stage.value.get("kind").and_then(Node::as_str);
+        let kind = kind.filter(|name| kinds.iter().any(|kind| kind.name() == *name));
+        let own = kind.and_then(|kind| defaults.get(kind));
+        lay_one(&mut stage.value, own);
+    }
+}
+
+fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
+    if let (Tree::Table(_), Some(Entry { value, .. })) = (&stage.value, defaults)
+        && value.as_table().is_some()
+    {
+        let origin = stage.origin.clone();
+        let own = std::mem::replace(stage, value.clone());
+        stage.merge(own);
+        stage.origin = origin;
+    }
+}
+
+/// Drops what is told of a stage and also of the defaults that the value comes from.
+pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let of_defaults = |error: &Diagnostic| error.path.first().is_some_and(|key| key == "defaults");
+    let (mut kept, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(of_defaults);
+    let origins: Vec<Origin> = kept
+        .iter()
+        .filter_map(|error| error.origin.clone())
+        .collect();
+    kept.extend(rest.into_iter().filter(|error| {
+        !error
+            .origin
+            .as_ref()
+            .is_some_and(|origin| origins.contains(origin))
+    }));
+    kept
+}
+
+/// Types the stages and tables of `tree`, and adds to `errors` what is wrong with them.
+pub(super) fn resolve(
+    tree: &Node,
+    kinds: &[&'static dyn Stage],
+    errors: &mut Vec<Diagnostic>,
+) -> (Vec<StageSpec>, Vec<TableSpec>) {
+    let drafts = drafts(tree, kinds, errors);
+    let empty = |stages: &Node| {
+        stages
+            .as_table()
+            .is_some_and(|table| table.entries.is_empty())
+    };
+    if tree.get("stages").is_none_or(empty) {
+        errors.push(
+            Diagnostic::at(&tree.origin, "the manifest has no stages")
+                .hint("declare one, for example `[stages.sample]` with its `kind`".to_owned()),
+        );
+    }
+    let params = params(&drafts, errors);
+    let wiring = Wiring::new(&drafts, errors);
+    let tables = tables(tree, &wiring, errors);
+    flow::check(&wiring, &tables, errors);
+
+    let manifest_seed = seed(tree).unwrap_or_default();
+    let stages =
+        drafts
+            .iter()
+            .zip(params)
+            .zip(&wiring.inputs)
+            .filter_map(|((draft, params), inputs)| {
+                let input = |(port, wire): (&&'static str, &Wire)| {
+                    Some((*port, wiring.port_ref(wire.from)?))
+                };
+                Some(StageSpec {
+                    name: draft.name.to_owned(),
+                    kind: draft.kind?,
+                    params: params?,
+                    inputs: inputs.iter().filter_map(input).collect(),
+                    seed: seed(draft.node).unwrap_or(manifest_seed),
+                    origin: draft.origin.clone(),
+                })
+            });
+    let stages = stages.collect();
+    let tables = tables
+        .into_iter()
+        .filter_map(|table| table.spec(&wiring))
+        .collect();
+    (stages, tables)
+}
+
+/// The stages as far as they are known, in order of declaration.
+fn drafts<'a>(
+    tree: &'a Node,
+    kinds: &[&'static dyn Stage],
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<Draft<'a>> {
+    let find = |name: &str| kinds.iter().copied().find(|kind| kind.name() == name);
+    let mut drafts: Vec<Draft<'a>> = Vec::new();
+    let Some(root) = tree.as_table() else {
+        return drafts;
+    };
+    for entry in &root.entries {
+        if let Some((section, kind)) = SUGAR.iter().find(|(section, _)| *section == entry.key) {
+            drafts.push(Draft::new(entry, vec![(*section).to_owned()], find(kind)));
+        } else if entry.key == "stages"
+            && let Some(stages) = entry.value.as_table()
+        {
+            for stage in &stages.entries {
+                let kind = stage
+                    .value
+                    .get("kind")
+                    .and_then(Node::as_str)
+                    .and_then(find);
+                drafts.push(Draft::new(
+                    stage,
+                    vec!["stages".to_owned(), stage.key.clone()],
+                    kind,
+                ));
+            }
+        }
+    }
+    for (section, _) in SUGAR {
+        let stage = root
+            .get("stages")
+            .and_then(|stages| stages.value.as_table()?.get(section));
+        if let (Some(sugar), Some(stage)) = (root.get(section), stage) {
+            let (first, second) = (&sugar.key_origin, &stage.key_origin);
+            errors.push(Diagnostic {
+                related: vec![(first.clone(), "the same stage".to_owned())],
+                ..Diagnostic::at(
+                    second,
+                    format!("`[{section}]` and `[stages.{section}]` are the same stage"),
+                )
+                .hint("keep one of them".to_owned())
+            });
+            drafts.retain(|draft| draft.path.len() == 1 || draft.name != section);
+        }
+    }
+    for draft in &mut drafts {
+        let defaults = draft
+            .kind
+            .map(|kind| ["defaults".to_owned(), kind.name().to_owned()]);
+        draft.sound = !errors.iter().any(|error| {
+            error.path.starts_with(&draft.path)
+                || defaults
+                    .as_ref()
+                    .is_some_and(|path| error.path.starts_with(path))
+        });
+    }
+    drafts
+}
+
+/// Complete parameters of each stage that has no mistakes, and the complaints of its kind.
+fn params(
+    drafts: &[Draft<'_>],
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<Option<serde_json::Map<String, Value>>> {
+    let complete = |draft: &Draft<'_>| {
+        let (kind, table) = (draft.kind.filter(|_| draft.sound)?, draft.node.as_table()?);
+        let mut params = table.to_json();
+        params.retain(|key, _| {
+            key != "kind" && key != "seed" && kind.inputs().iter().all(|port| port.name != key)
+        });
+        match kind.complete(&params) {
+            Ok(params) => {
+                let complaints = kind.check(&params);
+                Some(if complaints.is_empty() {
+                    Ok(params)
+                } else {
+                    Err(complaints)
+                })
+            }
+            // The schema let it pass, for example two defaults that do not go together.
+            Err(error) => Some(Err(vec![Complaint {
+                field: String::new(),
+                message: error.to_string(),
+                hint: None,
+            }])),
+        }
+    };
+    drafts
+        .iter()
+        .map(|draft| match complete(draft)? {
+            Ok(params) => Some(params),
+            Err(complaints) => {
+                errors.extend(
+                    complaints
+                        .into_iter()
+                        .map(|complaint| placed(draft, complaint)),
+                );
+                None
+            }
+        })
+        .collect()
+}
+
+/// A complaint at the field it names, or the nearest part of it that was written.
+fn placed(draft: &Draft<'_>, complaint: Complaint) -> Diagnostic {
+    let mut path = draft.path.clone();
+    let mut node = draft.node;
+    let mut origin = draft.origin;
+    for key in complaint
+        .field
+        .split(['.', '['])
+        .filter(|key| !key.is_empty())
+    {
+        let index = key.strip_suffix(']').and_then(|key| key.parse().ok());
+        path.push(index.map_or_else(|| key.to_owned(), |index: usize| format!("[{index}]")));
+        let next = match (&node.value, index) {
+            (Tree::Array(items), Some(index)) => items.get(index),
+            _ => node.get(key),
+        };
+        if let Some(next) = next {
+            node = next;
+            origin = &next.origin;
+        }
+    }
+    let message = format!("`{}`: {}", dotted(&path), complaint.message);
+    Diagnostic {
+        path,
+        ..Diagnostic::at(origin, message).hint(complaint.hint)
+    }
+}
+
+/// A table whose rows may name what is not there.
+pub(super) struct TableDraft {
+    name: String,
+    section: TableSection,
+    /// The evaluation of each row, if there is one.
+    pub(super) rows: Vec<Option<Outlet>>,
+}
+
+impl TableDraft {
+    fn spec(self, wiring: &Wiring<'_>) -> Option<TableSpec> {
+        let rows = self.section.rows.into_iter().zip(self.rows);
+        let rows: Option<Vec<RowSpec>> = rows
+            .map(|(row, outlet)| {
+                let eval: PortRef = wiring.port_ref(outlet?)?;
+                Some(RowSpec {
+                    label: row.label,
+                    eval,
+                })
+            })
+            .collect();
+        Some(TableSpec {
+            name: self.name,
+            caption: self.section.caption,
+            rows: rows?,
+            baselines: self.section.baselines,
+        })
+    }
+}
+
+fn tables(tree: &Node, wiring: &Wiring<'_>, errors: &mut Vec<Diagnostic>) -> Vec<TableDraft> {
+    let tables = tree.get("tables").and_then(Node::as_table);
+    let entries: &[Entry] = tables.map_or(&[], |table: &Table| &table.entries);
+    let mut drafts = Vec::new();
+    for entry in entries {
+        let rows = match entry.value.get("rows").map(|rows| &rows.value) {
+            Some(Tree::Array(rows)) => rows.as_slice(),
+            _ => &[],
+        };
+        let rows: Vec<Option<Outlet>> = rows
+            .iter()
+            .map(|row| wiring.evaluation(&entry.key, row.get("eval")?, errors))
+            .collect();
+        let section =
+            serde_json::from_value(entry.value.to_json()).unwrap_or_else(|_| TableSection {
+                // The schema told what is wrong; the rows that are known still count as declared.
+                caption: String::new(),
+                rows: Vec::new(),
+                baselines: Baseline::all(),
+            });
+        drafts.push(TableDraft {
+            name: entry.key.clone(),
+            section,
+            rows,
+        });
+    }
+    drafts
+}
+
+/// Inputs by port.
+pub(super) type Inputs = BTreeMap<&'static str, Wire>;

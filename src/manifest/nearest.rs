@@ -1,0 +1,76 @@
+//! The nearest valid name, for `hint: did you mean ...?`.
+
+/// The candidate most like `name`, if one is near enough to be a slip of the finger: at most a
+/// third of its letters differ (at least one, ours), or one begins with the other.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = |text: &str| text.chars().count();
+    let folded = name.to_lowercase().replace('_', "-");
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let other = candidate.to_lowercase().replace('_', "-");
+            let distance = strsim::damerau_levenshtein(&folded, &other);
+            let allowed = (letters(name).max(letters(candidate)) / 3).max(1);
+            let prefix = letters(&folded) >= 3 && other.starts_with(&folded)
+                || letters(&other) >= 3 && folded.starts_with(&other);
+            (distance <= allowed || prefix).then_some((distance, candidate))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean X?` where something is near, else all there is.
+pub(super) fn suggest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    what: &str,
+) -> Option<String> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    Some(match nearest(name, candidates.iter().copied()) {
+        Some(found) => format!("did you mean `{found}`?"),
+        None => format!("{what}: {}", list(candidates)),
+    })
+}
+
+/// `a`, `b`, `c`; after twelve, how many more.
+pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > SHOWN {
+        shown.push(format!("and {} more", names.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_found_and_a_stranger_is_not() {
+        let names = ["min_tokens", "max_tokens", "seed"];
+        assert_eq!(nearest("min_token", names), Some("min_tokens"));
+        assert_eq!(nearest("min-tokens", names), Some("min_tokens"));
+        assert_eq!(nearest("Seed", names), Some("seed"));
+        assert_eq!(nearest("esed", names), Some("seed"));
+        assert_eq!(nearest("temperature", names), None);
+        assert_eq!(nearest("", names), None);
+    }
+
+    #[test]
+    fn strangers_are_told_what_there_is() {
+        assert_eq!(
+            suggest("zzzzzz", ["a", "b"], "known stages"),
+            Some("known stages: `a`, `b`".to_owned())
+        );
+        assert_eq!(suggest("x", [], "known stages"), None);
+    }
+}

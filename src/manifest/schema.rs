@@ -1,0 +1,201 @@
+//! The JSON Schema of a manifest (draft 2020-12): the single source of truth for what may stand
+//! in one.
+//!
+//! In: the stage kinds. Out: one schema, by which `check` validates and editors complete. Each
+//! stage is `oneOf` the kinds, told apart by the constant `kind`; a kind's parameters and ports
+//! lie flat beside it. Documentation comments become descriptions.
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::section::{RootSection, TableSection};
+use crate::stage::{Port, Stage};
+
+/// `STAGE` or `STAGE.OUTPUT`.
+const REFERENCE: &str = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$";
+/// A stage's name; without dots, so that references are unambiguous.
+const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+/// Sections that stand for a stage of the same name: section and kind.
+pub(super) const SUGAR: [(&str, &str); 2] = [("data", "dataset"), ("student", "student")];
+
+/// The schema of a manifest over `kinds`.
+pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let root = generator.root_schema_for::<RootSection>().to_value();
+    let table = generator.subschema_for::<TableSection>().to_value();
+
+    let mut stage_defs = Map::new();
+    for kind in kinds {
+        let name = kind.name();
+        stage_defs.insert(format!("stage-{name}"), stage_schema(*kind, &mut generator));
+    }
+    let mut properties = match root.get("properties") {
+        Some(Value::Object(properties)) => properties.clone(),
+        _ => Map::new(),
+    };
+    let mut defaults = Map::new();
+    for kind in kinds {
+        let name = kind.name();
+        let full = &stage_defs[&format!("stage-{name}")];
+        defaults.insert(name.to_owned(), without_kind(full, false));
+        if let Some((section, _)) = SUGAR.iter().find(|(_, sugar)| *sugar == name) {
+            properties.insert((*section).to_owned(), without_kind(full, true));
+        }
+    }
+    let branches: Vec<Value> = kinds
+        .iter()
+        .map(|kind| json!({"$ref": format!("#/$defs/stage-{}", kind.name())}))
+        .collect();
+    let mut stage = json!({"type": "object", "description": "One node of the experiment."});
+    if !branches.is_empty() {
+        stage["oneOf"] = Value::Array(branches);
+    }
+    properties.insert(
+        "defaults".to_owned(),
+        json!({
+            "description": "Defaults for every stage of a kind; a stage's own value wins.",
+            "type": "object",
+            "properties": defaults,
+            "additionalProperties": false,
+        }),
+    );
+    properties.insert(
+        "stages".to_owned(),
+        json!({
+            "description": "The stages by name.",
+            "type": "object",
+            "propertyNames": {"pattern": NAME},
+            "additionalProperties": stage,
+        }),
+    );
+    properties.insert(
+        "tables".to_owned(),
+        json!({
+            "description": "What is printed at the end, by name.",
+            "type": "object",
+            "additionalProperties": table,
+        }),
+    );
+
+    let mut defs = generator.take_definitions(true);
+    defs.extend(stage_defs);
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sert-run manifest",
+        "description": "One experiment: a graph of stages and the tables that it prints.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "$defs": defs,
+    });
+    drop_null(&mut schema);
+    schema
+}
+
+/// The schema as it is kept in a file; the same text every time.
+pub fn schema_text(kinds: &[&'static dyn Stage]) -> String {
+    format!("{:#}\n", schema(kinds))
+}
+
+fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
+    let params = kind.schema(generator).to_value();
+    let mut properties = Map::new();
+    properties.insert(
+        "kind".to_owned(),
+        json!({"description": kind.doc(), "type": "string", "const": kind.name()}),
+    );
+    properties.insert(
+        "seed".to_owned(),
+        json!({
+            "description": "The seed of this stage; the manifest's by default.",
+            "type": "integer",
+            "format": "uint64",
+            "minimum": 0,
+        }),
+    );
+    for port in kind.inputs() {
+        properties.insert(port.name.to_owned(), port_schema(port));
+    }
+    if let Some(Value::Object(own)) = params.get("properties") {
+        properties.extend(own.clone());
+    }
+    let mut required = vec![Value::from("kind")];
+    required.extend(
+        kind.inputs()
+            .iter()
+            .filter(|port| !port.optional && port.default.is_none())
+            .map(|port| Value::from(port.name)),
+    );
+    if let Some(Value::Array(own)) = params.get("required") {
+        required.extend(own.iter().cloned());
+    }
+    json!({
+        "title": kind.name(),
+        "description": kind.doc(),
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn port_schema(port: &Port) -> Value {
+    let mut schema = json!({
+        "description": format!("Input ({}): {}", port.accepts, port.doc),
+        "type": "string",
+        "pattern": REFERENCE,
+    });
+    if let Some(default) = port.default {
+        schema["default"] = Value::from(default);
+    }
+    schema
+}
+
+/// A stage's schema where the section already tells its kind.
+fn without_kind(full: &Value, required: bool) -> Value {
+    let mut schema = full.clone();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.shift_remove("kind");
+    }
+    match schema.get_mut("required") {
+        Some(Value::Array(names)) if required => names.retain(|name| name != "kind"),
+        _ => {
+            if let Value::Object(schema) = &mut schema {
+                schema.shift_remove("required");
+            }
+        }
+    }
+    schema
+}
+
+/// Takes `null` out of types, alternatives and defaults: TOML has none, an optional key is absent.
+fn drop_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Object(keywords) => {
+            if keywords.get("default").is_some_and(Value::is_null) {
+                keywords.shift_remove("default");
+            }
+            if let Some(Value::Array(types)) = keywords.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    keywords["type"] = only.clone();
+                }
+            }
+            if let Some(Value::Array(branches)) = keywords.get_mut("anyOf") {
+                branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));
+                if branches.len() == 1
+                    && let Some(Value::Object(only)) = branches.pop()
+                {
+                    keywords.shift_remove("anyOf");
+                    for (keyword, value) in only {
+                        keywords.entry(keyword).or_insert(value);
+                    }
+                }
+            }
+            keywords.values_mut().for_each(drop_null);
+        }
+        _ => {}
+    }
+}

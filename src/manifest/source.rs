@@ -1,0 +1,165 @@
+//! Where a value came from: a file or a command-line argument, and a byte span in its text.
+//!
+//! In: paths. Out: texts that every later message can quote. Origins share their source by
+//! reference count, so that a value keeps its origin through merging and a diagnostic needs
+//! nothing else to be rendered.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::Diagnostic;
+use super::nearest::nearest;
+
+/// A text that values come from.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The path as messages show it, or the argument, for example `--set #1`.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+    /// Its place in the order in which messages are listed.
+    pub rank: usize,
+}
+
+/// The rank of the first command-line argument: arguments are listed after every file.
+pub(super) const ARGUMENTS: usize = 1 << 20;
+
+impl Source {
+    /// Whether it is a command-line argument.
+    pub fn is_argument(&self) -> bool {
+        self.rank >= ARGUMENTS
+    }
+}
+
+/// A span of bytes in a source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The text.
+    pub source: Arc<Source>,
+    /// Bytes in it; within the text and at character boundaries.
+    pub span: Range<usize>,
+}
+
+impl Origin {
+    /// A span of `source`, moved to character boundaries within the text.
+    pub fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+        let text = &source.text;
+        let start = text.floor_char_boundary(span.start);
+        let end = text.ceil_char_boundary(span.end).max(start);
+        Self {
+            source: Arc::clone(source),
+            span: start..end,
+        }
+    }
+
+    /// Line and column, both from 1, the column in characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = &self.source.text[..self.span.start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    }
+
+    /// What messages are sorted by.
+    pub(super) fn order(&self) -> (usize, usize, usize) {
+        (self.source.rank, self.span.start, self.span.end)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+/// Reads a TOML file. `asked_at` is where another file named it.
+pub(super) fn read(
+    path: &Path,
+    rank: usize,
+    asked_at: Option<&Origin>,
+) -> Result<Arc<Source>, Box<Diagnostic>> {
+    let complain = |message: String, hint: Option<String>| {
+        Box::new(Diagnostic {
+            origin: asked_at.cloned(),
+            hint,
+            ..Diagnostic::new(message)
+        })
+    };
+    let name = path.display().to_string();
+    if path.is_dir() {
+        let hint = match toml_files(path).as_slice() {
+            [] => None,
+            [only] => Some(format!("did you mean `{}`?", path.join(only).display())),
+            files => Some(format!("it holds {}", files.join(", "))),
+        };
+        return Err(complain(
+            format!("`{name}` is a folder, not a manifest"),
+            hint,
+        ));
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            complain(format!("there is no file `{name}`"), similar_file(path))
+        } else {
+            complain(format!("cannot read `{name}`: {error}"), None)
+        }
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
+        complain(
+            format!("`{name}` is not UTF-8 text (line {line})"),
+            Some("save it as UTF-8".to_owned()),
+        )
+    })?;
+    Ok(Arc::new(Source { name, text, rank }))
+}
+
+fn similar_file(path: &Path) -> Option<String> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return None,
+    };
+    if !folder.is_dir() {
+        return Some(format!(
+            "the folder `{}` does not exist either",
+            folder.display()
+        ));
+    }
+    let files = toml_files(folder);
+    let wanted = path.file_name()?.to_string_lossy();
+    let found = nearest(&wanted, files.iter().map(String::as_str))?;
+    Some(format!(
+        "did you mean `{}`?",
+        path.with_file_name(found).display()
+    ))
+}
+
+/// The names of the TOML files in a folder, sorted.
+fn toml_files(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,111 @@
+//! The manifest as a whole, on fake stage kinds.
+
+mod fake;
+mod graph;
+mod loading;
+mod mistakes;
+mod overriding;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Manifest, ManifestErrors, Source, build, files};
+
+/// A manifest of every section that is right.
+pub(super) const VALID: &str = r#"#:schema ../schemas/manifest.schema.json
+title = "A test"
+description = "Does it load?"
+seed = 7
+
+[data]
+dataset = "strategyqa"
+
+[student]
+model = "gpt2"
+
+[run]
+threads = 2
+device = "cpu"
+
+[defaults.finetune]
+epochs = 20
+
+[stages.sample]
+kind = "sample"
+seed = 3
+temperature = 1 # an integer where a number is wanted
+teacher = { from = "http", url = "http://localhost" }
+
+[stages.kept]
+kind = "filter"
+paths = "sample"
+[stages.kept.length]
+min_tokens = 25
+
+[stages.sert]
+kind = "finetune"
+paths = "kept.paths"
+
+[stages.answers]
+kind = "predict"
+model = "sert"
+
+[stages.eval-sert]
+kind = "eval"
+predictions = "answers"
+
+[tables.results]
+caption = "Results"
+rows = [{ label = "SERT", eval = "eval-sert" }]
+"#;
+
+/// Loads a text as if it were the file `test.toml`.
+fn load(text: &str, overrides: &[&str]) -> Result<Manifest, ManifestErrors> {
+    let source = Arc::new(Source {
+        name: "test.toml".to_owned(),
+        text: text.to_owned(),
+        rank: 0,
+    });
+    let path = Path::new("test.toml");
+    let tree = files::merged(path, &source).map_err(ManifestErrors::new)?;
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    build(path, tree, &overrides, None, fake::KINDS)
+}
+
+/// The valid manifest with one text in it replaced; `from` must occur once.
+fn with(from: &str, to: &str) -> String {
+    assert_eq!(VALID.matches(from).count(), 1, "{from}");
+    VALID.replace(from, to)
+}
+
+/// The mistakes as `line:column message | hint`.
+fn mistakes(text: &str, overrides: &[&str]) -> Vec<String> {
+    let errors = match load(text, overrides) {
+        Ok(_) => return Vec::new(),
+        Err(errors) => errors.errors,
+    };
+    errors
+        .iter()
+        .map(|error| {
+            let place = error.origin.as_ref().map(|origin| {
+                let (line, column) = origin.line_column();
+                let name = origin
+                    .source
+                    .name
+                    .strip_prefix("test.toml")
+                    .unwrap_or(&origin.source.name);
+                format!(
+                    "{name}{}{line}:{column} ",
+                    if name.is_empty() { "" } else { ":" }
+                )
+            });
+            let hint = error.hint.as_ref().map(|hint| format!(" | {hint}"));
+            format!(
+                "{}{}{}",
+                place.unwrap_or_default(),
+                error.message,
+                hint.unwrap_or_default()
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,314 @@
+//! References between stages: from the text `data.train` to a stage's typed output.
+//!
+//! In: stages as far as they are known. Out: which output feeds which port, and what is wrong
+//! with each reference: no such stage, no such output, the wrong kind of artifact. A reference to
+//! a stage whose kind is unknown is left alone, because that mistake is told already.
+
+use super::PortRef;
+use super::error::Diagnostic;
+use super::graph::Inputs;
+use super::nearest::{list, suggest};
+use super::schema::SUGAR;
+use super::source::Origin;
+use super::tree::{Entry, Node};
+use super::words::dotted;
+use crate::artifact::ArtifactKind;
+use crate::stage::{Output, Port, Stage};
+
+/// A stage as written.
+pub(super) struct Draft<'a> {
+    pub(super) name: &'a str,
+    pub(super) path: Vec<String>,
+    pub(super) origin: &'a Origin,
+    pub(super) node: &'a Node,
+    /// None where the manifest names no kind that exists.
+    pub(super) kind: Option<&'static dyn Stage>,
+    /// Whether it fits the schema.
+    pub(super) sound: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(
+        entry: &'a Entry,
+        path: Vec<String>,
+        kind: Option<&'static dyn Stage>,
+    ) -> Self {
+        Self {
+            name: &entry.key,
+            path,
+            origin: &entry.key_origin,
+            node: &entry.value,
+            kind,
+            sound: true,
+        }
+    }
+
+    fn outputs(&self) -> &'static [Output] {
+        self.kind.map_or(&[], Stage::outputs)
+    }
+}
+
+/// An output: indices of the stage and of the output among those of its kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Outlet {
+    pub(super) stage: usize,
+    pub(super) output: usize,
+}
+
+/// What feeds a port.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    pub(super) from: Outlet,
+    pub(super) port: &'static Port,
+    /// The reference, or the stage if the reference is the port's default.
+    pub(super) origin: Origin,
+}
+
+/// Why a reference leads nowhere.
+enum Lost {
+    /// There is no such stage.
+    Stage,
+    /// The stage has no such output.
+    Output(usize),
+    /// Told elsewhere: the text has no form, or the stage no kind.
+    Silent,
+}
+
+/// Every stage and what feeds it.
+pub(super) struct Wiring<'a> {
+    pub(super) drafts: &'a [Draft<'a>],
+    /// By stage, the ports that are fed.
+    pub(super) inputs: Vec<Inputs>,
+}
+
+impl<'a> Wiring<'a> {
+    pub(super) fn new(drafts: &'a [Draft<'a>], errors: &mut Vec<Diagnostic>) -> Self {
+        let mut wiring = Self {
+            drafts,
+            inputs: Vec::new(),
+        };
+        for draft in drafts {
+            let ports = draft.kind.map_or(&[][..], Stage::inputs);
+            let wires = ports.iter().filter_map(|port| {
+                let from = wiring.port(draft, port, errors)?;
+                let origin = draft
+                    .node
+                    .get(port.name)
+                    .map_or(draft.origin, |node| &node.origin);
+                let origin = origin.clone();
+                Some((port.name, Wire { from, port, origin }))
+            });
+            let wires = wires.collect();
+            wiring.inputs.push(wires);
+        }
+        wiring
+    }
+
+    /// The output as the manifest's types name it.
+    pub(super) fn port_ref(&self, outlet: Outlet) -> Option<PortRef> {
+        Some(PortRef {
+            stage: self.drafts[outlet.stage].name.to_owned(),
+            output: self.output(outlet)?.name,
+        })
+    }
+
+    pub(super) fn output(&self, outlet: Outlet) -> Option<&'static Output> {
+        self.drafts[outlet.stage].outputs().get(outlet.output)
+    }
+
+    /// The output as a reference would name it.
+    pub(super) fn spelling(&self, outlet: Outlet) -> String {
+        let stage = self.drafts[outlet.stage].name;
+        match self.output(outlet) {
+            Some(output) if outlet.output > 0 => format!("{stage}.{}", output.name),
+            _ => stage.to_owned(),
+        }
+    }
+
+    /// The evaluation that a table's row names.
+    pub(super) fn evaluation(
+        &self,
+        table: &str,
+        node: &Node,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Option<Outlet> {
+        let text = node.as_str()?;
+        let place = format!("a row of the table `{table}`");
+        let named = match self.find(text) {
+            Ok(outlet) => outlet,
+            Err(lost) => {
+                errors.extend(self.lost(&lost, text, &place, &node.origin));
+                return None;
+            }
+        };
+        let is_evaluation = |outlet: &Outlet| {
+            self.output(*outlet)
+                .is_some_and(|output| output.kind == ArtifactKind::Evaluation)
+        };
+        // A bare stage name means its evaluation, whichever of its outputs that is.
+        let mut found = self.outlets(named.stage).filter(is_evaluation);
+        let found = if text.contains('.') {
+            Some(named).filter(is_evaluation)
+        } else {
+            found.next()
+        };
+        if found.is_none() {
+            errors.push(self.unfit(named, ArtifactKind::Evaluation, None, &place, &node.origin));
+        }
+        found
+    }
+
+    fn port(
+        &self,
+        draft: &Draft<'_>,
+        port: &'static Port,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Option<Outlet> {
+        let mut path = draft.path.clone();
+        path.push(port.name.to_owned());
+        let place = format!("`{}`", dotted(&path));
+        let (text, origin) = match draft.node.get(port.name) {
+            Some(node) => (node.as_str()?, &node.origin),
+            None => (port.default?, draft.origin),
+        };
+        let given = draft.node.get(port.name).is_some();
+        match self.find(text) {
+            Ok(outlet) => {
+                let fits = self.output(outlet)?.kind == port.accepts;
+                if !fits {
+                    errors.push(self.unfit(outlet, port.accepts, Some(draft.name), &place, origin));
+                }
+                fits.then_some(outlet)
+            }
+            Err(Lost::Stage) if !given && port.optional => None,
+            Err(lost) => {
+                let mut error = self.lost(&lost, text, &place, origin)?;
+                if !given {
+                    let stage = stage_of(text);
+                    let section = SUGAR.iter().any(|(section, _)| *section == stage);
+                    let section = if section {
+                        stage.to_owned()
+                    } else {
+                        format!("stages.{stage}")
+                    };
+                    error.message.push_str(", which is its default");
+                    error.hint = Some(format!(
+                        "add `[{section}]`, or set `{}` to another stage",
+                        port.name
+                    ));
+                }
+                error.path = path;
+                // One absent stage is one mistake, however many stages rely on it.
+                let same = |other: &&mut Diagnostic| {
+                    !given && other.hint == error.hint && other.label.is_some()
+                };
+                if let Some(first) = errors.iter_mut().find(same) {
+                    first.related.push((origin.clone(), "here too".to_owned()));
+                } else {
+                    error.label = (!given).then(|| "needed here".to_owned());
+                    errors.push(error);
+                }
+                None
+            }
+        }
+    }
+
+    fn find(&self, text: &str) -> Result<Outlet, Lost> {
+        let (name, output) = match text.split_once('.') {
+            Some((name, output)) => (name, Some(output)),
+            None => (text, None),
+        };
+        if name.is_empty() || output.is_some_and(|output| output.is_empty() || output.contains('.'))
+        {
+            return Err(Lost::Silent);
+        }
+        let stage = self
+            .drafts
+            .iter()
+            .position(|draft| draft.name == name)
+            .ok_or(Lost::Stage)?;
+        let outputs = self.drafts[stage].kind.ok_or(Lost::Silent)?.outputs();
+        let output = match output {
+            None => 0,
+            Some(output) => outputs
+                .iter()
+                .position(|known| known.name == output)
+                .ok_or(Lost::Output(stage))?,
+        };
+        if output < outputs.len() {
+            Ok(Outlet { stage, output })
+        } else {
+            Err(Lost::Output(stage))
+        }
+    }
+
+    fn outlets(&self, stage: usize) -> impl Iterator<Item = Outlet> {
+        (0..self.drafts[stage].outputs().len()).map(move |output| Outlet { stage, output })
+    }
+
+    fn lost(&self, lost: &Lost, text: &str, place: &str, origin: &Origin) -> Option<Diagnostic> {
+        let stage = stage_of(text);
+        let (message, hint) = match lost {
+            Lost::Stage => {
+                let names = self.drafts.iter().map(|draft| draft.name);
+                let message =
+                    format!("{place} refers to `{text}`, but there is no stage `{stage}`");
+                (message, suggest(stage, names, "stages"))
+            }
+            Lost::Output(index) => {
+                let names: Vec<&str> = self.drafts[*index]
+                    .outputs()
+                    .iter()
+                    .map(|output| output.name)
+                    .collect();
+                let message =
+                    format!("{place} refers to `{text}`, but `{stage}` has no such output");
+                let output = text.split_once('.').map_or("", |(_, output)| output);
+                (message, suggest(output, names, "its outputs"))
+            }
+            Lost::Silent => return None,
+        };
+        Some(Diagnostic::at(origin, message).hint(hint))
+    }
+
+    /// What the port accepts, what the output is, and which outputs would fit.
+    fn unfit(
+        &self,
+        outlet: Outlet,
+        accepts: ArtifactKind,
+        own: Option<&str>,
+        place: &str,
+        origin: &Origin,
+    ) -> Diagnostic {
+        let fits: Vec<String> = (0..self.drafts.len())
+            .filter(|stage| own != Some(self.drafts[*stage].name))
+            .flat_map(|stage| self.outlets(stage))
+            .filter(|outlet| {
+                self.output(*outlet)
+                    .is_some_and(|output| output.kind == accepts)
+            })
+            .map(|outlet| self.spelling(outlet))
+            .collect();
+        let is = self
+            .output(outlet)
+            .map_or("nothing", |output| output.kind.name());
+        let message = format!(
+            "{place} accepts {accepts}, but `{}` gives {is}",
+            self.spelling(outlet)
+        );
+        let hint = if fits.is_empty() {
+            format!("no stage in this manifest gives {accepts}")
+        } else {
+            format!(
+                "what gives {accepts}: {}",
+                list(fits.iter().map(String::as_str))
+            )
+        };
+        Diagnostic::at(origin, message).hint(hint)
+    }
+}
+
+/// The stage that a reference names.
+fn stage_of(text: &str) -> &str {
+    text.split_once('.').map_or(text, |(stage, _)| stage)
+}
