@@ -16,3 +16,4 @@ pub mod artifact;
 pub mod store;
 pub mod stage;
 pub mod manifest;
+pub mod plan;

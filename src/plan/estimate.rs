@@ -1,0 +1,110 @@
+//! What a run would take: work by stage, and time by a short calibration of this machine.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{NodeId, Plan, Resolved, State};
+use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
+use crate::key::Digest;
+use crate::model::{Calibration, Gpt2Config};
+use crate::stage::{Environment, Inputs, Shape, Size, Sizes, Work};
+use crate::store::{Store, StoreError};
+
+/// What a run would take.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Estimates {
+    /// The work of each stage that would run, where it can be told.
+    #[serde(skip)]
+    pub stages: BTreeMap<NodeId, Work>,
+    /// All of it.
+    pub total: Work,
+    /// Stages that would run and whose work cannot be told yet.
+    #[serde(skip)]
+    pub unknown: Vec<NodeId>,
+    /// How fast this machine is; `None` when no model stage would run.
+    pub calibration: Option<Calibration>,
+}
+
+impl Estimates {
+    /// Seconds that `work` takes on this machine.
+    pub fn seconds(&self, work: &Work) -> Option<f64> {
+        let speed = self.calibration?;
+        Some(
+            work.inference_flop / speed.inference_flop_per_s
+                + work.training_flop / speed.training_flop_per_s,
+        )
+    }
+}
+
+/// The estimate for `resolved` nodes.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn estimate(
+    plan: &Plan,
+    resolved: &[Resolved],
+    environment: &Environment<'_>,
+) -> Result<Estimates, StoreError> {
+    let mut sizes: BTreeMap<(NodeId, &'static str), Size> = BTreeMap::new();
+    let mut estimates = Estimates::default();
+    for each in resolved {
+        let node = plan.node(each.node);
+        if let State::Hit(outputs) = &each.state {
+            for output in node.kind.outputs() {
+                if let Some(digest) = outputs.get(output.name) {
+                    sizes.insert(
+                        (each.node, output.name),
+                        stored_size(environment.store, output.kind, digest)?,
+                    );
+                }
+            }
+            continue;
+        }
+        let inputs: Sizes = plan
+            .inputs(each.node)
+            .into_iter()
+            .filter_map(|(port, from)| Some((port, *sizes.get(&from)?)))
+            .collect();
+        let no_digests = Inputs::new();
+        let context = environment.context(node.name(), node.seed, &no_digests);
+        match node.kind.estimate(&node.params, &inputs, &context) {
+            Some((work, outputs)) => {
+                estimates.total = estimates.total.and(work);
+                estimates.stages.insert(each.node, work);
+                sizes.extend(
+                    outputs
+                        .into_iter()
+                        .map(|(name, size)| ((each.node, name), size)),
+                );
+            }
+            None => estimates.unknown.push(each.node),
+        }
+    }
+    if estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
+        estimates.calibration = Calibration::measure(environment.options.threads);
+    }
+    Ok(estimates)
+}
+
+/// The size of an artifact that is in the store.
+fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Size, StoreError> {
+    let Some(bytes) = store.object(digest)? else {
+        return Ok(Size::default());
+    };
+    if kind == ArtifactKind::Model {
+        let shape = || {
+            let folder = ModelFolder::decode(&bytes).ok()?;
+            let config = store.object(folder.files.get("config.json")?).ok()??;
+            Some(Shape::of(
+                &serde_json::from_slice::<Gpt2Config>(&config).ok()?,
+            ))
+        };
+        return Ok(Size {
+            model: shape(),
+            ..Size::default()
+        });
+    }
+    let rows = bytes.split(|&byte| byte == b'\n').count() - 1;
+    Ok(Size::of_text(rows as u64, bytes.len() as u64))
+}

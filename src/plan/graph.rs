@@ -1,0 +1,184 @@
+//! The DAG: nodes are stages, edges are inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use serde_json::{Map, Value, json};
+
+use crate::key::canonical_json;
+use crate::manifest::Manifest;
+use crate::stage::Stage;
+
+/// A node of the DAG.
+pub type NodeId = NodeIndex;
+
+/// One stage, under every name that asks for it.
+pub struct Node {
+    /// Names in the manifest; the first one speaks for all.
+    pub names: Vec<String>,
+    /// The kind.
+    pub kind: &'static dyn Stage,
+    /// Parameters, defaults filled in.
+    pub params: Map<String, Value>,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl Node {
+    /// The name that speaks for the node.
+    pub fn name(&self) -> &str {
+        &self.names[0]
+    }
+}
+
+/// What an edge carries.
+pub struct Input {
+    /// The port that it leads to.
+    pub port: &'static str,
+    /// The output that it comes from.
+    pub output: &'static str,
+}
+
+/// The DAG of a manifest.
+pub struct Plan {
+    graph: DiGraph<Node, Input>,
+    order: Vec<NodeId>,
+    by_name: BTreeMap<String, NodeId>,
+}
+
+/// The manifest's references do not make a DAG. The manifest's own check finds these first.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Stages that wait for each other, or for a stage that is not there.
+    #[error("stages wait for each other or for a stage that is not there: {0}")]
+    Stuck(String),
+    /// A stage that was asked for by name is not there.
+    #[error("there is no stage `{name}`; the manifest has {available}")]
+    NoStage {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        available: String,
+    },
+}
+
+impl Plan {
+    /// The DAG of `manifest`. Stages are taken in an order in which every input comes before, ties
+    /// by their place in the manifest, so that the order is the same every time.
+    ///
+    /// # Errors
+    /// When references do not resolve to a DAG.
+    pub fn new(manifest: &Manifest) -> Result<Self, PlanError> {
+        let mut plan = Self {
+            graph: DiGraph::new(),
+            order: Vec::new(),
+            by_name: BTreeMap::new(),
+        };
+        let mut same: BTreeMap<String, NodeId> = BTreeMap::new();
+        let mut waiting: Vec<_> = manifest.stages.iter().collect();
+        while !waiting.is_empty() {
+            let ready = waiting.iter().position(|spec| {
+                spec.inputs
+                    .values()
+                    .all(|input| plan.by_name.contains_key(&input.stage))
+            });
+            let Some(ready) = ready else {
+                let names: Vec<&str> = waiting.iter().map(|spec| spec.name.as_str()).collect();
+                return Err(PlanError::Stuck(names.join(", ")));
+            };
+            let spec = waiting.remove(ready);
+            let inputs: BTreeMap<&'static str, (NodeId, &'static str)> = spec
+                .inputs
+                .iter()
+                .map(|(port, input)| (*port, (plan.by_name[&input.stage], input.output)))
+                .collect();
+            let identity = canonical_json(&json!({
+                "kind": spec.kind.name(),
+                "params": spec.params,
+                "seed": spec.kind.seeded().then_some(spec.seed),
+                "inputs": inputs.iter().map(|(port, (node, output))| json!([port, node.index(), output])).collect::<Vec<_>>(),
+            }));
+            let node = *same.entry(identity).or_insert_with(|| {
+                let node = plan.graph.add_node(Node {
+                    names: Vec::new(),
+                    kind: spec.kind,
+                    params: spec.params.clone(),
+                    seed: spec.seed,
+                });
+                for (port, (from, output)) in &inputs {
+                    plan.graph.add_edge(*from, node, Input { port, output });
+                }
+                plan.order.push(node);
+                node
+            });
+            plan.graph[node].names.push(spec.name.clone());
+            plan.by_name.insert(spec.name.clone(), node);
+        }
+        Ok(plan)
+    }
+
+    /// Every node, each after its inputs.
+    pub fn order(&self) -> &[NodeId] {
+        &self.order
+    }
+
+    /// A node's stage.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.graph[id]
+    }
+
+    /// A node's inputs, sorted by port: the port, and the node and output that feed it.
+    pub fn inputs(&self, id: NodeId) -> BTreeMap<&'static str, (NodeId, &'static str)> {
+        self.graph
+            .edges_directed(id, Direction::Incoming)
+            .map(|edge| (edge.weight().port, (edge.source(), edge.weight().output)))
+            .collect()
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, name: &str) -> Result<NodeId, PlanError> {
+        self.by_name
+            .get(name)
+            .copied()
+            .ok_or_else(|| PlanError::NoStage {
+                name: name.to_owned(),
+                available: self
+                    .by_name
+                    .keys()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
+    }
+
+    /// The nodes that `targets` need, themselves included, in order; all nodes for no targets.
+    ///
+    /// # Errors
+    /// When a target is not there.
+    pub fn needed(&self, targets: &[String]) -> Result<Vec<NodeId>, PlanError> {
+        if targets.is_empty() {
+            return Ok(self.order.clone());
+        }
+        let mut needed = BTreeSet::new();
+        let mut open = targets
+            .iter()
+            .map(|name| self.find(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        while let Some(node) = open.pop() {
+            if needed.insert(node) {
+                open.extend(self.inputs(node).into_values().map(|(from, _)| from));
+            }
+        }
+        Ok(self
+            .order
+            .iter()
+            .copied()
+            .filter(|node| needed.contains(node))
+            .collect())
+    }
+}

@@ -1,0 +1,15 @@
+//! The plan: a DAG of typed stages, and what a run would do at each node.
+//!
+//! What goes in: a checked manifest. What comes out: a petgraph DAG that is built once and stays as
+//! it is, in which stages with the same recipe are one node; and, against a store, for each node
+//! *hit*, *miss* with the fields that changed, or *depends on* the nodes that must run first.
+
+mod estimate;
+mod graph;
+mod recipe;
+mod state;
+
+pub use estimate::{Estimates, estimate};
+pub use graph::{Input, Node, NodeId, Plan, PlanError};
+pub use recipe::recipe;
+pub use state::{Resolved, State, Why, resolve};

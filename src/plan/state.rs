@@ -1,0 +1,122 @@
+//! What a run would do at each node, told before anything runs.
+
+use std::collections::BTreeMap;
+
+use super::{NodeId, Plan, recipe};
+use crate::key::{Difference, Recipe, StageKey};
+use crate::stage::{Environment, Inputs, Outputs, StageError};
+use crate::store::StoreError;
+
+/// What a run would do at a node.
+#[derive(Clone, PartialEq, Debug)]
+pub enum State {
+    /// Its outputs are in the store.
+    Hit(Outputs),
+    /// It would run.
+    Miss(Why),
+    /// Its key is not known before these nodes have run.
+    DependsOn(Vec<NodeId>),
+    /// Its key is not known before an outside file is here; says which and why not.
+    Unfetched(String),
+}
+
+/// Why a stage would run.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Why {
+    /// No stage of this name and kind ran before.
+    New,
+    /// The latest run of a stage of this name and kind had another recipe.
+    Changed(Vec<Difference>),
+    /// It ran before, but these outputs are gone from the store or damaged.
+    OutputsGone(Vec<String>),
+}
+
+/// A node's state, and its key where that is known.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolved {
+    /// The node.
+    pub node: NodeId,
+    /// Its key.
+    pub key: Option<StageKey>,
+    /// The recipe that the key digests.
+    pub recipe: Option<Recipe>,
+    /// What a run would do.
+    pub state: State,
+}
+
+/// The state of each of `nodes`, which come each after its inputs.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn resolve(
+    plan: &Plan,
+    nodes: &[NodeId],
+    environment: &Environment<'_>,
+) -> Result<Vec<Resolved>, StoreError> {
+    let mut known: BTreeMap<NodeId, Outputs> = BTreeMap::new();
+    let mut resolved = Vec::new();
+    for &id in nodes {
+        let (recipe, state) = resolve_node(plan, id, &known, environment)?;
+        if let State::Hit(outputs) = &state {
+            known.insert(id, outputs.clone());
+        }
+        resolved.push(Resolved {
+            node: id,
+            key: recipe.as_ref().map(Recipe::key),
+            recipe,
+            state,
+        });
+    }
+    Ok(resolved)
+}
+
+fn resolve_node(
+    plan: &Plan,
+    id: NodeId,
+    known: &BTreeMap<NodeId, Outputs>,
+    environment: &Environment<'_>,
+) -> Result<(Option<Recipe>, State), StoreError> {
+    let node = plan.node(id);
+    let mut inputs = Inputs::new();
+    let mut waiting = Vec::new();
+    for (port, (from, output)) in plan.inputs(id) {
+        match known.get(&from).and_then(|outputs| outputs.get(output)) {
+            Some(digest) => {
+                inputs.insert(port.to_owned(), *digest);
+            }
+            None if waiting.contains(&from) => {}
+            None => waiting.push(from),
+        }
+    }
+    if !waiting.is_empty() {
+        return Ok((None, State::DependsOn(waiting)));
+    }
+    let context = environment.context(node.name(), node.seed, &inputs);
+    let recipe = match recipe(node, &inputs, &context) {
+        Ok(recipe) => recipe,
+        Err(StageError::Store(error)) => return Err(error),
+        Err(error) => return Ok((None, State::Unfetched(error.to_string()))),
+    };
+    let key = recipe.key();
+    let store = environment.store;
+    let state = match store.result(&key)? {
+        Some(result) => {
+            let mut gone: Vec<String> = store
+                .missing_outputs(&result)?
+                .into_iter()
+                .map(|each| each.port)
+                .collect();
+            gone.dedup();
+            if gone.is_empty() {
+                State::Hit(result.outputs)
+            } else {
+                State::Miss(Why::OutputsGone(gone))
+            }
+        }
+        None => match store.latest_result_like(node.name(), node.kind.name())? {
+            Some(before) => State::Miss(Why::Changed(recipe.differences(&before.recipe))),
+            None => State::Miss(Why::New),
+        },
+    };
+    Ok((Some(recipe), state))
+}
