@@ -17,3 +17,6 @@ pub mod store;
 pub mod stage;
 pub mod manifest;
 pub mod plan;
+pub mod report;
+pub mod run;
+pub mod cli;

@@ -1,0 +1,182 @@
+//! `sert-run diff A.toml B.toml`: keys, predictions and metrics of two manifests, by stage name.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+use super::session::{OverrideArgs, Session};
+use crate::artifact::{Artifact, ArtifactKind};
+use crate::event::Silent;
+use crate::metric::Evaluation;
+use crate::plan::{Resolved, State, resolve};
+use crate::report::{difference_text, evaluations_side_by_side};
+use crate::text::Prediction;
+
+#[derive(Args)]
+pub(crate) struct DiffArgs {
+    /// The one manifest
+    a: PathBuf,
+    /// The other
+    b: PathBuf,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+    /// Set a field in A only; may be given again
+    #[arg(long, value_name = "PATH=VALUE")]
+    set_a: Vec<String>,
+    /// Set a field in B only; may be given again
+    #[arg(long, value_name = "PATH=VALUE")]
+    set_b: Vec<String>,
+    /// Print each question whose answer differs
+    #[arg(long)]
+    questions: bool,
+}
+
+/// One side: a session, and the state of each stage by name.
+struct Side {
+    session: Session,
+    stages: BTreeMap<String, Resolved>,
+}
+
+impl Side {
+    fn open(
+        path: &std::path::Path,
+        overrides: &OverrideArgs,
+        own: &[String],
+    ) -> Result<Self, Failure> {
+        let mut overrides = overrides.clone();
+        overrides.overrides.extend_from_slice(own);
+        let session = Session::open_with(path, &overrides, false)?;
+        let nodes = session.plan.order().to_vec();
+        let resolved = resolve(&session.plan, &nodes, &session.environment(&Silent))?;
+        let mut stages = BTreeMap::new();
+        for each in resolved {
+            for name in &session.plan.node(each.node).names {
+                stages.insert(name.clone(), each.clone());
+            }
+        }
+        Ok(Self { session, stages })
+    }
+
+    fn artifact<T: Artifact>(&self, stage: &str) -> Result<Option<T>, Failure> {
+        let Some(State::Hit(outputs)) = self.stages.get(stage).map(|each| &each.state) else {
+            return Ok(None);
+        };
+        let outputs_of_kind = self
+            .session
+            .plan
+            .node(self.stages[stage].node)
+            .kind
+            .outputs();
+        let Some(output) = outputs_of_kind.iter().find(|output| output.kind == T::KIND) else {
+            return Ok(None);
+        };
+        let bytes = match outputs.get(output.name) {
+            Some(digest) => self.session.store.object(digest)?,
+            None => None,
+        };
+        Ok(bytes.map(|bytes| T::decode(&bytes)).transpose()?)
+    }
+}
+
+pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
+    let a = Side::open(&args.a, &args.overrides, &args.set_a)?;
+    let b = Side::open(&args.b, &args.overrides, &args.set_b)?;
+    let mut out = anstream::stdout().lock();
+    let mut names: Vec<&String> = a.stages.keys().chain(b.stages.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        match (a.stages.get(name), b.stages.get(name)) {
+            (Some(_), None) => writeln!(out, "{name:<24} only in A")?,
+            (None, Some(_)) => writeln!(out, "{name:<24} only in B")?,
+            (Some(in_a), Some(in_b)) => compare(&mut out, args, name, (&a, in_a), (&b, in_b))?,
+            (None, None) => {}
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn compare(
+    out: &mut impl Write,
+    args: &DiffArgs,
+    name: &str,
+    (a, in_a): (&Side, &Resolved),
+    (b, in_b): (&Side, &Resolved),
+) -> Result<(), Failure> {
+    let (Some(key_a), Some(key_b)) = (in_a.key, in_b.key) else {
+        writeln!(out, "{name:<24} not run yet")?;
+        return Ok(());
+    };
+    if key_a == key_b {
+        writeln!(out, "{name:<24} same")?;
+        return Ok(());
+    }
+    writeln!(out, "{name:<24} differs")?;
+    if let (Some(recipe_a), Some(recipe_b)) = (&in_a.recipe, &in_b.recipe) {
+        for difference in recipe_b.differences(recipe_a) {
+            writeln!(out, "    {}", difference_text(&difference))?;
+        }
+    }
+    let kinds = a.session.plan.node(in_a.node).kind.outputs();
+    if kinds
+        .iter()
+        .any(|output| output.kind == ArtifactKind::Predictions)
+        && let (Some(in_a), Some(in_b)) = (
+            a.artifact::<Vec<Prediction>>(name)?,
+            b.artifact::<Vec<Prediction>>(name)?,
+        )
+    {
+        predictions(out, args, &in_a, &in_b)?;
+    }
+    if kinds
+        .iter()
+        .any(|output| output.kind == ArtifactKind::Evaluation)
+        && let (Some(in_a), Some(in_b)) = (
+            a.artifact::<Evaluation>(name)?,
+            b.artifact::<Evaluation>(name)?,
+        )
+    {
+        write!(out, "{}", evaluations_side_by_side(&in_a, &in_b))?;
+    }
+    Ok(())
+}
+
+fn predictions(
+    out: &mut impl Write,
+    args: &DiffArgs,
+    a: &[Prediction],
+    b: &[Prediction],
+) -> Result<(), Failure> {
+    let in_b: BTreeMap<&str, &Prediction> = b.iter().map(|p| (p.question_id.as_str(), p)).collect();
+    let common: Vec<_> = a
+        .iter()
+        .filter_map(|p| Some((p, *in_b.get(p.question_id.as_str())?)))
+        .collect();
+    let changed: Vec<_> = common
+        .iter()
+        .filter(|(a, b)| a.output != b.output)
+        .collect();
+    writeln!(
+        out,
+        "    {} questions in both, {} answered in other words; {} only in A, {} only in B",
+        common.len(),
+        changed.len(),
+        a.len() - common.len(),
+        b.len() - common.len()
+    )?;
+    if args.questions {
+        for (a, b) in changed {
+            writeln!(
+                out,
+                "    {}\n      A: {:?}\n      B: {:?}",
+                a.question_id,
+                a.output.trim(),
+                b.output.trim()
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The command line: one thin file per command.
+//!
+//! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a stage failed or a
+//! check found something, 2 bad manifest or usage, 130 interrupted.
+
+mod cache;
+mod diff;
+mod exit;
+mod export;
+mod plan;
+mod run;
+mod schema;
+mod session;
+mod show;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Declarative experiments in self-enhanced reasoning training: one TOML manifest, a cached DAG, a
+/// table that others can trust.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a manifest (`sert-run X.toml` is short for this).
+    Run(run::RunArgs),
+    /// Say what a run would do, and what it would take.
+    Plan(plan::PlanArgs),
+    /// Print what a stage made.
+    Show(show::ShowArgs),
+    /// Write what a stage made as JSON lines or as a folder in Hub format.
+    Export(export::ExportArgs),
+    /// Compare two manifests: keys, predictions, metrics, question by question.
+    Diff(diff::DiffArgs),
+    /// Look after the store.
+    Cache(cache::CacheArgs),
+    /// Print the JSON Schema of manifests.
+    Schema,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse_from(with_run(std::env::args_os().collect()));
+    start_tracing();
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Schema => schema::run(),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.tell(std::io::stderr().is_terminal()).into(),
+    }
+}
+
+/// `sert-run X.toml` is short for `sert-run run X.toml`.
+fn with_run(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let command = Cli::command();
+    let is_run = arguments
+        .get(1)
+        .and_then(|first| first.to_str())
+        .is_some_and(|first| {
+            let of_program = ["help", "--help", "-h", "--version", "-V"].contains(&first);
+            !of_program && command.find_subcommand(first).is_none()
+        });
+    if is_run {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
+/// Diagnostics of libraries and of ours, on stderr, as `RUST_LOG` asks; warnings by default.
+fn start_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

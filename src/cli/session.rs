@@ -1,0 +1,180 @@
+//! What most commands begin with: a checked manifest, its plan, the store, the fetcher.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::exit::Failure;
+use crate::artifact::ArtifactKind;
+use crate::event::{CancelToken, Observer, Silent};
+use crate::fetch::{FetchOptions, Fetcher};
+use crate::manifest::{self, Manifest};
+use crate::plan::{NodeId, Plan, State, resolve};
+use crate::stage::{self, Environment, Outputs, RunOptions};
+use crate::store::Store;
+
+/// Where the store is.
+#[derive(Args, Clone)]
+pub(crate) struct StoreArgs {
+    /// The store's folder
+    #[arg(long, env = "SERT_CACHE", default_value = "cache", value_name = "DIR")]
+    pub(crate) cache: PathBuf,
+}
+
+impl StoreArgs {
+    pub(crate) fn open(&self) -> Result<Store, Failure> {
+        let store = Store::open(&self.cache)?;
+        for warning in store.take_warnings() {
+            anstream::eprintln!("warning: {warning}");
+        }
+        Ok(store)
+    }
+}
+
+/// A manifest and what is changed in it from the command line.
+#[derive(Args, Clone)]
+pub(crate) struct ManifestArgs {
+    /// The manifest, a TOML file
+    pub(crate) manifest: PathBuf,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+}
+
+/// What is changed in a manifest from the command line, and where files come from.
+#[derive(Args, Clone)]
+pub(crate) struct OverrideArgs {
+    /// Set a field, for example `stages.kept.length.min_tokens=30`; may be given again
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Take the first N questions of each split
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Find outside files at DIR/<host>/<path> before asking the network
+    #[arg(long, env = "SERT_MIRROR", value_name = "DIR")]
+    pub(crate) mirror: Option<PathBuf>,
+    /// Never ask the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// A manifest, ready to be planned or run.
+pub(crate) struct Session {
+    pub(crate) manifest: Manifest,
+    pub(crate) plan: Plan,
+    pub(crate) store: Store,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) options: RunOptions,
+    pub(crate) cancel: CancelToken,
+    folder: PathBuf,
+}
+
+impl Session {
+    /// Loads and checks the manifest, and opens the store. `network` is false for commands that
+    /// only look.
+    pub(crate) fn open(args: &ManifestArgs, network: bool) -> Result<Self, Failure> {
+        Self::open_with(&args.manifest, &args.overrides, network)
+    }
+
+    pub(crate) fn open_with(
+        path: &Path,
+        args: &OverrideArgs,
+        network: bool,
+    ) -> Result<Self, Failure> {
+        let manifest = manifest::load(path, &args.overrides, args.limit, stage::KINDS)?;
+        let plan = Plan::new(&manifest)?;
+        let store = args.store.open()?;
+        let from_environment = FetchOptions::from_env(&args.store.cache);
+        let fetcher = Fetcher::new(FetchOptions {
+            mirror: args.mirror.clone(),
+            offline: args.offline || !network || from_environment.offline,
+            ..from_environment
+        });
+        let options = RunOptions {
+            threads: manifest.run.threads,
+            batch_size: manifest.run.batch_size,
+        };
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self {
+            manifest,
+            plan,
+            store,
+            fetcher,
+            options,
+            cancel: CancelToken::default(),
+            folder,
+        })
+    }
+
+    pub(crate) fn environment<'a>(&'a self, observer: &'a dyn Observer) -> Environment<'a> {
+        Environment {
+            options: &self.options,
+            folder: &self.folder,
+            store: &self.store,
+            fetcher: &self.fetcher,
+            observer,
+            cancel: &self.cancel,
+        }
+    }
+}
+
+/// An artifact that is in the store.
+pub(crate) struct Found {
+    pub(crate) kind: ArtifactKind,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Session {
+    /// What `reference` (`STAGE` or `STAGE.OUTPUT`) names, from the store.
+    pub(crate) fn artifact(&self, reference: &str) -> Result<Found, Failure> {
+        let (stage, output) = match reference.split_once('.') {
+            Some((stage, output)) => (stage, Some(output)),
+            None => (reference, None),
+        };
+        let id = self.plan.find(stage)?;
+        let outputs = self.plan.node(id).kind.outputs();
+        let wanted = match output {
+            None => &outputs[0],
+            Some(name) => outputs
+                .iter()
+                .find(|each| each.name == name)
+                .ok_or_else(|| {
+                    let names: Vec<&str> = outputs.iter().map(|each| each.name).collect();
+                    Failure::usage(format!(
+                        "`{stage}` has no output `{name}`; it has {}",
+                        names.join(", ")
+                    ))
+                })?,
+        };
+        let digest = self.outputs(id)?.get(wanted.name).copied();
+        let bytes = match digest {
+            Some(digest) => self.store.object(&digest)?,
+            None => None,
+        };
+        let bytes = bytes.ok_or_else(|| {
+            anyhow::anyhow!(
+                "`{reference}` is not in the store\nhint: run `sert-run {} --stage {stage}` first, with the same --set and --limit",
+                self.manifest.path.display()
+            )
+        })?;
+        Ok(Found {
+            kind: wanted.kind,
+            bytes,
+        })
+    }
+
+    /// The outputs of a node that are in the store; none where it would run.
+    pub(crate) fn outputs(&self, id: NodeId) -> Result<Outputs, Failure> {
+        let nodes = self.plan.needed(&[self.plan.node(id).name().to_owned()])?;
+        let resolved = resolve(&self.plan, &nodes, &self.environment(&Silent))?;
+        let state = resolved
+            .into_iter()
+            .find(|each| each.node == id)
+            .map(|each| each.state);
+        Ok(match state {
+            Some(State::Hit(outputs)) => outputs,
+            _ => Outputs::new(),
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! An artifact as text for a person.
+
+use std::fmt::Write as _;
+
+use indicatif::HumanBytes;
+
+use super::interval::{percent, plain};
+use super::new_table;
+use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
+use crate::filter::Funnel;
+use crate::metric::Evaluation;
+use crate::model::train::LossPoint;
+use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict};
+
+/// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
+/// named.
+///
+/// # Errors
+/// When the bytes are not such an artifact.
+pub fn artifact_text(
+    kind: ArtifactKind,
+    bytes: &[u8],
+    rows: usize,
+    question: Option<&str>,
+) -> Result<String, ArtifactError> {
+    let wanted = |id: &str| question.is_none_or(|question| question == id);
+    Ok(match kind {
+        ArtifactKind::Questions => {
+            let all = Vec::<Question>::decode(bytes)?;
+            listed(
+                all.iter().filter(|q| wanted(&q.id)),
+                rows,
+                "questions",
+                question_text,
+            )
+        }
+        ArtifactKind::Text => {
+            let all = Vec::<String>::decode(bytes)?;
+            listed(all.iter(), rows, "documents", |text| {
+                format!("{}\n\n", indented(text))
+            })
+        }
+        ArtifactKind::Paths => {
+            let all = Vec::<ReasoningPath>::decode(bytes)?;
+            listed(
+                all.iter().filter(|p| wanted(&p.question_id)),
+                rows,
+                "paths",
+                path_text,
+            )
+        }
+        ArtifactKind::Verdicts => {
+            let all = Vec::<JudgedPath>::decode(bytes)?;
+            listed(
+                all.iter().filter(|p| wanted(&p.path.question_id)),
+                rows,
+                "paths",
+                |judged| {
+                    let verdict = match &judged.verdict {
+                        Verdict::Kept => "kept".to_owned(),
+                        Verdict::Dropped { by, because } => format!("dropped by {by}: {because}"),
+                    };
+                    format!("{}    => {verdict}\n", path_text(&judged.path))
+                },
+            )
+        }
+        ArtifactKind::Predictions => {
+            let all = Vec::<Prediction>::decode(bytes)?;
+            listed(
+                all.iter().filter(|p| wanted(&p.question_id)),
+                rows,
+                "predictions",
+                prediction_text,
+            )
+        }
+        ArtifactKind::Losses => losses_text(&Vec::decode(bytes)?),
+        ArtifactKind::Funnel => funnel_text(&Funnel::decode(bytes)?),
+        ArtifactKind::Evaluation => evaluation_text(&Evaluation::decode(bytes)?, rows, question),
+        ArtifactKind::Model => model_text(&ModelFolder::decode(bytes)?),
+    })
+}
+
+fn listed<'a, T: 'a>(
+    all: impl Iterator<Item = &'a T>,
+    rows: usize,
+    what: &str,
+    text: impl Fn(&T) -> String,
+) -> String {
+    let mut out = String::new();
+    let mut count = 0;
+    for each in all {
+        count += 1;
+        if rows == 0 || count <= rows {
+            out += &text(each);
+        }
+    }
+    let shown = if rows == 0 { count } else { count.min(rows) };
+    let _ = writeln!(out, "{shown} of {count} {what} shown");
+    out
+}
+
+fn question_text(question: &Question) -> String {
+    format!(
+        "{}  [{}]  {}\n",
+        question.id,
+        question.answer,
+        question.asked()
+    )
+}
+
+fn path_text(path: &ReasoningPath) -> String {
+    let mut head = path.question_id.clone();
+    if let Some(first) = &path.first_token {
+        let _ = write!(head, "  first token {} {:?}", first.rank, first.text);
+    }
+    let _ = write!(head, "  draw {}", path.draw);
+    if !path.tokens.is_empty() {
+        let _ = write!(head, "  {} tokens", path.tokens.len());
+    }
+    if let Some(log_prob) = &path.log_prob {
+        let _ = write!(head, "  perplexity {:.2}", log_prob.perplexity());
+    }
+    for (name, score) in &path.scores {
+        let _ = write!(head, "  {name} {score:.3}");
+    }
+    let _ = write!(head, "  end {}", path.end.name());
+    let mut text = format!("{head}\n    {}\n", indented(&path.text));
+    if let Some(answer) = &path.answer_text {
+        let _ = writeln!(text, "    answer: {}", indented(answer));
+    }
+    text
+}
+
+fn prediction_text(prediction: &Prediction) -> String {
+    format!(
+        "{}  end {}\n    {}\n    > {}\n",
+        prediction.question_id,
+        prediction.end.name(),
+        indented(&prediction.prompt),
+        indented(&prediction.output)
+    )
+}
+
+/// Model output is not trusted to leave the terminal alone: control characters are written out.
+fn indented(text: &str) -> String {
+    text.trim()
+        .chars()
+        .map(|c| match c {
+            '\n' => "\n    ".to_owned(),
+            c if c.is_control() => c.escape_default().to_string(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+fn losses_text(losses: &[LossPoint]) -> String {
+    let mut table = new_table();
+    table.set_header([
+        "epoch",
+        "step",
+        "training loss",
+        "validation loss",
+        "learning rate",
+    ]);
+    for point in losses {
+        table.add_row([
+            point.epoch.to_string(),
+            point.step.to_string(),
+            format!("{:.4}", point.train_loss),
+            point
+                .validation_loss
+                .map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}")),
+            format!("{:.2e}", point.learning_rate),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+/// The funnel as a table: what each step dropped and what is left.
+pub(crate) fn funnel_text(funnel: &Funnel) -> String {
+    let mut table = new_table();
+    table.set_header(["step", "dropped", "left", "questions left", "yield"]);
+    for (name, dropped, left, questions) in funnel.rows() {
+        let share = 100.0 * questions as f64 / funnel.questions.max(1) as f64;
+        table.add_row([
+            name,
+            dropped.to_string(),
+            left.to_string(),
+            questions.to_string(),
+            format!("{share:.1} %"),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>) -> String {
+    let mut table = new_table();
+    table.set_header(["figure", "value and interval", "n"]);
+    let mut row = |name: &str, text: String, n: usize| {
+        table.add_row([name.to_owned(), text, n.to_string()]);
+    };
+    row(
+        "Acc %",
+        percent(&evaluation.accuracy),
+        evaluation.accuracy.n,
+    );
+    if let Some(options) = &evaluation.accuracy_options {
+        row("Acc (options) %", percent(options), options.n);
+    }
+    let format = &evaluation.format;
+    for (name, share) in [
+        ("parsed %", &evaluation.parsed),
+        ("Fmt %", &format.aligned),
+        ("  one answer %", &format.answered_once),
+        ("  legal option %", &format.legal_option),
+        ("  ended by end-of-text %", &format.ended),
+        ("  question not asked again %", &format.not_asked_again),
+        ("  Rep below the limit %", &format.rep_below_limit),
+    ] {
+        row(name, percent(share), share.n);
+    }
+    row("Len (words)", plain(&evaluation.len, 2), evaluation.len.n);
+    row("Rep", plain(&evaluation.rep, 3), evaluation.rep.n);
+    let outcomes = evaluation
+        .outcomes
+        .iter()
+        .filter(|each| question.is_none_or(|id| id == each.question_id));
+    let list = listed(outcomes, rows, "outcomes", |each| {
+        let mark = match (&each.parsed, each.correct) {
+            (_, true) => "right",
+            (Some(_), false) => "wrong",
+            (None, false) => "unparsed",
+        };
+        let said = each.parsed.as_deref().unwrap_or("-");
+        format!(
+            "{:<24} {mark:<9} said {said}, gold {}\n",
+            each.question_id, each.gold
+        )
+    });
+    format!("{table}\n{list}")
+}
+
+fn model_text(model: &ModelFolder) -> String {
+    let mut text = String::new();
+    for (name, digest) in &model.files {
+        let _ = writeln!(text, "{name:<32} {}", digest.short());
+    }
+    let prompt = serde_json::to_string(&model.prompt).unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "answers the prompt {prompt}; `sert-run export` writes the folder"
+    );
+    text
+}
+
+/// A store's size for a person.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}

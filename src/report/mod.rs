@@ -1,0 +1,24 @@
+//! What a person reads: tables of results, the plan, an artifact. Reads plan and store only.
+
+mod artifact;
+mod diff;
+mod interval;
+mod plan;
+mod results;
+
+pub use artifact::artifact_text;
+pub(crate) use artifact::bytes_text;
+pub use diff::evaluations_side_by_side;
+pub use plan::{difference_text, plan_json, plan_text};
+pub use results::{ReportError, tables};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// An empty table in the house style: readable without colour, in a log file too.
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table
+}

@@ -1,0 +1,179 @@
+//! The plan as text and as JSON.
+
+use std::fmt::Write as _;
+
+use indicatif::{HumanBytes, HumanDuration};
+use serde_json::{Value, json};
+
+use super::new_table;
+use crate::key::Difference;
+use crate::plan::{Estimates, Plan, Resolved, State, Why};
+use crate::stage::Work;
+
+/// What a run would do at each node, and what it would take.
+pub fn plan_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
+    let mut table = new_table();
+    table.set_header([
+        "stage",
+        "kind",
+        "state",
+        "why",
+        "work at most",
+        "time about",
+    ]);
+    for each in resolved {
+        let node = plan.node(each.node);
+        let work = estimates.stages.get(&each.node);
+        let seconds = work
+            .and_then(|work| estimates.seconds(work))
+            .filter(|&s| s > 0.0);
+        table.add_row([
+            node.names.join(" = "),
+            node.kind.name().to_owned(),
+            state_name(&each.state).to_owned(),
+            reason(plan, &each.state),
+            work.map_or_else(String::new, work_text),
+            seconds.map_or_else(String::new, duration),
+        ]);
+    }
+    let mut text = format!("{table}\n");
+    let hits = resolved
+        .iter()
+        .filter(|each| matches!(each.state, State::Hit(_)))
+        .count();
+    let _ = writeln!(
+        text,
+        "{} stages: {hits} hit, {} to run or unknown",
+        resolved.len(),
+        resolved.len() - hits
+    );
+    if hits == resolved.len() {
+        return text;
+    }
+    let total = &estimates.total;
+    if let (Some(speed), Some(seconds)) = (estimates.calibration, estimates.seconds(total)) {
+        let _ = writeln!(
+            text,
+            "estimate: at most {} on this machine ({:.1} GFLOP/s sampling, {:.1} training, measured just now), {} of memory, {} of disk",
+            duration(seconds),
+            speed.inference_flop_per_s / 1e9,
+            speed.training_flop_per_s / 1e9,
+            HumanBytes(total.memory_bytes),
+            HumanBytes(total.disk_bytes),
+        );
+    }
+    if !estimates.unknown.is_empty() {
+        let names: Vec<&str> = estimates
+            .unknown
+            .iter()
+            .map(|id| plan.node(*id).name())
+            .collect();
+        let _ = writeln!(
+            text,
+            "not in the estimate, for their inputs are not here yet: {}",
+            names.join(", ")
+        );
+    }
+    text
+}
+
+/// The same as JSON.
+pub fn plan_json(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Value {
+    let stages: Vec<Value> = resolved
+        .iter()
+        .map(|each| {
+            let node = plan.node(each.node);
+            let work = estimates.stages.get(&each.node);
+            json!({
+                "stages": node.names,
+                "kind": node.kind.name(),
+                "key": each.key,
+                "state": state_name(&each.state),
+                "why": reason(plan, &each.state),
+                "work": work,
+                "seconds": work.and_then(|work| estimates.seconds(work)),
+            })
+        })
+        .collect();
+    json!({
+        "stages": stages,
+        "total": estimates.total,
+        "seconds": estimates.seconds(&estimates.total),
+        "calibration": estimates.calibration,
+    })
+}
+
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Hit(_) => "hit",
+        State::Miss(_) => "miss",
+        State::DependsOn(_) => "depends",
+        State::Unfetched(_) => "unknown",
+    }
+}
+
+fn reason(plan: &Plan, state: &State) -> String {
+    match state {
+        State::Hit(_) => String::new(),
+        State::Miss(Why::New) => "never ran".to_owned(),
+        State::Miss(Why::OutputsGone(outputs)) => {
+            format!("gone from the store: {}", outputs.join(", "))
+        }
+        State::Miss(Why::Changed(differences)) => differences
+            .iter()
+            .map(difference_text)
+            .collect::<Vec<_>>()
+            .join("\n"),
+        State::DependsOn(nodes) => {
+            let names: Vec<&str> = nodes.iter().map(|id| plan.node(*id).name()).collect();
+            format!("on {}", names.join(", "))
+        }
+        State::Unfetched(message) => message.clone(),
+    }
+}
+
+/// One changed field: `params.top_k: 10 -> 5`.
+pub fn difference_text(change: &Difference) -> String {
+    let short = |value: &Option<String>| match value {
+        None => "absent".to_owned(),
+        // A digest: enough of it to tell two apart.
+        Some(text) if text.len() == 66 && text.starts_with('"') => text[1..13].to_owned(),
+        Some(text) => text.clone(),
+    };
+    format!(
+        "{}: {} -> {}",
+        change.field,
+        short(&change.from),
+        short(&change.to)
+    )
+}
+
+fn work_text(work: &Work) -> String {
+    let parts = [
+        (work.generated_tokens, "generated"),
+        (work.read_tokens, "read"),
+        (work.trained_tokens, "trained"),
+    ];
+    parts
+        .iter()
+        .filter(|(tokens, _)| *tokens > 0)
+        .map(|(tokens, what)| format!("{} tokens {what}", thousands(*tokens)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn thousands(tokens: u64) -> String {
+    match tokens {
+        0..=9_999 => tokens.to_string(),
+        10_000..=9_999_999 => format!("{:.0}k", tokens as f64 / 1e3),
+        _ => format!("{:.1}M", tokens as f64 / 1e6),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        format!("{:.0} s", seconds.max(1.0))
+    } else {
+        HumanDuration(std::time::Duration::from_secs_f64(seconds)).to_string()
+    }
+}

@@ -1,0 +1,208 @@
+//! Runs what is not in the store, each stage after its inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::clock::Stopwatch;
+use super::provenance::provenance;
+use crate::event::{Outcome, RunEvent};
+use crate::key::StageKey;
+use crate::plan::{Node, NodeId, Plan, recipe};
+use crate::stage::{Environment, Inputs, Outputs, StageError};
+use crate::store::StageResult;
+
+/// What to do when a stage fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Policy {
+    /// Run nothing more.
+    #[default]
+    FailFast,
+    /// Run what does not depend on it.
+    KeepGoing,
+}
+
+/// How one stage went.
+#[derive(Debug)]
+pub struct Finished {
+    /// The stage.
+    pub node: NodeId,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Its outputs, unless it failed or was skipped.
+    pub outputs: Outputs,
+    /// Its key, once known.
+    pub key: Option<StageKey>,
+    /// Why it failed.
+    pub error: Option<StageError>,
+}
+
+/// How a run went.
+#[derive(Debug, Default)]
+pub struct Execution {
+    /// Every stage, in order.
+    pub stages: Vec<Finished>,
+    /// Whether somebody asked to stop.
+    pub interrupted: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Execution {
+    /// How many stages went so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.stages
+            .iter()
+            .filter(|stage| stage.outcome == outcome)
+            .count()
+    }
+
+    /// A stage's outputs.
+    pub fn outputs(&self, node: NodeId) -> Option<&Outputs> {
+        self.stages
+            .iter()
+            .find(|stage| {
+                stage.node == node && matches!(stage.outcome, Outcome::Hit | Outcome::Ran)
+            })
+            .map(|stage| &stage.outputs)
+    }
+}
+
+/// Carries out `nodes`, which come each after its inputs.
+pub fn execute(
+    plan: &Plan,
+    nodes: &[NodeId],
+    environment: &Environment<'_>,
+    policy: Policy,
+) -> Execution {
+    let watch = Stopwatch::start();
+    let mut execution = Execution::default();
+    let mut made: BTreeMap<NodeId, Outputs> = BTreeMap::new();
+    let mut failed: BTreeSet<NodeId> = BTreeSet::new();
+    for &id in nodes {
+        let stage_watch = Stopwatch::start();
+        let blocked = plan
+            .inputs(id)
+            .values()
+            .any(|(from, _)| failed.contains(from));
+        let halted = policy == Policy::FailFast && !failed.is_empty();
+        let finished = if blocked || halted || environment.cancel.is_cancelled() {
+            Finished::skipped(id)
+        } else {
+            run_node(plan, id, &made, environment)
+        };
+        match finished.outcome {
+            Outcome::Hit | Outcome::Ran => {
+                made.insert(id, finished.outputs.clone());
+            }
+            Outcome::Failed | Outcome::Skipped => {
+                failed.insert(id);
+            }
+        }
+        tell_end(plan.node(id), &finished, &stage_watch, environment);
+        execution.stages.push(finished);
+    }
+    execution.interrupted =
+        environment.cancel.is_cancelled() && execution.count(Outcome::Failed) == 0;
+    execution.elapsed = watch.elapsed();
+    execution
+}
+
+impl Finished {
+    fn skipped(node: NodeId) -> Self {
+        Self {
+            node,
+            outcome: Outcome::Skipped,
+            outputs: Outputs::new(),
+            key: None,
+            error: None,
+        }
+    }
+}
+
+fn run_node(
+    plan: &Plan,
+    id: NodeId,
+    made: &BTreeMap<NodeId, Outputs>,
+    environment: &Environment<'_>,
+) -> Finished {
+    let node = plan.node(id);
+    let mut finished = Finished::skipped(id);
+    let inputs: Inputs = plan
+        .inputs(id)
+        .into_iter()
+        .filter_map(|(port, (from, output))| {
+            Some((port.to_owned(), *made.get(&from)?.get(output)?))
+        })
+        .collect();
+    match hit_or_run(node, &inputs, environment, &mut finished.key) {
+        Ok((outcome, outputs)) => {
+            finished.outcome = outcome;
+            finished.outputs = outputs;
+        }
+        Err(StageError::Cancelled) => {}
+        Err(error) => {
+            finished.outcome = Outcome::Failed;
+            finished.error = Some(error);
+        }
+    }
+    finished
+}
+
+fn hit_or_run(
+    node: &Node,
+    inputs: &Inputs,
+    environment: &Environment<'_>,
+    known_key: &mut Option<StageKey>,
+) -> Result<(Outcome, Outputs), StageError> {
+    let store = environment.store;
+    let mut context = environment.context(node.name(), node.seed, inputs);
+    let recipe = recipe(node, inputs, &context)?;
+    let key = recipe.key();
+    *known_key = Some(key);
+    if let Some(outputs) = stored(&key, environment)? {
+        return Ok((Outcome::Hit, outputs));
+    }
+    // Another process on this store may be at the same stage: wait for it, then look again.
+    let _guard = store.lock_stage(&key)?;
+    if let Some(outputs) = stored(&key, environment)? {
+        return Ok((Outcome::Hit, outputs));
+    }
+    environment.observer.event(&RunEvent::StageStarted {
+        stage: node.name().to_owned(),
+        kind: node.kind.name().to_owned(),
+    });
+    let watch = Stopwatch::start();
+    context.key = Some(key);
+    let outputs = node.kind.run(&node.params, &context)?;
+    let result = StageResult {
+        key,
+        recipe,
+        outputs,
+        provenance: provenance(node, environment.options, &watch),
+        stage: node.name().to_owned(),
+    };
+    store.put_result(&result)?;
+    store.drop_work_dir(&key)?;
+    Ok((Outcome::Ran, result.outputs))
+}
+
+fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Outputs>, StageError> {
+    let Some(result) = environment.store.result(key)? else {
+        return Ok(None);
+    };
+    let whole = environment.store.missing_outputs(&result)?.is_empty();
+    Ok(whole.then_some(result.outputs))
+}
+
+fn tell_end(node: &Node, finished: &Finished, watch: &Stopwatch, environment: &Environment<'_>) {
+    let summary = match &finished.error {
+        Some(error) => error.to_string(),
+        None => String::new(),
+    };
+    environment.observer.event(&RunEvent::StageFinished {
+        stage: node.name().to_owned(),
+        outcome: finished.outcome,
+        summary,
+        elapsed: watch.elapsed(),
+    });
+}

@@ -1,0 +1,13 @@
+//! The run: carries out a plan against a store, tells it as events, and records provenance.
+//!
+//! Clocks live here and nowhere else; the runner never prints.
+
+mod clock;
+mod executor;
+mod json_lines;
+mod provenance;
+mod terminal;
+
+pub use executor::{Execution, Finished, Policy, execute};
+pub use json_lines::JsonLines;
+pub use terminal::Terminal;

@@ -1,0 +1,25 @@
+//! What is recorded beside a result and is not part of its key: when, where and how it was made.
+
+use serde_json::{Value, json};
+
+use super::clock::Stopwatch;
+use crate::plan::Node;
+use crate::stage::RunOptions;
+
+/// The provenance of a stage that has just run.
+pub(crate) fn provenance(node: &Node, options: &RunOptions, watch: &Stopwatch) -> Value {
+    json!({
+        "stages": node.names,
+        "began_unix_s": watch.began_unix_s,
+        "elapsed_s": watch.elapsed().as_secs_f64(),
+        "sert_run": env!("CARGO_PKG_VERSION"),
+        "os": std::env::consts::OS,
+        "architecture": std::env::consts::ARCH,
+        "device": "cpu",
+        "threads": options.thread_count(),
+        "batch_size": options.batch_size,
+        "host": sysinfo::System::host_name(),
+        // Where the parameters left the outside files; their content is in the key.
+        "params": node.params,
+    })
+}

@@ -1,0 +1,199 @@
+//! An observer for a person: a bar for the stage that runs, a line for each that is over.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::event::{Level, Observer, Outcome, Progress, RunEvent};
+
+/// Without a terminal, a line of progress is written at most this often (ours).
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Tells a run on stderr.
+pub struct Terminal {
+    bars: MultiProgress,
+    live: bool,
+    state: Mutex<BTreeMap<String, Running>>,
+}
+
+struct Running {
+    bar: ProgressBar,
+    began: Instant,
+    first: Option<(u64, u64)>,
+    told: Instant,
+    last: Progress,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Terminal {
+    /// Bars where stderr is a terminal, plain lines where it is not.
+    pub fn new() -> Self {
+        Self {
+            bars: MultiProgress::new(),
+            live: std::io::stderr().is_terminal(),
+            state: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.live {
+            // Only fails when stderr is gone, and then nobody reads it.
+            let _ = self.bars.println(text);
+        } else {
+            anstream::eprintln!("{text}");
+        }
+    }
+
+    fn started(&self, stage: &str, kind: &str) {
+        let bar = self.bars.add(ProgressBar::new(0));
+        bar.set_style(
+            ProgressStyle::with_template("{prefix:<22} {bar:24} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_prefix(stage.to_owned());
+        bar.set_message(kind.to_owned());
+        let now = Instant::now();
+        let running = Running {
+            bar,
+            began: now,
+            first: None,
+            told: now,
+            last: Progress::default(),
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.insert(stage.to_owned(), running);
+    }
+
+    fn progress(&self, stage: &str, progress: &Progress) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = state.get_mut(stage) else {
+            return;
+        };
+        if running.last.unit != progress.unit {
+            running.first = None;
+            running.began = Instant::now();
+        }
+        running.last = progress.clone();
+        running
+            .first
+            .get_or_insert((progress.done.saturating_sub(1), progress.tokens));
+        let message = running.message();
+        running.bar.set_length(progress.total);
+        running.bar.set_position(progress.done);
+        running.bar.set_message(message.clone());
+        if !self.live && running.told.elapsed() >= PLAIN_INTERVAL {
+            running.told = Instant::now();
+            let line = format!("{stage:<22} {message}");
+            drop(state);
+            self.line(&line);
+        }
+    }
+
+    fn finished(&self, stage: &str, outcome: Outcome, summary: &str, elapsed: Duration) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = state.remove(stage);
+        drop(state);
+        let rate = running.as_ref().map(Running::rate).unwrap_or_default();
+        if let Some(running) = running {
+            running.bar.finish_and_clear();
+        }
+        let took = format!("{:.1} s", elapsed.as_secs_f64());
+        let text = match outcome {
+            Outcome::Hit => format!("{stage:<22} hit"),
+            Outcome::Ran => format!("{stage:<22} ran in {took}{rate}"),
+            Outcome::Failed => format!("{stage:<22} failed after {took}: {summary}"),
+            Outcome::Skipped => format!("{stage:<22} skipped"),
+        };
+        self.line(&text);
+    }
+}
+
+impl Running {
+    /// Units and tokens per second since this process began on the stage; rows that were in the
+    /// store already do not count.
+    fn rates(&self) -> Option<(f64, f64)> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let (units, tokens) = self.first?;
+        (seconds > 0.0).then(|| {
+            (
+                self.last.done.saturating_sub(units) as f64 / seconds,
+                self.last.tokens.saturating_sub(tokens) as f64 / seconds,
+            )
+        })
+    }
+
+    fn rate(&self) -> String {
+        match self.rates() {
+            Some((_, tokens)) if tokens > 0.0 => format!(", {} tokens/s", thousands(tokens)),
+            _ => String::new(),
+        }
+    }
+
+    fn message(&self) -> String {
+        let Progress {
+            done,
+            total,
+            unit,
+            detail,
+            ..
+        } = &self.last;
+        let mut text = format!("{done}/{total} {unit}");
+        if let Some((units, tokens)) = self.rates() {
+            let _ = write!(text, ", {units:.1}/s");
+            if tokens > 0.0 {
+                let _ = write!(text, ", {} tokens/s", thousands(tokens));
+            }
+            if units > 0.0 {
+                let left = Duration::from_secs_f64(total.saturating_sub(*done) as f64 / units);
+                let _ = write!(text, ", {} left", HumanDuration(left));
+            }
+        }
+        if !detail.is_empty() {
+            let _ = write!(text, ", {detail}");
+        }
+        text
+    }
+}
+
+fn thousands(value: f64) -> String {
+    if value >= 10_000.0 {
+        format!("{:.0}k", value / 1000.0)
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+impl Observer for Terminal {
+    fn event(&self, event: &RunEvent) {
+        match event {
+            RunEvent::StageStarted { stage, kind } => self.started(stage, kind),
+            RunEvent::Progress { stage, progress } => self.progress(stage, progress),
+            RunEvent::Note {
+                stage,
+                level,
+                message,
+            } => {
+                let mark = match level {
+                    Level::Info => "",
+                    Level::Warning => "warning: ",
+                };
+                self.line(&format!("{stage:<22} {mark}{message}"));
+            }
+            RunEvent::StageFinished {
+                stage,
+                outcome,
+                summary,
+                elapsed,
+            } => self.finished(stage, *outcome, summary, *elapsed),
+        }
+    }
+}
