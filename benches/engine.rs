@@ -1,0 +1,128 @@
+//! Tokens per second of the sampling engine: `cargo bench --bench engine [-- NAME]`.
+//!
+//! Random weights; 25 sequences per prompt of 60 tokens, 64 new tokens each, top-k 10, top-p 0.95. The
+//! figure counts generated tokens over the whole time, prompts included.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its figures")]
+
+use std::time::Instant;
+
+use sert_run::event::CancelToken;
+use sert_run::key::Digest;
+use sert_run::model::engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
+use sert_run::model::{Array, Gpt2Config, Weights};
+
+/// Name, width, blocks, heads, vocabulary, batch, prompts.
+type Case = (&'static str, usize, usize, usize, u32, usize, u32);
+
+const CASES: [Case; 6] = [
+    ("tiny-64", 64, 2, 4, 400, 64, 40),
+    ("nano-25", 256, 6, 8, 50257, 25, 2),
+    ("nano-100", 256, 6, 8, 50257, 100, 4),
+    ("small-1", 768, 12, 12, 50257, 1, 1),
+    ("small-25", 768, 12, 12, 50257, 25, 1),
+    ("small-100", 768, 12, 12, 50257, 100, 4),
+];
+const PROMPT_TOKENS: u32 = 60;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
+    let wanted = arguments.next().unwrap_or_default();
+    let threads = arguments.next().and_then(|t| t.parse().ok()).unwrap_or(2);
+    for case in CASES.iter().filter(|case| case.0.contains(&wanted)) {
+        let &(name, width, layers, heads, vocab, batch, prompts) = case;
+        let (config, weights) = random(width, layers, heads, vocab);
+        let options = EngineOptions {
+            threads,
+            max_batch: batch,
+        };
+        let engine = Engine::new(&config, &weights, options).expect("the shapes are consistent");
+        drop(weights);
+        let prompts: Vec<Vec<u32>> = (0..prompts)
+            .map(|p| {
+                (0..PROMPT_TOKENS)
+                    .map(|t| (p * 31 + t * 7) % vocab)
+                    .collect()
+            })
+            .collect();
+        let per_prompt = if batch == 1 { 1 } else { 25 };
+        let params = SamplingParams {
+            max_new_tokens: if batch == 1 { 16 } else { 64 },
+            ..SamplingParams::default()
+        };
+        let mut tokens = 0;
+        let start = Instant::now();
+        engine
+            .generate(
+                &prompts,
+                5,
+                &params,
+                None,
+                &mut |prompt, candidates| {
+                    (0..per_prompt)
+                        .map(|i| SequenceSpec {
+                            forced_first: Some(candidates[i % 5].token),
+                            stream: Digest::of(format!("{prompt}-{i}").as_bytes()),
+                            tag: i as u64,
+                        })
+                        .collect()
+                },
+                &mut |sequence| tokens += sequence.tokens.len(),
+                &CancelToken::default(),
+            )
+            .expect("the prompts are in range");
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{name}: {tokens} tokens in {seconds:.2} s, {:.0} tokens/s ({threads} threads)",
+            tokens as f64 / seconds
+        );
+    }
+}
+
+/// A GPT-2 of this shape with small random weights.
+fn random(width: usize, layers: usize, heads: usize, vocab: u32) -> (Gpt2Config, Weights) {
+    let config = Gpt2Config {
+        vocab_size: vocab as usize,
+        n_positions: 512,
+        n_embd: width,
+        n_layer: layers,
+        n_head: heads,
+        n_inner: None,
+        layer_norm_epsilon: 1e-5,
+        eos_token_id: vocab - 1,
+        ..Gpt2Config::default()
+    };
+    let mut state = 1_u64;
+    let mut weights = Weights::default();
+    let mut add = |name: String, shape: Vec<usize>| {
+        let values = shape.iter().product();
+        let data = (0..values)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 0.1
+            })
+            .collect();
+        weights.arrays.insert(name, Array { shape, data });
+    };
+    add("wte.weight".into(), vec![vocab as usize, width]);
+    add("wpe.weight".into(), vec![512, width]);
+    for layer in 0..layers {
+        for (name, k, n) in [
+            ("attn.c_attn", width, 3 * width),
+            ("attn.c_proj", width, width),
+            ("mlp.c_fc", width, 4 * width),
+            ("mlp.c_proj", 4 * width, width),
+        ] {
+            add(format!("h.{layer}.{name}.weight"), vec![k, n]);
+            add(format!("h.{layer}.{name}.bias"), vec![n]);
+        }
+        for name in ["ln_1", "ln_2"] {
+            add(format!("h.{layer}.{name}.weight"), vec![width]);
+            add(format!("h.{layer}.{name}.bias"), vec![width]);
+        }
+    }
+    add("ln_f.weight".into(), vec![width]);
+    add("ln_f.bias".into(), vec![width]);
+    (config, weights)
+}

@@ -1,0 +1,70 @@
+//! Tokens per second of training, on two shapes: `cargo bench --bench training`.
+//!
+//! Best of three trainings of a few steps. Machines are noisy: compare figures of one run only.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and stops at an error"
+)]
+
+use std::time::Instant;
+
+use sert_run::event::CancelToken;
+use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
+use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Weights};
+
+fn main() {
+    for (name, width, layers, vocab_size, batch_size, length, steps) in [
+        ("width 128, 4 layers, 16 x 192", 128, 4, 640, 16, 192, 6),
+        ("GPT-2 small, 8 x 128", 768, 12, 50257, 8, 128, 1),
+    ] {
+        let config = Gpt2Config {
+            vocab_size,
+            n_positions: 256,
+            n_embd: width,
+            n_layer: layers,
+            n_head: width / 64 * 2,
+            ..Gpt2Config::default()
+        };
+        let student = Student {
+            weights: Weights::init(&config, 1),
+            tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
+            config,
+        };
+        let examples: Vec<Example> = (0..batch_size * steps)
+            .map(|index| Example {
+                tokens: (0..length)
+                    .map(|place| u32::try_from((index * 97 + place * place * 31) % 257).unwrap())
+                    .collect(),
+                loss_from: length / 3,
+            })
+            .collect();
+        let options = TrainOptions {
+            epochs: 1,
+            batch_size,
+            ..TrainOptions::default()
+        };
+        let best = (0..3)
+            .map(|_| {
+                let folder = tempfile::tempdir().unwrap();
+                let began = Instant::now();
+                let runtime = TrainRuntime::default();
+                let cancel = CancelToken::default();
+                train(
+                    &student,
+                    &examples,
+                    &[],
+                    &options,
+                    0,
+                    folder.path(),
+                    runtime,
+                    &mut |_| {},
+                    &cancel,
+                )
+                .unwrap();
+                (batch_size * steps * length) as f64 / began.elapsed().as_secs_f64()
+            })
+            .fold(0.0, f64::max);
+        println!("{name}: {best:.0} tokens/s");
+    }
+}
