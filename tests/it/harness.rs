@@ -1,0 +1,161 @@
+//! A folder with a tiny experiment, and the program run in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A whole pipeline on a world so small that it runs in seconds.
+pub(crate) const TINY: &str = r#"
+title = "tiny"
+seed = 7
+
+[data]
+dataset = "microworld"
+microworld = { entities = 12, train_questions = 12, test_questions = 8, pretrain_questions = 60, fact_repeats = 2 }
+
+[stages.student]
+kind = "pretrain"
+vocab_size = 300
+width = 32
+layers = 2
+heads = 2
+context = 160
+epochs = 2
+learning_rate = 3e-3
+
+[stages.sampled]
+kind = "sample"
+first_tokens = 3
+paths_per_first_token = 2
+max_new_tokens = 48
+stop = ["imitative"]
+
+[stages.kept]
+kind = "filter"
+paths = "sampled"
+length = { min_tokens = 2 }
+repetition = { max_rate = 1.0 }
+perplexity = { min_perplexity = 0.0 }
+pattern = { enabled = false }
+
+[stages.teacher]
+kind = "teach"
+recording = "microworld-solver"
+
+[stages.sert]
+kind = "finetune"
+paths = "kept"
+epochs = 3
+
+[stages.sert-rd]
+kind = "distill"
+model = "sert"
+paths = "teacher"
+epochs = 2
+
+[stages.answers]
+kind = "predict"
+model = "sert-rd"
+max_new_tokens = 32
+
+[stages.measured]
+kind = "eval"
+predictions = "answers"
+
+[tables.results]
+caption = "tiny"
+rows = [{ label = "SERT+RD", eval = "measured" }]
+"#;
+
+/// A temporary folder to run the program in.
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// An empty folder with `manifest` as `m.toml`.
+    pub(crate) fn new(manifest: &str) -> Self {
+        let bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        bench.write("m.toml", manifest);
+        bench
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sert-run"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .env_remove("SERT_MIRROR")
+            .env_remove("SERT_CACHE");
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Runs `m.toml` with events as JSON lines.
+    pub(crate) fn run_manifest(&self, more: &[&str]) -> Run {
+        let mut arguments = vec!["m.toml", "--progress", "json"];
+        arguments.extend(more);
+        self.run(&arguments)
+    }
+}
+
+/// What a run printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The run, which must have ended well.
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The stages that ran, in order.
+    pub(crate) fn ran(&self) -> Vec<String> {
+        self.stderr
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|event| event["event"] == "stage-started")
+            .map(|event| event["stage"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
+
+/// `../shared/NAME` where it exists; else says so and gives nothing.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared")
+        .join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: ../shared/{name} is not here");
+    None
+}

@@ -1,0 +1,11 @@
+//! One integration binary, so that burn links once.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
+mod bad_input;
+mod determinism;
+mod harness;
+mod kill;
+mod layers;
+mod manifests;
+mod pipeline;
+mod real_data;

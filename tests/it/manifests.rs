@@ -1,0 +1,71 @@
+//! Every manifest in experiments/ loads, names its schema, and plans; the schema is fresh.
+
+use std::path::Path;
+
+use sert_run::manifest;
+use sert_run::plan::Plan;
+use sert_run::stage::KINDS;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_manifest_plans_and_names_its_schema() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("experiments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("#:schema ../schemas/"),
+            "{} names no schema",
+            path.display()
+        );
+        let manifest = manifest::load(&path, &[], None, KINDS)
+            .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        assert!(
+            !manifest.tables.is_empty(),
+            "{} declares no table",
+            path.display()
+        );
+        Plan::new(&manifest).unwrap();
+        count += 1;
+    }
+    assert!(count >= 3, "{count} manifests found");
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    let written = std::fs::read_to_string(root().join("schemas/manifest.schema.json")).unwrap();
+    assert_eq!(
+        written.trim_end(),
+        manifest::schema_text(KINDS).trim_end(),
+        "run `just schema`"
+    );
+}
+
+/// A parameter that has the name of a port could not be written in a manifest.
+#[test]
+fn parameters_and_ports_have_different_names() {
+    for kind in KINDS {
+        let params = kind.complete(&serde_json::Map::new()).unwrap();
+        for port in kind.inputs() {
+            assert!(
+                !params.contains_key(port.name),
+                "`{}` of `{}`",
+                port.name,
+                kind.name()
+            );
+        }
+        for reserved in ["kind", "seed"] {
+            assert!(
+                !params.contains_key(reserved),
+                "`{reserved}` of `{}`",
+                kind.name()
+            );
+        }
+    }
+}
