@@ -85,10 +85,12 @@ impl Session {
         let manifest = manifest::load(path, &args.overrides, args.limit, stage::KINDS)?;
         let plan = Plan::new(&manifest)?;
         let store = args.store.open()?;
+        let cancel = CancelToken::default();
         let from_environment = FetchOptions::from_env(&args.store.cache);
         let fetcher = Fetcher::new(FetchOptions {
             mirror: args.mirror.clone(),
             offline: args.offline || !network || from_environment.offline,
+            cancel: cancel.clone(),
             ..from_environment
         });
         let options = RunOptions {
@@ -102,7 +104,7 @@ impl Session {
             store,
             fetcher,
             options,
-            cancel: CancelToken::default(),
+            cancel,
             folder,
         })
     }

@@ -3,79 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::OutsideFile;
-use crate::artifact::{Artifact, ArtifactError, ModelFolder};
-use crate::dataset::{DataFile, DatasetError, Source};
-use crate::event::{CancelToken, Observer, Progress, Reporter};
-use crate::fetch::{FetchError, Fetcher};
-use crate::filter::FilterError;
+use super::{OutsideFile, RunOptions, StageError};
+use crate::artifact::{Artifact, ModelFolder};
+use crate::dataset::{DataFile, Source};
+use crate::event::{CancelToken, Progress, Reporter};
+use crate::fetch::Fetcher;
 use crate::key::{Digest, StageKey};
-use crate::metric::MetricError;
-use crate::model::engine::{Engine, EngineError, EngineOptions};
-use crate::model::train::TrainError;
-use crate::model::{ModelError, Student};
-use crate::store::{Store, StoreError};
-use crate::teacher::TeacherError;
+use crate::model::Student;
+use crate::model::engine::{Engine, EngineOptions};
+use crate::store::Store;
+use crate::text::PromptForm;
 
 /// What a stage made: the content digest of each output object, by output name.
 pub type Outputs = BTreeMap<String, Digest>;
 
 /// A stage's inputs: the content digest of each, by port.
 pub type Inputs = BTreeMap<String, Digest>;
-
-/// How to run; never part of a key.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// Worker threads; 0 for all cores.
-    pub threads: usize,
-    /// Sequences decoded together; 0 for automatic.
-    pub batch_size: usize,
-}
-
-impl RunOptions {
-    /// Worker threads, counted.
-    pub fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            threads => threads,
-        }
-    }
-}
-
-/// What every stage of a run shares.
-#[derive(Clone, Copy)]
-pub struct Environment<'a> {
-    /// How to run.
-    pub options: &'a RunOptions,
-    /// The folder of the manifest: where relative paths start.
-    pub folder: &'a Path,
-    /// Where outputs and rows are kept.
-    pub store: &'a Store,
-    /// Where outside files come from.
-    pub fetcher: &'a Fetcher,
-    /// Who listens.
-    pub observer: &'a dyn Observer,
-    /// Whether to stop.
-    pub cancel: &'a CancelToken,
-}
-
-impl<'a> Environment<'a> {
-    /// What the stage called `stage` is given.
-    pub fn context(&self, stage: &'a str, seed: u64, inputs: &'a Inputs) -> Context<'a> {
-        Context {
-            stage,
-            key: None,
-            seed,
-            inputs,
-            options: self.options,
-            folder: self.folder,
-            store: self.store,
-            fetcher: self.fetcher,
-            report: Reporter::new(stage, self.observer),
-            cancel: self.cancel,
-        }
-    }
-}
 
 /// What a running stage is given.
 pub struct Context<'a> {
@@ -99,68 +42,6 @@ pub struct Context<'a> {
     pub report: Reporter<'a>,
     /// Whether to stop.
     pub cancel: &'a CancelToken,
-}
-
-/// Why a stage did not finish.
-#[derive(Debug, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "each variant says what failed by the error it holds"
-)]
-pub enum StageError {
-    #[error("parameters do not fit: {0}")]
-    Params(#[from] serde_json::Error),
-    #[error("interrupted")]
-    Cancelled,
-    #[error(
-        "the input `{port}` is gone from the store\nhint: run the same command again; the stage that makes it will run"
-    )]
-    InputGone { port: String },
-    #[error("{0}")]
-    Invalid(String),
-    #[error("cannot read `{}`: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    #[error(transparent)]
-    Teacher(#[from] TeacherError),
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    #[error(transparent)]
-    Metric(#[from] MetricError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(transparent)]
-    Engine(EngineError),
-    #[error(transparent)]
-    Train(TrainError),
-}
-
-impl From<EngineError> for StageError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Cancelled => Self::Cancelled,
-            other => Self::Engine(other),
-        }
-    }
-}
-
-impl From<TrainError> for StageError {
-    fn from(error: TrainError) -> Self {
-        match error {
-            TrainError::Cancelled => Self::Cancelled,
-            other => Self::Train(other),
-        }
-    }
 }
 
 impl Context<'_> {
@@ -222,7 +103,7 @@ impl Context<'_> {
     pub fn keep_student(
         &self,
         student: &Student,
-        prompt: crate::text::PromptForm,
+        prompt: PromptForm,
     ) -> Result<Digest, StageError> {
         let scratch = self.scratch()?;
         student.save(scratch.path())?;
@@ -233,11 +114,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn keep_folder(
-        &self,
-        folder: &Path,
-        prompt: crate::text::PromptForm,
-    ) -> Result<Digest, StageError> {
+    pub fn keep_folder(&self, folder: &Path, prompt: PromptForm) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
         for path in super::hub_files(folder)? {
             let name = path

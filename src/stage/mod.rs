@@ -10,6 +10,8 @@
 mod context;
 mod dataset;
 mod distill;
+mod environment;
+mod error;
 mod eval;
 mod examples;
 mod filter;
@@ -21,6 +23,7 @@ mod pretrain;
 mod prompts;
 mod rows;
 mod sample;
+mod sampler;
 mod score;
 mod size;
 mod student;
@@ -29,7 +32,9 @@ mod training;
 
 pub(crate) use student::hub_files;
 
-pub use context::{Context, Environment, Inputs, Outputs, RunOptions, StageError};
+pub use context::{Context, Inputs, Outputs};
+pub use environment::{Environment, RunOptions};
+pub use error::StageError;
 pub use kind::{Complaint, Output, OutsideFile, Port, Stage, StageKind, Typed};
 pub use rows::numerics;
 pub use size::{Estimate, Shape, Size, Sizes, Work};

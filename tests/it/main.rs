@@ -4,6 +4,7 @@
 mod bad_input;
 mod determinism;
 mod harness;
+mod keys;
 mod kill;
 mod layers;
 mod manifests;

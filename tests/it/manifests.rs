@@ -69,3 +69,28 @@ fn parameters_and_ports_have_different_names() {
         }
     }
 }
+
+/// The README tells of every kind, and of every figure's definition only what is so.
+#[test]
+fn the_readme_names_every_kind_and_its_ports() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for kind in KINDS {
+        let row = readme
+            .lines()
+            .find(|line| {
+                line.starts_with('|')
+                    && line
+                        .split('|')
+                        .nth(1)
+                        .is_some_and(|cell| cell.contains(&format!("`{}`", kind.name())))
+            })
+            .unwrap_or_else(|| panic!("no row of README.md names `{}`", kind.name()));
+        for port in kind.inputs() {
+            assert!(
+                row.contains(&format!("`{}`", port.name)),
+                "`{}` is not in: {row}",
+                port.name
+            );
+        }
+    }
+}

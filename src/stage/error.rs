@@ -1,0 +1,80 @@
+//! Why a stage did not finish.
+
+use std::path::PathBuf;
+
+use crate::artifact::ArtifactError;
+use crate::dataset::DatasetError;
+use crate::fetch::FetchError;
+use crate::filter::FilterError;
+use crate::metric::MetricError;
+use crate::model::ModelError;
+use crate::model::engine::EngineError;
+use crate::model::train::TrainError;
+use crate::store::StoreError;
+use crate::teacher::TeacherError;
+
+/// Why a stage did not finish.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "each variant says what failed by the error it holds"
+)]
+pub enum StageError {
+    #[error("parameters do not fit: {0}")]
+    Params(#[from] serde_json::Error),
+    #[error("interrupted")]
+    Cancelled,
+    #[error(
+        "the input `{port}` is gone from the store\nhint: run the same command again; the stage that makes it will run"
+    )]
+    InputGone { port: String },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Fetch(FetchError),
+    #[error(transparent)]
+    Dataset(DatasetError),
+    #[error(transparent)]
+    Teacher(TeacherError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Engine(EngineError),
+    #[error(transparent)]
+    Train(TrainError),
+}
+
+/// An interruption is one, wherever it was noticed.
+macro_rules! from_or_cancelled {
+    ($($error:ty: $variant:ident unless $cancelled:pat),* $(,)?) => {$(
+        impl From<$error> for StageError {
+            fn from(error: $error) -> Self {
+                match error {
+                    $cancelled => Self::Cancelled,
+                    other => Self::$variant(other),
+                }
+            }
+        }
+    )*};
+}
+
+from_or_cancelled! {
+    EngineError: Engine unless EngineError::Cancelled,
+    TrainError: Train unless TrainError::Cancelled,
+    FetchError: Fetch unless FetchError::Cancelled { .. },
+    DatasetError: Dataset unless DatasetError::Fetch(FetchError::Cancelled { .. }),
+    TeacherError: Teacher unless TeacherError::Fetch(FetchError::Cancelled { .. }),
+}
