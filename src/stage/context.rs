@@ -116,7 +116,7 @@ impl Context<'_> {
     /// When a file cannot be read or written.
     pub fn keep_folder(&self, folder: &Path, prompt: PromptForm) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
-        for path in super::hub_files(folder)? {
+        for path in super::kinds::hub_files(folder)? {
             let name = path
                 .file_name()
                 .unwrap_or_default()

@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::training::{TRAINED, estimate_training, run_training};
-use super::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
-    StageError, StageKind,
-};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
 use crate::model::{Gpt2Config, Student, StudentTokenizer};
+use crate::stage::{
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
+    StageError, StageKind,
+};
 use crate::text::PromptForm;
 
 /// Parameters of `pretrain`. All defaults are ours.

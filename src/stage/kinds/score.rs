@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::rows::{RowWriter, numerics, read_rows, row_key};
-use super::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
+use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
 use crate::text::{PromptForm, Question, ReasoningPath};
 
 /// Parameters of `score`.

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::artifact::ArtifactKind;
+use crate::fetch::HubModel;
+use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
     StageKind, Work,
 };
-use crate::artifact::ArtifactKind;
-use crate::fetch::HubModel;
 use crate::text::PromptForm;
 
 /// Parameters of `student`.
@@ -72,7 +72,7 @@ impl StageKind for Student {
     const NAME: &'static str = "student";
     const VERSION: u32 = 1;
     const DOC: &'static str = "Bring in a pretrained student; `[student]` is short for this.";
-    const INPUTS: &'static [super::Port] = &[];
+    const INPUTS: &'static [crate::stage::Port] = &[];
     const OUTPUTS: &'static [Output] = &[Output {
         name: "model",
         kind: ArtifactKind::Model,

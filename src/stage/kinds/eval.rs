@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
 use crate::artifact::ArtifactKind;
 use crate::metric::{EvalParams, evaluate};
+use crate::stage::{
+    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+};
 use crate::text::{Prediction, Question};
 
 /// See the module.

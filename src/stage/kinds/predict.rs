@@ -8,11 +8,13 @@ use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
 use super::rows::{RowWriter, numerics, read_rows, row_key};
-use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::Student;
 use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::stage::{
+    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+};
 use crate::text::{AnswerForm, EndReason, Prediction, PromptForm, Question};
 
 /// Which prompt a student is asked with.

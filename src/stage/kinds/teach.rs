@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
+use crate::artifact::ArtifactKind;
+use crate::stage::{
     Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::artifact::ArtifactKind;
 use crate::teacher::{TeachParams, files, load};
 use crate::text::Question;
 

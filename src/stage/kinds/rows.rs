@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
-use super::StageError;
 use crate::key::{Digest, Numerics, canonical_json};
+use crate::stage::StageError;
 use crate::store::{Store, StoreError};
 
 /// Rows are written when this many wait (ours).

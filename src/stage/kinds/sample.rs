@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::prompts::{LongPrompts, prompts};
 use super::sampler::Sampler;
-use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work};
 use crate::artifact::ArtifactKind;
 use crate::model::engine::SamplingParams;
+use crate::stage::{
+    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+};
 use crate::text::{PromptForm, Question};
 
 /// Where a question's sequences part.

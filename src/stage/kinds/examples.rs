@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, StageError};
 use crate::model::StudentTokenizer;
 use crate::model::train::Example;
+use crate::stage::{Context, StageError};
 use crate::text::{
     AnswerForm, PromptForm, Question, ReasoningPath, answer_sentence, reasoning_part,
 };

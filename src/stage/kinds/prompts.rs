@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, StageError};
 use crate::model::Student;
+use crate::stage::{Context, StageError};
 use crate::text::{PromptForm, Question};
 
 /// What to do with a prompt that leaves no room in the context (ours; the paper is silent).

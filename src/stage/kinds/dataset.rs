@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind, Work,
-};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{DataParams, files, load};
+use crate::stage::{
+    Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind, Work,
+};
 use crate::text::Question;
 
 /// See the module.
@@ -18,7 +18,7 @@ impl StageKind for Dataset {
     const NAME: &'static str = "dataset";
     const VERSION: u32 = 1;
     const DOC: &'static str = "Load questions with gold answers; `[data]` is short for this.";
-    const INPUTS: &'static [super::Port] = &[];
+    const INPUTS: &'static [crate::stage::Port] = &[];
     const OUTPUTS: &'static [Output] = &[
         Output {
             name: "train",

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Estimate, Output, Outputs, Shape, Size, StageError, Work};
 use crate::artifact::ArtifactKind;
 use crate::model::Student;
 use crate::model::train::{Example, TrainOptions, TrainRuntime, train};
+use crate::stage::{Context, Estimate, Output, Outputs, Shape, Size, StageError, Work};
 use crate::text::PromptForm;
 
 /// What a training stage makes.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
 use crate::artifact::{Artifact, ArtifactKind};
+use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
 use crate::text::{Prediction, Question, ReasoningPath};
 
 /// Parameters of both kinds.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
 use super::training::{TRAINED, estimate_training, run_training};
-use super::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
+use crate::stage::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
 use crate::text::{PromptForm, Question, ReasoningPath};
 
 /// Parameters of `finetune`.

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::prompts::Prompt;
 use super::rows::{RowWriter, numerics, read_rows, row_key};
 use super::sample::{Branching, SampleParams, StopRule};
-use super::{Context, StageError};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
 use crate::model::Student;
 use crate::model::engine::{FirstTokenCandidate, Generated, SequenceSpec};
+use crate::stage::{Context, StageError};
 use crate::text::{
     EndReason, FirstToken, LogProbSummary, Question, ReasoningPath, imitative_complete,
 };

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
 use super::training::{TRAINED, estimate_training, run_training};
-use super::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind};
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
+use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind};
 use crate::text::{PromptForm, Question, ReasoningPath, is_gold, parse_answer};
 
 /// Which of the teacher's paths to train on.

@@ -1,0 +1,41 @@
+//! The kinds, and what several of them share: prompts, training texts, trainings, rows.
+
+mod dataset;
+mod distill;
+mod eval;
+mod examples;
+mod filter;
+mod finetune;
+mod import;
+mod predict;
+mod pretrain;
+mod prompts;
+mod rows;
+mod sample;
+mod sampler;
+mod score;
+mod student;
+mod teach;
+mod training;
+
+pub use rows::numerics;
+pub(crate) use student::hub_files;
+
+use super::{Stage, Typed};
+
+/// Every stage kind, in the order in which help and schema list them.
+pub static KINDS: &[&dyn Stage] = &[
+    &Typed::<dataset::Dataset>::new(),
+    &Typed::<student::Student>::new(),
+    &Typed::<pretrain::Pretrain>::new(),
+    &Typed::<teach::Teach>::new(),
+    &Typed::<sample::Sample>::new(),
+    &Typed::<score::Score>::new(),
+    &Typed::<filter::Filter>::new(),
+    &Typed::<finetune::Finetune>::new(),
+    &Typed::<distill::Distill>::new(),
+    &Typed::<predict::Predict>::new(),
+    &Typed::<eval::Eval>::new(),
+    &Typed::<import::ImportPaths>::new(),
+    &Typed::<import::ImportPredictions>::new(),
+];
