@@ -7,8 +7,6 @@ use crate::manifest;
 use crate::stage;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    let schema = serde_json::to_string_pretty(&manifest::schema(stage::KINDS))
-        .map_err(anyhow::Error::from)?;
-    writeln!(anstream::stdout(), "{schema}")?;
+    write!(anstream::stdout(), "{}", manifest::schema_text(stage::KINDS))?;
     Ok(Exit::Done)
 }

@@ -98,7 +98,7 @@ impl Terminal {
         }
     }
 
-    fn finished(&self, stage: &str, outcome: Outcome, summary: &str, elapsed: Duration) {
+    fn finished(&self, stage: &str, outcome: Outcome, elapsed: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let running = state.remove(stage);
         drop(state);
@@ -110,7 +110,8 @@ impl Terminal {
         let text = match outcome {
             Outcome::Hit => format!("{stage:<22} hit"),
             Outcome::Ran => format!("{stage:<22} ran in {took}{rate}"),
-            Outcome::Failed => format!("{stage:<22} failed after {took}: {summary}"),
+            // Why is told at the end, where it is not scrolled away.
+            Outcome::Failed => format!("{stage:<22} failed after {took}"),
             Outcome::Skipped => format!("{stage:<22} skipped"),
         };
         self.line(&text);
@@ -191,9 +192,9 @@ impl Observer for Terminal {
             RunEvent::StageFinished {
                 stage,
                 outcome,
-                summary,
                 elapsed,
-            } => self.finished(stage, *outcome, summary, *elapsed),
+                ..
+            } => self.finished(stage, *outcome, *elapsed),
         }
     }
 }

@@ -128,7 +128,10 @@ pub enum TrainError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A checkpoint cannot be written.
-    #[error("cannot write a checkpoint into `{}`: {source}", folder.display())]
+    #[error(
+        "cannot write a checkpoint into `{}`: {source}\nhint: is the disk full or not writable? `--cache DIR` puts the store elsewhere; what is done is kept",
+        folder.display()
+    )]
     Checkpoint {
         /// Where.
         folder: PathBuf,
