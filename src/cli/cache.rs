@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::session::{OverrideArgs, Session, StoreArgs};
+use super::session::{OverrideArgs, Purpose, Session, StoreArgs};
 use crate::event::Silent;
 use crate::plan::resolve;
-use crate::report::bytes_text;
+use crate::report::{bytes_text, printable};
 use crate::store::GcOptions;
 
 #[derive(Args)]
@@ -30,6 +30,7 @@ enum CacheCommand {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct GcArgs {
     /// Manifests whose results stay
     #[arg(required = true)]
@@ -42,6 +43,9 @@ struct GcArgs {
     /// Also delete checkpoints of trainings that did not finish
     #[arg(long)]
     unfinished: bool,
+    /// Delete also what stages may still need whose keys are not known yet
+    #[arg(long)]
+    force: bool,
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
@@ -96,7 +100,8 @@ fn verify(args: &StoreArgs) -> Result<Exit, Failure> {
         report.damage.len()
     )?;
     for damage in &report.damage {
-        writeln!(out, "damaged: {}: {}", damage.path.display(), damage.what)?;
+        let line = format!("damaged: {}: {}", damage.path.display(), damage.what);
+        writeln!(out, "{}", printable(&line))?;
     }
     Ok(if report.damage.is_empty() {
         Exit::Done
@@ -107,12 +112,24 @@ fn verify(args: &StoreArgs) -> Result<Exit, Failure> {
 
 fn gc(args: &GcArgs) -> Result<Exit, Failure> {
     let mut keep = BTreeSet::new();
+    let mut unknown = BTreeSet::new();
     for manifest in &args.manifests {
-        let session = Session::open_with(manifest, &args.overrides, false)?;
+        let session = Session::open_with(manifest, &args.overrides, Purpose::Look)?;
         let nodes = session.plan.order().to_vec();
         for each in resolve(&session.plan, &nodes, &session.environment(&Silent))? {
             keep.extend(each.key);
+            if each.key.is_none() {
+                unknown.extend(session.plan.node(each.node).names.iter().cloned());
+            }
         }
+    }
+    // Without its key a stage's result cannot be told from one that nobody needs.
+    if !unknown.is_empty() && !args.force {
+        let names: Vec<String> = unknown.into_iter().collect();
+        return Err(Failure::usage(format!(
+            "the keys of these stages are not known yet: {}\nhint: run the manifest first, or give the same --set, --limit and --mirror; `--force` deletes what they may still need",
+            names.join(", ")
+        )));
     }
     let report = args.overrides.store.open()?.gc(GcOptions {
         keep: &keep,

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::session::{OverrideArgs, Session};
+use super::session::{OverrideArgs, Purpose, Session};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::Silent;
 use crate::metric::Evaluation;
 use crate::plan::{Resolved, State, resolve};
-use crate::report::{difference_text, evaluations_side_by_side};
+use crate::report::{changed_answers, difference_text, evaluations_side_by_side, printable};
 use crate::text::Prediction;
 
 #[derive(Args)]
@@ -29,7 +29,7 @@ pub(crate) struct DiffArgs {
     /// Set a field in B only; may be given again
     #[arg(long, value_name = "PATH=VALUE")]
     set_b: Vec<String>,
-    /// Print each question whose answer differs
+    /// Print each question that is answered in other words, and who became right and who wrong
     #[arg(long)]
     questions: bool,
 }
@@ -48,7 +48,7 @@ impl Side {
     ) -> Result<Self, Failure> {
         let mut overrides = overrides.clone();
         overrides.overrides.extend_from_slice(own);
-        let session = Session::open_with(path, &overrides, false)?;
+        let session = Session::open_with(path, &overrides, Purpose::Look)?;
         let nodes = session.plan.order().to_vec();
         let resolved = resolve(&session.plan, &nodes, &session.environment(&Silent))?;
         let mut stages = BTreeMap::new();
@@ -61,15 +61,29 @@ impl Side {
     }
 
     fn artifact<T: Artifact>(&self, stage: &str) -> Result<Option<T>, Failure> {
-        let Some(State::Hit(outputs)) = self.stages.get(stage).map(|each| &each.state) else {
+        match self.stages.get(stage) {
+            Some(resolved) => self.artifact_of(resolved),
+            None => Ok(None),
+        }
+    }
+
+    /// The answers that the evaluation `stage` measured; none where they are not in the store.
+    fn measured(&self, stage: &Resolved) -> Result<Vec<Prediction>, Failure> {
+        let inputs = self.session.plan.inputs(stage.node);
+        let predict = inputs
+            .get("predictions")
+            .and_then(|(from, _)| self.stages.values().find(|each| each.node == *from));
+        match predict {
+            Some(predict) => Ok(self.artifact_of(predict)?.unwrap_or_default()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn artifact_of<T: Artifact>(&self, stage: &Resolved) -> Result<Option<T>, Failure> {
+        let State::Hit(outputs) = &stage.state else {
             return Ok(None);
         };
-        let outputs_of_kind = self
-            .session
-            .plan
-            .node(self.stages[stage].node)
-            .kind
-            .outputs();
+        let outputs_of_kind = self.session.plan.node(stage.node).kind.outputs();
         let Some(output) = outputs_of_kind.iter().find(|output| output.kind == T::KIND) else {
             return Ok(None);
         };
@@ -117,7 +131,7 @@ fn compare(
     writeln!(out, "{name:<24} differs")?;
     if let (Some(recipe_a), Some(recipe_b)) = (&in_a.recipe, &in_b.recipe) {
         for difference in recipe_b.differences(recipe_a) {
-            writeln!(out, "    {}", difference_text(&difference))?;
+            writeln!(out, "    {}", printable(&difference_text(&difference)))?;
         }
     }
     let kinds = a.session.plan.node(in_a.node).kind.outputs();
@@ -134,12 +148,17 @@ fn compare(
     if kinds
         .iter()
         .any(|output| output.kind == ArtifactKind::Evaluation)
-        && let (Some(in_a), Some(in_b)) = (
+        && let (Some(of_a), Some(of_b)) = (
             a.artifact::<Evaluation>(name)?,
             b.artifact::<Evaluation>(name)?,
         )
     {
-        write!(out, "{}", evaluations_side_by_side(&in_a, &in_b))?;
+        write!(out, "{}", evaluations_side_by_side(&of_a, &of_b))?;
+        if args.questions {
+            let (outputs_a, outputs_b) = (a.measured(in_a)?, b.measured(in_b)?);
+            let changed = changed_answers((&of_a, &outputs_a), (&of_b, &outputs_b));
+            write!(out, "{changed}")?;
+        }
     }
     Ok(())
 }
@@ -171,10 +190,10 @@ fn predictions(
         for (a, b) in changed {
             writeln!(
                 out,
-                "    {}\n      A: {:?}\n      B: {:?}",
-                a.question_id,
-                a.output.trim(),
-                b.output.trim()
+                "    {}\n    A: {}\n    B: {}",
+                printable(&a.question_id),
+                printable(a.output.trim()),
+                printable(b.output.trim())
             )?;
         }
     }

@@ -1,9 +1,10 @@
 //! Exit codes, and how a failure is told.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::manifest::ManifestErrors;
+use crate::report::escaped;
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,22 +50,57 @@ impl Failure {
     pub(crate) fn tell(self, colour: bool) -> Exit {
         match self {
             Self::Manifest(errors) => {
-                anstream::eprintln!("{}", errors.render(colour));
+                say_as_is(&errors.render(colour));
                 Exit::Usage
             }
             Self::Other { error, exit } => {
                 if is_broken_pipe(&error) {
                     return Exit::Done;
                 }
-                anstream::eprintln!("error: {error:#}");
+                say(&format!("error: {}", whole(&error)));
                 exit
             }
         }
     }
 }
 
+/// Says something on stderr. That stderr is gone is no reason to stop, or to panic.
+pub(crate) fn say(text: &str) {
+    say_as_is(&escaped(text));
+}
+
+fn say_as_is(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// The error with those of its causes that its own words do not say already, before its hint.
+pub(crate) fn whole(error: &anyhow::Error) -> String {
+    let text = error.to_string();
+    let (head, hint) = match text.find("\nhint: ") {
+        Some(at) => text.split_at(at),
+        None => (text.as_str(), ""),
+    };
+    let mut told = head.to_owned();
+    let mut hints = hint.to_owned();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        let (words, hint) = match cause.find("\nhint: ") {
+            Some(at) => cause.split_at(at),
+            None => (cause.as_str(), ""),
+        };
+        if !told.contains(words) {
+            told += ": ";
+            told += words;
+        }
+        if !hints.contains(hint) {
+            hints += hint;
+        }
+    }
+    told + &hints
+}
+
 /// A reader that has seen enough is no failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
@@ -95,4 +131,39 @@ failed! {
     crate::artifact::ArtifactError => Failed,
     crate::report::ReportError => Failed,
     crate::plan::PlanError => Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let missing = || io::Error::other("it is not there");
+        let says_its_source: anyhow::Error = StoreError::Io {
+            action: "read",
+            path: "x".into(),
+            source: missing(),
+        }
+        .into();
+        assert_eq!(whole(&says_its_source), "cannot read x: it is not there");
+        let context = Err::<(), _>(missing()).context("failed to write `y`");
+        assert_eq!(
+            whole(&context.unwrap_err()),
+            "failed to write `y`: it is not there"
+        );
+        let hint = Err::<(), _>(anyhow::anyhow!("no space\nhint: free some")).context("failed");
+        assert_eq!(
+            whole(&hint.unwrap_err()),
+            "failed: no space\nhint: free some"
+        );
+        let above = Err::<(), _>(missing()).context("failed\nhint: look again");
+        assert_eq!(
+            whole(&above.unwrap_err()),
+            "failed: it is not there\nhint: look again"
+        );
+    }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::exit::{Exit, Failure};
-use super::session::{ManifestArgs, Session};
+use super::exit::{Exit, Failure, say};
+use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
-    let session = Session::open(&args.manifest, false)?;
+    let session = Session::open(&args.manifest, Purpose::Look)?;
     let found = session.artifact(&args.stage)?;
     if args.to.exists() {
         return Err(Failure::usage(format!(
@@ -35,11 +35,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         std::fs::write(&args.to, &found.bytes)
             .with_context(|| format!("failed to write `{}`", args.to.display()))?;
     }
-    anstream::eprintln!(
+    say(&format!(
         "wrote {} `{}` to {}",
         found.kind,
         args.stage,
         args.to.display()
-    );
+    ));
     Ok(Exit::Done)
 }

@@ -13,8 +13,9 @@ mod schema;
 mod session;
 mod show;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -72,18 +73,27 @@ pub fn main() -> ExitCode {
 
 /// `sert-run X.toml` is short for `sert-run run X.toml`.
 fn with_run(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let command = Cli::command();
-    let is_run = arguments
-        .get(1)
-        .and_then(|first| first.to_str())
-        .is_some_and(|first| {
-            let of_program = ["help", "--help", "-h", "--version", "-V"].contains(&first);
-            !of_program && command.find_subcommand(first).is_none()
-        });
-    if is_run {
+    if arguments.get(1).is_some_and(|first| begins_run(first)) {
         arguments.insert(1, "run".into());
     }
     arguments
+}
+
+/// Whether a first word is a manifest or an option of `run`. What may be a command, well or badly
+/// spelt, is left to clap, which suggests the one that was meant.
+fn begins_run(first: &OsStr) -> bool {
+    let Some(word) = first.to_str() else {
+        return true; // no command's name
+    };
+    let of_program = ["help", "--help", "-h", "--version", "-V"].contains(&word);
+    if of_program || Cli::command().find_subcommand(word).is_some() {
+        return false;
+    }
+    let path = Path::new(word);
+    word.starts_with('-')
+        || path.extension().is_some_and(|end| end == "toml")
+        || word.contains(std::path::is_separator)
+        || path.is_file()
 }
 
 /// Diagnostics of libraries and of ours, on stderr, as `RUST_LOG` asks; warnings by default.

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::session::{ManifestArgs, Session};
+use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
 use crate::plan::{estimate, resolve};
 use crate::report;
@@ -23,7 +23,7 @@ pub(crate) struct PlanArgs {
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
-    let session = Session::open(&args.manifest, false)?;
+    let session = Session::open(&args.manifest, Purpose::Plan)?;
     let nodes = session.plan.needed(&args.stages)?;
     let environment = session.environment(&Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;

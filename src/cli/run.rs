@@ -1,13 +1,16 @@
 //! `sert-run run X.toml`, or just `sert-run X.toml`.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::exit::{Exit, Failure};
-use super::session::{ManifestArgs, Session};
-use crate::event::{Observer, Outcome, Silent};
-use crate::report;
+use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
+use super::session::{ManifestArgs, Purpose, Session};
+use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
+use crate::plan::NodeId;
+use crate::report::{self, ReportError};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
 
 /// How progress is told, on stderr.
@@ -43,7 +46,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let mut session = Session::open(&args.manifest, true)?;
+    let mut session = Session::open(&args.manifest, Purpose::Run)?;
     if let Some(threads) = args.threads {
         session.options.threads = threads;
     }
@@ -51,12 +54,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         session.options.batch_size = batch_size;
     }
     let nodes = session.plan.needed(&args.stages)?;
-    stop_on_interrupt(&session);
-    let observer: Box<dyn Observer> = match args.progress {
-        ProgressStyle::Auto => Box::new(Terminal::new()),
-        ProgressStyle::Json => Box::new(JsonLines::new(std::io::stderr())),
-        ProgressStyle::None => Box::new(Silent),
-    };
+    let voice = Voice::new(args.progress);
+    for warning in session.store.take_warnings() {
+        voice.warn(&warning);
+    }
+    stop_on_interrupt(&session, voice.clone());
     let policy = if args.keep_going {
         Policy::KeepGoing
     } else {
@@ -65,67 +67,147 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let execution = execute(
         &session.plan,
         &nodes,
-        &session.environment(&*observer),
+        &session.environment(&*voice.observer),
         policy,
     );
-    session.store.flush()?;
-    tell(&session, &execution, args.progress)?;
-    for warning in session.store.take_warnings() {
-        anstream::eprintln!("warning: {warning}");
-    }
-    Ok(if execution.interrupted {
+    let flushed = session.store.flush();
+    let text = results(&session, &nodes, &execution);
+    // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
+    let written = match &text {
+        Ok(text) => print(text),
+        Err(_) => Ok(()),
+    };
+    tell(&session, &execution, &voice);
+    let mut exit = if execution.interrupted {
         Exit::Interrupted
     } else if execution.count(Outcome::Failed) > 0 {
         Exit::Failed
     } else {
         Exit::Done
-    })
+    };
+    let after = [
+        flushed.err().map(anyhow::Error::from),
+        text.err().map(anyhow::Error::from),
+        written.err(),
+    ];
+    for error in after.into_iter().flatten() {
+        if is_broken_pipe(&error) {
+            continue; // a reader that has seen enough
+        }
+        voice.error(&whole(&error));
+        if exit == Exit::Done {
+            exit = Exit::Failed;
+        }
+    }
+    Ok(exit)
+}
+
+/// How a run speaks besides its stages' events: in the same way as they are told.
+#[derive(Clone)]
+struct Voice {
+    style: ProgressStyle,
+    observer: Arc<dyn Observer>,
+}
+
+impl Voice {
+    fn new(style: ProgressStyle) -> Self {
+        let observer: Arc<dyn Observer> = match style {
+            ProgressStyle::Auto => Arc::new(Terminal::new()),
+            ProgressStyle::Json => Arc::new(JsonLines::new(std::io::stderr())),
+            ProgressStyle::None => Arc::new(Silent),
+        };
+        Self { style, observer }
+    }
+
+    fn warn(&self, message: &str) {
+        self.note(Level::Warning, "warning: ", message);
+    }
+
+    fn error(&self, message: &str) {
+        self.note(Level::Warning, "error: ", message);
+    }
+
+    fn info(&self, message: &str) {
+        self.note(Level::Info, "", message);
+    }
+
+    fn note(&self, level: Level, mark: &str, message: &str) {
+        if self.style == ProgressStyle::Json {
+            self.observer.event(&RunEvent::Note {
+                stage: String::new(),
+                level,
+                message: message.to_owned(),
+            });
+        } else {
+            say(&format!("{mark}{message}"));
+        }
+    }
 }
 
 /// The first Ctrl-C asks the run to finish the rows in hand; a second one ends it at once.
-fn stop_on_interrupt(session: &Session) {
+fn stop_on_interrupt(session: &Session, voice: Voice) {
     let cancel = session.cancel.clone();
     let handler = move || {
         if cancel.is_cancelled() {
             std::process::exit(130);
         }
-        anstream::eprintln!("stopping: what is done is kept; press Ctrl-C again to stop at once");
+        // First, so that a second Ctrl-C counts even where the message has to wait for a lock.
         cancel.cancel();
+        voice.info("stopping: what is done is kept; press Ctrl-C again to stop at once");
     };
     // Fails only when a handler is set twice; then the first one serves.
     let _ = ctrlc::set_handler(handler);
 }
 
-fn tell(session: &Session, execution: &Execution, progress: ProgressStyle) -> Result<(), Failure> {
+/// What the run prints on stdout: the funnel of each filter, then the manifest's tables.
+fn results(
+    session: &Session,
+    nodes: &[NodeId],
+    execution: &Execution,
+) -> Result<String, ReportError> {
+    let outputs = |node| execution.outputs(node).cloned();
+    let mut texts = report::funnels(&session.plan, &session.store, nodes, &outputs)?;
+    texts.extend(report::tables(
+        &session.manifest,
+        &session.plan,
+        &session.store,
+        &outputs,
+    )?);
+    texts.push(String::new()); // an empty line after each, the last one too
+    Ok(texts.join("\n"))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    for table in report::tables(&session.manifest, &session.plan, &session.store, &|node| {
-        execution.outputs(node).cloned()
-    })? {
-        writeln!(out, "{table}")?;
-    }
-    if progress == ProgressStyle::Json {
-        return Ok(());
-    }
-    let count = |outcome| execution.count(outcome);
-    anstream::eprintln!(
-        "{} stages: {} hit, {} ran, {} failed, {} skipped; {:.1} s",
-        execution.stages.len(),
-        count(Outcome::Hit),
-        count(Outcome::Ran),
-        count(Outcome::Failed),
-        count(Outcome::Skipped),
-        execution.elapsed.as_secs_f64()
-    );
-    for stage in &execution.stages {
-        if let Some(error) = &stage.error {
-            anstream::eprintln!(
-                "error: stage `{}`: {error}",
-                session.plan.node(stage.node).name()
-            );
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("the results could not be written to stdout")
+}
+
+fn tell(session: &Session, execution: &Execution, voice: &Voice) {
+    // As events, the stages and why they failed are told already.
+    if voice.style != ProgressStyle::Json {
+        let count = |outcome| execution.count(outcome);
+        say(&format!(
+            "{} stages: {} hit, {} ran, {} failed, {} skipped; {:.1} s",
+            execution.stages.len(),
+            count(Outcome::Hit),
+            count(Outcome::Ran),
+            count(Outcome::Failed),
+            count(Outcome::Skipped),
+            execution.elapsed.as_secs_f64()
+        ));
+        for stage in &execution.stages {
+            if let Some(error) = &stage.error {
+                let name = session.plan.node(stage.node).name();
+                say(&format!("error: stage `{name}`: {error}"));
+            }
+        }
+        if execution.interrupted {
+            say("interrupted; the same command goes on where this one stopped");
         }
     }
-    if execution.interrupted {
-        anstream::eprintln!("interrupted; the same command goes on where this one stopped");
+    for warning in session.store.take_warnings() {
+        voice.warn(&warning);
     }
-    Ok(())
 }

@@ -7,6 +7,10 @@ use crate::manifest;
 use crate::stage;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    write!(anstream::stdout(), "{}", manifest::schema_text(stage::KINDS))?;
+    write!(
+        anstream::stdout(),
+        "{}",
+        manifest::schema_text(stage::KINDS)
+    )?;
     Ok(Exit::Done)
 }

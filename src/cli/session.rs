@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::exit::Failure;
+use super::exit::{Failure, say};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
@@ -23,11 +23,16 @@ pub(crate) struct StoreArgs {
 
 impl StoreArgs {
     pub(crate) fn open(&self) -> Result<Store, Failure> {
-        let store = Store::open(&self.cache)?;
+        let store = self.open_quietly()?;
         for warning in store.take_warnings() {
-            anstream::eprintln!("warning: {warning}");
+            say(&format!("warning: {warning}"));
         }
         Ok(store)
+    }
+
+    /// The same, with the store's warnings left for the caller to tell.
+    fn open_quietly(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.cache)?)
     }
 }
 
@@ -59,6 +64,17 @@ pub(crate) struct OverrideArgs {
     pub(crate) store: StoreArgs,
 }
 
+/// What a command does with a manifest, and so what it may fetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Run it: anything.
+    Run,
+    /// Plan it: anything but weights.
+    Plan,
+    /// Look at what is there: nothing.
+    Look,
+}
+
 /// A manifest, ready to be planned or run.
 pub(crate) struct Session {
     pub(crate) manifest: Manifest,
@@ -67,29 +83,32 @@ pub(crate) struct Session {
     pub(crate) fetcher: Fetcher,
     pub(crate) options: RunOptions,
     pub(crate) cancel: CancelToken,
+    purpose: Purpose,
     folder: PathBuf,
 }
 
 impl Session {
-    /// Loads and checks the manifest, and opens the store. `network` is false for commands that
-    /// only look.
-    pub(crate) fn open(args: &ManifestArgs, network: bool) -> Result<Self, Failure> {
-        Self::open_with(&args.manifest, &args.overrides, network)
+    /// Loads and checks the manifest, and opens the store.
+    pub(crate) fn open(args: &ManifestArgs, purpose: Purpose) -> Result<Self, Failure> {
+        Self::open_with(&args.manifest, &args.overrides, purpose)
     }
 
     pub(crate) fn open_with(
         path: &Path,
         args: &OverrideArgs,
-        network: bool,
+        purpose: Purpose,
     ) -> Result<Self, Failure> {
         let manifest = manifest::load(path, &args.overrides, args.limit, stage::KINDS)?;
         let plan = Plan::new(&manifest)?;
-        let store = args.store.open()?;
+        let store = match purpose {
+            Purpose::Run => args.store.open_quietly()?, // a run tells them in its own way
+            Purpose::Plan | Purpose::Look => args.store.open()?,
+        };
         let cancel = CancelToken::default();
         let from_environment = FetchOptions::from_env(&args.store.cache);
         let fetcher = Fetcher::new(FetchOptions {
             mirror: args.mirror.clone(),
-            offline: args.offline || !network || from_environment.offline,
+            offline: args.offline || purpose == Purpose::Look || from_environment.offline,
             cancel: cancel.clone(),
             ..from_environment
         });
@@ -105,6 +124,7 @@ impl Session {
             fetcher,
             options,
             cancel,
+            purpose,
             folder,
         })
     }
@@ -117,6 +137,7 @@ impl Session {
             fetcher: &self.fetcher,
             observer,
             cancel: &self.cancel,
+            planning: self.purpose != Purpose::Run,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io::Write;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::session::{ManifestArgs, Session};
-use crate::report::artifact_text;
+use super::session::{ManifestArgs, Purpose, Session};
+use crate::report::{artifact_json, artifact_text};
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
@@ -14,34 +14,31 @@ pub(crate) struct ShowArgs {
     manifest: ManifestArgs,
     /// The stage, or one of its outputs as STAGE.OUTPUT
     stage: String,
-    /// Print the artifact's JSON lines as they are
+    /// Print the artifact's JSON lines
     #[arg(long)]
     json: bool,
-    /// Rows to print; 0 for all
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    rows: usize,
+    /// Rows to print; 0 for all, which --json prints by default, 20 otherwise
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
     /// Only the rows of this question
     #[arg(long, value_name = "ID")]
     question: Option<String>,
 }
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
-    let session = Session::open(&args.manifest, false)?;
+    let session = Session::open(&args.manifest, Purpose::Look)?;
     let found = session.artifact(&args.stage)?;
     let mut out = anstream::stdout().lock();
+    let question = args.question.as_deref();
     if args.json {
-        out.write_all(&found.bytes)?;
+        let rows = args.rows.unwrap_or(0);
+        out.write_all(&artifact_json(found.kind, &found.bytes, rows, question)?)?;
     } else {
-        // A terminal's colours and cursor are not for model output to set: see `artifact_text`.
+        let rows = args.rows.unwrap_or(20);
         write!(
             out,
             "{}",
-            artifact_text(
-                found.kind,
-                &found.bytes,
-                args.rows,
-                args.question.as_deref()
-            )?
+            artifact_text(found.kind, &found.bytes, rows, question)?
         )?;
     }
     Ok(Exit::Done)

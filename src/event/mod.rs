@@ -39,8 +39,9 @@ pub enum RunEvent {
         stage: String,
         /// How it went.
         outcome: Outcome,
-        /// One line about what it made.
-        summary: String,
+        /// Why it failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
         /// How long it took.
         elapsed: Duration,
     },

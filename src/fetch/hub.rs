@@ -147,7 +147,8 @@ impl Fetcher {
         Err(FetchError::NotFound { url })
     }
 
-    /// `hub/<id>/<revision>/` in the cache, with a link to each file.
+    /// `hub/<id>/<revision>/` in the cache, with a link to each file and no other: what an earlier
+    /// fetch linked and this one did not find would come into the model.
     fn assemble(
         &self,
         model: &HubModel<'_>,
@@ -159,21 +160,44 @@ impl Fetcher {
             .join("hub")
             .join(model.id)
             .join(model.revision);
-        fs::create_dir_all(&folder).map_err(|e| FetchError::io(&folder, e))?;
+        // No id begins with a point.
+        let asides = self.options().cache_dir.join("hub").join(".aside");
+        for each in [&folder, &asides] {
+            fs::create_dir_all(each).map_err(|e| FetchError::io(each, e))?;
+        }
         for (name, path) in files {
             let source = fs::canonicalize(path).map_err(|e| FetchError::io(path, e))?;
             let link = folder.join(name);
             if fs::canonicalize(&link).is_ok_and(|now| now == source) {
                 continue;
             }
-            // Made aside and renamed, so that another process never sees it missing.
-            let aside = folder.join(format!("{name}.{}.part", std::process::id()));
+            // Made aside and renamed, so that another process never sees it missing. Not in the
+            // folder itself, where one that a kill left behind would be taken for the model's.
+            let aside = asides.join(format!("{}.{name}", std::process::id()));
             let _ = fs::remove_file(&aside);
             place_link(&source, &aside).map_err(|e| FetchError::io(&aside, e))?;
             fs::rename(&aside, &link).map_err(|e| FetchError::io(&link, e))?;
         }
+        remove_others(&folder, files).map_err(|e| FetchError::io(&folder, e))?;
         Ok(folder)
     }
+}
+
+/// Removes the files of `folder` that are not among `files`. A folder stays: it belongs to a
+/// revision whose name goes on after this one's (`v1` and `v1/b`).
+fn remove_others(folder: &Path, files: &BTreeMap<String, PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let wanted = (entry.file_name().to_str()).is_some_and(|name| files.contains_key(name));
+        if wanted || entry.file_type()?.is_dir() {
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {} // gone, by us or by another process
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -21,6 +21,8 @@ pub struct Funnel {
     pub kept: usize,
     /// Questions with a path kept.
     pub questions_kept: usize,
+    /// What the kept paths conclude by themselves.
+    pub conclusions: Conclusions,
 }
 
 /// One step's counts.
@@ -90,25 +92,55 @@ pub fn conclusions<'p>(
     kept: impl IntoIterator<Item = &'p ReasoningPath>,
     questions: &[Question],
 ) -> Result<Conclusions, FilterError> {
-    let by_id = by_id(questions)?;
+    tally(kept, &by_id(questions)?)
+}
+
+/// [`conclusions`], for questions by id.
+pub(super) fn tally<'p>(
+    kept: impl IntoIterator<Item = &'p ReasoningPath>,
+    by_id: &BTreeMap<&str, &Question>,
+) -> Result<Conclusions, FilterError> {
     let mut counts = Conclusions::default();
     for path in kept {
-        let question =
-            by_id
-                .get(path.question_id.as_str())
-                .ok_or_else(|| FilterError::UnknownQuestion {
-                    question_id: path.question_id.clone(),
-                    questions: questions.len(),
-                })?;
-        let concluded = match &path.answer_text {
-            Some(answer) => parse_answer(question, answer).answer(),
-            None => conclusion(question, &path.text),
-        };
-        match concluded {
-            Some(answer) if is_gold(question, &answer) => counts.agree += 1,
-            Some(_) => counts.contradict += 1,
+        match concludes(path, by_id)? {
+            Some(true) => counts.agree += 1,
+            Some(false) => counts.contradict += 1,
             None => counts.none += 1,
         }
     }
     Ok(counts)
+}
+
+/// The paths that conclude the gold answer, in order.
+///
+/// # Errors
+/// As [`conclusions`].
+pub fn correct(
+    paths: Vec<ReasoningPath>,
+    questions: &[Question],
+) -> Result<Vec<ReasoningPath>, FilterError> {
+    let by_id = by_id(questions)?;
+    let mut kept = Vec::with_capacity(paths.len());
+    for path in paths {
+        if concludes(&path, &by_id)? == Some(true) {
+            kept.push(path);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether `path` concludes the gold answer; `None` where it concludes nothing.
+fn concludes(
+    path: &ReasoningPath,
+    by_id: &BTreeMap<&str, &Question>,
+) -> Result<Option<bool>, FilterError> {
+    let question = by_id.get(path.question_id.as_str()).ok_or_else(|| FilterError::UnknownQuestion {
+        question_id: path.question_id.clone(),
+        questions: by_id.len(),
+    })?;
+    let concluded = match &path.answer_text {
+        Some(answer) => parse_answer(question, answer).answer(),
+        None => conclusion(question, &path.text),
+    };
+    Ok(concluded.map(|answer| is_gold(question, &answer)))
 }

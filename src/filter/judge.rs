@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilterError, FilterParams, Funnel, FunnelStep, direct_response, repetitive_options, select,
+    Conclusions, FilterError, FilterParams, Funnel, FunnelStep, direct_response, repetitive_options, select,
 };
+use super::funnel::tally;
 use crate::text::{JudgedPath, Question, ReasoningPath, Verdict, imitative_complete, rep_n};
 
 /// All paths judged, and the counts.
@@ -93,12 +94,14 @@ pub fn filter(
     let mut losers = select::losers(&sieve.left(), &paths, params, seed)?;
     sieve.step("select", |i, _| Ok(losers.remove(&i).map(Fault::new)))?;
     let (verdicts, funnel) = sieve.finish(questions.len());
-    let judged = paths
+    let judged: Vec<JudgedPath> = paths
         .into_iter()
         .zip(verdicts)
         .map(|(path, verdict)| JudgedPath { path, verdict })
         .collect();
-    Ok(Filtered { judged, funnel })
+    let mut filtered = Filtered { judged, funnel };
+    filtered.funnel.conclusions = tally(filtered.kept(), &questions)?;
+    Ok(filtered)
 }
 
 pub(super) fn by_id(questions: &[Question]) -> Result<BTreeMap<&str, &Question>, FilterError> {
@@ -293,6 +296,7 @@ impl<'p> Sieve<'p> {
             paths: self.paths.len(),
             kept: left.len(),
             questions_kept: self.questions(&left),
+            conclusions: Conclusions::default(),
             steps: self.steps,
         };
         assert!(

@@ -15,7 +15,7 @@ mod pattern;
 mod select;
 
 pub use error::FilterError;
-pub use funnel::{Conclusions, Funnel, FunnelStep, conclusions};
+pub use funnel::{Conclusions, Funnel, FunnelStep, conclusions, correct};
 pub use judge::{Filtered, filter};
 pub use params::{
     FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit, ScoreLimit, Select,

@@ -25,7 +25,7 @@ const MAX_WORDS_BETWEEN: usize = 6;
 /// What may stand before an answer without being reasoning.
 static LEAD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^(?:[^\p{L}\p{N}(]|answer:|(?:so|and|then|therefore|well)\b|(?:the\s+(?:correct\s+)?answer\s+is|it\s+is|it's|i\s+(?:think|say|choose))\b)*",
+        r"^(?:<\|endoftext\|>|[^\p{L}\p{N}(]|answer:|(?:so|and|then|therefore|well)\b|(?:the\s+(?:correct\s+)?answer\s+is|it\s+is|it's|i\s+(?:think|say|choose))\b)*",
     )
     .expect("a fixed, tested pattern")
 });

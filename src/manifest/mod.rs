@@ -37,7 +37,7 @@ pub use check::check;
 pub use error::{Diagnostic, ManifestErrors};
 pub use nearest::nearest;
 pub use schema::{schema, schema_text};
-pub use section::{Baseline, Device, RunSection};
+pub use section::{Baseline, RunSection};
 pub use source::{Origin, Source};
 pub use tree::{Entry, Node, Table, Tree};
 

@@ -14,22 +14,9 @@ pub struct RunSection {
     /// Sequences decoded together; 0, the default, for automatic.
     #[schemars(range(min = 0, max = 65_536))]
     pub batch_size: usize,
-    /// Where models run.
-    pub device: Device,
 }
 
-/// Where models run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Device {
-    /// The best that is built in and present.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-}
-
-/// A row of results without a model, printed below the measured ones.
+/// A row of results without a model, printed above the measured ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {

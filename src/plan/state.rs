@@ -94,7 +94,7 @@ fn resolve_node(
     let context = environment.context(node.name(), node.seed, &inputs);
     let recipe = match recipe(node, &inputs, &context) {
         Ok(recipe) => recipe,
-        Err(StageError::Store(error)) => return Err(error),
+        Err(StageError::Store(error)) if !error.is_not_found() => return Err(error),
         Err(error) => return Ok((None, State::Unfetched(error.to_string()))),
     };
     let key = recipe.key();

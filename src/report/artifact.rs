@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use indicatif::HumanBytes;
 
-use super::interval::{percent, plain};
-use super::new_table;
+use super::funnel::funnel_text;
+use super::interval::{figure, titled};
+use super::{new_table, printable};
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::Evaluation;
@@ -37,7 +38,7 @@ pub fn artifact_text(
         ArtifactKind::Text => {
             let all = Vec::<String>::decode(bytes)?;
             listed(all.iter(), rows, "documents", |text| {
-                format!("{}\n\n", indented(text))
+                format!("{}\n\n", printable(text.trim()))
             })
         }
         ArtifactKind::Paths => {
@@ -58,7 +59,9 @@ pub fn artifact_text(
                 |judged| {
                     let verdict = match &judged.verdict {
                         Verdict::Kept => "kept".to_owned(),
-                        Verdict::Dropped { by, because } => format!("dropped by {by}: {because}"),
+                        Verdict::Dropped { by, because } => {
+                            printable(&format!("dropped by {by}: {because}"))
+                        }
                     };
                     format!("{}    => {verdict}\n", path_text(&judged.path))
                 },
@@ -102,14 +105,14 @@ fn listed<'a, T: 'a>(
 fn question_text(question: &Question) -> String {
     format!(
         "{}  [{}]  {}\n",
-        question.id,
-        question.answer,
-        question.asked()
+        printable(&question.id),
+        printable(&question.answer),
+        printable(question.asked().trim())
     )
 }
 
 fn path_text(path: &ReasoningPath) -> String {
-    let mut head = path.question_id.clone();
+    let mut head = printable(&path.question_id);
     if let Some(first) = &path.first_token {
         let _ = write!(head, "  first token {} {:?}", first.rank, first.text);
     }
@@ -121,12 +124,12 @@ fn path_text(path: &ReasoningPath) -> String {
         let _ = write!(head, "  perplexity {:.2}", log_prob.perplexity());
     }
     for (name, score) in &path.scores {
-        let _ = write!(head, "  {name} {score:.3}");
+        let _ = write!(head, "  {} {score:.3}", printable(name));
     }
     let _ = write!(head, "  end {}", path.end.name());
-    let mut text = format!("{head}\n    {}\n", indented(&path.text));
+    let mut text = format!("{head}\n    {}\n", printable(path.text.trim()));
     if let Some(answer) = &path.answer_text {
-        let _ = writeln!(text, "    answer: {}", indented(answer));
+        let _ = writeln!(text, "    answer: {}", printable(answer.trim()));
     }
     text
 }
@@ -134,23 +137,11 @@ fn path_text(path: &ReasoningPath) -> String {
 fn prediction_text(prediction: &Prediction) -> String {
     format!(
         "{}  end {}\n    {}\n    > {}\n",
-        prediction.question_id,
+        printable(&prediction.question_id),
         prediction.end.name(),
-        indented(&prediction.prompt),
-        indented(&prediction.output)
+        printable(prediction.prompt.trim()),
+        printable(prediction.output.trim())
     )
-}
-
-/// Model output is not trusted to leave the terminal alone: control characters are written out.
-fn indented(text: &str) -> String {
-    text.trim()
-        .chars()
-        .map(|c| match c {
-            '\n' => "\n    ".to_owned(),
-            c if c.is_control() => c.escape_default().to_string(),
-            c => c.to_string(),
-        })
-        .collect()
 }
 
 fn losses_text(losses: &[LossPoint]) -> String {
@@ -176,51 +167,16 @@ fn losses_text(losses: &[LossPoint]) -> String {
     format!("{table}\n")
 }
 
-/// The funnel as a table: what each step dropped and what is left.
-pub(crate) fn funnel_text(funnel: &Funnel) -> String {
-    let mut table = new_table();
-    table.set_header(["step", "dropped", "left", "questions left", "yield"]);
-    for (name, dropped, left, questions) in funnel.rows() {
-        let share = 100.0 * questions as f64 / funnel.questions.max(1) as f64;
-        table.add_row([
-            name,
-            dropped.to_string(),
-            left.to_string(),
-            questions.to_string(),
-            format!("{share:.1} %"),
-        ]);
-    }
-    format!("{table}\n")
-}
-
 fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>) -> String {
     let mut table = new_table();
     table.set_header(["figure", "value and interval", "n"]);
-    let mut row = |name: &str, text: String, n: usize| {
-        table.add_row([name.to_owned(), text, n.to_string()]);
-    };
-    row(
-        "Acc %",
-        percent(&evaluation.accuracy),
-        evaluation.accuracy.n,
-    );
-    if let Some(options) = &evaluation.accuracy_options {
-        row("Acc (options) %", percent(options), options.n);
+    for (name, estimate) in evaluation.columns() {
+        table.add_row([
+            titled(name, &estimate),
+            figure(&estimate),
+            estimate.n.to_string(),
+        ]);
     }
-    let format = &evaluation.format;
-    for (name, share) in [
-        ("parsed %", &evaluation.parsed),
-        ("Fmt %", &format.aligned),
-        ("  one answer %", &format.answered_once),
-        ("  legal option %", &format.legal_option),
-        ("  ended by end-of-text %", &format.ended),
-        ("  question not asked again %", &format.not_asked_again),
-        ("  Rep below the limit %", &format.rep_below_limit),
-    ] {
-        row(name, percent(share), share.n);
-    }
-    row("Len (words)", plain(&evaluation.len, 2), evaluation.len.n);
-    row("Rep", plain(&evaluation.rep, 3), evaluation.rep.n);
     let outcomes = evaluation
         .outcomes
         .iter()
@@ -231,10 +187,11 @@ fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>)
             (Some(_), false) => "wrong",
             (None, false) => "unparsed",
         };
-        let said = each.parsed.as_deref().unwrap_or("-");
         format!(
-            "{:<24} {mark:<9} said {said}, gold {}\n",
-            each.question_id, each.gold
+            "{:<24} {mark:<9} said {}, gold {}\n",
+            printable(&each.question_id),
+            printable(each.parsed.as_deref().unwrap_or("-")),
+            printable(&each.gold)
         )
     });
     format!("{table}\n{list}")
@@ -243,9 +200,9 @@ fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>)
 fn model_text(model: &ModelFolder) -> String {
     let mut text = String::new();
     for (name, digest) in &model.files {
-        let _ = writeln!(text, "{name:<32} {}", digest.short());
+        let _ = writeln!(text, "{:<32} {}", printable(name), digest.short());
     }
-    let prompt = serde_json::to_string(&model.prompt).unwrap_or_default();
+    let prompt = printable(&serde_json::to_string(&model.prompt).unwrap_or_default());
     let _ = writeln!(
         text,
         "answers the prompt {prompt}; `sert-run export` writes the folder"

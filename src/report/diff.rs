@@ -1,45 +1,89 @@
 //! Two evaluations side by side.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use super::interval::{percent, plain};
-use super::new_table;
-use crate::metric::Evaluation;
+use super::interval::{difference, figure, titled};
+use super::{new_table, printable};
+use crate::metric::{Evaluation, Outcome};
+use crate::text::Prediction;
 
-/// The figures of two evaluations, and on the questions that both measured, who was right.
+/// The figures that both evaluations have, and on the questions that both measured, who was right.
 pub fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
     let mut table = new_table();
     table.set_header(["figure", "A", "B", "B - A"]);
-    let points = |x: f64| format!("{:+.1}", 100.0 * x);
-    for (name, in_a, in_b) in [
-        ("Acc %", &a.accuracy, &b.accuracy),
-        ("parsed %", &a.parsed, &b.parsed),
-        ("Fmt %", &a.format.aligned, &b.format.aligned),
-    ] {
-        table.add_row([
-            name.to_owned(),
-            percent(in_a),
-            percent(in_b),
-            points(in_b.value - in_a.value),
-        ]);
-    }
-    for (name, in_a, in_b) in [("Len", &a.len, &b.len), ("Rep", &a.rep, &b.rep)] {
-        let difference = format!("{:+.2}", in_b.value - in_a.value);
-        table.add_row([name.to_owned(), plain(in_a, 2), plain(in_b, 2), difference]);
-    }
-    let right_in_b: BTreeMap<&str, bool> = b
-        .outcomes
-        .iter()
-        .map(|o| (o.question_id.as_str(), o.correct))
-        .collect();
-    let mut counts = [[0_usize; 2]; 2];
-    for outcome in &a.outcomes {
-        if let Some(right) = right_in_b.get(outcome.question_id.as_str()) {
-            counts[usize::from(outcome.correct)][usize::from(*right)] += 1;
+    let columns_b = b.columns();
+    for (name, in_a) in a.columns() {
+        if let Some((_, in_b)) = columns_b.iter().find(|(other, _)| *other == name) {
+            table.add_row([
+                titled(name, &in_a),
+                figure(&in_a),
+                figure(in_b),
+                difference(&in_a, in_b),
+            ]);
         }
+    }
+    let mut counts = [[0_usize; 2]; 2];
+    for (in_a, in_b) in in_both(a, b) {
+        counts[usize::from(in_a.correct)][usize::from(in_b.correct)] += 1;
     }
     format!(
         "{table}\n    both right {}, only A {}, only B {}, both wrong {}\n",
         counts[1][1], counts[1][0], counts[0][1], counts[0][0]
     )
+}
+
+/// The questions that one of two answered rightly and the other wrongly, with what was said.
+/// `outputs_a` and `outputs_b` are the answers that were measured, where they are at hand.
+pub fn changed_answers(
+    (a, outputs_a): (&Evaluation, &[Prediction]),
+    (b, outputs_b): (&Evaluation, &[Prediction]),
+) -> String {
+    let (outputs_a, outputs_b) = (by_question(outputs_a), by_question(outputs_b));
+    let mut text = String::new();
+    for (title, right_in_b) in [
+        ("right in B, wrong in A", true),
+        ("wrong in B, right in A", false),
+    ] {
+        let changed: Vec<_> = in_both(a, b)
+            .filter(|(in_a, in_b)| in_a.correct != in_b.correct && in_b.correct == right_in_b)
+            .collect();
+        let _ = writeln!(text, "    {title}: {}", changed.len());
+        for (in_a, in_b) in changed {
+            let id = in_a.question_id.as_str();
+            let gold = printable(&in_a.gold);
+            let _ = writeln!(text, "    {}  gold {gold}", printable(id));
+            for (side, outcome, outputs) in [("A", in_a, &outputs_a), ("B", in_b, &outputs_b)] {
+                let said = outcome.parsed.as_deref().unwrap_or("-");
+                let _ = write!(text, "    {side} said {}", printable(said));
+                if let Some(output) = outputs.get(id) {
+                    let _ = write!(text, ": {}", printable(output.trim()));
+                }
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// The questions that both measured, in A's order.
+fn in_both<'e>(
+    a: &'e Evaluation,
+    b: &'e Evaluation,
+) -> impl Iterator<Item = (&'e Outcome, &'e Outcome)> {
+    let in_b: BTreeMap<&str, &Outcome> = b
+        .outcomes
+        .iter()
+        .map(|outcome| (outcome.question_id.as_str(), outcome))
+        .collect();
+    a.outcomes
+        .iter()
+        .filter_map(move |outcome| Some((outcome, *in_b.get(outcome.question_id.as_str())?)))
+}
+
+fn by_question(predictions: &[Prediction]) -> BTreeMap<&str, &str> {
+    predictions
+        .iter()
+        .map(|each| (each.question_id.as_str(), each.output.as_str()))
+        .collect()
 }

@@ -2,14 +2,20 @@
 
 mod artifact;
 mod diff;
+mod funnel;
 mod interval;
+mod json;
 mod plan;
+mod printable;
 mod results;
 
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
-pub use diff::evaluations_side_by_side;
+pub use diff::{changed_answers, evaluations_side_by_side};
+pub use funnel::funnels;
+pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};
+pub(crate) use printable::{escaped, printable};
 pub use results::{ReportError, tables};
 
 use comfy_table::{ContentArrangement, Table, presets};

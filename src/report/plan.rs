@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Value, json};
 
-use super::new_table;
+use super::{new_table, printable};
 use crate::key::Difference;
 use crate::plan::{Estimates, Plan, Resolved, State, Why};
 use crate::stage::Work;
@@ -31,12 +31,26 @@ pub fn plan_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> S
             node.names.join(" = "),
             node.kind.name().to_owned(),
             state_name(&each.state).to_owned(),
-            reason(plan, &each.state),
+            match each.state {
+                // Whole sentences, with paths and hints: they stand below the table.
+                State::Unfetched(_) => "needs an outside file".to_owned(),
+                _ => printable(&reason(plan, &each.state)),
+            },
             work.map_or_else(String::new, work_text),
             seconds.map_or_else(String::new, duration),
         ]);
     }
     let mut text = format!("{table}\n");
+    for each in resolved {
+        if let State::Unfetched(message) = &each.state {
+            let _ = writeln!(
+                text,
+                "{}: {}",
+                plan.node(each.node).name(),
+                printable(message)
+            );
+        }
+    }
     let hits = resolved
         .iter()
         .filter(|each| matches!(each.state, State::Hit(_)))

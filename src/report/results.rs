@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::CellAlignment;
 
 use super::interval::{percent, plain};
-use super::new_table;
+use super::{new_table, printable};
 use crate::artifact::{Artifact, ArtifactError};
 use crate::key::Digest;
 use crate::manifest::{Baseline, Manifest, RowSpec, TableSpec};
@@ -63,10 +63,11 @@ pub fn tables(
         .collect()
 }
 
-struct Source<'a> {
-    plan: &'a Plan,
-    store: &'a Store,
-    outputs: &'a dyn Fn(NodeId) -> Option<Outputs>,
+/// Where artifacts of a run are found.
+pub(super) struct Source<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) store: &'a Store,
+    pub(super) outputs: &'a dyn Fn(NodeId) -> Option<Outputs>,
 }
 
 impl Source<'_> {
@@ -94,19 +95,28 @@ impl Source<'_> {
             if let Some((digest, _)) = found {
                 match seen.iter().find(|(_, other)| *other == digest) {
                     Some((first, _)) => {
-                        let _ = writeln!(same, "{} gave the same answers as {first}.", row.label);
+                        let _ = writeln!(
+                            same,
+                            "{} gave the same answers as {}.",
+                            printable(&row.label),
+                            printable(first)
+                        );
                     }
                     None => seen.push((&row.label, digest)),
                 }
             }
         }
-        let mut text = format!("{title}: {}\n{table}\n", spec.caption);
+        let heading = printable(&format!("{title}: {}", spec.caption));
+        let mut text = format!("{heading}\n{table}\n");
         text += "Brackets: 95 % intervals (Wilson for shares, percentile bootstrap for means). An unparsed answer counts as wrong.\n";
+        if !spec.rows.iter().any(|row| self.is_of_untrained(row)) {
+            text += "No row shows the untrained student; add a `predict` on it to read the others by.\n";
+        }
         text += &same;
         Ok(text)
     }
 
-    fn artifact<T: Artifact>(
+    pub(super) fn artifact<T: Artifact>(
         &self,
         node: NodeId,
         output: &str,
@@ -126,6 +136,20 @@ impl Source<'_> {
             Ok(node) => self.artifact(node, row.eval.output),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether a row measures what a student answered before any stage trained it on questions.
+    fn is_of_untrained(&self, row: &RowSpec) -> bool {
+        let input = |node: NodeId, port: &str| {
+            let inputs = self.plan.inputs(node);
+            inputs.get(port).map(|(from, _)| *from)
+        };
+        (self.plan.find(&row.eval.stage).ok())
+            .and_then(|eval| input(eval, "predictions"))
+            .and_then(|predict| input(predict, "model"))
+            .is_some_and(|model| {
+                ["student", "pretrain"].contains(&self.plan.node(model).kind.name())
+            })
     }
 
     /// The rows without a model, on the questions that the table's first row is measured on.
@@ -150,7 +174,10 @@ impl Source<'_> {
                     if let Some((_, train)) = self.artifact::<Vec<Question>>(node, "train")? {
                         let found = majority_class(&train, &questions, &params)?;
                         let answer = found.answer.unwrap_or_default();
-                        rows.push((format!("{} (`{answer}`)", found.name), found.accuracy));
+                        rows.push((
+                            format!("{} (`{}`)", found.name, printable(&answer)),
+                            found.accuracy,
+                        ));
                     }
                 }
                 Baseline::Chance => {
@@ -166,7 +193,7 @@ impl Source<'_> {
 fn cells(label: &str, evaluation: Option<&Evaluation>) -> Vec<String> {
     let Some(found) = evaluation else {
         let mut hole = vec!["-".to_owned(); HEADER.len()];
-        label.clone_into(&mut hole[0]);
+        hole[0] = printable(label);
         return hole;
     };
     let unparsed = found
@@ -175,7 +202,7 @@ fn cells(label: &str, evaluation: Option<&Evaluation>) -> Vec<String> {
         .filter(|outcome| outcome.parsed.is_none())
         .count();
     vec![
-        label.to_owned(),
+        printable(label),
         percent(&found.accuracy),
         found
             .accuracy_options

@@ -102,7 +102,9 @@ pub fn execute(
         execution.stages.push(finished);
     }
     execution.interrupted =
-        environment.cancel.is_cancelled() && execution.count(Outcome::Failed) == 0;
+        environment.cancel.is_cancelled()
+        && execution.count(Outcome::Failed) == 0
+        && execution.count(Outcome::Skipped) > 0;
     execution.elapsed = watch.elapsed();
     execution
 }
@@ -163,7 +165,9 @@ fn hit_or_run(
         return Ok((Outcome::Hit, outputs));
     }
     // Another process on this store may be at the same stage: wait for it, then look again.
-    let _guard = store.lock_stage(&key)?;
+    let _guard = store.lock_stage(&key, &mut || {
+        context.report.info("another process is at this stage; waiting for it");
+    })?;
     if let Some(outputs) = stored(&key, environment)? {
         return Ok((Outcome::Hit, outputs));
     }
@@ -195,14 +199,10 @@ fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Output
 }
 
 fn tell_end(node: &Node, finished: &Finished, watch: &Stopwatch, environment: &Environment<'_>) {
-    let summary = match &finished.error {
-        Some(error) => error.to_string(),
-        None => String::new(),
-    };
     environment.observer.event(&RunEvent::StageFinished {
         stage: node.name().to_owned(),
         outcome: finished.outcome,
-        summary,
+        error: finished.error.as_ref().map(ToString::to_string),
         elapsed: watch.elapsed(),
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
@@ -53,31 +53,42 @@ impl Terminal {
         }
     }
 
-    fn started(&self, stage: &str, kind: &str) {
+    /// A bar for `stage`.
+    fn begin(&self, stage: &str, message: String) -> Running {
         let bar = self.bars.add(ProgressBar::new(0));
         bar.set_style(
             ProgressStyle::with_template("{prefix:<22} {bar:24} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         bar.set_prefix(stage.to_owned());
-        bar.set_message(kind.to_owned());
+        bar.set_message(message);
         let now = Instant::now();
-        let running = Running {
+        Running {
             bar,
             began: now,
             first: None,
             told: now,
             last: Progress::default(),
-        };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.insert(stage.to_owned(), running);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn started(&self, stage: &str, kind: &str) {
+        let running = self.begin(stage, kind.to_owned());
+        if let Some(download) = self.state().insert(stage.to_owned(), running) {
+            download.bar.finish_and_clear();
+        }
     }
 
     fn progress(&self, stage: &str, progress: &Progress) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = state.get_mut(stage) else {
-            return;
-        };
+        let mut state = self.state();
+        // A download comes before its stage starts.
+        let running = state
+            .entry(stage.to_owned())
+            .or_insert_with(|| self.begin(stage, String::new()));
         if running.last.unit != progress.unit {
             running.first = None;
             running.began = Instant::now();
@@ -92,16 +103,13 @@ impl Terminal {
         running.bar.set_message(message.clone());
         if !self.live && running.told.elapsed() >= PLAIN_INTERVAL {
             running.told = Instant::now();
-            let line = format!("{stage:<22} {message}");
             drop(state);
-            self.line(&line);
+            self.line(&format!("{stage:<22} {message}"));
         }
     }
 
     fn finished(&self, stage: &str, outcome: Outcome, elapsed: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = state.remove(stage);
-        drop(state);
+        let running = self.state().remove(stage);
         let rate = running.as_ref().map(Running::rate).unwrap_or_default();
         if let Some(running) = running {
             running.bar.finish_and_clear();

@@ -12,7 +12,7 @@ use crate::key::{Digest, StageKey};
 use crate::model::Student;
 use crate::model::engine::{Engine, EngineOptions};
 use crate::store::Store;
-use crate::text::PromptForm;
+use crate::text::{ChoiceAnswer, PromptForm};
 
 /// What a stage made: the content digest of each output object, by output name.
 pub type Outputs = BTreeMap<String, Digest>;
@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub report: Reporter<'a>,
     /// Whether to stop.
     pub cancel: &'a CancelToken,
+    /// See [`super::Environment::planning`].
+    pub planning: bool,
 }
 
 impl Context<'_> {
@@ -104,17 +106,23 @@ impl Context<'_> {
         &self,
         student: &Student,
         prompt: PromptForm,
+        choice_answer: ChoiceAnswer,
     ) -> Result<Digest, StageError> {
         let scratch = self.scratch()?;
         student.save(scratch.path())?;
-        self.keep_folder(scratch.path(), prompt)
+        self.keep_folder(scratch.path(), prompt, choice_answer)
     }
 
     /// Keeps every file of a Hub-format folder.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn keep_folder(&self, folder: &Path, prompt: PromptForm) -> Result<Digest, StageError> {
+    pub fn keep_folder(
+        &self,
+        folder: &Path,
+        prompt: PromptForm,
+        choice_answer: ChoiceAnswer,
+    ) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
         for path in super::kinds::hub_files(folder)? {
             let name = path
@@ -124,7 +132,11 @@ impl Context<'_> {
                 .into_owned();
             files.insert(name, self.store.put_file(&path)?);
         }
-        self.keep(&ModelFolder { files, prompt })
+        self.keep(&ModelFolder {
+            files,
+            prompt,
+            choice_answer,
+        })
     }
 
     /// The sampling engine for `student`.

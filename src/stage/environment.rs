@@ -41,6 +41,8 @@ pub struct Environment<'a> {
     pub observer: &'a dyn Observer,
     /// Whether to stop.
     pub cancel: &'a CancelToken,
+    /// Whether this only plans: small files may be fetched, weights are not.
+    pub planning: bool,
 }
 
 impl<'a> Environment<'a> {
@@ -57,6 +59,7 @@ impl<'a> Environment<'a> {
             fetcher: self.fetcher,
             report: Reporter::new(stage, self.observer),
             cancel: self.cancel,
+            planning: self.planning,
         }
     }
 }

@@ -133,10 +133,10 @@ pub trait StageKind: Send + Sync + 'static {
     const SEEDED: bool = false;
     /// Whether it runs a model: the numerics class is then part of the key.
     const RUNS_MODEL: bool = false;
-    /// Parameters added after version 1, with the value at which they change nothing: a parameter
+    /// Parameters (dotted paths) added after version 1, with the value at which they change nothing: a parameter
     /// that has it is left out of the key, so that a new field does not empty every cache.
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[];
-    /// Parameters that say where outside files are: their content enters the key in their place.
+    /// Parameters (dotted paths) that say where outside files are: their content enters the key instead.
     const LOCATIONS: &'static [&'static str] = &[];
 
     /// What the schema cannot check.
@@ -304,17 +304,15 @@ impl<K: StageKind> Stage for Typed<K> {
     }
 
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value> {
-        let neutral = |name: &str, value: &Value| {
-            K::NEUTRAL.iter().any(|(field, json)| {
-                *field == name
-                    && serde_json::from_str::<Value>(json).is_ok_and(|neutral| neutral == *value)
-            })
-        };
+        let mut params = params.clone();
+        for path in K::LOCATIONS {
+            remove_where(&mut params, path, &|_| true);
+        }
+        for (path, json) in K::NEUTRAL {
+            let neutral: Value = serde_json::from_str(json).unwrap_or_default();
+            remove_where(&mut params, path, &|value| *value == neutral);
+        }
         params
-            .iter()
-            .filter(|(name, value)| !neutral(name, value) && !K::LOCATIONS.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
     }
 
     fn files(
@@ -340,5 +338,39 @@ impl<K: StageKind> Stage for Typed<K> {
         context: &Context<'_>,
     ) -> Result<Outputs, StageError> {
         K::run(&Self::typed(params)?, context)
+    }
+}
+
+/// Removes the value at a dotted path where `gone` says so.
+fn remove_where(params: &mut Map<String, Value>, path: &str, gone: &dyn Fn(&Value) -> bool) {
+    match path.split_once('.') {
+        None => {
+            if params.get(path).is_some_and(gone) {
+                params.remove(path);
+            }
+        }
+        Some((head, rest)) => {
+            if let Some(Value::Object(inner)) = params.get_mut(head) {
+                remove_where(inner, rest, gone);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_removed_by_dotted_path_and_condition() {
+        let Value::Object(mut params) = json!({"a": {"b": 1, "c": 2}, "d": 3}) else {
+            unreachable!("an object was written")
+        };
+        remove_where(&mut params, "a.b", &|value| *value == json!(1));
+        remove_where(&mut params, "a.c", &|value| *value == json!(1));
+        remove_where(&mut params, "x.y", &|_| true);
+        remove_where(&mut params, "d", &|_| true);
+        assert_eq!(Value::Object(params), json!({"a": {"c": 2}}));
     }
 }

@@ -66,6 +66,19 @@ pub(super) fn remove_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
+/// Removes a file, a link, or a folder with all that is in it; says whether it was there.
+pub(super) fn remove_any(path: &Path) -> Result<bool, StoreError> {
+    // Of a link, only the link goes: what it leads to is not ours.
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        return match fs::remove_dir_all(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).doing("remove the folder", path),
+        };
+    }
+    remove_file(path)
+}
+
 /// What lies in `folder`, sorted; nothing where there is no such folder.
 pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match fs::read_dir(folder) {

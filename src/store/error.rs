@@ -134,3 +134,10 @@ impl<T> Doing<T> for io::Result<T> {
         })
     }
 }
+
+impl StoreError {
+    /// Whether a file that was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}

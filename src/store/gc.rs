@@ -37,7 +37,7 @@ pub struct GcReport {
     pub row_bytes: u64,
     /// Work folders.
     pub work_dirs: u64,
-    /// Files left by killed processes, and damaged files that were set aside.
+    /// Files and folders left by killed processes, and damaged files that were set aside.
     pub debris: u64,
 }
 
@@ -96,6 +96,13 @@ impl Store {
         debris.extend(self.list_set_aside()?);
         for path in debris {
             report.debris += 1;
+            if act {
+                durable::remove_any(&path)?;
+            }
+        }
+        // No other process has the store open, so nobody waits for a stage. Empty and remade at
+        // need, they are not worth a count.
+        for path in durable::list(&self.root.join("locks"))? {
             if act {
                 durable::remove_file(&path)?;
             }

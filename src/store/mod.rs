@@ -202,14 +202,22 @@ impl Store {
         self.root.join("tmp")
     }
 
-    /// Waits until no other process runs the stage under `key`. The claim ends with the file.
+    /// Waits until no other process runs the stage under `key`, and says so where it has to. The claim
+    /// ends with the file.
     ///
     /// # Errors
     /// The lock cannot be made.
-    pub fn lock_stage(&self, key: &StageKey) -> Result<File, StoreError> {
+    pub fn lock_stage(
+        &self,
+        key: &StageKey,
+        waiting: &mut dyn FnMut(),
+    ) -> Result<File, StoreError> {
         let path = self.root.join("locks").join(key.to_string());
         let file = lock_file(&path)?;
-        file.lock().doing("lock", &path)?;
+        if file.try_lock().is_err() {
+            waiting();
+            file.lock().doing("lock", &path)?;
+        }
         Ok(file)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::Digest;
 
 /// Why a generation ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The model drew its end-of-text token.
@@ -17,6 +17,7 @@ pub enum EndReason {
     /// A stop rule held: the imitative pattern `Question: ... Answer:` was complete.
     Imitative,
     /// A recorded reply that does not say why it ended.
+    #[default]
     Unknown,
 }
 
@@ -69,12 +70,15 @@ impl LogProbSummary {
 pub struct ReasoningPath {
     /// The question's id.
     pub question_id: String,
-    /// The row this path is kept under: decides ties, never changes.
+    /// Identifies the draw, and decides ties: by model, prompt, drawing, seed, branch and draw. Stop
+    /// rules and lengths, which end a path earlier or later, do not change it.
+    #[serde(default)]
     pub row: Digest,
     /// The branch; `None` for raw sampling and for a teacher's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token: Option<FirstToken>,
     /// Which draw of its branch, from 0.
+    #[serde(default)]
     pub draw: u32,
     /// What was written after the prompt, first token included, end-of-text not.
     pub text: String,
@@ -85,6 +89,7 @@ pub struct ReasoningPath {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_prob: Option<LogProbSummary>,
     /// Why it ended.
+    #[serde(default)]
     pub end: EndReason,
     /// A teacher's answer, asked for after its reasoning (Ho et al. 2023), raw.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@ pub struct Prediction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u32>,
     /// Why it ended.
+    #[serde(default)]
     pub end: EndReason,
     /// Log-likelihood (nats) of each legal answer after the prompt, in the order of the choices
     /// (`yes`, `no` for a yes/no question); empty where it was not asked for.

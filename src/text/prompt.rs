@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Question;
 
+/// GPT-2's end-of-text token, written out.
+pub const END_OF_TEXT: &str = "<|endoftext|>";
+
 /// What a student sees before it writes. A trained student is asked in the form it was trained on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -30,6 +33,30 @@ impl PromptForm {
             Self::StepByStep => " Let's think step by step.",
         };
         format!("Question: {}{gap}Answer:{tail}", question.asked())
+    }
+}
+
+/// How a multiple-choice answer is written in training texts (ours; the paper is silent).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChoiceAnswer {
+    /// `(B)`.
+    #[default]
+    Letter,
+    /// `hive`.
+    Text,
+    /// `(B) hive`.
+    Both,
+}
+
+impl ChoiceAnswer {
+    /// The answer labelled `label` as it is written.
+    pub fn written(self, question: &Question, label: &str) -> String {
+        match (self, question.choice(label)) {
+            (Self::Text, Some(text)) => text.to_owned(),
+            (Self::Both, Some(text)) => format!("({label}) {text}"),
+            _ => format!("({label})"),
+        }
     }
 }
 

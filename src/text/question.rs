@@ -52,6 +52,11 @@ impl Question {
         format!("{} Answer choices: {}.", self.question, options.join(", "))
     }
 
+    /// The labels of the choices, in order.
+    pub fn labels(&self) -> impl Iterator<Item = String> {
+        ('A'..).take(self.choices.len()).map(String::from)
+    }
+
     /// The text of the choice labelled `label`, if there is one.
     pub fn choice(&self, label: &str) -> Option<&str> {
         self.choices

@@ -92,6 +92,19 @@ fn usage() {
         &["not in the store", "hint"],
     );
     refused(&bench.run(&[]), 2, &[]);
+    // A command badly spelt is no manifest.
+    refused(
+        &bench.run(&["pln", "m.toml"]),
+        2,
+        &["unrecognized subcommand 'pln'", "plan"],
+    );
+    bench.write("folder/manifest", TINY.replace("seed = 7", "sed = 7"));
+    refused(&bench.run(&["folder/manifest"]), 2, &["did you mean"]);
+    refused(
+        &bench.run(&["--offline", "m.toml", "--set", "sed=7"]),
+        2,
+        &["sed"],
+    );
     bench.write("a-file", "");
     refused(&bench.run(&["m.toml", "--cache", "a-file"]), 1, &["a-file"]);
 }
@@ -250,4 +263,12 @@ fn offline_without_the_files_says_where_it_looked() {
     refused(&run, 1, &["hint"]);
     let plan = bench.run(&["plan", "m.toml", "--offline"]).ok();
     assert!(plan.stdout.contains("unknown"), "{}", plan.stdout);
+    // The table stays narrow: what is missing is told below it.
+    let (table, below) = plan.stdout.rsplit_once('┘').unwrap();
+    assert!(table.contains("needs an outside file"), "{table}");
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 120),
+        "{table}"
+    );
+    assert!(below.contains("student: "), "{below}");
 }

@@ -8,7 +8,7 @@ use sert_run::model::{Gpt2Config, Student, Weights};
 use crate::harness::shared;
 
 /// Batch sizes and threads that must agree.
-const WAYS: [(usize, usize); 4] = [(32, 1), (32, 4), (7, 4), (1, 1)];
+const WAYS: [(usize, usize); 6] = [(32, 1), (32, 4), (7, 1), (7, 4), (1, 1), (1, 4)];
 
 /// Draws `sequences` sequences from each prompt; all of them in order of prompt and tag.
 fn draw(

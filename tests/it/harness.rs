@@ -25,7 +25,7 @@ learning_rate = 3e-3
 [stages.sampled]
 kind = "sample"
 first_tokens = 3
-paths_per_first_token = 2
+paths_per_first_token = 8
 max_new_tokens = 48
 stop = ["imitative"]
 
@@ -135,6 +135,15 @@ impl Run {
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
         self
+    }
+
+    /// How many units a stage told of as it made them.
+    pub(crate) fn progress_events(&self, stage: &str) -> usize {
+        let of_stage = format!("\"stage\":\"{stage}\"");
+        self.stderr
+            .lines()
+            .filter(|line| line.contains("\"event\":\"progress\"") && line.contains(&of_stage))
+            .count()
     }
 
     /// The stages that ran, in order.

@@ -10,3 +10,4 @@ mod layers;
 mod manifests;
 mod pipeline;
 mod real_data;
+mod show_and_diff;

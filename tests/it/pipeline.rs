@@ -81,16 +81,12 @@ fn keys_see_meaning_and_nothing_else() {
             "--stage",
             "sampled",
             "--set",
-            "stages.sampled.paths_per_first_token=3",
+            "stages.sampled.paths_per_first_token=9",
         ])
         .ok();
-    let sampled = more
-        .stderr
-        .lines()
-        .filter(|line| line.contains("\"progress\"") && line.contains("\"paths\""))
-        .count();
+    let sampled = more.progress_events("sampled");
     assert!(
-        (1..=12 * 3).contains(&sampled),
+        (1..=36).contains(&sampled),
         "{sampled} paths were drawn, at most 36 are new"
     );
 
@@ -110,7 +106,7 @@ fn show_export_import(bench: &Bench) {
         .ok();
     assert!(verdicts.stdout.contains("=> "), "{}", verdicts.stdout);
     assert!(
-        verdicts.stdout.contains("2 of 72 paths shown"),
+        verdicts.stdout.contains("2 of 288 paths shown"),
         "{}",
         verdicts.stdout
     );

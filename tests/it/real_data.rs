@@ -53,3 +53,35 @@ fn strategyqa_and_commonsenseqa_end_in_a_table() {
         }
     }
 }
+
+/// Ending a path once it is certain to be dropped changes which tokens are drawn, and nothing else.
+#[test]
+fn stop_rules_do_not_change_what_is_kept() {
+    let (Some(mirror), Some(student)) = (shared("mirror"), shared("models/qa-nano")) else {
+        return;
+    };
+    let bench = Bench::new("");
+    let manifest = format!("{}/experiments/strategyqa.toml", env!("CARGO_MANIFEST_DIR"));
+    let student = format!("student.model={}", student.display());
+    let kept = |stop: &str| {
+        let mut arguments = vec![manifest.as_str(), "--mirror", mirror.to_str().unwrap(), "--set", &student];
+        arguments.extend(["--limit", "6", "--set", "defaults.sample.max_new_tokens=64", "--set", stop]);
+        let mut run = arguments.clone();
+        run.extend(["--stage", "kept"]);
+        bench.run(&run).ok();
+        let show = |stage: &str| {
+            let mut show = vec!["show"];
+            show.extend(&arguments);
+            show.insert(2, stage);
+            show.push("--json");
+            bench.run(&show).ok().stdout
+        };
+        (show("kept"), show("sampled"))
+    };
+    let (kept_with, sampled_with) = kept("stages.sampled.stop=[\"imitative\"]");
+    let (kept_without, sampled_without) = kept("stages.sampled.stop=[]");
+    assert!(sampled_with.contains("\"end\":\"imitative\""), "the rule ended no path");
+    assert!(!sampled_without.contains("\"end\":\"imitative\""));
+    assert!(!kept_with.is_empty());
+    assert_eq!(kept_with, kept_without);
+}

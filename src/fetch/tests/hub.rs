@@ -42,6 +42,14 @@ fn a_sharded_model_is_put_together() {
         "m-2.safetensors"
     );
 
+    // What an earlier fetch linked and this one does not have is not the model's any more.
+    fs::write(folder.join("merges.txt"), "of yesterday").unwrap();
+    fs::create_dir(folder.join("a-longer-revision")).unwrap();
+    bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    assert!(!folder.join("merges.txt").exists());
+    assert!(folder.join("a-longer-revision").is_dir());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), names.len() + 1);
+
     // All of it is known now, the absent files too.
     let before = server.seen().len();
     bench.fetcher.hub_folder(&model, &quiet).unwrap();

@@ -25,7 +25,7 @@ model = "gpt2"
 
 [run]
 threads = 2
-device = "cpu"
+batch_size = 8
 
 [defaults.finetune]
 epochs = 20

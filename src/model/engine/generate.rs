@@ -128,10 +128,18 @@ impl Engine {
             let mut waiting = VecDeque::new();
             let mut active: Vec<Active> = Vec::new();
             loop {
-                if cancel.is_cancelled() {
-                    return Err(EngineError::Cancelled);
+                // Somebody who asks to stop keeps what is being written: nothing new begins.
+                let stopping = cancel.is_cancelled();
+                if stopping {
+                    waiting.clear();
+                    if active.is_empty() {
+                        return Err(EngineError::Cancelled);
+                    }
                 }
-                while active.len() + waiting.len() < self.max_batch && unread.peek().is_some() {
+                while !stopping
+                    && active.len() + waiting.len() < self.max_batch
+                    && unread.peek().is_some()
+                {
                     let mut group: Vec<(usize, &[u32])> = Vec::new();
                     let mut rows = 0;
                     while let Some((index, prompt)) =
@@ -146,7 +154,7 @@ impl Engine {
                         self.branch(index, read, candidates, rules, expand, done, &mut waiting)?;
                     }
                     if cancel.is_cancelled() {
-                        return Err(EngineError::Cancelled);
+                        break;
                     }
                 }
                 let free = self.max_batch.saturating_sub(active.len());

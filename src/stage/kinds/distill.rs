@@ -1,16 +1,15 @@
 //! `distill`: reasoning distillation, training on a teacher's paths (paper, II; Kim & Rush 2016).
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
-use super::training::{TRAINED, estimate_training, run_training};
+use super::examples::{ExampleWriter, from_paths};
+use super::training::{TRAINED, Written, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
+use crate::filter::{conclusions, correct};
 use crate::model::train::TrainOptions;
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind};
-use crate::text::{PromptForm, Question, ReasoningPath, is_gold, parse_answer};
+use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
 
 /// Which of the teacher's paths to train on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +55,12 @@ impl StageKind for Distill {
             "Questions for the validation loss, on answers only.",
         )
         .optional(),
+        Port::required(
+            "validation_paths",
+            ArtifactKind::Paths,
+            "Paths for the validation questions; without them the validation loss is on answers only.",
+        )
+        .optional(),
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -74,41 +79,33 @@ impl StageKind for Distill {
         let (_, student) = context.student("model")?;
         let all = paths.len();
         if params.teacher_paths == TeacherPaths::Correct {
-            keep_correct(&mut paths, &questions);
+            let conclude = conclusions(&paths, &questions)?;
+            paths = correct(paths, &questions)?;
+            context.report.info(format!(
+                "training on the {} correct ones of {all} teacher paths; {} are wrong, {} have no readable answer",
+                conclude.agree, conclude.contradict, conclude.none
+            ));
+        } else {
+            context.report.info(format!("training on all {all} teacher paths"));
         }
-        context.report.info(format!(
-            "training on {} of {all} teacher paths",
-            paths.len()
-        ));
-        let writer = ExampleWriter {
-            tokenizer: &student.tokenizer,
-            end_of_text: student.config.eos_token_id,
+        let written = Written {
             prompt: PromptForm::StepByStep,
             choice_answer: params.choice_answer,
         };
+        let writer = ExampleWriter {
+            tokenizer: &student.tokenizer,
+            end_of_text: student.config.eos_token_id,
+            written,
+        };
         let examples = from_paths(&writer, &questions, &paths)?;
-        let validation = writer.validation(context)?;
+        let validation = writer.validation(context, true, params.train.keep)?;
         run_training(
             context,
             &student,
             &examples,
             &validation,
             &params.train,
-            PromptForm::StepByStep,
+            written,
         )
     }
-}
-
-/// Drops the paths whose answer (asked for apart, or else the one they conclude with) is not gold.
-/// Paths of unknown questions stay, so that joining can complain of them.
-fn keep_correct(paths: &mut Vec<ReasoningPath>, questions: &[Question]) {
-    let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
-    paths.retain(|path| {
-        by_id.get(path.question_id.as_str()).is_none_or(|question| {
-            let said = path.answer_text.as_ref().unwrap_or(&path.text);
-            parse_answer(question, said)
-                .answer()
-                .is_some_and(|answer| is_gold(question, &answer))
-        })
-    });
 }

@@ -2,47 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::model::StudentTokenizer;
-use crate::model::train::Example;
+use super::training::Written;
+use crate::model::train::{Example, Keep};
 use crate::stage::{Context, StageError};
-use crate::text::{
-    AnswerForm, PromptForm, Question, ReasoningPath, answer_sentence, reasoning_part,
+use crate::text::{END_OF_TEXT, 
+    AnswerForm, Question, ReasoningPath, answer_sentence, reasoning_part,
 };
-
-/// How a multiple-choice answer is written in training texts (ours; the paper is silent).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ChoiceAnswer {
-    /// `(B)`.
-    #[default]
-    Letter,
-    /// `hive`.
-    Text,
-    /// `(B) hive`.
-    Both,
-}
 
 /// Writes training examples for one student.
 pub(crate) struct ExampleWriter<'a> {
     pub(crate) tokenizer: &'a StudentTokenizer,
     pub(crate) end_of_text: u32,
-    pub(crate) prompt: PromptForm,
-    pub(crate) choice_answer: ChoiceAnswer,
+    pub(crate) written: Written,
 }
 
 impl ExampleWriter<'_> {
     /// The gold answer as training texts write it.
     pub(crate) fn answer(&self, question: &Question) -> String {
-        let label = &question.answer;
-        let text = question.choice(label);
-        match (question.form, self.choice_answer, text) {
-            (AnswerForm::Choice, ChoiceAnswer::Letter, _) => format!("({label})"),
-            (AnswerForm::Choice, ChoiceAnswer::Text, Some(text)) => text.to_owned(),
-            (AnswerForm::Choice, ChoiceAnswer::Both, Some(text)) => format!("({label}) {text}"),
-            _ => label.clone(),
+        match question.form {
+            AnswerForm::Choice => self.written.choice_answer.written(question, &question.answer),
+            _ => question.answer.clone(),
         }
     }
 
@@ -53,7 +33,10 @@ impl ExampleWriter<'_> {
 
     /// `{prompt} {r} So the answer is {a}.`, where `r` stops before any answer sentence of its own.
     pub(crate) fn reasoned(&self, question: &Question, path: &str) -> Result<Example, StageError> {
-        let reasoning = reasoning_part(path);
+        // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
+        // student to end before it begins, so it is left out (ours; the paper is silent).
+        let path = path.replace(END_OF_TEXT, "");
+        let reasoning = reasoning_part(&path);
         let close = answer_sentence(&self.answer(question));
         let text = match reasoning.trim() {
             "" => close,
@@ -62,20 +45,33 @@ impl ExampleWriter<'_> {
         self.example(question, &text)
     }
 
-    /// What comes in at the optional port `validation`, as label-only examples: a student's own paths
-    /// and a teacher's exist for training questions only.
-    pub(crate) fn validation(&self, context: &Context<'_>) -> Result<Vec<Example>, StageError> {
+    /// What comes in at the optional port `validation`: with the paths of `validation_paths` where
+    /// they are given, on answers only where not.
+    ///
+    /// # Errors
+    /// `keep = "best"` for a student that trains on paths, without validation paths: a student that
+    /// learns to reason gets worse at answering outright, and the best epoch would be the first.
+    pub(crate) fn validation(
+        &self,
+        context: &Context<'_>,
+        on_paths: bool,
+        keep: Keep,
+    ) -> Result<Vec<Example>, StageError> {
         let questions: Vec<Question> = context.optional_input("validation")?.unwrap_or_default();
-        questions
-            .iter()
-            .map(|question| self.label(question))
-            .collect()
+        let paths: Option<Vec<ReasoningPath>> = context.optional_input("validation_paths")?;
+        match paths {
+            Some(paths) => from_paths(self, &questions, &paths),
+            None if on_paths && keep == Keep::Best => Err(StageError::Invalid(
+                "`keep = \"best\"` on paths needs paths to validate on\nhint: name them with `validation_paths`, for example a teacher's on `data.validation`, or keep the last epoch".to_owned(),
+            )),
+            None => questions.iter().map(|question| self.label(question)).collect(),
+        }
     }
 
     fn example(&self, question: &Question, completion: &str) -> Result<Example, StageError> {
         // Byte-level BPE splits words at the space before them, so prompt and completion encoded
         // apart give the tokens of the whole text.
-        let mut tokens = self.tokenizer.encode(&self.prompt.prompt(question))?;
+        let mut tokens = self.tokenizer.encode(&self.written.prompt.prompt(question))?;
         let loss_from = tokens.len();
         tokens.extend(self.tokenizer.encode(completion)?);
         tokens.push(self.end_of_text);
@@ -116,7 +112,7 @@ pub(crate) fn from_paths(
 mod tests {
     use super::*;
     use crate::key::Digest;
-    use crate::text::EndReason;
+    use crate::text::{ChoiceAnswer, EndReason, PromptForm};
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
         Question {
@@ -141,8 +137,10 @@ mod tests {
         let writer = ExampleWriter {
             tokenizer: &tokenizer,
             end_of_text: tokenizer.eos_id(),
-            prompt: form,
-            choice_answer,
+            written: Written {
+                prompt: form,
+                choice_answer,
+            },
         };
         let example = match path {
             Some(path) => writer.reasoned(question, path).unwrap(),
@@ -204,8 +202,7 @@ mod tests {
         let writer = ExampleWriter {
             tokenizer: &tokenizer,
             end_of_text: tokenizer.eos_id(),
-            prompt: PromptForm::Answer,
-            choice_answer: ChoiceAnswer::Letter,
+            written: Written::default(),
         };
         let stranger = ReasoningPath {
             question_id: "elsewhere-1".into(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::filter::{FilterParams, conclusions, filter};
-use crate::stage::{
+use crate::filter::{FilterError, FilterParams, filter};
+use crate::stage::{Complaint, 
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
 use crate::text::{Question, ReasoningPath};
@@ -46,6 +46,21 @@ impl StageKind for Filter {
     ];
     const SEEDED: bool = true;
 
+    fn check(params: &FilterParams) -> Vec<Complaint> {
+        match params.check() {
+            Err(FilterError::Parameter {
+                key,
+                found,
+                accepted,
+            }) => vec![Complaint {
+                field: key,
+                message: format!("found {found}, accepted: {accepted}"),
+                hint: None,
+            }],
+            _ => Vec::new(),
+        }
+    }
+
     fn estimate(_: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, questions) = (*inputs.get("paths")?, inputs.get("questions")?);
         // At most one path for each question is kept (paper, II).
@@ -66,7 +81,7 @@ impl StageKind for Filter {
         let filtered = filter(paths, &questions, params, context.seed)?;
         let kept: Vec<ReasoningPath> = filtered.kept().cloned().collect();
         let funnel = &filtered.funnel;
-        let conclude = conclusions(&kept, &questions)?;
+        let conclude = funnel.conclusions;
         context.report.info(format!(
             "kept {} of {} paths, for {} of {} questions; {} conclude as the gold answer, {} against it, {} not at all",
             funnel.kept,

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::examples::{ChoiceAnswer, ExampleWriter, from_paths};
-use super::training::{TRAINED, estimate_training, run_training};
+use super::examples::{ExampleWriter, from_paths};
+use super::training::{TRAINED, Written, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
-use crate::text::{PromptForm, Question, ReasoningPath};
+use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
 
 /// Parameters of `finetune`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,12 @@ impl StageKind for Finetune {
             "Questions for the validation loss, on answers only.",
         )
         .optional(),
+        Port::required(
+            "validation_paths",
+            ArtifactKind::Paths,
+            "Paths for the validation questions; without them the validation loss is on answers only.",
+        )
+        .optional(),
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -63,11 +69,14 @@ impl StageKind for Finetune {
         let questions: Vec<Question> = context.input("questions")?;
         let paths: Option<Vec<ReasoningPath>> = context.optional_input("paths")?;
         let (_, student) = context.student("model")?;
+        let written = Written {
+            prompt: PromptForm::Answer,
+            choice_answer: params.choice_answer,
+        };
         let writer = ExampleWriter {
             tokenizer: &student.tokenizer,
             end_of_text: student.config.eos_token_id,
-            prompt: PromptForm::Answer,
-            choice_answer: params.choice_answer,
+            written,
         };
         let examples = match &paths {
             Some(paths) => from_paths(&writer, &questions, paths)?,
@@ -76,14 +85,14 @@ impl StageKind for Finetune {
                 .map(|q| writer.label(q))
                 .collect::<Result<_, _>>()?,
         };
-        let validation = writer.validation(context)?;
+        let validation = writer.validation(context, paths.is_some(), params.train.keep)?;
         run_training(
             context,
             &student,
             &examples,
             &validation,
             &params.train,
-            PromptForm::Answer,
+            written,
         )
     }
 }

@@ -6,16 +6,19 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
+use crate::key::{Digest, canonical_json};
 use crate::text::{Prediction, Question, ReasoningPath};
 
 /// Parameters of both kinds.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ImportParams {
-    /// A file of JSON lines as `sert-run export` writes them.
+    /// A file of JSON lines as `sert-run export` writes them. A path needs `question_id` and `text`; a
+    /// prediction `question_id`, `prompt` and `output`.
     pub path: String,
 }
 
@@ -52,7 +55,11 @@ impl StageKind for ImportPaths {
     }
 
     fn run(params: &ImportParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let rows = read::<ReasoningPath>(params, context, |path| &path.question_id)?;
+        let mut rows = read::<ReasoningPath>(params, context, |path| &path.question_id)?;
+        for path in rows.iter_mut().filter(|path| path.row == Digest::default()) {
+            let identity = json!(["imported/1", path.question_id, path.draw, path.text]);
+            path.row = Digest::of(canonical_json(&identity).as_bytes());
+        }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&rows)?)]))
     }
 }

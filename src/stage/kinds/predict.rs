@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{RowWriter, numerics, read_rows, row_key};
+use super::rows::{cached_rows, numerics, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::Student;
@@ -15,7 +15,7 @@ use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::text::{AnswerForm, EndReason, Prediction, PromptForm, Question};
+use crate::text::{AnswerForm, ChoiceAnswer, EndReason, Prediction, PromptForm, Question};
 
 /// Which prompt a student is asked with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -186,24 +186,13 @@ fn answer_rows(
         .iter()
         .map(|prompt| row_key(&json!([base, prompt.tokens])))
         .collect();
-    let known = context.store.rows("answers", &keys)?;
-    let mut missing: Vec<(Digest, Vec<u32>)> = keys
-        .iter()
-        .zip(prompts)
-        .zip(&known)
-        .filter(|(_, row)| row.is_none())
-        .map(|((key, prompt), _)| (*key, prompt.tokens.clone()))
-        .collect();
-    missing.sort_unstable();
-    missing.dedup();
-    if !missing.is_empty() {
-        let (missing_keys, texts): (Vec<Digest>, Vec<Vec<u32>>) = missing.into_iter().unzip();
-        let mut rows = RowWriter::new(context.store, "answers");
+    cached_rows(context, "answers", &keys, |missing, rows| {
+        let texts: Vec<Vec<u32>> = missing.iter().map(|&place| prompts[place].tokens.clone()).collect();
         let (mut done, mut tokens) = (prompts.len() - texts.len(), 0);
         let mut expand = |index: usize, _: &[_]| {
             vec![SequenceSpec {
                 forced_first: None,
-                stream: missing_keys[index],
+                stream: keys[missing[index]],
                 tag: 0,
             }]
         };
@@ -214,26 +203,15 @@ fn answer_rows(
                 tokens: generated.tokens,
                 end: generated.end,
             };
-            rows.push(missing_keys[generated.prompt_index], &row);
+            rows.push(keys[missing[generated.prompt_index]], &row);
             context.progress("answers", done, prompts.len(), tokens, String::new());
             if rows.failed() {
                 context.cancel.cancel();
             }
         };
         let engine = context.engine(student)?;
-        let outcome = engine.generate(
-            &texts,
-            0,
-            &drawing,
-            None,
-            &mut expand,
-            &mut finished,
-            context.cancel,
-        );
-        rows.finish()?;
-        outcome?;
-    }
-    read_rows(context.store, "answers", &keys)
+        Ok(engine.generate(&texts, 0, &drawing, None, &mut expand, &mut finished, context.cancel)?)
+    })
 }
 
 /// The log-likelihood of each legal answer after each prompt: from its row, or computed and kept.
@@ -251,7 +229,7 @@ fn option_rows(
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {
-        let continuations = legal_answers(question)
+        let continuations = legal_answers(question, folder.choice_answer)
             .iter()
             .map(|answer| Ok(student.tokenizer.encode(answer)?))
             .collect::<Result<Vec<_>, StageError>>()?;
@@ -264,54 +242,38 @@ fn option_rows(
         .iter()
         .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
         .collect();
-    let known = context.store.rows("scores", &keys)?;
-    let (missing_keys, missing): (Vec<Digest>, Vec<ScoreJob>) = keys
-        .iter()
-        .zip(jobs)
-        .zip(known)
-        .filter(|((_, job), row)| row.is_none() && !job.continuations.is_empty())
-        .map(|((key, job), _)| (*key, job))
-        .unzip();
-    if !missing.is_empty() {
-        let mut rows = RowWriter::new(context.store, "scores");
-        let mut done = questions.len() - missing.len();
+    let legal: Vec<usize> = (0..jobs.len()).filter(|&place| !jobs[place].continuations.is_empty()).collect();
+    let legal_keys: Vec<Digest> = legal.iter().map(|&place| keys[place]).collect();
+    let sums: Vec<Vec<f64>> = cached_rows(context, "scores", &legal_keys, |missing, rows| {
+        let wanted: Vec<ScoreJob> = missing.iter().map(|&place| jobs[legal[place]].clone()).collect();
+        let mut done = questions.len() - wanted.len();
         let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
             done += 1;
             let sums: Vec<f64> = scores.iter().map(|each| each.iter().sum()).collect();
-            rows.push(missing_keys[index], &sums);
+            rows.push(legal_keys[missing[index]], &sums);
             context.progress("options", done, questions.len(), 0, String::new());
+            if rows.failed() {
+                context.cancel.cancel();
+            }
         };
         let engine = context.engine(student)?;
-        let outcome = engine.score(&missing, &mut finished, context.cancel);
-        rows.finish()?;
-        outcome?;
+        Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+    })?;
+    let mut options = vec![Vec::new(); questions.len()];
+    for (place, sums) in legal.into_iter().zip(sums) {
+        options[place] = sums;
     }
-    let answered: Vec<Digest> = questions
-        .iter()
-        .zip(&keys)
-        .filter(|(question, _)| !legal_answers(question).is_empty())
-        .map(|(_, key)| *key)
-        .collect();
-    let mut sums = read_rows(context.store, "scores", &answered)?.into_iter();
-    Ok(questions
-        .iter()
-        .map(|question| {
-            if legal_answers(question).is_empty() {
-                Vec::new()
-            } else {
-                sums.next().unwrap_or_default()
-            }
-        })
-        .collect())
+    Ok(options)
 }
 
-/// The legal answers of a question as they would follow its prompt; empty where any text is legal.
-fn legal_answers(question: &Question) -> Vec<String> {
+/// The legal answers of a question as they would follow its prompt, in the form that the student was
+/// trained to write them; empty where any text is legal.
+fn legal_answers(question: &Question, form: ChoiceAnswer) -> Vec<String> {
     match question.form {
         AnswerForm::YesNo => vec![" yes".to_owned(), " no".to_owned()],
-        AnswerForm::Choice => (0..question.choices.len())
-            .zip('A'..)
-            .map(|(_, label)| format!(" ({label})"))
+        AnswerForm::Choice => question
+            .labels()
+            .map(|label| format!(" {}", form.written(question, &label)))
             .collect(),
         AnswerForm::Number | AnswerForm::Text => Vec::new(),
     }

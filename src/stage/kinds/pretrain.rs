@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::training::{TRAINED, estimate_training, run_training};
+use super::training::{TRAINED, Written, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
@@ -12,7 +12,6 @@ use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
     StageError, StageKind,
 };
-use crate::text::PromptForm;
 
 /// Parameters of `pretrain`. All defaults are ours.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +74,7 @@ impl StageKind for Pretrain {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const LOCATIONS: &'static [&'static str] = &["corpus.path"];
 
     fn check(params: &PretrainParams) -> Vec<Complaint> {
         if params.width.is_multiple_of(params.heads) {
@@ -170,7 +170,7 @@ impl StageKind for Pretrain {
             &examples,
             &[],
             &params.train,
-            PromptForm::Answer,
+            Written::default(),
         )
     }
 }

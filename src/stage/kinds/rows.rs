@@ -1,13 +1,18 @@
-//! Rows written while a model works: kept in batches, so that a kill loses only the last few.
+//! Rows: what a model made, kept one by one, so that a kill loses little and a change makes only the rest.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
 use crate::key::{Digest, Numerics, canonical_json};
-use crate::stage::StageError;
+use crate::stage::{Context, StageError};
 use crate::store::{Store, StoreError};
 
-/// Rows are written when this many wait (ours).
+/// Rows are written when this many wait, or when the first of them has waited so long (ours). The clock
+/// decides when, never what.
 const BATCH_ROWS: usize = 64;
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// The arithmetic of the CPU engine; raise `engine` when a kernel changes a result's bits.
 pub fn numerics() -> Numerics {
@@ -29,6 +34,7 @@ pub(crate) struct RowWriter<'a> {
     store: &'a Store,
     bucket: &'static str,
     waiting: Vec<(Digest, Vec<u8>)>,
+    written: Instant,
     failure: Option<StoreError>,
 }
 
@@ -38,6 +44,7 @@ impl<'a> RowWriter<'a> {
             store,
             bucket,
             waiting: Vec::new(),
+            written: Instant::now(),
             failure: None,
         }
     }
@@ -45,7 +52,7 @@ impl<'a> RowWriter<'a> {
     pub(crate) fn push(&mut self, key: Digest, value: &impl serde::Serialize) {
         let bytes = serde_json::to_vec(value).expect("rows hold only finite numbers and text");
         self.waiting.push((key, bytes));
-        if self.waiting.len() >= BATCH_ROWS {
+        if self.waiting.len() >= BATCH_ROWS || self.written.elapsed() >= LONGEST_WAIT {
             self.write();
         }
     }
@@ -61,12 +68,36 @@ impl<'a> RowWriter<'a> {
             self.failure = Some(error);
         }
         self.waiting.clear();
+        self.written = Instant::now();
     }
 
     pub(crate) fn finish(mut self) -> Result<(), StoreError> {
         self.write();
         self.failure.map_or(Ok(()), Err)
     }
+}
+
+/// The rows of `keys`. Those that the store lacks are made first: `make` is given their places, each
+/// key once, and where to put them.
+pub(crate) fn cached_rows<T: DeserializeOwned>(
+    context: &Context<'_>,
+    bucket: &'static str,
+    keys: &[Digest],
+    make: impl FnOnce(&[usize], &mut RowWriter<'_>) -> Result<(), StageError>,
+) -> Result<Vec<T>, StageError> {
+    let known = context.store.rows(bucket, keys)?;
+    let mut seen = BTreeSet::new();
+    let missing: Vec<usize> = (0..keys.len())
+        .filter(|&place| known[place].is_none() && seen.insert(keys[place]))
+        .collect();
+    if !missing.is_empty() {
+        let mut rows = RowWriter::new(context.store, bucket);
+        let outcome = make(&missing, &mut rows);
+        // What was made is kept, and a store that cannot keep it is the reason to tell.
+        rows.finish()?;
+        outcome?;
+    }
+    read_rows(context.store, bucket, keys)
 }
 
 /// The rows of `keys`, all of which were just made or found.

@@ -38,15 +38,20 @@ struct Branch {
 
 /// One sequence that a question asks for.
 struct Wanted {
+    /// Seeds its random stream, and identifies the draw in ties.
+    stream: Digest,
+    /// Where it is kept.
     row: Digest,
     branch: Option<Branch>,
     draw: u32,
 }
 
-/// Makes row keys. A path: by weights, tokenizer, prompt, drawing, seed, branch token and draw. A
+/// Makes row keys. A draw's stream: by weights, tokenizer, prompt, drawing, seed, branch token and draw. Its
+/// row: by that and by what ends it early, which changes where a path ends and never what is drawn. A
 /// prompt's branches: by weights, tokenizer and prompt, so that seeds share them.
 struct RowKeys {
-    path: Value,
+    stream: Value,
+    end: Value,
     branches: Value,
 }
 
@@ -55,24 +60,34 @@ impl RowKeys {
         let base = |parts: Value| json!(row_key(&parts));
         let model = json!({"files": folder.identity(), "numerics": numerics()});
         Self {
-            path: base(json!({
-                "row": "path/1",
+            stream: base(json!({
+                "stream": "path/1",
                 "model": model,
                 "seed": seed,
                 "temperature": params.temperature,
                 "top_k": params.top_k,
                 "top_p": params.top_p,
-                "max_new_tokens": params.max_new_tokens,
-                "stop": params.stop,
             })),
+            end: json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
             branches: base(
                 json!({"row": "branches/1", "model": model, "count": params.first_tokens}),
             ),
         }
     }
 
-    fn path(&self, prompt: &[u32], branch: Option<Branch>, draw: u32) -> Digest {
-        row_key(&json!([self.path, prompt, branch.map(|b| b.token), draw]))
+    fn wanted(&self, prompt: &[u32], branch: Option<Branch>, draw: u32) -> Wanted {
+        let stream = row_key(&json!([
+            self.stream,
+            prompt,
+            branch.map(|b| b.token),
+            draw
+        ]));
+        Wanted {
+            stream,
+            row: row_key(&json!([stream, self.end])),
+            branch,
+            draw,
+        }
     }
 
     fn branches(&self, prompt: &[u32]) -> Digest {
@@ -147,7 +162,7 @@ impl<'a> Sampler<'a> {
         };
         Ok(ReasoningPath {
             question_id: question.id.clone(),
-            row: wanted.row,
+            row: wanted.stream,
             first_token,
             draw: wanted.draw,
             text: tokenizer.decode(&row.tokens)?,
@@ -172,11 +187,7 @@ impl<'a> Sampler<'a> {
         };
         pairs
             .into_iter()
-            .map(|(branch, draw)| Wanted {
-                row: self.keys.path(prompt, branch, draw),
-                branch,
-                draw,
-            })
+            .map(|(branch, draw)| self.keys.wanted(prompt, branch, draw))
             .collect()
     }
 
@@ -225,16 +236,22 @@ impl<'a> Sampler<'a> {
         branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
     ) -> Result<(), StageError> {
         let branching = self.params.branching == Branching::FirstToken;
+        let per_question = self.params.paths_per_question() as usize;
+        let total = prompts.len() * per_question;
         let mut todo: Vec<Vec<u32>> = Vec::new();
+        let mut done = total;
         for prompt in prompts {
             let known = branches.get(*prompt);
-            if (branching && known.is_none()) || !self.missing(prompt, known)?.is_empty() {
+            let missing = if branching && known.is_none() {
+                per_question
+            } else {
+                self.missing(prompt, known)?.len()
+            };
+            done -= missing;
+            if missing > 0 {
                 todo.push((*prompt).clone());
             }
         }
-        let per_question = self.params.paths_per_question() as usize;
-        let total = prompts.len() * per_question;
-        let mut done = (prompts.len() - todo.len()) * per_question;
         if todo.is_empty() {
             return Ok(());
         }
@@ -274,7 +291,7 @@ impl<'a> Sampler<'a> {
                     in_flight.push(each.row);
                     SequenceSpec {
                         forced_first: each.branch.map(|branch| branch.token),
-                        stream: each.row,
+                        stream: each.stream,
                         tag: in_flight.len() as u64 - 1,
                     }
                 })

@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::rows::{RowWriter, numerics, read_rows, row_key};
+use super::prompts::{LongPrompts, prompts};
+use super::rows::{cached_rows, numerics, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
+use crate::model::Student;
 use crate::model::engine::ScoreJob;
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
 use crate::text::{PromptForm, Question, ReasoningPath};
@@ -24,6 +26,8 @@ pub(crate) struct ScoreParams {
     pub measure: Measure,
     /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
     pub prompt: PromptForm,
+    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    pub long_prompts: LongPrompts,
 }
 
 /// What `score` measures.
@@ -42,6 +46,7 @@ impl Default for ScoreParams {
             name: "perplexity".to_owned(),
             measure: Measure::Perplexity,
             prompt: PromptForm::Answer,
+            long_prompts: LongPrompts::TruncateLeft,
         }
     }
 }
@@ -92,52 +97,25 @@ impl StageKind for Score {
             "model": folder.identity(),
             "numerics": numerics(),
         }));
-        let mut jobs = Vec::with_capacity(paths.len());
-        for path in &paths {
-            let question = questions
-                .iter()
-                .find(|q| q.id == path.question_id)
-                .ok_or_else(|| {
-                    StageError::Invalid(format!(
-                        "the path of `{}` belongs to none of the {} questions",
-                        path.question_id,
-                        questions.len()
-                    ))
-                })?;
-            let prompt = student.tokenizer.encode(&params.prompt.prompt(question))?;
-            let mut tokens = student.tokenizer.encode(&path.text)?;
-            tokens.truncate(student.config.n_positions.saturating_sub(prompt.len()));
-            jobs.push(ScoreJob {
-                prompt,
-                continuations: vec![tokens],
-            });
-        }
+        let jobs = jobs(params, context, &student, &questions, &paths)?;
         let keys: Vec<Digest> = jobs
             .iter()
             .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
             .collect();
-        let known = context.store.rows("scores", &keys)?;
-        let (missing_keys, missing): (Vec<Digest>, Vec<ScoreJob>) = keys
-            .iter()
-            .zip(jobs)
-            .zip(known)
-            .filter(|(_, row)| row.is_none())
-            .map(|((key, job), _)| (*key, job))
-            .unzip();
-        if !missing.is_empty() {
-            let mut rows = RowWriter::new(context.store, "scores");
-            let mut done = paths.len() - missing.len();
+        let scored: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
+            let wanted: Vec<ScoreJob> = missing.iter().map(|&place| jobs[place].clone()).collect();
+            let mut done = paths.len() - wanted.len();
             let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
                 done += 1;
-                rows.push(missing_keys[index], &scores.concat());
+                rows.push(keys[missing[index]], &scores.concat());
                 context.progress("paths", done, paths.len(), 0, String::new());
+                if rows.failed() {
+                    context.cancel.cancel();
+                }
             };
             let engine = context.engine(&student)?;
-            let outcome = engine.score(&missing, &mut finished, context.cancel);
-            rows.finish()?;
-            outcome?;
-        }
-        let scored: Vec<Vec<f64>> = read_rows(context.store, "scores", &keys)?;
+            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+        })?;
         for (path, log_probs) in paths.iter_mut().zip(scored) {
             if !log_probs.is_empty() {
                 let mean = log_probs.iter().sum::<f64>() / log_probs.len() as f64;
@@ -146,4 +124,45 @@ impl StageKind for Score {
         }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
+}
+
+/// What to score for each path. A text longer than the context loses its end, and that is told.
+fn jobs(
+    params: &ScoreParams,
+    context: &Context<'_>,
+    student: &Student,
+    questions: &[Question],
+    paths: &[ReasoningPath],
+) -> Result<Vec<ScoreJob>, StageError> {
+    let by_id: BTreeMap<&str, usize> = questions.iter().zip(0..).map(|(q, place)| (q.id.as_str(), place)).collect();
+    let longest = paths.iter().map(|path| path.tokens.len()).max().unwrap_or_default();
+    let room = u32::try_from(longest).unwrap_or(u32::MAX).max(1);
+    let prompts = prompts(context, student, questions, params.prompt, room, params.long_prompts)?;
+    let mut cut = 0;
+    let mut jobs = Vec::with_capacity(paths.len());
+    for path in paths {
+        let place = *by_id.get(path.question_id.as_str()).ok_or_else(|| {
+            StageError::Invalid(format!(
+                "the path of `{}` belongs to none of the {} questions\nhint: `paths` and `questions` must come from one dataset and one split",
+                path.question_id,
+                questions.len()
+            ))
+        })?;
+        let prompt = prompts[place].tokens.clone();
+        let mut tokens = student.tokenizer.encode(&path.text)?;
+        let room = student.config.n_positions.saturating_sub(prompt.len());
+        cut += usize::from(tokens.len() > room);
+        tokens.truncate(room);
+        jobs.push(ScoreJob {
+            prompt,
+            continuations: vec![tokens],
+        });
+    }
+    if cut > 0 {
+        context.report.warn(format!(
+            "{cut} of {} paths are longer than the scoring student's context and were scored without their end",
+            paths.len()
+        ));
+    }
+    Ok(jobs)
 }

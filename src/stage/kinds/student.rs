@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactKind;
-use crate::fetch::HubModel;
+use crate::fetch::{FetchOptions, Fetcher, HubModel};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
     StageKind, Work,
 };
-use crate::text::PromptForm;
+use crate::text::{ChoiceAnswer, PromptForm};
 
 /// Parameters of `student`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,8 @@ pub(crate) struct StudentParams {
     pub revision: String,
     /// The prompt that it is asked with where `predict` says `auto`. Default `answer`.
     pub prompt: PromptForm,
+    /// How it writes a multiple-choice answer, for the log-likelihood of options. Default `letter`.
+    pub choice_answer: ChoiceAnswer,
 }
 
 impl Default for StudentParams {
@@ -35,6 +37,7 @@ impl Default for StudentParams {
             model: "openai-community/gpt2".to_owned(),
             revision: "main".to_owned(),
             prompt: PromptForm::Answer,
+            choice_answer: ChoiceAnswer::Letter,
         }
     }
 }
@@ -55,6 +58,11 @@ impl Student {
                 params.model
             )));
         }
+        Self::from_hub(params, context, !context.planning)
+    }
+
+    /// The hub's folder. While planning, weights count only if they are here already.
+    fn from_hub(params: &StudentParams, context: &Context<'_>, fetch_weights: bool) -> Result<PathBuf, StageError> {
         let model = HubModel {
             id: &params.model,
             revision: &params.revision,
@@ -62,7 +70,27 @@ impl Student {
         };
         let report = context.report;
         let progress = move |progress| report.progress(progress);
-        Ok(context.fetcher.hub_folder(&model, &progress)?)
+        if fetch_weights {
+            return Ok(context.fetcher.hub_folder(&model, &progress)?);
+        }
+        let here = Fetcher::new(FetchOptions {
+            offline: true,
+            ..context.fetcher.options().clone()
+        });
+        Ok(here.hub_folder(&model, &progress)?)
+    }
+
+    /// The configuration, without the weights.
+    fn config(params: &StudentParams, context: &Context<'_>) -> Option<crate::model::Gpt2Config> {
+        let folder = Self::folder(params, context).or_else(|_| {
+            let model = HubModel {
+                id: &params.model,
+                revision: &params.revision,
+                weights: false,
+            };
+            context.fetcher.hub_folder(&model, &|_| ())
+        });
+        crate::model::Gpt2Config::load(&folder.ok()?).ok()
     }
 }
 
@@ -113,9 +141,7 @@ impl StageKind for Student {
     }
 
     fn estimate(params: &StudentParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
-        let folder = Self::folder(params, context).ok()?;
-        let config = crate::model::Gpt2Config::load(&folder).ok()?;
-        let shape = Shape::of(&config);
+        let shape = Shape::of(&Self::config(params, context)?);
         let work = Work {
             disk_bytes: 4 * shape.parameters,
             ..Work::default()
@@ -137,10 +163,24 @@ impl StageKind for Student {
         ));
         Ok(Outputs::from([(
             "model".to_owned(),
-            context.keep_folder(&folder, params.prompt)?,
+            context.keep_folder(&folder, params.prompt, params.choice_answer)?,
         )]))
     }
 }
+
+/// Files of a folder in Hub format that make the student, besides the weights. Others (a trainer's
+/// state, a model card) do not count.
+const HUB_FILES: [&str; 9] = [
+    "added_tokens.json",
+    "config.json",
+    "generation_config.json",
+    "merges.txt",
+    "model.safetensors.index.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+];
 
 /// The files of a folder in Hub format that make the student, sorted by name.
 pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
@@ -152,9 +192,8 @@ pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let extension = path.extension().unwrap_or_default();
-        let wanted = extension == "json" || extension == "safetensors" || name == "merges.txt";
-        if wanted && !name.starts_with('.') && path.is_file() {
+        let weights = name.ends_with(".safetensors");
+        if (weights || HUB_FILES.contains(&name.as_ref())) && path.is_file() {
             files.push(path);
         }
     }

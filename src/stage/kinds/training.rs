@@ -6,7 +6,7 @@ use crate::artifact::ArtifactKind;
 use crate::model::Student;
 use crate::model::train::{Example, TrainOptions, TrainRuntime, train};
 use crate::stage::{Context, Estimate, Output, Outputs, Shape, Size, StageError, Work};
-use crate::text::PromptForm;
+use crate::text::{ChoiceAnswer, PromptForm};
 
 /// What a training stage makes.
 pub(crate) const TRAINED: &[Output] = &[
@@ -35,6 +35,13 @@ pub(crate) fn estimate_training(
     (work, BTreeMap::from([("model", Size::of_model(shape))]))
 }
 
+/// How the training texts are written; the trained student is asked in the same form.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) prompt: PromptForm,
+    pub(crate) choice_answer: ChoiceAnswer,
+}
+
 /// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.
 pub(crate) fn run_training(
     context: &Context<'_>,
@@ -42,11 +49,11 @@ pub(crate) fn run_training(
     examples: &[Example],
     validation: &[Example],
     options: &TrainOptions,
-    prompt: PromptForm,
+    written: Written,
 ) -> Result<Outputs, StageError> {
     if examples.is_empty() {
         return Err(StageError::Invalid(
-            "there is nothing to train on: no example came in\nhint: look at the filter's funnel (`sert-run show`), and loosen a threshold".to_owned(),
+            "there is nothing to train on: no example came in\nhint: `sert-run show X.toml STAGE` shows what the stage that feeds this one made".to_owned(),
         ));
     }
     let checkpoints = context.work_dir()?;
@@ -83,12 +90,19 @@ pub(crate) fn run_training(
             examples.len()
         ));
     }
+    if trained.skipped > 0 {
+        context.report.warn(format!(
+            "{} of {} training texts were left out: their prompt alone reaches the maximum length",
+            trained.skipped,
+            examples.len()
+        ));
+    }
     let result = Student {
         weights: trained.weights,
         ..student.clone()
     };
     let outputs = Outputs::from([
-        ("model".to_owned(), context.keep_student(&result, prompt)?),
+        ("model".to_owned(), context.keep_student(&result, written.prompt, written.choice_answer)?),
         ("losses".to_owned(), context.keep(&trained.losses)?),
     ]);
     Ok(outputs)

@@ -64,6 +64,9 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     store.work_dir(&kept.key).unwrap();
     let unfinished = store.work_dir(&result(3, &[]).key).unwrap();
     fs::write(root.path().join("tmp/.tmpOrphan"), b"half").unwrap();
+    fs::create_dir_all(root.path().join("tmp/.tmpFolder/deeper")).unwrap();
+    fs::write(root.path().join("tmp/.tmpFolder/deeper/weights"), b"half").unwrap();
+    drop(store.lock_stage(&kept.key, &mut || {}).unwrap());
     let keep = BTreeSet::from([kept.key]);
     let options = GcOptions {
         keep: &keep,
@@ -76,7 +79,7 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
         objects: 1,
         object_bytes: 29,
         work_dirs: 1,
-        debris: 1,
+        debris: 2,
         ..GcReport::default()
     };
     assert_eq!(store.gc(options).unwrap(), expected);
@@ -91,6 +94,10 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     drop(other);
     assert_eq!(store.gc(act).unwrap(), expected);
     assert_eq!(store.gc(act).unwrap(), GcReport::default());
+    for folder in ["tmp", "locks"] {
+        let left = fs::read_dir(root.path().join(folder)).unwrap().count();
+        assert_eq!(left, 0, "{folder}");
+    }
     assert!(store.missing_outputs(&kept).unwrap().is_empty());
     assert_eq!(store.results().unwrap().len(), 1);
     assert!(!store.has_object(&paths) && unfinished.is_dir());
