@@ -23,7 +23,8 @@ impl ModelFolder {
     /// Identifies what the student computes: its configuration, weights and tokenizer, whatever it
     /// was trained for and whatever else lies in its folder.
     pub fn identity(&self) -> Digest {
-        let counts = |name: &str| !["generation_config.json", "special_tokens_map.json"].contains(&name);
+        let counts =
+            |name: &str| !["generation_config.json", "special_tokens_map.json"].contains(&name);
         let files: BTreeMap<_, _> = self.files.iter().filter(|(name, _)| counts(name)).collect();
         let files = serde_json::to_value(files).expect("digests by name are JSON");
         Digest::of(canonical_json(&files).as_bytes())

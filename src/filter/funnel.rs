@@ -134,10 +134,13 @@ fn concludes(
     path: &ReasoningPath,
     by_id: &BTreeMap<&str, &Question>,
 ) -> Result<Option<bool>, FilterError> {
-    let question = by_id.get(path.question_id.as_str()).ok_or_else(|| FilterError::UnknownQuestion {
-        question_id: path.question_id.clone(),
-        questions: by_id.len(),
-    })?;
+    let question =
+        by_id
+            .get(path.question_id.as_str())
+            .ok_or_else(|| FilterError::UnknownQuestion {
+                question_id: path.question_id.clone(),
+                questions: by_id.len(),
+            })?;
     let concluded = match &path.answer_text {
         Some(answer) => parse_answer(question, answer).answer(),
         None => conclusion(question, &path.text),

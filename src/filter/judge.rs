@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Conclusions, FilterError, FilterParams, Funnel, FunnelStep, direct_response, repetitive_options, select,
-};
 use super::funnel::tally;
+use super::{
+    Conclusions, FilterError, FilterParams, Funnel, FunnelStep, direct_response,
+    repetitive_options, select,
+};
 use crate::text::{JudgedPath, Question, ReasoningPath, Verdict, imitative_complete, rep_n};
 
 /// All paths judged, and the counts.

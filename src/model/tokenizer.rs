@@ -13,9 +13,9 @@ use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
-use crate::text::END_OF_TEXT;
 use super::config::Gpt2Config;
 use super::error::ModelError;
+use crate::text::END_OF_TEXT;
 
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
 const MIN_VOCABULARY: usize = 257;

@@ -101,8 +101,7 @@ pub fn execute(
         tell_end(plan.node(id), &finished, &stage_watch, environment);
         execution.stages.push(finished);
     }
-    execution.interrupted =
-        environment.cancel.is_cancelled()
+    execution.interrupted = environment.cancel.is_cancelled()
         && execution.count(Outcome::Failed) == 0
         && execution.count(Outcome::Skipped) > 0;
     execution.elapsed = watch.elapsed();
@@ -166,7 +165,9 @@ fn hit_or_run(
     }
     // Another process on this store may be at the same stage: wait for it, then look again.
     let _guard = store.lock_stage(&key, &mut || {
-        context.report.info("another process is at this stage; waiting for it");
+        context
+            .report
+            .info("another process is at this stage; waiting for it");
     })?;
     if let Some(outputs) = stored(&key, environment)? {
         return Ok((Outcome::Hit, outputs));

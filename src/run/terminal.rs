@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::event::{Level, Observer, Outcome, Progress, RunEvent};
+use crate::report::escaped;
 
 /// Without a terminal, a line of progress is written at most this often (ours).
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl Terminal {
             // Only fails when stderr is gone, and then nobody reads it.
             let _ = self.bars.println(text);
         } else {
-            anstream::eprintln!("{text}");
+            let _ = writeln!(anstream::stderr(), "{text}");
         }
     }
 
@@ -195,7 +196,7 @@ impl Observer for Terminal {
                     Level::Info => "",
                     Level::Warning => "warning: ",
                 };
-                self.line(&format!("{stage:<22} {mark}{message}"));
+                self.line(&format!("{stage:<22} {mark}{}", escaped(message)));
             }
             RunEvent::StageFinished {
                 stage,

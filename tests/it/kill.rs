@@ -18,7 +18,8 @@ fn kill_at(bench: &Bench, stage: &str, nth: usize) -> usize {
     let of_stage = format!("\"stage\":\"{stage}\"");
     let (mut seen, mut sampled) = (0, 0);
     for line in lines.map_while(Result::ok) {
-        sampled += usize::from(line.contains("\"progress\"") && line.contains("\"stage\":\"sampled\""));
+        sampled +=
+            usize::from(line.contains("\"progress\"") && line.contains("\"stage\":\"sampled\""));
         if line.contains("\"progress\"") && line.contains(&of_stage) {
             seen += 1;
             if seen == nth {
@@ -42,7 +43,10 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     kill_at(&bench, "student", 8);
     kill_at(&bench, "sampled", 200);
     let drawn_again = kill_at(&bench, "sert", 4);
-    assert!(drawn_again <= 288 - 128, "{drawn_again} of 288 paths were drawn again");
+    assert!(
+        drawn_again <= 288 - 128,
+        "{drawn_again} of 288 paths were drawn again"
+    );
     kill_at(&bench, "answers", 3);
     let resumed = bench.run_manifest(&[]).ok();
     assert_eq!(resumed.stdout, undisturbed.stdout);

@@ -41,8 +41,14 @@ fn every_manifest_plans_and_names_its_schema() {
 fn the_schema_is_fresh() {
     let written = std::fs::read_to_string(root().join("schemas/manifest.schema.json")).unwrap();
     let fresh = manifest::schema_text(KINDS);
-    let first = written.lines().zip(fresh.lines()).find(|(old, new)| old != new);
-    assert!(written == fresh, "run `just schema`; the first difference: {first:?}");
+    let first = written
+        .lines()
+        .zip(fresh.lines())
+        .find(|(old, new)| old != new);
+    assert!(
+        written == fresh,
+        "run `just schema`; the first difference: {first:?}"
+    );
 }
 
 /// A parameter that has the name of a port could not be written in a manifest.

@@ -64,8 +64,21 @@ fn stop_rules_do_not_change_what_is_kept() {
     let manifest = format!("{}/experiments/strategyqa.toml", env!("CARGO_MANIFEST_DIR"));
     let student = format!("student.model={}", student.display());
     let kept = |stop: &str| {
-        let mut arguments = vec![manifest.as_str(), "--mirror", mirror.to_str().unwrap(), "--set", &student];
-        arguments.extend(["--limit", "6", "--set", "defaults.sample.max_new_tokens=64", "--set", stop]);
+        let mut arguments = vec![
+            manifest.as_str(),
+            "--mirror",
+            mirror.to_str().unwrap(),
+            "--set",
+            &student,
+        ];
+        arguments.extend([
+            "--limit",
+            "6",
+            "--set",
+            "defaults.sample.max_new_tokens=64",
+            "--set",
+            stop,
+        ]);
         let mut run = arguments.clone();
         run.extend(["--stage", "kept"]);
         bench.run(&run).ok();
@@ -80,7 +93,10 @@ fn stop_rules_do_not_change_what_is_kept() {
     };
     let (kept_with, sampled_with) = kept("stages.sampled.stop=[\"imitative\"]");
     let (kept_without, sampled_without) = kept("stages.sampled.stop=[]");
-    assert!(sampled_with.contains("\"end\":\"imitative\""), "the rule ended no path");
+    assert!(
+        sampled_with.contains("\"end\":\"imitative\""),
+        "the rule ended no path"
+    );
     assert!(!sampled_without.contains("\"end\":\"imitative\""));
     assert!(!kept_with.is_empty());
     assert_eq!(kept_with, kept_without);

@@ -86,7 +86,9 @@ impl StageKind for Distill {
                 conclude.agree, conclude.contradict, conclude.none
             ));
         } else {
-            context.report.info(format!("training on all {all} teacher paths"));
+            context
+                .report
+                .info(format!("training on all {all} teacher paths"));
         }
         let written = Written {
             prompt: PromptForm::StepByStep,

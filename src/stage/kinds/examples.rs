@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::StudentTokenizer;
 use super::training::Written;
+use crate::model::StudentTokenizer;
 use crate::model::train::{Example, Keep};
 use crate::stage::{Context, StageError};
-use crate::text::{END_OF_TEXT, 
-    AnswerForm, Question, ReasoningPath, answer_sentence, reasoning_part,
+use crate::text::{
+    AnswerForm, END_OF_TEXT, Question, ReasoningPath, answer_sentence, reasoning_part,
 };
 
 /// Writes training examples for one student.
@@ -21,7 +21,10 @@ impl ExampleWriter<'_> {
     /// The gold answer as training texts write it.
     pub(crate) fn answer(&self, question: &Question) -> String {
         match question.form {
-            AnswerForm::Choice => self.written.choice_answer.written(question, &question.answer),
+            AnswerForm::Choice => self
+                .written
+                .choice_answer
+                .written(question, &question.answer),
             _ => question.answer.clone(),
         }
     }
@@ -71,7 +74,9 @@ impl ExampleWriter<'_> {
     fn example(&self, question: &Question, completion: &str) -> Result<Example, StageError> {
         // Byte-level BPE splits words at the space before them, so prompt and completion encoded
         // apart give the tokens of the whole text.
-        let mut tokens = self.tokenizer.encode(&self.written.prompt.prompt(question))?;
+        let mut tokens = self
+            .tokenizer
+            .encode(&self.written.prompt.prompt(question))?;
         let loss_from = tokens.len();
         tokens.extend(self.tokenizer.encode(completion)?);
         tokens.push(self.end_of_text);

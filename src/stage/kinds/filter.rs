@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
 use crate::filter::{FilterError, FilterParams, filter};
-use crate::stage::{Complaint, 
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+use crate::stage::{
+    Complaint, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
 use crate::text::{Question, ReasoningPath};
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::artifact::{Artifact, ArtifactKind};
-use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
 use crate::key::{Digest, canonical_json};
+use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
 use crate::text::{Prediction, Question, ReasoningPath};
 
 /// Parameters of both kinds.

@@ -187,7 +187,10 @@ fn answer_rows(
         .map(|prompt| row_key(&json!([base, prompt.tokens])))
         .collect();
     cached_rows(context, "answers", &keys, |missing, rows| {
-        let texts: Vec<Vec<u32>> = missing.iter().map(|&place| prompts[place].tokens.clone()).collect();
+        let texts: Vec<Vec<u32>> = missing
+            .iter()
+            .map(|&place| prompts[place].tokens.clone())
+            .collect();
         let (mut done, mut tokens) = (prompts.len() - texts.len(), 0);
         let mut expand = |index: usize, _: &[_]| {
             vec![SequenceSpec {
@@ -210,7 +213,15 @@ fn answer_rows(
             }
         };
         let engine = context.engine(student)?;
-        Ok(engine.generate(&texts, 0, &drawing, None, &mut expand, &mut finished, context.cancel)?)
+        Ok(engine.generate(
+            &texts,
+            0,
+            &drawing,
+            None,
+            &mut expand,
+            &mut finished,
+            context.cancel,
+        )?)
     })
 }
 
@@ -242,10 +253,15 @@ fn option_rows(
         .iter()
         .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
         .collect();
-    let legal: Vec<usize> = (0..jobs.len()).filter(|&place| !jobs[place].continuations.is_empty()).collect();
+    let legal: Vec<usize> = (0..jobs.len())
+        .filter(|&place| !jobs[place].continuations.is_empty())
+        .collect();
     let legal_keys: Vec<Digest> = legal.iter().map(|&place| keys[place]).collect();
     let sums: Vec<Vec<f64>> = cached_rows(context, "scores", &legal_keys, |missing, rows| {
-        let wanted: Vec<ScoreJob> = missing.iter().map(|&place| jobs[legal[place]].clone()).collect();
+        let wanted: Vec<ScoreJob> = missing
+            .iter()
+            .map(|&place| jobs[legal[place]].clone())
+            .collect();
         let mut done = questions.len() - wanted.len();
         let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
             done += 1;

@@ -76,12 +76,7 @@ impl RowKeys {
     }
 
     fn wanted(&self, prompt: &[u32], branch: Option<Branch>, draw: u32) -> Wanted {
-        let stream = row_key(&json!([
-            self.stream,
-            prompt,
-            branch.map(|b| b.token),
-            draw
-        ]));
+        let stream = row_key(&json!([self.stream, prompt, branch.map(|b| b.token), draw]));
         Wanted {
             stream,
             row: row_key(&json!([stream, self.end])),

@@ -134,10 +134,25 @@ fn jobs(
     questions: &[Question],
     paths: &[ReasoningPath],
 ) -> Result<Vec<ScoreJob>, StageError> {
-    let by_id: BTreeMap<&str, usize> = questions.iter().zip(0..).map(|(q, place)| (q.id.as_str(), place)).collect();
-    let longest = paths.iter().map(|path| path.tokens.len()).max().unwrap_or_default();
+    let by_id: BTreeMap<&str, usize> = questions
+        .iter()
+        .zip(0..)
+        .map(|(q, place)| (q.id.as_str(), place))
+        .collect();
+    let longest = paths
+        .iter()
+        .map(|path| path.tokens.len())
+        .max()
+        .unwrap_or_default();
     let room = u32::try_from(longest).unwrap_or(u32::MAX).max(1);
-    let prompts = prompts(context, student, questions, params.prompt, room, params.long_prompts)?;
+    let prompts = prompts(
+        context,
+        student,
+        questions,
+        params.prompt,
+        room,
+        params.long_prompts,
+    )?;
     let mut cut = 0;
     let mut jobs = Vec::with_capacity(paths.len());
     for path in paths {

@@ -62,7 +62,11 @@ impl Student {
     }
 
     /// The hub's folder. While planning, weights count only if they are here already.
-    fn from_hub(params: &StudentParams, context: &Context<'_>, fetch_weights: bool) -> Result<PathBuf, StageError> {
+    fn from_hub(
+        params: &StudentParams,
+        context: &Context<'_>,
+        fetch_weights: bool,
+    ) -> Result<PathBuf, StageError> {
         let model = HubModel {
             id: &params.model,
             revision: &params.revision,

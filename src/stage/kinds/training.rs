@@ -102,7 +102,10 @@ pub(crate) fn run_training(
         ..student.clone()
     };
     let outputs = Outputs::from([
-        ("model".to_owned(), context.keep_student(&result, written.prompt, written.choice_answer)?),
+        (
+            "model".to_owned(),
+            context.keep_student(&result, written.prompt, written.choice_answer)?,
+        ),
         ("losses".to_owned(), context.keep(&trained.losses)?),
     ]);
     Ok(outputs)
