@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod gpt2;
 mod init;
+mod kernel;
 mod ops;
 mod safetensors;
 pub mod student;

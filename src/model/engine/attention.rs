@@ -10,8 +10,8 @@
 )]
 
 use super::cache::{Page, PageShape, SequenceCache};
-use super::lanes::{LANES, Lanes, kernel};
-use super::vector::softmax;
+use crate::model::kernel::lanes::{LANES, Lanes, kernel};
+use crate::model::kernel::vector::softmax;
 
 /// Pages whose scores advance together: enough chains to hide the latency of a multiply-add.
 const ABREAST: usize = 4;

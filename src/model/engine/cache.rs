@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use super::buffer::Buffer;
-use super::lanes::LANES;
+use crate::model::kernel::buffer::Buffer;
+use crate::model::kernel::lanes::LANES;
 
 /// The shape of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

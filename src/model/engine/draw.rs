@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
-use super::lanes::Isa;
 use super::scalar::{exp, ln};
-use super::vector::{most_probable, sum_exp};
 use crate::key::Digest;
+use crate::model::kernel::lanes::Isa;
+use crate::model::kernel::vector::{most_probable, sum_exp};
 use crate::text::LogProbSummary;
 
 /// Candidates that decide most draws among all tokens, and nearly all.

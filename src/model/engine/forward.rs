@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use super::attention::attend;
-use super::buffer::{Buffer, row_stride};
 use super::cache::SequenceCache;
 use super::gemm::{Epilogue, Rows, multiply};
 use super::model::{Model, Norm};
 use super::parallel::Parallel;
-use super::vector::layer_norm;
+use crate::model::kernel::buffer::{Buffer, row_stride};
+use crate::model::kernel::vector::layer_norm;
 
 /// Rows whose logits are held at a time where every row's are wanted.
 pub(super) const LOGIT_ROWS: usize = 96;

@@ -15,15 +15,12 @@
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
 
-use super::buffer::Buffer;
-use super::lanes::{LANES, Lanes, kernel};
 use super::parallel::Parallel;
-use super::vector::gelu;
+use crate::model::kernel::buffer::Buffer;
+use crate::model::kernel::lanes::{LANES, Lanes, kernel};
+use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
+use crate::model::kernel::vector::gelu;
 
-/// Columns of a panel.
-const PANEL: usize = 2 * LANES;
-/// Rows of a tile, at most (AVX-512's).
-const MAX_TILE_ROWS: usize = 12;
 /// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
 /// L2 cache.
 const BLOCK_ROWS: usize = 128;
@@ -198,12 +195,18 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
                 Epilogue::Store => (y, job.y_stride),
                 Epilogue::Gelu | Epilogue::Add => (sums.as_mut_ptr(), PANEL),
             };
-            if V::WIDE {
-                rows_of_tile::<V, 2>(rows, x, &job, 0, to, stride);
-            } else {
-                rows_of_tile::<V, 1>(rows, x, &job, 0, to, stride);
-                rows_of_tile::<V, 1>(rows, x, &job, LANES, to.add(LANES), stride);
-            }
+            let tile = Tile {
+                x,
+                x_row: job.x_stride,
+                x_step: 1,
+                panel: job.panel,
+                k: job.k,
+                begin: job.bias,
+                begin_row: 0,
+                to,
+                to_row: stride,
+            };
+            multiply_tile::<V>(rows, tile);
             finish::<V>(&job, rows, sums.as_ptr(), y);
         }
         row += rows;
@@ -230,79 +233,4 @@ unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32
             }
         }
     }
-}
-
-/// A tile with as many rows as there are. Safety: as for [`tile`].
-#[inline(always)]
-unsafe fn rows_of_tile<V: Lanes, const WIDTH: usize>(
-    rows: usize,
-    x: *const f32,
-    job: &Job,
-    column: usize,
-    to: *mut f32,
-    stride: usize,
-) {
-    macro_rules! with_rows {
-        ($($count:literal)*) => {
-            match rows {
-                // SAFETY: the caller's promise. The guard leaves out shapes that no instruction set uses.
-                $($count if $count <= V::TILE_ROWS => unsafe {
-                    tile::<V, $count, WIDTH>(x, job, column, to, stride)
-                },)*
-                _ => unreachable!("a tile has 1 to {} rows", V::TILE_ROWS),
-            }
-        };
-    }
-    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
-}
-
-/// `ROWS` rows times `WIDTH` vectors of the panel, sums in registers from first to last.
-///
-/// Safety: the CPU has `V`'s instructions; `x` has `ROWS` rows, the panel `k` lines, `to` room for the tile.
-#[inline(always)]
-unsafe fn tile<V: Lanes, const ROWS: usize, const WIDTH: usize>(
-    x: *const f32,
-    job: &Job,
-    column: usize,
-    to: *mut f32,
-    stride: usize,
-) {
-    // One variable per sum, by macro: an array would stay in memory where the crate is built with little
-    // optimisation, as it is for tests.
-    macro_rules! body {
-        ($($row:literal $low:ident $high:ident,)*) => {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let bias = V::load(job.bias.add(column));
-                $(let mut $low = bias;)*
-                let bias = V::load(job.bias.add(column + (WIDTH - 1) * LANES));
-                $(let mut $high = bias;)*
-                let (mut x, mut weights) = (x, job.panel.add(column));
-                let end = x.add(job.k);
-                while x != end {
-                    let low = V::load(weights);
-                    let high = V::load(weights.add((WIDTH - 1) * LANES));
-                    $(if $row < ROWS {
-                        let value = V::splat(*x.add($row * job.x_stride));
-                        $low = value.fma(low, $low);
-                        if WIDTH > 1 {
-                            $high = value.fma(high, $high);
-                        }
-                    })*
-                    x = x.add(1);
-                    weights = weights.add(PANEL);
-                }
-                $(if $row < ROWS {
-                    $low.store(to.add($row * stride));
-                    if WIDTH > 1 {
-                        $high.store(to.add($row * stride + LANES));
-                    }
-                })*
-            }
-        };
-    }
-    body!(
-        0 a0 b0, 1 a1 b1, 2 a2 b2, 3 a3 b3, 4 a4 b4, 5 a5 b5,
-        6 a6 b6, 7 a7 b7, 8 a8 b8, 9 a9 b9, 10 a10 b10, 11 a11 b11,
-    );
 }

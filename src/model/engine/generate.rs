@@ -8,10 +8,10 @@ use super::cache::{Prefix, SequenceCache};
 use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
 use super::forward::{LOGIT_ROWS, Scratch, Segment};
 use super::parallel::Parallel;
-use super::vector::most_probable;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::key::Digest;
+use crate::model::kernel::vector::most_probable;
 use crate::text::{EndReason, LogProbSummary};
 
 /// Prompt tokens that are read together, about: enough rows to keep the kernels busy.

@@ -11,20 +11,17 @@
 //! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`).
 
 mod attention;
-mod buffer;
 mod cache;
 mod draw;
 mod forward;
 mod gemm;
 mod generate;
-mod lanes;
 mod model;
 mod parallel;
 mod scalar;
 mod score;
 #[cfg(test)]
 mod tests;
-mod vector;
 
 pub use draw::SamplingParams;
 pub use generate::{Expand, FirstTokenCandidate, Generated, SequenceSpec, StopRule};
@@ -34,9 +31,9 @@ use rayon::prelude::*;
 
 use self::cache::SequenceCache;
 use self::forward::{LOGIT_ROWS, Scratch, Segment};
-use self::lanes::{Isa, LANES};
 use self::model::Model;
 use self::parallel::Parallel;
+use crate::model::kernel::lanes::{Isa, LANES};
 use crate::model::{Gpt2Config, Weights};
 
 /// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::EngineError;
-use super::buffer::Buffer;
 use super::cache::PageShape;
 use super::gemm::Packed;
+use crate::model::kernel::buffer::Buffer;
 use crate::model::{Gpt2Config, Weights};
 
 /// Gain and bias of a layer norm, padded with zeros to whole vectors.

@@ -2,7 +2,7 @@
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use super::lanes::Isa;
+use crate::model::kernel::lanes::Isa;
 
 /// How a forward pass runs. It never decides what is computed, only by whom.
 #[derive(Clone, Copy, Debug)]

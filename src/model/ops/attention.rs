@@ -154,18 +154,10 @@ impl Attention {
                 .columns(head)
                 .map(|start| Matrix::rows(&qkv[start..], 3 * width));
             let sizes = [length, head_width, length];
-            product(
-                sizes,
-                query,
-                key.transposed(),
-                self.scale(),
-                Into::Set,
-                weights,
-                length,
-            );
+            product(sizes, query, key.transposed(), Into::Set, weights, length);
             for (row, weights) in weights.chunks_exact_mut(length).enumerate() {
                 let (past, future) = weights.split_at_mut(row + 1);
-                softmax(past);
+                softmax(past, self.scale());
                 future.fill(0.0);
             }
             let mut used = &*weights;
@@ -183,7 +175,6 @@ impl Attention {
                 [length, length, head_width],
                 weights,
                 value,
-                1.0,
                 Into::Set,
                 out,
                 width,
@@ -212,7 +203,6 @@ impl Attention {
                 sizes,
                 upstream,
                 value.transposed(),
-                1.0,
                 Into::Set,
                 &mut dweights,
                 length,
@@ -235,12 +225,12 @@ impl Attention {
                 sizes,
                 used,
                 upstream,
-                1.0,
                 Into::Set,
                 &mut dqkv[starts[2]..],
                 stride,
             );
             // Through the softmax: weight * (dweight - sum of weight * dweight); zero in the future.
+            let scale = self.scale();
             for (dweights, weights) in dweights
                 .chunks_exact_mut(length)
                 .zip(weights.chunks_exact(length))
@@ -249,15 +239,13 @@ impl Attention {
                 dweights
                     .iter_mut()
                     .zip(weights)
-                    .for_each(|(d, w)| *d = w * (*d - inner));
+                    .for_each(|(d, w)| *d = w * (*d - inner) * scale);
             }
             let dscores = Matrix::rows(&dweights, length);
-            let scale = self.scale();
             product(
                 sizes,
                 dscores,
                 key,
-                scale,
                 Into::Set,
                 &mut dqkv[starts[0]..],
                 stride,
@@ -266,7 +254,6 @@ impl Attention {
                 sizes,
                 dscores.transposed(),
                 query,
-                scale,
                 Into::Set,
                 &mut dqkv[starts[1]..],
                 stride,
@@ -275,11 +262,11 @@ impl Attention {
     }
 }
 
-/// Softmax in place.
-fn softmax(values: &mut [f32]) {
+/// Softmax of `scale` times the values, in place.
+fn softmax(values: &mut [f32], scale: f32) {
     let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for value in &mut *values {
-        *value = exp(*value - largest);
+        *value = exp((*value - largest) * scale);
     }
     let scale = 1.0 / sum(values.iter().copied());
     for value in values {

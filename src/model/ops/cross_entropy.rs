@@ -110,7 +110,6 @@ impl Kernel<2> for CrossEntropy {
                 sizes,
                 gathered,
                 embedding.transposed(),
-                1.0,
                 Into::Set,
                 logits,
                 vocabulary,
@@ -125,13 +124,12 @@ impl Kernel<2> for CrossEntropy {
                 let dlogits = Matrix::rows(logits, vocabulary);
                 let sizes = [rows.len(), vocabulary, width];
                 let drows = &mut drows[chunk * ROWS * width..];
-                product(sizes, dlogits, embedding, 1.0, Into::Set, drows, width);
+                product(sizes, dlogits, embedding, Into::Set, drows, width);
                 let sizes = [vocabulary, rows.len(), width];
                 product(
                     sizes,
                     dlogits.transposed(),
                     gathered,
-                    1.0,
                     Into::Add,
                     &mut dembedding,
                     width,

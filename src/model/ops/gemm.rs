@@ -1,8 +1,29 @@
-//! Matrix products on plain slices, in place and with strides: the one door to the `gemm` crate.
+//! Matrix products on plain slices, in place and with strides, on the kernels that the sampling engine uses.
 //!
-//! Every element of a product is one sum over the inner dimension in an order that depends on the sizes alone:
-//! `gemm` divides rows and columns among threads and never the inner dimension, so the number of threads does not
-//! change a bit (a test compares them).
+//! Every element of a product is one chain of fused multiply-adds over the ascending inner dimension. Threads share
+//! out rows and columns and never the inner dimension, so neither their number nor the instruction set changes a bit
+//! (a test compares them).
+//!
+//! Operands are packed on the way, a block at a time that stays in the L2 cache, into memory that each thread keeps:
+//! the right one into panels of 32 columns; the left one, where neighbours in a column are neighbours in memory, into
+//! tiles of as many rows as the kernel takes.
+#![expect(
+    unsafe_code,
+    reason = "the micro-kernel reads and writes through pointers"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "generic kernels must end up inside the function that enables the instructions"
+)]
+
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+use crate::model::kernel::buffer::Buffer;
+use crate::model::kernel::lanes::{Isa, Lanes, kernel};
+use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
 
 /// A strided view of a matrix.
 #[derive(Clone, Copy)]
@@ -39,25 +60,38 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// How a product meets what is in the output.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
-    /// Overwrites it.
+/// Where the sums of a product begin.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Into<'a> {
+    /// At zero: the product overwrites the output.
     Set,
-    /// Adds to it.
+    /// At what is in the output: the product is added to it.
     Add,
+    /// At a bias for each column.
+    Bias(&'a [f32]),
 }
 
 /// Products of fewer multiplications run on one thread: waking the others costs more. Ours, measured.
-const PARALLEL_FROM: usize = 1 << 20;
+const PARALLEL_FROM: usize = 1 << 19;
+/// Rows and columns of the output that one task takes, at most: enough that packing is small beside multiplying.
+const TASK: [usize; 2] = [32 * MAX_TILE_ROWS, 8 * PANEL];
+/// The least that a task is made where tasks are few.
+const SMALL_TASK: [usize; 2] = [4 * MAX_TILE_ROWS, 2 * PANEL];
+/// Steps of the chain between two visits to the output.
+const INNER: usize = 512;
+/// Rows of the left operand that meet one panel after another; with `INNER` they stay in the L2 cache.
+const BLOCK_ROWS: usize = 8 * MAX_TILE_ROWS;
+/// Rows this many elements apart share cache sets: a tile of them would not stay in the L1 cache.
+const CONFLICT: usize = 512;
+/// Distance between rows that were moved apart; shares no sets.
+const APART: usize = INNER + 16;
 
-/// `out[rows, columns] (+)= scale * left[rows, inner] * right[inner, columns]`; rows of `out` are `out_stride` apart.
+/// `out[rows, columns] (+)= left[rows, inner] * right[inner, columns]`; rows of `out` are `out_stride` apart.
 pub(crate) fn product(
     [rows, inner, columns]: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
-    scale: f32,
-    how: Into,
+    how: Into<'_>,
     out: &mut [f32],
     out_stride: usize,
 ) {
@@ -76,45 +110,302 @@ pub(crate) fn product(
         columns <= out_stride && (rows - 1) * out_stride + columns <= out.len(),
         "output too short"
     );
-    let parallelism = if rows * inner * columns >= PARALLEL_FROM && rayon::current_num_threads() > 1
-    {
-        gemm::Parallelism::Rayon(0)
+    if let Into::Bias(bias) = how {
+        assert_eq!(bias.len(), columns, "one bias for each column");
+    }
+    let threads = if rows * inner * columns >= PARALLEL_FROM {
+        rayon::current_num_threads()
     } else {
-        gemm::Parallelism::None
+        1
     };
-    let stride =
-        |value: usize| isize::try_from(value).expect("a slice is no longer than isize::MAX");
-    let keep = if how == Into::Add { 1.0 } else { 0.0 };
-    #[expect(
-        unsafe_code,
-        reason = "gemm takes pointers; the asserts above keep every access inside the slices"
-    )]
-    // SAFETY: `gemm` reads `left` at i * row_stride + j * column_stride for i < rows, j < inner, `right` likewise and
-    // touches `out` at i * out_stride + j for i < rows, j < columns. The largest of these offsets is inside its
-    // slice (asserted), all are aligned f32, and `out` is borrowed mutably, so it overlaps neither operand; distinct
-    // (i, j) of `out` are distinct elements because columns <= out_stride (asserted).
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
+    let [task_rows, task_columns] = task_size(rows, columns, threads);
+    let across = columns.div_ceil(task_columns);
+    let tasks = rows.div_ceil(task_rows) * across;
+    let out = Out(out.as_mut_ptr());
+    let isa = isa();
+    let run = |task: usize| {
+        let (row, column) = (task / across * task_rows, task % across * task_columns);
+        let region = Region {
+            rows: row..rows.min(row + task_rows),
+            columns: column..columns.min(column + task_columns),
             inner,
-            out.as_mut_ptr(),
-            1,
-            stride(out_stride),
-            how == Into::Add,
-            left.data.as_ptr(),
-            stride(left.column_stride),
-            stride(left.row_stride),
-            right.data.as_ptr(),
-            stride(right.column_stride),
-            stride(right.row_stride),
-            keep,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+            left,
+            right,
+            how,
+            out,
+            out_stride,
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            // SAFETY: operands and output hold the whole product (asserted), so this part of it; tasks write
+            // disjoint rows and columns, since columns <= out_stride (asserted); `out` overlaps no operand, being
+            // borrowed mutably.
+            unsafe { multiply_region(isa, &region, scratch) }
+        });
+    };
+    if threads > 1 {
+        (0..tasks).into_par_iter().with_max_len(1).for_each(run);
+    } else {
+        (0..tasks).for_each(run);
+    }
+}
+
+/// Rows and columns of a task. It never decides what is computed, only by whom.
+fn task_size(rows: usize, columns: usize, threads: usize) -> [usize; 2] {
+    let units = [MAX_TILE_ROWS, PANEL];
+    let even =
+        |whole: usize, parts: usize, unit: usize| whole.div_ceil(parts).next_multiple_of(unit);
+    let mut parts = [rows.div_ceil(TASK[0]), columns.div_ceil(TASK[1])];
+    let sizes = |parts: [usize; 2]| {
+        [
+            even(rows, parts[0], units[0]),
+            even(columns, parts[1], units[1]),
+        ]
+    };
+    while threads > 1 && parts[0] * parts[1] < 2 * threads {
+        let [tall, wide] = sizes(parts);
+        if tall >= 2 * SMALL_TASK[0] && (tall >= wide || wide < 2 * SMALL_TASK[1]) {
+            parts[0] *= 2;
+        } else if wide >= 2 * SMALL_TASK[1] {
+            parts[1] *= 2;
+        } else {
+            break;
+        }
+    }
+    sizes(parts)
+}
+
+/// The fastest instruction set that this CPU has.
+fn isa() -> Isa {
+    static FASTEST: OnceLock<Isa> = OnceLock::new();
+    *FASTEST.get_or_init(|| Isa::available()[0])
+}
+
+/// What a thread packs into.
+struct Scratch {
+    panels: Buffer,
+    left: Buffer,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        panels: Buffer::zeroed(INNER * TASK[1]),
+        left: Buffer::zeroed(BLOCK_ROWS * APART),
+    });
+}
+
+/// A pointer that tasks share; each writes elsewhere.
+#[derive(Clone, Copy)]
+struct Out(*mut f32);
+// SAFETY: `product` gives every task a region of its own.
+unsafe impl Sync for Out {}
+// SAFETY: as above.
+unsafe impl Send for Out {}
+
+/// The part of a product that one task computes.
+struct Region<'a> {
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    inner: usize,
+    left: Matrix<'a>,
+    right: Matrix<'a>,
+    how: Into<'a>,
+    out: Out,
+    out_stride: usize,
+}
+
+kernel! {
+    unsafe fn multiply_region(region: &Region<'_>, scratch: &mut Scratch) = multiply_region_generic
+}
+
+#[inline(always)]
+unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut Scratch) {
+    let Scratch { panels, left } = scratch;
+    let panels = panels.as_mut_slice();
+    for first in (0..region.inner).step_by(INNER) {
+        let steps = INNER.min(region.inner - first);
+        pack_panels(region, first, steps, panels);
+        for row in region.rows.clone().step_by(BLOCK_ROWS) {
+            let rows = BLOCK_ROWS.min(region.rows.end - row);
+            let block = pack_left::<V>(region, [row, rows], [first, steps], left.as_mut_slice());
+            for (panel, column) in region.columns.clone().step_by(PANEL).enumerate() {
+                for tile in (0..rows).step_by(V::TILE_ROWS) {
+                    let part = Part {
+                        row: row + tile,
+                        rows: V::TILE_ROWS.min(rows - tile),
+                        column,
+                        columns: PANEL.min(region.columns.end - column),
+                        begins: first == 0,
+                    };
+                    // SAFETY: the tile lies in the region; its left rows were packed or lie in the operand, and its
+                    // panel was packed.
+                    unsafe {
+                        let tile = Tile {
+                            x: block.at.add(tile / V::TILE_ROWS * block.tile),
+                            x_row: block.row,
+                            x_step: block.step,
+                            panel: panels[panel * steps * PANEL..].as_ptr(),
+                            k: steps,
+                            begin: ZEROS.as_ptr(),
+                            begin_row: 0,
+                            to: std::ptr::null_mut(),
+                            to_row: 0,
+                        };
+                        multiply_part::<V>(region, &part, tile);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const ZEROS: [f32; PANEL] = [0.0; PANEL];
+
+/// One tile of the output.
+struct Part {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
+    /// Whether its sums begin here.
+    begins: bool,
+}
+
+/// Runs the micro-kernel on one tile, by way of a copy where the output has no whole panel.
+///
+/// Safety: the part lies in the output; `tile` has the operands.
+#[inline(always)]
+unsafe fn multiply_part<V: Lanes>(region: &Region<'_>, part: &Part, mut tile: Tile) {
+    let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
+    let stride = region.out_stride;
+    // SAFETY: the caller's promise; an edge has room for a tile.
+    unsafe {
+        let out = region.out.0.add(part.row * stride + part.column);
+        let whole = part.columns == PANEL;
+        let adds = !part.begins || region.how == Into::Add;
+        (tile.to, tile.to_row) = if whole {
+            (out, stride)
+        } else {
+            (edge.as_mut_ptr(), PANEL)
+        };
+        if adds {
+            if !whole {
+                for r in 0..part.rows {
+                    let to = tile.to.add(r * PANEL);
+                    out.add(r * stride).copy_to_nonoverlapping(to, part.columns);
+                }
+            }
+            (tile.begin, tile.begin_row) = (tile.to, tile.to_row);
+        } else if let Into::Bias(bias) = region.how {
+            let bias = &bias[part.column..part.column + part.columns];
+            if whole {
+                tile.begin = bias.as_ptr();
+            } else {
+                for row in edge.as_chunks_mut::<PANEL>().0 {
+                    row[..bias.len()].copy_from_slice(bias);
+                }
+                (tile.to, tile.begin) = (edge.as_mut_ptr(), edge.as_ptr());
+            }
+        }
+        multiply_tile::<V>(part.rows, tile);
+        if !whole {
+            for r in 0..part.rows {
+                let from = tile.to.add(r * PANEL);
+                from.copy_to_nonoverlapping(out.add(r * stride), part.columns);
+            }
+        }
+    }
+}
+
+/// Packs `steps` rows of the right operand from `first` on, the region's columns, zeros beyond the last.
+#[inline(always)]
+fn pack_panels(region: &Region<'_>, first: usize, steps: usize, panels: &mut [f32]) {
+    let (columns, right) = (&region.columns, &region.right);
+    if right.column_stride == 1 {
+        for step in 0..steps {
+            let start = (first + step) * right.row_stride;
+            let row = &right.data[start + columns.start..start + columns.end];
+            let (whole, rest) = row.as_chunks::<PANEL>();
+            let mut at = step * PANEL;
+            for values in whole {
+                panels[at..at + PANEL].copy_from_slice(values);
+                at += steps * PANEL;
+            }
+            if !rest.is_empty() {
+                let line = &mut panels[at..at + PANEL];
+                line[..rest.len()].copy_from_slice(rest);
+                line[rest.len()..].fill(0.0);
+            }
+        }
+        return;
+    }
+    for (panel, column) in columns.clone().step_by(PANEL).enumerate() {
+        let width = PANEL.min(columns.end - column);
+        let panel = &mut panels[panel * steps * PANEL..(panel + 1) * steps * PANEL];
+        if width < PANEL {
+            panel.fill(0.0);
+        }
+        // A few lines of the panel at a time, which stay in the L1 cache while every column writes to them.
+        for (part, lines) in panel.chunks_mut(32 * PANEL).enumerate() {
+            for place in 0..width {
+                let start = (column + place) * right.column_stride;
+                let from = &right.data[start + (first + part * 32) * right.row_stride..];
+                let (lines, _) = lines.as_chunks_mut::<PANEL>();
+                for (line, value) in lines.iter_mut().zip(from.iter().step_by(right.row_stride)) {
+                    line[place] = *value;
+                }
+            }
+        }
+    }
+}
+
+/// Where the rows of a block of the left operand lie.
+struct Block {
+    at: *const f32,
+    /// Distance between tiles, between rows of a tile, and between neighbours in a row.
+    tile: usize,
+    row: usize,
+    step: usize,
+}
+
+/// Brings `rows` rows from `row` on, `steps` columns from `first` on, into an order that the kernel reads well.
+#[inline(always)]
+fn pack_left<V: Lanes>(
+    region: &Region<'_>,
+    [row, rows]: [usize; 2],
+    [first, steps]: [usize; 2],
+    packed: &mut [f32],
+) -> Block {
+    let left = &region.left;
+    let from = &left.data[row * left.row_stride + first * left.column_stride..];
+    if left.row_stride == 1 && left.column_stride != 1 {
+        let tile_size = steps * V::TILE_ROWS;
+        for step in 0..steps {
+            let values = &from[step * left.column_stride..][..rows];
+            let mut at = step * V::TILE_ROWS;
+            for tile in values.chunks(V::TILE_ROWS) {
+                packed[at..at + tile.len()].copy_from_slice(tile);
+                at += tile_size;
+            }
+        }
+        return Block {
+            at: packed.as_ptr(),
+            tile: tile_size,
+            row: 1,
+            step: V::TILE_ROWS,
+        };
+    }
+    let (mut at, mut stride) = (from.as_ptr(), left.row_stride);
+    if left.column_stride == 1 && stride.is_multiple_of(CONFLICT) && rows > 1 {
+        for (to, from) in packed.chunks_mut(APART).zip(from.chunks(stride)).take(rows) {
+            to[..steps].copy_from_slice(&from[..steps]);
+        }
+        (at, stride) = (packed.as_ptr(), APART);
+    }
+    Block {
+        at,
+        tile: V::TILE_ROWS * stride,
+        row: stride,
+        step: left.column_stride,
     }
 }
 
@@ -138,7 +429,7 @@ mod tests {
         let right = [5.0, 6.0, 7.0, 8.0];
         let mut out = [1.0; 6];
         let [a, b] = [&left, &right].map(|data| Matrix::rows(data, 2));
-        product([2, 2, 2], a, b, 1.0, Into::Set, &mut out, 3);
+        product([2, 2, 2], a, b, Into::Set, &mut out, 3);
         let is = |out: &[f32; 6], expected: [f32; 6]| {
             assert!(
                 out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
@@ -146,9 +437,13 @@ mod tests {
             );
         };
         is(&out, [19.0, 22.0, 1.0, 43.0, 50.0, 1.0]);
-        // 0.5 * [1 3; 2 4] * [5 6; 7 8] on top.
-        product([2, 2, 2], a.transposed(), b, 0.5, Into::Add, &mut out, 3);
-        is(&out, [32.0, 37.0, 1.0, 62.0, 72.0, 1.0]);
+        // [1 3; 2 4] * [5 6; 7 8] on top.
+        product([2, 2, 2], a.transposed(), b, Into::Add, &mut out, 3);
+        is(&out, [45.0, 52.0, 1.0, 81.0, 94.0, 1.0]);
+        // [1 2; 3 4] * [5 7; 6 8] on a bias.
+        let bias = Into::Bias(&[0.5, -1.0]);
+        product([2, 2, 2], a, b.transposed(), bias, &mut out, 3);
+        is(&out, [17.5, 22.0, 1.0, 39.5, 52.0, 1.0]);
     }
 
     #[test]
@@ -178,7 +473,6 @@ mod tests {
                         [rows, inner, columns],
                         a,
                         Matrix::rows(&right, columns),
-                        1.0,
                         Into::Set,
                         &mut out,
                         columns,

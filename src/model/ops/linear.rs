@@ -42,13 +42,13 @@ impl Kernel<3> for Linear {
     }
 
     fn forward(&self, [x, weight, bias]: [&[f32]; 3], _: bool) -> (Vec<f32>, Option<()>) {
-        let mut out = bias.repeat(self.rows);
+        let mut out = vec![0.0; self.rows * self.outputs];
         let sizes = [self.rows, self.inputs, self.outputs];
         let (left, right) = (
             Matrix::rows(x, self.inputs),
             Matrix::rows(weight, self.outputs),
         );
-        product(sizes, left, right, 1.0, Into::Add, &mut out, self.outputs);
+        product(sizes, left, right, Into::Bias(bias), &mut out, self.outputs);
         (out, Some(()))
     }
 
@@ -72,7 +72,6 @@ impl Kernel<3> for Linear {
                 [rows, outputs, inputs],
                 upstream,
                 weight,
-                1.0,
                 Into::Set,
                 &mut dx,
                 inputs,
@@ -86,7 +85,6 @@ impl Kernel<3> for Linear {
                 [inputs, rows, outputs],
                 x,
                 upstream,
-                1.0,
                 Into::Set,
                 &mut dweight,
                 outputs,

@@ -7,11 +7,11 @@
 
 use super::reference::gelu_f64;
 use super::{Numbers, bits};
-use crate::model::engine::buffer::row_stride;
 use crate::model::engine::gemm::{Epilogue, Packed, Rows, multiply};
-use crate::model::engine::lanes::{Isa, LANES, Lanes, kernel};
 use crate::model::engine::parallel::Parallel;
-use crate::model::engine::vector::{exp, gelu, layer_norm, most_probable, softmax, sum_exp};
+use crate::model::kernel::buffer::row_stride;
+use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
+use crate::model::kernel::vector::{exp, gelu, layer_norm, most_probable, softmax, sum_exp};
 
 #[test]
 fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {

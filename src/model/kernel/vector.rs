@@ -34,7 +34,7 @@ const SUM_BLOCK: usize = 32 * LANES;
     clippy::many_single_char_names,
     reason = "the letters of Cephes' source"
 )]
-pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
+pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
     // SAFETY: the caller's promise.
     unsafe {
         // The bound first: then a NaN in `x` is what comes out.
@@ -56,7 +56,7 @@ pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
 /// GPT-2's `gelu_new`: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, written as `x` times a
 /// logistic function. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
-pub(super) unsafe fn gelu<V: Lanes>(x: V) -> V {
+pub(crate) unsafe fn gelu<V: Lanes>(x: V) -> V {
     // SAFETY: the caller's promise.
     unsafe {
         // -2 sqrt(2 / pi), and that times 0.044715.
@@ -163,7 +163,7 @@ kernel! {
 /// Turns `scores[..len]` into `exp(scale * (score - greatest))` in place and returns their sum. The
 /// slice is whole vectors; what lies beyond `len` is lost. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
-pub(super) unsafe fn softmax<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
+pub(crate) unsafe fn softmax<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
     scores[len..].fill(f32::NEG_INFINITY);
     // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
     unsafe {

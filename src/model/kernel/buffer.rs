@@ -12,28 +12,28 @@ use super::lanes::LANES;
 struct Line([f32; LANES]);
 
 /// A cache-line aligned, zeroed block of f32 whose length is a multiple of sixteen.
-pub(super) struct Buffer(Vec<Line>);
+pub(crate) struct Buffer(Vec<Line>);
 
 impl Buffer {
     /// At least `len` zeros.
-    pub(super) fn zeroed(len: usize) -> Self {
+    pub(crate) fn zeroed(len: usize) -> Self {
         Self(vec![Line([0.0; LANES]); len.div_ceil(LANES)])
     }
 
     /// The values.
-    pub(super) fn as_slice(&self) -> &[f32] {
+    pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: a `Line` is sixteen f32 without padding, and the lines are contiguous.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
     }
 
     /// The values, to write.
-    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
     }
 
     /// Makes room for `len` values; what was there may stay or be lost.
-    pub(super) fn reserve(&mut self, len: usize) {
+    pub(crate) fn reserve(&mut self, len: usize) {
         if self.0.len() * LANES < len {
             *self = Self::zeroed(len);
         }
@@ -42,6 +42,6 @@ impl Buffer {
 
 /// The distance between the rows of an activation matrix of `columns`: whole GEMM panels, and a line
 /// more, lest rows whose length is a power of two compete for the same cache set.
-pub(super) fn row_stride(columns: usize) -> usize {
+pub(crate) fn row_stride(columns: usize) -> usize {
     columns.next_multiple_of(2 * LANES) + LANES
 }

@@ -1,4 +1,4 @@
-//! Sixteen f32 lanes on whatever the CPU has: the alphabet of every kernel of the engine.
+//! Sixteen f32 lanes on whatever the CPU has: the alphabet of every kernel, of the engine and of training.
 //!
 //! A kernel is written once over [`Lanes`]; the [`kernel!`] macro compiles it for AVX-512 (one
 //! register), AVX2 + FMA (two) and for any CPU (an array of `f32::mul_add`: the same bits; fast on
@@ -15,14 +15,14 @@
 )]
 
 /// Lanes in a vector, on every CPU.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Sixteen f32 values. `max` and `min` return the argument where either operand is not a number.
 ///
 /// # Safety
 /// `splat` and `load` may only be called where the CPU has the implementor's instructions; a value
 /// then proves that, which makes the other operations safe.
-pub(super) unsafe trait Lanes: Copy {
+pub(crate) unsafe trait Lanes: Copy {
     /// Rows of a GEMM tile that fit the registers.
     const TILE_ROWS: usize;
     /// Whether a tile is two vectors wide (else one).
@@ -87,7 +87,7 @@ const ONE_BITS: i32 = 0x3f80_0000;
 
 /// The portable implementation.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f32; LANES]);
+pub(crate) struct Portable([f32; LANES]);
 
 impl Portable {
     #[inline(always)]
@@ -162,7 +162,7 @@ unsafe impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod x86 {
+pub(crate) mod x86 {
     use std::arch::x86_64::{
         __m256, __m512, _CMP_GT_OQ, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256,
         _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
@@ -177,11 +177,11 @@ pub(super) mod x86 {
 
     /// AVX-512F: sixteen lanes in one register.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx512(__m512);
+    pub(crate) struct Avx512(__m512);
 
     /// AVX2 and FMA: sixteen lanes in two registers.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx2(__m256, __m256);
+    pub(crate) struct Avx2(__m256, __m256);
 
     /// A lane-wise operation on one register.
     macro_rules! wide {
@@ -317,11 +317,11 @@ pub(super) mod x86 {
 /// The instruction set in use. Only [`Isa::available`] makes one, so holding a value proves that
 /// the CPU has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Isa(IsaKind);
+pub(crate) struct Isa(IsaKind);
 
 /// The instruction sets that kernels are compiled for, fastest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum IsaKind {
+pub(crate) enum IsaKind {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -331,12 +331,12 @@ pub(super) enum IsaKind {
 
 impl Isa {
     /// Which one it is.
-    pub(super) fn kind(self) -> IsaKind {
+    pub(crate) fn kind(self) -> IsaKind {
         self.0
     }
 
     /// Every instruction set that this CPU has, fastest first; the last works anywhere.
-    pub(super) fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
@@ -359,16 +359,16 @@ impl Isa {
 macro_rules! kernel {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident) => {
         $(#[$meta])*
-        pub(super) fn $name(isa: $crate::model::engine::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
+        pub(crate) fn $name(isa: $crate::model::kernel::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the generic function needs the instructions only; an `Isa` proves them.
-            unsafe { $crate::model::engine::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
+            unsafe { $crate::model::kernel::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
         }
     };
     ($(#[$meta:meta])* unsafe fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident) => {
         $(#[$meta])*
-        unsafe fn $name(isa: $crate::model::engine::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
+        unsafe fn $name(isa: $crate::model::kernel::lanes::Isa, $($arg: $ty),*) $(-> $ret)? {
             // SAFETY: an `Isa` proves the instructions; the rest is the caller's promise.
-            unsafe { $crate::model::engine::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
+            unsafe { $crate::model::kernel::lanes::kernel!(@dispatch isa, ($($arg: $ty),*) $(-> $ret)?, $generic) }
         }
     };
     (@dispatch $isa:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?, $generic:ident) => {{
@@ -376,23 +376,23 @@ macro_rules! kernel {
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: as for the function that dispatches.
-            unsafe { $generic::<$crate::model::engine::lanes::x86::Avx512>($($arg),*) }
+            unsafe { $generic::<$crate::model::kernel::lanes::x86::Avx512>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: as for the function that dispatches.
-            unsafe { $generic::<$crate::model::engine::lanes::x86::Avx2>($($arg),*) }
+            unsafe { $generic::<$crate::model::kernel::lanes::x86::Avx2>($($arg),*) }
         }
         match $isa.kind() {
             #[cfg(target_arch = "x86_64")]
-            $crate::model::engine::lanes::IsaKind::Avx512 => avx512($($arg),*),
+            $crate::model::kernel::lanes::IsaKind::Avx512 => avx512($($arg),*),
             #[cfg(target_arch = "x86_64")]
-            $crate::model::engine::lanes::IsaKind::Avx2 => avx2($($arg),*),
-            $crate::model::engine::lanes::IsaKind::Portable => {
-                $generic::<$crate::model::engine::lanes::Portable>($($arg),*)
+            $crate::model::kernel::lanes::IsaKind::Avx2 => avx2($($arg),*),
+            $crate::model::kernel::lanes::IsaKind::Portable => {
+                $generic::<$crate::model::kernel::lanes::Portable>($($arg),*)
             }
         }
     }};
 }
-pub(super) use kernel;
+pub(crate) use kernel;

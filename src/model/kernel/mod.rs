@@ -1,0 +1,7 @@
+//! Vector kernels that sampling and training share: lanes, aligned memory, the micro-kernel of matrix products, and
+//! functions of rows. No result depends on the instruction set.
+
+pub(crate) mod buffer;
+pub(crate) mod lanes;
+pub(crate) mod tile;
+pub(crate) mod vector;
