@@ -87,19 +87,22 @@ unsafe fn sums<V: Lanes, const ROWS: usize, const WIDTH: usize>(tile: &Tile, col
                     let mut $low = V::load(begin.add(column));
                     let mut $high = V::load(begin.add(high_column));
                 )*
-                let (mut x, mut panel, mut left) = (tile.x, tile.panel, tile.k);
+                // Three pointers of four rows each: every address is one of them plus 0 to 3 strides.
+                let row = tile.x_row;
+                let mut x = [tile.x, tile.x.wrapping_add(4 * row), tile.x.wrapping_add(8 * row)];
+                let (mut panel, mut left) = (tile.panel, tile.k);
                 while left != 0 {
                     let low = V::load(panel.add(column));
                     let high = V::load(panel.add(high_column));
                     $(if $row < ROWS {
-                        let value = V::splat(*x.add($row * tile.x_row));
+                        let value = V::splat(*x[$row / 4].wrapping_add($row % 4 * row));
                         $low = value.fma(low, $low);
                         if WIDTH > 1 {
                             $high = value.fma(high, $high);
                         }
                     })*
                     // The last step would leave the allocation, where nothing is read.
-                    x = x.wrapping_add(tile.x_step);
+                    x = x.map(|x| x.wrapping_add(tile.x_step));
                     panel = panel.wrapping_add(PANEL);
                     left -= 1;
                 }

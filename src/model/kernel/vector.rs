@@ -65,6 +65,64 @@ pub(crate) unsafe fn gelu<V: Lanes>(x: V) -> V {
     }
 }
 
+/// The derivative of [`gelu`]. Safety: the CPU has `V`'s instructions.
+#[inline(always)]
+unsafe fn gelu_slope<V: Lanes>(x: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (one, square) = (V::splat(1.0), x.mul(x));
+        // gelu = x s with s = 1 / (1 + e), e = exp(-2u); s' = s (1 - s) 2u', and 1 - s = e s.
+        let inner = square.fma(V::splat(-0.071_354_82), V::splat(-1.595_769));
+        let e = exp(x.mul(inner));
+        let s = one.div(one.add(e));
+        let slope = square.fma(V::splat(0.214_064_46), V::splat(1.595_769));
+        x.mul(slope).mul(e.mul(s)).fma(s, s)
+    }
+}
+
+#[inline(always)]
+unsafe fn gelu_all_generic<V: Lanes>(x: &[f32], out: &mut [f32]) {
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    let (outs, last) = out.as_chunks_mut::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        for (x, out) in blocks.iter().zip(outs) {
+            gelu(V::load(x.as_ptr())).store(out.as_mut_ptr());
+        }
+        let values = gelu(load_head::<V>(tail, 0.0)).to_array();
+        last.copy_from_slice(&values[..last.len()]);
+    }
+}
+
+kernel! {
+    /// `gelu` of every value, into `out` of the same length.
+    fn gelu_all(x: &[f32], out: &mut [f32]) = gelu_all_generic
+}
+
+#[inline(always)]
+unsafe fn gelu_backward_generic<V: Lanes>(x: &[f32], gradient: &[f32], out: &mut [f32]) {
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    let (gradients, gradient_tail) = gradient.as_chunks::<LANES>();
+    let (outs, last) = out.as_chunks_mut::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        for ((x, gradient), out) in blocks.iter().zip(gradients).zip(outs) {
+            let slope = gelu_slope(V::load(x.as_ptr()));
+            slope
+                .mul(V::load(gradient.as_ptr()))
+                .store(out.as_mut_ptr());
+        }
+        let slope = gelu_slope(load_head::<V>(tail, 0.0));
+        let values = slope.mul(load_head::<V>(gradient_tail, 0.0)).to_array();
+        last.copy_from_slice(&values[..last.len()]);
+    }
+}
+
+kernel! {
+    /// `gradient` times the derivative of `gelu` at `x`, into `out`; all of the same length.
+    fn gelu_backward(x: &[f32], gradient: &[f32], out: &mut [f32]) = gelu_backward_generic
+}
+
 /// Reads up to sixteen values from the head of `from`, the rest is `fill`.
 #[inline(always)]
 unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {

@@ -5,11 +5,9 @@ use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 
 use super::fused::{Kernel, apply, on_cpu};
-use super::math::tanh;
+use super::gemm::isa;
+use crate::model::kernel::vector::{gelu_all, gelu_backward};
 
-/// sqrt(2 / pi).
-const SLOPE: f32 = 0.797_884_6;
-const CUBIC: f32 = 0.044_715;
 /// Elements that a thread takes at a time.
 const BLOCK: usize = 1 << 13;
 
@@ -38,11 +36,7 @@ impl Kernel<1> for Gelu {
         let mut out = vec![0.0; x.len()];
         out.par_chunks_mut(BLOCK)
             .zip(x.par_chunks(BLOCK))
-            .for_each(|(out, x)| {
-                for (out, &x) in out.iter_mut().zip(x) {
-                    *out = 0.5 * x * (1.0 + tanh(SLOPE * (x + CUBIC * x * x * x)));
-                }
-            });
+            .for_each(|(out, x)| gelu_all(isa(), x, out));
         (out, Some(()))
     }
 
@@ -57,13 +51,7 @@ impl Kernel<1> for Gelu {
         let blocks = x.par_chunks(BLOCK).zip(gradient.par_chunks(BLOCK));
         dx.par_chunks_mut(BLOCK)
             .zip(blocks)
-            .for_each(|(dx, (x, gradient))| {
-                for ((dx, &x), upstream) in dx.iter_mut().zip(x).zip(gradient) {
-                    let t = tanh(SLOPE * (x + CUBIC * x * x * x));
-                    let slope = SLOPE * (1.0 + 3.0 * CUBIC * x * x);
-                    *dx = upstream * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope);
-                }
-            });
+            .for_each(|(dx, (x, gradient))| gelu_backward(isa(), x, gradient, dx));
         [Some(dx)]
     }
 }

@@ -175,7 +175,7 @@ fn task_size(rows: usize, columns: usize, threads: usize) -> [usize; 2] {
 }
 
 /// The fastest instruction set that this CPU has.
-fn isa() -> Isa {
+pub(super) fn isa() -> Isa {
     static FASTEST: OnceLock<Isa> = OnceLock::new();
     *FASTEST.get_or_init(|| Isa::available()[0])
 }
@@ -184,12 +184,15 @@ fn isa() -> Isa {
 struct Scratch {
     panels: Buffer,
     left: Buffer,
+    /// A tile of which the output has only a part.
+    edge: Buffer,
 }
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
         panels: Buffer::zeroed(INNER * TASK[1]),
         left: Buffer::zeroed(BLOCK_ROWS * APART),
+        edge: Buffer::zeroed(MAX_TILE_ROWS * PANEL),
     });
 }
 
@@ -219,7 +222,7 @@ kernel! {
 
 #[inline(always)]
 unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut Scratch) {
-    let Scratch { panels, left } = scratch;
+    let Scratch { panels, left, edge } = scratch;
     let panels = panels.as_mut_slice();
     for first in (0..region.inner).step_by(INNER) {
         let steps = INNER.min(region.inner - first);
@@ -250,7 +253,7 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
                             to: std::ptr::null_mut(),
                             to_row: 0,
                         };
-                        multiply_part::<V>(region, &part, tile);
+                        multiply_part::<V>(region, &part, tile, edge.as_mut_slice());
                     }
                 }
             }
@@ -274,8 +277,12 @@ struct Part {
 ///
 /// Safety: the part lies in the output; `tile` has the operands.
 #[inline(always)]
-unsafe fn multiply_part<V: Lanes>(region: &Region<'_>, part: &Part, mut tile: Tile) {
-    let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
+unsafe fn multiply_part<V: Lanes>(
+    region: &Region<'_>,
+    part: &Part,
+    mut tile: Tile,
+    edge: &mut [f32],
+) {
     let stride = region.out_stride;
     // SAFETY: the caller's promise; an edge has room for a tile.
     unsafe {
@@ -358,6 +365,20 @@ fn pack_panels(region: &Region<'_>, first: usize, steps: usize, panels: &mut [f3
     }
 }
 
+/// Copies one value for each row of a tile. Safety: both pointers have as many.
+#[inline(always)]
+unsafe fn copy_tile<V: Lanes>(from: *const f32, to: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match V::TILE_ROWS {
+            12 => to
+                .cast::<[f32; 12]>()
+                .write_unaligned(from.cast::<[f32; 12]>().read_unaligned()),
+            rows => from.copy_to_nonoverlapping(to, rows),
+        }
+    }
+}
+
 /// Where the rows of a block of the left operand lie.
 struct Block {
     at: *const f32,
@@ -382,9 +403,16 @@ fn pack_left<V: Lanes>(
         for step in 0..steps {
             let values = &from[step * left.column_stride..][..rows];
             let mut at = step * V::TILE_ROWS;
-            for tile in values.chunks(V::TILE_ROWS) {
-                packed[at..at + tile.len()].copy_from_slice(tile);
+            let tiles = values.chunks_exact(V::TILE_ROWS);
+            let rest = tiles.remainder();
+            for tile in tiles {
+                let to = &mut packed[at..at + V::TILE_ROWS];
+                // SAFETY: both hold as many values as a tile has rows; a size known here needs no call.
+                unsafe { copy_tile::<V>(tile.as_ptr(), to.as_mut_ptr()) };
                 at += tile_size;
+            }
+            if !rest.is_empty() {
+                packed[at..at + rest.len()].copy_from_slice(rest);
             }
         }
         return Block {
