@@ -1,7 +1,7 @@
 //! GPT-2 as a burn module.
 //!
 //! In: [`Weights`] and a device. Out: logits, on any burn device; on the CPU with autodiff the fused kernels of
-//! [`super::ops`] do the work. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`.
+//! `model::ops` do the work. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};

@@ -1,6 +1,6 @@
 //! Named f32 arrays: the weights of a student, independent of any backend.
 //!
-//! Reading and writing safetensors is in [`super::safetensors`].
+//! Reading and writing safetensors is in `model::safetensors`.
 
 use std::collections::BTreeMap;
 

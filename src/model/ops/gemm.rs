@@ -2,7 +2,7 @@
 //!
 //! Every element of a product is one chain of fused multiply-adds over the ascending inner dimension. Threads share
 //! out rows and columns and never the inner dimension, so neither their number nor the instruction set changes a bit
-//! (a test compares them).
+//! (a test compares numbers of threads).
 //!
 //! Operands are packed on the way, a block at a time that stays in the L2 cache, into memory that each thread keeps:
 //! the right one into panels of 32 columns; the left one, where neighbours in a column are neighbours in memory, into
