@@ -124,7 +124,8 @@ fn nor_on_a_model_of_real_width() {
     assert!(tokens >= 400, "{tokens} tokens were drawn");
 }
 
-/// A real student with the full GPT-2 vocabulary.
+/// A real student with the full GPT-2 vocabulary. `SERT_TEST_SEQUENCES=800 cargo test --release nor_on_a_real`
+/// draws a hundred thousand tokens each way, in minutes.
 #[test]
 fn nor_on_a_real_student() {
     let Some(folder) = shared("models/qa-nano") else {
@@ -145,10 +146,15 @@ fn nor_on_a_real_student() {
                 .unwrap()
         })
         .collect();
+    let sequences = std::env::var("SERT_TEST_SEQUENCES").map_or(25, |text| text.parse().unwrap());
     let work = Work {
-        sequences: 25,
+        sequences,
         tokens: 64,
     };
     let tokens = agreed_tokens(&student.config, &student.weights, &prompts, work, &WAYS);
     assert!(tokens >= 1000, "{tokens} tokens were drawn");
+    eprintln!(
+        "{tokens} tokens of a real student agree in {} ways",
+        WAYS.len()
+    );
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactKind;
-use crate::fetch::{FetchOptions, Fetcher, HubModel};
+use crate::fetch::{FetchError, FetchOptions, Fetcher, HubModel};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
     StageKind, Work,
@@ -81,7 +81,16 @@ impl Student {
             offline: true,
             ..context.fetcher.options().clone()
         });
-        Ok(here.hub_folder(&model, &progress)?)
+        here.hub_folder(&model, &progress)
+            .map_err(|error| match error {
+                FetchError::Offline { .. } if !context.fetcher.options().offline => {
+                    StageError::Invalid(format!(
+                        "the weights of `{}` are not here yet: a run fetches them, a plan does not",
+                        params.model
+                    ))
+                }
+                error => error.into(),
+            })
     }
 
     /// The configuration, without the weights.
