@@ -161,8 +161,10 @@ fn hit_or_run(
     let key = recipe.key();
     *known_key = Some(key);
     if let Some(outputs) = stored(&key, environment)? {
+        tracing::debug!(stage = node.name(), %key, "hit");
         return Ok((Outcome::Hit, outputs));
     }
+    tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
     // Another process on this store may be at the same stage: wait for it, then look again.
     let _guard = store.lock_stage(&key, &mut || {
         context
