@@ -52,6 +52,31 @@ fn logits(model: &Gpt2, tokens: &[u32], device: &Device) -> Vec<f32> {
         .unwrap()
 }
 
+/// The sampling engine, which has kernels of its own, gives HF's logits too.
+#[test]
+fn the_engines_logits_are_those_of_transformers() {
+    let (student, expected) = fixture();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    let raw = fs::read(folder.join("logits.f32")).unwrap();
+    let wanted = raw
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .copied()
+        .map(f32::from_le_bytes);
+    let options = crate::model::engine::EngineOptions::default();
+    let engine =
+        crate::model::engine::Engine::new(&student.config, &student.weights, options).unwrap();
+    let mut found = Vec::new();
+    for tokens in &expected.sequences {
+        found.extend(engine.logits(tokens).unwrap());
+    }
+    assert_eq!(found.len(), wanted.len());
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!((found - wanted).abs() < 1e-4, "{found} against {wanted}");
+    }
+}
+
 #[test]
 fn tokens_and_logits_are_those_of_transformers() {
     let (student, expected) = fixture();
