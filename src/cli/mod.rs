@@ -12,6 +12,8 @@ mod run;
 mod schema;
 mod session;
 mod show;
+mod table;
+mod why;
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
@@ -44,6 +46,10 @@ enum Command {
     Show(show::ShowArgs),
     /// Write what a stage made as JSON lines or as a folder in Hub format.
     Export(export::ExportArgs),
+    /// Print a table of results, or check a committed one against the store.
+    Table(table::TableArgs),
+    /// Walk from a cell of a table to the stages, the keys and the questions behind it.
+    Why(why::WhyArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
     /// Look after the store.
@@ -61,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),

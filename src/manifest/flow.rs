@@ -6,7 +6,7 @@
 //! believed.
 
 use super::error::Diagnostic;
-use super::graph::TableDraft;
+use super::tables::{RowDraft, TableDraft};
 use super::wire::{Outlet, Wire, Wiring};
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
@@ -21,7 +21,8 @@ pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec
     let order = order(wiring, errors);
     let declared: Vec<usize> = tables
         .iter()
-        .flat_map(|table| table.rows.iter().flatten())
+        .flat_map(|table| table.rows.iter())
+        .flat_map(RowDraft::outlets)
         .map(|outlet| outlet.stage)
         .collect();
     // By stage, the input through which test data came in.

@@ -11,3 +11,4 @@ mod manifests;
 mod pipeline;
 mod real_data;
 mod show_and_diff;
+mod sweep;

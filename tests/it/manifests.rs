@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sert_run::manifest;
+use sert_run::manifest::{self, Changes};
 use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
@@ -24,7 +24,7 @@ fn every_manifest_plans_and_names_its_schema() {
             "{} names no schema",
             path.display()
         );
-        let manifest = manifest::load(&path, &[], None, KINDS)
+        let manifest = manifest::load(&path, &Changes::default(), KINDS)
             .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         assert!(
             !manifest.tables.is_empty(),
