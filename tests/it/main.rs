@@ -10,4 +10,5 @@ mod layers;
 mod manifests;
 mod pipeline;
 mod real_data;
+mod recorded;
 mod show_and_diff;

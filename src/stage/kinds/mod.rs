@@ -8,6 +8,7 @@ mod filter;
 mod finetune;
 mod import;
 mod predict;
+mod predict_recorded;
 mod pretrain;
 mod prompts;
 mod rows;
@@ -35,6 +36,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
     &Typed::<predict::Predict>::new(),
+    &Typed::<predict_recorded::PredictRecorded>::new(),
     &Typed::<eval::Eval>::new(),
     &Typed::<import::ImportPaths>::new(),
     &Typed::<import::ImportPredictions>::new(),
