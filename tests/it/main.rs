@@ -11,4 +11,5 @@ mod manifests;
 mod pipeline;
 mod real_data;
 mod recorded;
+mod scores;
 mod show_and_diff;

@@ -6,6 +6,7 @@ mod eval;
 mod examples;
 mod filter;
 mod finetune;
+mod gold;
 mod import;
 mod predict;
 mod predict_recorded;
