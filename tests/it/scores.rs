@@ -155,3 +155,23 @@ fn a_free_answer_has_no_probability_among_legal_ones() {
         .ok();
     assert!(shown.stdout.contains("gold_log_prob -"), "{}", shown.stdout);
 }
+
+/// What a trained student wrote for test questions, scored (paper, Figure 3).
+#[test]
+fn answers_to_test_questions_are_scored_as_paths() {
+    let manifest = format!(
+        "{TINY}\n[stages.said]\nkind = \"answers-as-paths\"\npredictions = \"answers\"\n\n\
+         [stages.rated]\nkind = \"score\"\npaths = \"said\"\nquestions = \"data.test\"\n\
+         measure = \"gold-probability\"\nprompt = \"step-by-step\"\n"
+    );
+    let bench = Bench::new(&manifest);
+    bench.run_manifest(&["--stage", "rated"]).ok();
+    let (answers, rated) = (rows(&bench, "answers"), rows(&bench, "rated"));
+    assert_eq!(rated.len(), 8);
+    for (answer, path) in answers.iter().zip(&rated) {
+        assert_eq!(answer["question_id"], path["question_id"]);
+        assert_eq!(answer["output"], path["text"]);
+        let score = path["scores"]["gold_probability"].as_f64().unwrap();
+        assert!(score > 0.0 && score < 10.0, "{score}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The kinds, and what several of them share: prompts, training texts, trainings, rows.
 
+mod answers_as_paths;
 mod dataset;
 mod distill;
 mod eval;
@@ -38,6 +39,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<distill::Distill>::new(),
     &Typed::<predict::Predict>::new(),
     &Typed::<predict_recorded::PredictRecorded>::new(),
+    &Typed::<answers_as_paths::AnswersAsPaths>::new(),
     &Typed::<eval::Eval>::new(),
     &Typed::<import::ImportPaths>::new(),
     &Typed::<import::ImportPredictions>::new(),

@@ -146,8 +146,9 @@ impl StageKind for Score {
         Port::questions(
             "questions",
             "data.train",
-            "The questions that the paths answer.",
-        ),
+            "The questions that the paths answer, of any split; scored test paths may be shown, never trained on.",
+        )
+        .any_split(),
     ];
     const OUTPUTS: &'static [Output] = &[Output {
         name: "paths",
