@@ -17,6 +17,7 @@ mod rows;
 mod sample;
 mod sampler;
 mod score;
+mod shuffle;
 mod student;
 mod teach;
 mod training;
@@ -35,6 +36,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<sample::Sample>::new(),
     &Typed::<score::Score>::new(),
     &Typed::<filter::Filter>::new(),
+    &Typed::<shuffle::Shuffle>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
     &Typed::<predict::Predict>::new(),
