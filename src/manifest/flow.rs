@@ -11,10 +11,10 @@ use super::wire::{Outlet, Wire, Wiring};
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
 
-/// The kind whose output `test` holds test questions.
+/// The kind that some outputs of hold test questions.
 const DATASET: &str = "dataset";
-/// The output that holds them.
-const TEST: &str = "test";
+/// These.
+const TEST: [&str; 2] = ["test", "all"];
 
 /// Reports circles and forbidden ways of test data.
 pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec<Diagnostic>) {
@@ -66,7 +66,7 @@ fn is_test(wiring: &Wiring<'_>, outlet: Outlet) -> bool {
     kind.is_some_and(|kind| kind.name() == DATASET)
         && wiring
             .output(outlet)
-            .is_some_and(|output| output.name == TEST)
+            .is_some_and(|output| TEST.contains(&output.name))
 }
 
 fn trains_on_test(
@@ -95,7 +95,7 @@ fn trains_on_test(
         .filter(|_| is_test(wiring, wire.from))
         .and_then(|kind| {
             let mut outputs = kind.outputs().iter();
-            outputs.find(|output| output.kind == wire.port.accepts && output.name != TEST)
+            outputs.find(|output| output.kind == wire.port.accepts && !TEST.contains(&output.name))
         });
     let hint = match other {
         Some(output) => format!(

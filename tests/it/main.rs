@@ -10,5 +10,7 @@ mod layers;
 mod manifests;
 mod pipeline;
 mod real_data;
+mod recorded;
+mod scores;
 mod show_and_diff;
 mod sweep;

@@ -51,6 +51,21 @@ fn the_schema_is_fresh() {
     );
 }
 
+/// Whatever comes into these kinds, a student aside, shapes a model or a choice. A student is never made from
+/// test data, because of these very ports.
+#[test]
+fn nothing_made_from_test_data_comes_near_training() {
+    for name in ["filter", "pretrain", "finetune", "distill"] {
+        let kind = sert_run::stage::kind(name).unwrap();
+        for port in kind.inputs().iter().filter(|port| port.name != "model") {
+            assert!(port.trains, "`{}` of `{name}`", port.name);
+        }
+    }
+    // Others only record: what they make is kept out where it would be used.
+    let score = sert_run::stage::kind("score").unwrap();
+    assert!(score.inputs().iter().all(|port| !port.trains));
+}
+
 /// A parameter that has the name of a port could not be written in a manifest.
 #[test]
 fn parameters_and_ports_have_different_names() {
