@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod bad_input;
+mod controls;
 mod determinism;
 mod harness;
 mod keys;
