@@ -66,7 +66,7 @@ fn a_sweep_does_equal_work_once_and_resumes() {
         first.stdout
     );
     assert!(
-        first.stdout.contains("The smallest difference of Acc"),
+        first.stdout.contains("ifference of Acc that"),
         "{}",
         first.stdout
     );
