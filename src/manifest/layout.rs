@@ -1,6 +1,6 @@
 //! The cells of a table: which points of the sweep stand in which row and column.
 
-use super::{RowSpec, Sweep, TableSpec};
+use super::{Sweep, TableSpec};
 
 /// The rows and groups of columns of a table.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,15 +59,14 @@ impl TableSpec {
                 points,
             }
         };
-        let varies: Vec<bool> = (self.rows.iter())
-            .map(|spec| self.varies(spec, sweep))
-            .collect();
-        for spec in (0..self.rows.len()).filter(|spec| !varies[*spec]) {
+        let (vary, once): (Vec<usize>, Vec<usize>) =
+            (0..self.rows.len()).partition(|&spec| self.rows[spec].varies);
+        for spec in once {
             let headers = vec![String::new(); self.row_axes.len()];
             rows.push(row(spec, headers, all.clone()));
         }
         for (headers, points) in row_groups {
-            for spec in (0..self.rows.len()).filter(|spec| varies[*spec]) {
+            for &spec in &vary {
                 rows.push(row(spec, headers.clone(), points.clone()));
             }
         }
@@ -78,23 +77,6 @@ impl TableSpec {
             rows,
             columns,
         }
-    }
-
-    /// Whether a row shows other evaluations where the row axes have other values.
-    fn varies(&self, spec: &RowSpec, sweep: &Sweep) -> bool {
-        let rest = |point: usize| -> Vec<Option<usize>> {
-            let of = &sweep.points[point].coordinates;
-            let axes = (0..of.len()).filter(|axis| !self.row_axes.contains(axis));
-            axes.map(|axis| of[axis]).collect()
-        };
-        let mut seen = std::collections::BTreeMap::new();
-        (0..sweep.points.len()).any(|point| {
-            let shown: Vec<_> = std::iter::once(&spec.evals)
-                .chain(spec.figures.values())
-                .map(|evals| evals[point].as_ref())
-                .collect();
-            *seen.entry(rest(point)).or_insert_with(|| shown.clone()) != shown
-        })
     }
 }
 

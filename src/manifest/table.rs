@@ -43,6 +43,8 @@ pub struct RowSpec {
     pub figures: BTreeMap<Metric, Vec<Option<PortRef>>>,
     /// Why it is a hole at the points that have no such stage.
     pub absent: Option<String>,
+    /// Whether what it shows depends on the axes that make rows; one that does not is shown once.
+    pub varies: bool,
 }
 
 impl RowSpec {

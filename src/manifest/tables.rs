@@ -1,5 +1,7 @@
 //! `[tables]`: from their sections and the stages of each point to [`TableSpec`]s.
 
+use std::collections::BTreeSet;
+
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::sweep::Named;
@@ -7,7 +9,7 @@ use super::table::{RowSection, RowSpec, TableSection, TableSpec};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Outlet, Wiring};
-use super::{PortRef, Sweep};
+use super::{Axis, PortRef, SEED, StageSpec, Sweep};
 use crate::metric::Metric;
 
 /// A table at one point: the evaluation of each row and each figure, where it is there.
@@ -123,7 +125,11 @@ pub(super) fn specs(
         };
         let baseline = reader.baseline();
         reader.labels();
+        let swept: Vec<&Axis> = row_axes.iter().map(|&axis| &sweep.axes[axis]).collect();
         let row = |index: usize, row: &RowSection| RowSpec {
+            varies: std::iter::once(&row.eval)
+                .chain(row.figures.values())
+                .any(|eval| depends(&named.stages, eval, &swept)),
             label: row.label.clone(),
             evals: over_points(points, named, |point| {
                 points[point][place].get(index)?.eval.as_ref()
@@ -156,6 +162,40 @@ pub(super) fn specs(
         });
     }
     specs
+}
+
+/// Whether a stage, or one that it reads from, has a field that one of the axes varies.
+fn depends(stages: &[StageSpec], reference: &str, axes: &[&Axis]) -> bool {
+    let varied = |stage: &StageSpec| {
+        let fields = axes.iter().flat_map(|axis| &axis.fields);
+        fields.into_iter().any(|field| {
+            let mut keys = field.split('.');
+            match (keys.next(), keys.next()) {
+                (Some("stages"), Some(name)) => name == stage.base,
+                (Some("defaults"), Some(kind)) => kind == stage.kind.name(),
+                (Some(SEED), None) => stage.kind.seeded(),
+                (Some(section), _) => section == stage.base,
+                (None, _) => false,
+            }
+        })
+    };
+    let base = reference.split('.').next().unwrap_or(reference);
+    let (mut open, mut seen) = (vec![base], BTreeSet::from([base]));
+    while let Some(base) = open.pop() {
+        // The same at every point, but for stages of points that `when` holds for.
+        for stage in stages.iter().filter(|stage| stage.base == base) {
+            if varied(stage) {
+                return true;
+            }
+            for input in stage.inputs.values() {
+                let from = stages.iter().find(|each| each.name == input.stage);
+                if let Some(from) = from.filter(|from| seen.insert(&from.base)) {
+                    open.push(&from.base);
+                }
+            }
+        }
+    }
+    false
 }
 
 /// A stage by point, under the name it has among all points.

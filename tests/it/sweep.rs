@@ -223,7 +223,7 @@ fn table_2_has_the_teachers_row_as_published() {
         assert!(row[cell].starts_with(value), "{row:?}");
     }
     for part in [
-        "Acc over data.all (2290 questions, 403 answers unparsed, 647 cut by length)",
+        "Acc over data.all (2290 questions; unparsed 403, cut by length 647)",
         "the rest over data.test (687 questions",
         "`eval-gpt35` is there only where `data.dataset` is `strategyqa`",
         "53.45 (+0.00, inside)",

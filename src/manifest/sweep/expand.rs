@@ -393,6 +393,7 @@ fn named(drafts: &[Draft], labels: Option<&Node>) -> Vec<Axis> {
             };
             Axis {
                 field: draft.fields[0].text.clone(),
+                fields: draft.fields.iter().map(|f| f.keys.join(".")).collect(),
                 name: short_name(drafts, index),
                 values: draft
                     .values

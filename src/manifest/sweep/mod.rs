@@ -32,6 +32,8 @@ pub struct Axis {
     /// The field as the manifest names it, for example `stages.kept.length.min_tokens`; of several that go
     /// together, the first.
     pub field: String,
+    /// All of the fields that go together.
+    pub fields: Vec<String>,
     /// The shortest end of it that no other axis has, for example `min_tokens`.
     pub name: String,
     /// The values that points have.

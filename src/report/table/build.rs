@@ -271,14 +271,21 @@ impl Filler<'_> {
                 if by_headers.iter().any(|known| known.headers == row.headers) {
                     continue;
                 }
+                let alike = |other: &&LayoutRow| other.headers == row.headers;
+                let alike: Vec<&LayoutRow> = self.layout.rows.iter().filter(alike).collect();
                 let mut groups = Vec::new();
-                let mut label = None;
+                let mut labels = Vec::new();
                 for column in &self.layout.columns {
-                    let found = self.baseline(*baseline, row, column)?;
+                    let mut found = None;
+                    for row in &alike {
+                        if found.is_none() {
+                            found = self.baseline(*baseline, row, column)?;
+                        }
+                    }
                     groups.push(self.baseline_cells(found.as_ref().map(|(_, accuracy)| accuracy)));
-                    label = label.or(found.map(|(label, _)| label));
+                    labels.extend(found.map(|(label, _)| label));
                 }
-                if let Some(label) = label {
+                if let Some(label) = common(&labels) {
                     by_headers.push(TableRow {
                         title: label.clone(),
                         headers: row.headers.clone(),
@@ -287,13 +294,7 @@ impl Filler<'_> {
                     });
                 }
             }
-            if let [first, rest @ ..] = by_headers.as_mut_slice()
-                && rest.iter().all(|row| row.groups == first.groups)
-            {
-                first.headers = vec![String::new(); first.headers.len()];
-                by_headers.truncate(1);
-            }
-            rows.extend(by_headers);
+            rows.extend(merged(by_headers));
         }
         Ok(rows)
     }
@@ -347,6 +348,36 @@ impl Filler<'_> {
             ..CellGroup::default()
         }
     }
+}
+
+/// The label of all of them, or what is the same in it: the majority answers otherwise in each group of columns.
+fn common(labels: &[String]) -> Option<String> {
+    let first = labels.first()?;
+    if labels.iter().all(|label| label == first) {
+        return Some(first.clone());
+    }
+    first.split(" (").next().map(str::to_owned)
+}
+
+/// One row where all rows say the same as far as they say anything.
+fn merged(rows: Vec<TableRow>) -> Vec<TableRow> {
+    let Some(mut one) = rows.first().cloned() else {
+        return rows;
+    };
+    for row in &rows {
+        for (here, there) in one.groups.iter_mut().zip(&row.groups) {
+            if here.questions.is_none() {
+                *here = there.clone();
+            } else if there.questions.is_some() && here != there {
+                return rows;
+            }
+        }
+    }
+    let labels: Vec<String> = rows.into_iter().map(|row| row.label).collect();
+    one.label = common(&labels).unwrap_or_default();
+    one.title.clone_from(&one.label);
+    one.headers = vec![String::new(); one.headers.len()];
+    vec![one]
 }
 
 impl Measured {

@@ -87,16 +87,16 @@ fn elsewhere(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportError> {
     Ok(notes)
 }
 
-/// `data.all (2290 questions, 403 answers unparsed, 647 cut by length)`.
+/// `data.all (2290 questions; unparsed 403, cut by length 647)`.
 fn told(seeds: &[Measured]) -> String {
     let unparsed: usize = seeds.iter().map(Measured::unparsed).sum();
     let cut: Option<usize> = seeds.iter().map(|seed| seed.cut).sum();
     let mut text = format!(
-        "{} ({} questions, {unparsed} answers unparsed",
+        "{} ({} questions; unparsed {unparsed}",
         seeds[0].questions, seeds[0].evaluation.accuracy.n
     );
     if let Some(cut) = cut {
-        let _ = write!(text, ", {cut} cut by length");
+        let _ = write!(text, ", cut by length {cut}");
     }
     text + ")"
 }
