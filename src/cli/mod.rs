@@ -8,6 +8,7 @@ mod diff;
 mod exit;
 mod export;
 mod plan;
+mod rate;
 mod run;
 mod schema;
 mod session;
@@ -46,6 +47,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
+    /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
+    Rate(rate::RateArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Rate(args) => rate::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
     };

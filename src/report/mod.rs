@@ -7,6 +7,7 @@ mod interval;
 mod json;
 mod plan;
 mod printable;
+pub mod rating;
 mod results;
 
 pub use artifact::artifact_text;

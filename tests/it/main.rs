@@ -9,5 +9,6 @@ mod kill;
 mod layers;
 mod manifests;
 mod pipeline;
+mod rating;
 mod real_data;
 mod show_and_diff;
