@@ -8,6 +8,7 @@ mod diff;
 mod exit;
 mod export;
 mod plan;
+mod rate;
 mod run;
 mod schema;
 mod session;
@@ -52,6 +53,8 @@ enum Command {
     Why(why::WhyArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
+    /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
+    Rate(rate::RateArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Table(args) => table::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Rate(args) => rate::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
     };

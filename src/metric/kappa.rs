@@ -1,6 +1,6 @@
 //! Agreement of two raters: Cohen's kappa and the share of equal ratings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,8 @@ pub struct Agreement {
     /// it is not defined are left out.
     pub kappa: Option<Estimate>,
     /// The share of items rated alike: with Wilson's interval where each item has a group of its own,
-    /// else by the bootstrap over groups.
+    /// else by the bootstrap over groups; where that cannot vary, as all items or none are rated alike,
+    /// with Wilson's of as many cases as there are groups.
     pub exact: Estimate,
 }
 
@@ -55,11 +56,22 @@ pub fn agreement(
     resampling: &Resampling,
     stream: u64,
 ) -> Option<Agreement> {
+    if items.is_empty() {
+        return None;
+    }
     let place = seeded_places(resampling.seed, stream);
     let equal = items.iter().filter(|item| item.a == item.b).count();
-    let groups: std::collections::BTreeSet<&str> = items.iter().map(|item| item.group).collect();
-    let exact = if groups.len() == items.len() && !items.is_empty() {
-        wilson(equal, items.len(), resampling.confidence)
+    let groups: BTreeSet<&str> = items.iter().map(|item| item.group).collect();
+    let exact = if equal == 0 || equal == items.len() || groups.len() == items.len() {
+        let equal_groups = if equal == items.len() {
+            groups.len()
+        } else {
+            equal
+        };
+        Estimate {
+            n: items.len(),
+            ..wilson(equal_groups, groups.len(), resampling.confidence)
+        }
     } else {
         let shares = items
             .iter()
@@ -172,6 +184,23 @@ mod tests {
         assert_eq!(found.kappa.unwrap().n, 4);
         let together = of(&[rated("x", 3, 3), rated("x", 5, 6), rated("y", 9, 9)]);
         assert_eq!(together.exact.method, IntervalMethod::PercentileBootstrap);
+        // No two alike is no proof that none ever are: two questions, three items.
+        let never = of(&[rated("x", 3, 4), rated("x", 5, 6), rated("y", 9, 8)]);
+        assert_eq!(
+            never.exact,
+            Estimate {
+                n: 3,
+                ..wilson(0, 2, 0.95)
+            }
+        );
+        let always = of(&[rated("x", 3, 3), rated("x", 5, 5), rated("y", 9, 9)]);
+        assert_eq!(
+            always.exact,
+            Estimate {
+                n: 3,
+                ..wilson(2, 2, 0.95)
+            }
+        );
         let none = agreement(&[], Weights::Quadratic, &Resampling::default(), 40);
         assert_eq!(none, None);
         let same = of(&[rated("x", 3, 3), rated("y", 3, 3)]);

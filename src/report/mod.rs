@@ -8,6 +8,7 @@ mod json;
 mod plan;
 mod plan_sweep;
 mod printable;
+pub mod rating;
 mod source;
 pub mod table;
 mod why;

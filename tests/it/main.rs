@@ -10,6 +10,7 @@ mod kill;
 mod layers;
 mod manifests;
 mod pipeline;
+mod rating;
 mod real_data;
 mod recorded;
 mod scores;

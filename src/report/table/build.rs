@@ -1,7 +1,7 @@
 //! Fills a table from the store.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::cell::Reported;
 use super::tests_against::tests;
@@ -95,7 +95,7 @@ pub(super) struct Measured {
     pub(super) node: NodeId,
     /// The evaluation's content.
     pub(super) digest: Digest,
-    pub(super) evaluation: Rc<Evaluation>,
+    pub(super) evaluation: Arc<Evaluation>,
     /// Answers that were cut by length; `None` where the answers are not in the store.
     pub(super) cut: Option<usize>,
     /// The questions as the manifest names them, for example `data.test`.
@@ -222,7 +222,7 @@ impl Filler<'_> {
                 Some(Measured {
                     node,
                     digest,
-                    evaluation: Rc::new(evaluation),
+                    evaluation: Arc::new(evaluation),
                     cut,
                     questions: questions.unwrap_or_default(),
                 })

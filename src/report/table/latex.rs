@@ -129,8 +129,7 @@ fn escaped(text: &str) -> String {
             '<' => out += "\\textless{}",
             '>' => out += "\\textgreater{}",
             '|' => out += "\\textbar{}",
-            '"' => out += "\\textquotedbl{}",
-            '\'' => out += "\\textquotesingle{}",
+            '"' => out += "{\\char34}",
             '`' => out += "\\textasciigrave{}",
             '[' => out += "{[}", // after \\ a bracket would be an option
             '±' => out += "\\ensuremath{\\pm}",

@@ -8,7 +8,7 @@ use super::cell::titled;
 use super::{Cell, ResultTable};
 use crate::key::Digest;
 use crate::manifest::LayoutRow;
-use crate::metric::{Design, Metric, smallest_difference};
+use crate::metric::{Design, IntervalMethod, Metric, smallest_difference};
 use crate::plan::NodeId;
 use crate::report::{ReportError, Source};
 
@@ -36,16 +36,28 @@ pub(super) fn notes(
 }
 
 fn brackets(table: &ResultTable) -> String {
-    let shares = table.metrics.iter().any(|metric| metric.is_share());
-    let means = table.metrics.iter().any(|metric| !metric.is_share());
-    let how = match (shares, means) {
-        (true, true) => "Wilson for shares, percentile bootstrap for means",
-        (true, false) => "Wilson",
-        _ => "percentile bootstrap",
+    let made = |method: IntervalMethod| {
+        let mut figures = table.figures();
+        figures.any(|figure| figure.seeds == 1 && figure.estimate.method == method)
     };
-    let cut = "cut: answers that ended by length";
+    let methods = [
+        (IntervalMethod::Wilson, "Wilson for shares"),
+        (
+            IntervalMethod::PercentileBootstrap,
+            "percentile bootstrap for means",
+        ),
+        (IntervalMethod::BcaBootstrap, "BCa bootstrap for means"),
+    ];
+    let how: Vec<&str> = (methods.into_iter())
+        .filter(|(method, _)| made(*method))
+        .map(|(_, words)| words)
+        .collect();
+    let how = match how.as_slice() {
+        [] => String::new(),
+        how => format!(" ({})", how.join(", ")),
+    };
     format!(
-        "Brackets: 95 % intervals ({how}). An unparsed answer counts as wrong; {cut}; n: questions."
+        "Brackets: 95 % intervals{how}. An unparsed answer counts as wrong; cut: answers that ended by length; n: questions."
     )
 }
 

@@ -1,10 +1,13 @@
 //! Every row against the declared baseline, on the same questions.
 
+use std::sync::Arc;
+
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::build::{Filler, Found, Measured};
 use crate::manifest::LayoutRow;
-use crate::metric::{Comparison, Evaluation, Metric, Resampling, compare_on, holm};
+use crate::metric::{Comparison, Evaluation, Metric, MetricError, Resampling, compare_on, holm};
 use crate::report::ReportError;
 
 /// A row's figure against the baseline's.
@@ -33,7 +36,7 @@ pub(super) fn tests(
     metrics: &[Metric],
 ) -> Result<Vec<TestAgainst>, ReportError> {
     let layout = filler.layout;
-    let mut tests = Vec::new();
+    let mut pairs = Vec::new();
     for column in &layout.columns {
         for row in &layout.rows {
             let Some(base) = baseline_of(&layout.rows, row, baseline) else {
@@ -48,24 +51,23 @@ pub(super) fn tests(
                     continue;
                 };
                 // Figures over other questions (a row may take one from elsewhere) are no pair.
-                if a[0].questions != b[0].questions || same(&a, &b) {
-                    continue;
-                }
-                let seeds = (a.len(), b.len());
-                let (a, b) = (evaluations(&a), evaluations(&b));
-                if let Some(comparison) = compare_on(metric, &a, &b, &Resampling::default())? {
-                    tests.push(TestAgainst {
-                        row: row.title.clone(),
-                        baseline: base.title.clone(),
-                        group: column.title.clone(),
-                        comparison,
-                        corrected_p: 1.0,
-                        seeds,
+                if a[0].questions == b[0].questions && !same(&a, &b) {
+                    pairs.push(Pair {
+                        place: (&row.title, &base.title, &column.title),
+                        metric,
+                        a: a.into_iter().map(|seed| seed.evaluation).collect(),
+                        b: b.into_iter().map(|seed| seed.evaluation).collect(),
                     });
                 }
             }
         }
     }
+    // A sweep has thousands of pairs, and each of them thousands of resamples.
+    let compared: Vec<Option<TestAgainst>> = pairs
+        .par_iter()
+        .map(Pair::compare)
+        .collect::<Result<_, _>>()?;
+    let mut tests: Vec<TestAgainst> = compared.into_iter().flatten().collect();
     let p: Vec<f64> = tests.iter().map(|test| test.comparison.p).collect();
     for (test, corrected) in tests.iter_mut().zip(holm(&p)) {
         test.corrected_p = corrected;
@@ -91,6 +93,28 @@ fn same(a: &[Measured], b: &[Measured]) -> bool {
         .eq(b.iter().map(|each| each.node))
 }
 
-fn evaluations(seeds: &[Measured]) -> Vec<&Evaluation> {
-    seeds.iter().map(|seed| &*seed.evaluation).collect()
+/// A row's figure and the baseline's.
+struct Pair<'l> {
+    /// The row, the baseline and the group of columns, by their titles.
+    place: (&'l str, &'l str, &'l str),
+    metric: Metric,
+    a: Vec<Arc<Evaluation>>,
+    b: Vec<Arc<Evaluation>>,
+}
+
+impl Pair<'_> {
+    fn compare(&self) -> Result<Option<TestAgainst>, MetricError> {
+        let a: Vec<&Evaluation> = self.a.iter().map(|seed| &**seed).collect();
+        let b: Vec<&Evaluation> = self.b.iter().map(|seed| &**seed).collect();
+        let (row, baseline, group) = self.place;
+        let found = compare_on(self.metric, &a, &b, &Resampling::default())?;
+        Ok(found.map(|comparison| TestAgainst {
+            row: row.to_owned(),
+            baseline: baseline.to_owned(),
+            group: group.to_owned(),
+            comparison,
+            corrected_p: 1.0,
+            seeds: (a.len(), b.len()),
+        }))
+    }
 }
