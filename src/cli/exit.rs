@@ -130,6 +130,7 @@ failed! {
     crate::stage::StageError => Failed,
     crate::artifact::ArtifactError => Failed,
     crate::report::ReportError => Failed,
+    crate::report::rating::RatingError => Failed,
     crate::plan::PlanError => Usage,
 }
 

@@ -8,10 +8,13 @@ mod diff;
 mod exit;
 mod export;
 mod plan;
+mod rate;
 mod run;
 mod schema;
 mod session;
 mod show;
+mod table;
+mod why;
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
@@ -44,8 +47,14 @@ enum Command {
     Show(show::ShowArgs),
     /// Write what a stage made as JSON lines or as a folder in Hub format.
     Export(export::ExportArgs),
+    /// Print a table of results, or check a committed one against the store.
+    Table(table::TableArgs),
+    /// Walk from a cell of a table to the stages, the keys and the questions behind it.
+    Why(why::WhyArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
+    /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
+    Rate(rate::RateArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -61,7 +70,10 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Rate(args) => rate::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
     };

@@ -40,7 +40,12 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
         write!(
             out,
             "{}",
-            report::plan_text(&session.plan, &resolved, &estimates)
+            report::plan_text(
+                &session.manifest.sweep,
+                &session.plan,
+                &resolved,
+                &estimates
+            )
         )?;
     }
     Ok(Exit::Done)

@@ -10,7 +10,8 @@ use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
 use crate::plan::NodeId;
-use crate::report::{self, ReportError};
+use crate::report::table::Format;
+use crate::report::{self, ReportError, Source};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
 
 /// How progress is told, on stderr.
@@ -31,9 +32,12 @@ pub(crate) struct RunArgs {
     /// Run only this stage and what it needs; may be given again
     #[arg(long = "stage", value_name = "STAGE")]
     stages: Vec<String>,
-    /// When a stage fails, run what does not depend on it
-    #[arg(long)]
+    /// When a stage fails, run what does not depend on it; so it is for sweeps anyway
+    #[arg(long, conflicts_with = "fail_fast")]
     keep_going: bool,
+    /// When a stage fails, run nothing more; so it is anyway, but for sweeps
+    #[arg(long)]
+    fail_fast: bool,
     /// Worker threads; 0 for all cores
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -59,7 +63,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         voice.warn(&warning);
     }
     stop_on_interrupt(&session, voice.clone());
-    let policy = if args.keep_going {
+    let keep_going = args.keep_going || session.manifest.sweep.is_sweep() && !args.fail_fast;
+    let policy = if keep_going {
         Policy::KeepGoing
     } else {
         Policy::FailFast
@@ -159,22 +164,40 @@ fn stop_on_interrupt(session: &Session, voice: Voice) {
     let _ = ctrlc::set_handler(handler);
 }
 
-/// What the run prints on stdout: the funnel of each filter, then the manifest's tables.
+/// What the run prints on stdout: what the filters kept, then the manifest's tables.
 fn results(
     session: &Session,
     nodes: &[NodeId],
     execution: &Execution,
 ) -> Result<String, ReportError> {
-    let outputs = |node| execution.outputs(node).cloned();
-    let mut texts = report::funnels(&session.plan, &session.store, nodes, &outputs)?;
-    texts.extend(report::tables(
-        &session.manifest,
-        &session.plan,
-        &session.store,
-        &outputs,
-    )?);
+    let source = Source {
+        manifest: &session.manifest,
+        plan: &session.plan,
+        store: &session.store,
+        outputs: &|node| execution.outputs(node).cloned(),
+        missing: &|node| why_missing(session, execution, node),
+    };
+    let mut texts = report::funnels(&source, nodes)?;
+    let tables = report::table::build_all(&source)?;
+    texts.extend(tables.iter().map(|table| table.render(Format::Text)));
     texts.push(String::new()); // an empty line after each, the last one too
     Ok(texts.join("\n"))
+}
+
+/// Why a stage has no outputs: it failed, or a stage that it needs did.
+fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
+    let finished = execution.stages.iter().find(|stage| stage.node == node);
+    let name = session.plan.node(node).name();
+    if let Some(error) = finished.and_then(|stage| stage.error.as_ref()) {
+        let error = error.to_string();
+        let head = error.lines().next().unwrap_or_default().to_owned();
+        return format!("`{name}` failed: {head}");
+    }
+    let mut inputs = session.plan.inputs(node).into_values();
+    match inputs.find(|(from, _)| execution.outputs(*from).is_none()) {
+        Some((from, _)) => why_missing(session, execution, from),
+        None => format!("`{name}` did not run"),
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! What most commands begin with: a checked manifest, its plan, the store, the fetcher.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,8 +9,9 @@ use super::exit::{Failure, say};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
-use crate::manifest::{self, Manifest};
-use crate::plan::{NodeId, Plan, State, resolve};
+use crate::manifest::{self, Changes, Manifest};
+use crate::plan::{NodeId, Plan, State, resolve, split_reference};
+use crate::report::Source;
 use crate::stage::{self, Environment, Outputs, RunOptions};
 use crate::store::Store;
 
@@ -51,6 +53,9 @@ pub(crate) struct OverrideArgs {
     /// Set a field, for example `stages.kept.length.min_tokens=30`; may be given again
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Change the fields that the manifest's `[profiles.NAME]` changes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Take the first N questions of each split
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -98,7 +103,12 @@ impl Session {
         args: &OverrideArgs,
         purpose: Purpose,
     ) -> Result<Self, Failure> {
-        let manifest = manifest::load(path, &args.overrides, args.limit, stage::KINDS)?;
+        let changes = Changes {
+            profile: args.profile.as_deref(),
+            overrides: &args.overrides,
+            limit: args.limit,
+        };
+        let manifest = manifest::load(path, &changes, stage::KINDS)?;
         let plan = Plan::new(&manifest)?;
         let store = match purpose {
             Purpose::Run => args.store.open_quietly()?, // a run tells them in its own way
@@ -142,6 +152,42 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Calls `work` with what is in the store of all that the manifest asks for.
+    pub(crate) fn with_source<T>(
+        &self,
+        work: impl FnOnce(&Source<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let resolved = resolve(&self.plan, self.plan.order(), &self.environment(&Silent))?;
+        let states: BTreeMap<NodeId, State> = resolved
+            .into_iter()
+            .map(|each| (each.node, each.state))
+            .collect();
+        work(&Source {
+            manifest: &self.manifest,
+            plan: &self.plan,
+            store: &self.store,
+            outputs: &|node| match states.get(&node) {
+                Some(State::Hit(outputs)) => Some(outputs.clone()),
+                _ => None,
+            },
+            missing: &|node| self.why_missing(&states, node),
+        })
+    }
+
+    /// Why a stage's outputs are not in the store: the first stage on the way to it that has to run.
+    fn why_missing(&self, states: &BTreeMap<NodeId, State>, node: NodeId) -> String {
+        let name = self.plan.node(node).name();
+        match states.get(&node) {
+            Some(State::DependsOn(before)) if !before.is_empty() => {
+                self.why_missing(states, before[0])
+            }
+            Some(State::Unfetched(_)) => format!("`{name}` needs an outside file that is not here"),
+            _ => format!("`{name}` has not run"),
+        }
+    }
+}
+
 /// An artifact that is in the store.
 pub(crate) struct Found {
     pub(crate) kind: ArtifactKind,
@@ -151,10 +197,7 @@ pub(crate) struct Found {
 impl Session {
     /// What `reference` (`STAGE` or `STAGE.OUTPUT`) names, from the store.
     pub(crate) fn artifact(&self, reference: &str) -> Result<Found, Failure> {
-        let (stage, output) = match reference.split_once('.') {
-            Some((stage, output)) => (stage, Some(output)),
-            None => (reference, None),
-        };
+        let (stage, output) = split_reference(reference);
         let id = self.plan.find(stage)?;
         let outputs = self.plan.node(id).kind.outputs();
         let wanted = match output {

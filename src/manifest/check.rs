@@ -27,6 +27,21 @@ pub fn check(schema: &Value, node: &Node) -> Vec<Diagnostic> {
     checker.found
 }
 
+/// Checks one section at the top of `node` alone.
+pub(super) fn section(schema: &Value, node: &Node, name: &str) -> Vec<Diagnostic> {
+    let mut checker = Checker {
+        root: schema,
+        path: vec![name.to_owned()],
+        patterns: BTreeMap::new(),
+        found: Vec::new(),
+    };
+    let of_section = schema.get("properties").and_then(|all| all.get(name));
+    if let (Some(schema), Some(node)) = (of_section, node.get(name)) {
+        checker.value(schema, node);
+    }
+    checker.found
+}
+
 /// The state of one walk.
 pub(super) struct Checker<'a> {
     pub(super) root: &'a Value,

@@ -6,22 +6,23 @@
 //! believed.
 
 use super::error::Diagnostic;
-use super::graph::TableDraft;
+use super::tables::{RowDraft, TableDraft};
 use super::wire::{Outlet, Wire, Wiring};
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
 
-/// The kind whose output `test` holds test questions.
+/// The kind that some outputs of hold test questions.
 const DATASET: &str = "dataset";
-/// The output that holds them.
-const TEST: &str = "test";
+/// These.
+const TEST: [&str; 2] = ["test", "all"];
 
 /// Reports circles and forbidden ways of test data.
 pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec<Diagnostic>) {
     let order = order(wiring, errors);
     let declared: Vec<usize> = tables
         .iter()
-        .flat_map(|table| table.rows.iter().flatten())
+        .flat_map(|table| table.rows.iter())
+        .flat_map(RowDraft::outlets)
         .map(|outlet| outlet.stage)
         .collect();
     // By stage, the input through which test data came in.
@@ -65,7 +66,7 @@ fn is_test(wiring: &Wiring<'_>, outlet: Outlet) -> bool {
     kind.is_some_and(|kind| kind.name() == DATASET)
         && wiring
             .output(outlet)
-            .is_some_and(|output| output.name == TEST)
+            .is_some_and(|output| TEST.contains(&output.name))
 }
 
 fn trains_on_test(
@@ -94,7 +95,7 @@ fn trains_on_test(
         .filter(|_| is_test(wiring, wire.from))
         .and_then(|kind| {
             let mut outputs = kind.outputs().iter();
-            outputs.find(|output| output.kind == wire.port.accepts && output.name != TEST)
+            outputs.find(|output| output.kind == wire.port.accepts && !TEST.contains(&output.name))
         });
     let hint = match other {
         Some(output) => format!(

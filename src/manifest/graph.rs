@@ -1,4 +1,4 @@
-//! From a tree that fits the schema to typed stages and tables.
+//! From a tree that fits the schema to typed stages.
 //!
 //! In: the tree and the stage kinds. Out: stages with complete parameters and resolved inputs,
 //! and what is wrong with them. Stages with mistakes of their own still take part as far as they
@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::error::Diagnostic;
 use super::schema::SUGAR;
-use super::section::{Baseline, TableSection};
 use super::source::Origin;
-use super::tree::{Entry, Node, Table, Tree};
-use super::wire::{Draft, Outlet, Wire, Wiring};
+use super::tables::{self, RowRefs};
+use super::tree::{Entry, Node, Tree};
+use super::when::LeftOut;
+use super::wire::{Draft, Wire, Wiring};
 use super::words::dotted;
-use super::{PortRef, RowSpec, StageSpec, TableSpec, flow};
+use super::{StageSpec, flow};
 use crate::stage::{Complaint, Stage};
 
 /// The manifest's seed, or a stage's.
@@ -75,12 +76,14 @@ pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-/// Types the stages and tables of `tree`, and adds to `errors` what is wrong with them.
+/// Types the stages of `tree`, the tree of one point, and finds what its tables read; adds to `errors` what is
+/// wrong with them. By table, then by row.
 pub(super) fn resolve(
     tree: &Node,
     kinds: &[&'static dyn Stage],
+    left_out: &LeftOut,
     errors: &mut Vec<Diagnostic>,
-) -> (Vec<StageSpec>, Vec<TableSpec>) {
+) -> (Vec<StageSpec>, Vec<Vec<RowRefs>>) {
     let drafts = drafts(tree, kinds, errors);
     let empty = |stages: &Node| {
         stages
@@ -94,8 +97,8 @@ pub(super) fn resolve(
         );
     }
     let params = params(&drafts, errors);
-    let wiring = Wiring::new(&drafts, errors);
-    let tables = tables(tree, &wiring, errors);
+    let wiring = Wiring::new(&drafts, left_out, errors);
+    let tables = tables::drafts(tree, &wiring, left_out, errors);
     flow::check(&wiring, &tables, errors);
 
     let manifest_seed = seed(tree).unwrap_or_default();
@@ -110,6 +113,7 @@ pub(super) fn resolve(
                 };
                 Some(StageSpec {
                     name: draft.name.to_owned(),
+                    base: draft.name.to_owned(),
                     kind: draft.kind?,
                     params: params?,
                     inputs: inputs.iter().filter_map(input).collect(),
@@ -119,8 +123,8 @@ pub(super) fn resolve(
             });
     let stages = stages.collect();
     let tables = tables
-        .into_iter()
-        .filter_map(|table| table.spec(&wiring))
+        .iter()
+        .map(|table| table.rows.iter().map(|row| row.named(&wiring)).collect())
         .collect();
     (stages, tables)
 }
@@ -257,64 +261,6 @@ fn placed(draft: &Draft<'_>, complaint: Complaint) -> Diagnostic {
         path,
         ..Diagnostic::at(origin, message).hint(complaint.hint)
     }
-}
-
-/// A table whose rows may name what is not there.
-pub(super) struct TableDraft {
-    name: String,
-    section: TableSection,
-    /// The evaluation of each row, if there is one.
-    pub(super) rows: Vec<Option<Outlet>>,
-}
-
-impl TableDraft {
-    fn spec(self, wiring: &Wiring<'_>) -> Option<TableSpec> {
-        let rows = self.section.rows.into_iter().zip(self.rows);
-        let rows: Option<Vec<RowSpec>> = rows
-            .map(|(row, outlet)| {
-                let eval: PortRef = wiring.port_ref(outlet?)?;
-                Some(RowSpec {
-                    label: row.label,
-                    eval,
-                })
-            })
-            .collect();
-        Some(TableSpec {
-            name: self.name,
-            caption: self.section.caption,
-            rows: rows?,
-            baselines: self.section.baselines,
-        })
-    }
-}
-
-fn tables(tree: &Node, wiring: &Wiring<'_>, errors: &mut Vec<Diagnostic>) -> Vec<TableDraft> {
-    let tables = tree.get("tables").and_then(Node::as_table);
-    let entries: &[Entry] = tables.map_or(&[], |table: &Table| &table.entries);
-    let mut drafts = Vec::new();
-    for entry in entries {
-        let rows = match entry.value.get("rows").map(|rows| &rows.value) {
-            Some(Tree::Array(rows)) => rows.as_slice(),
-            _ => &[],
-        };
-        let rows: Vec<Option<Outlet>> = rows
-            .iter()
-            .map(|row| wiring.evaluation(&entry.key, row.get("eval")?, errors))
-            .collect();
-        let section =
-            serde_json::from_value(entry.value.to_json()).unwrap_or_else(|_| TableSection {
-                // The schema told what is wrong; the rows that are known still count as declared.
-                caption: String::new(),
-                rows: Vec::new(),
-                baselines: Baseline::all(),
-            });
-        drafts.push(TableDraft {
-            name: entry.key.clone(),
-            section,
-            rows,
-        });
-    }
-    drafts
 }
 
 /// Inputs by port.

@@ -4,9 +4,11 @@
 //! stages have complete parameters and resolved inputs, or [`ManifestErrors`]. The passes:
 //!
 //! 1. `files`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
-//! 2. `schema`, `check`, `choice`: the tree against the JSON Schema made from the stage kinds;
-//! 3. `graph`, `wire`, `flow`: references, artifact kinds, cycles, the way of test data;
-//! 4. `error`: what is wrong, with the text marked and a hint.
+//! 2. `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
+//! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
+//! 4. `when`, `graph`, `wire`, `flow`: references, artifact kinds, cycles, the way of test data;
+//! 5. `sweep` again, `tables`, `layout`: the stages of all points as one list, and the tables over them;
+//! 6. `error`: what is wrong, with the text marked and a hint.
 //!
 //! Relative paths in values stay as written; [`Manifest::dir`] is what they are relative to.
 
@@ -16,12 +18,19 @@ mod error;
 mod files;
 mod flow;
 mod graph;
+mod layout;
 mod nearest;
 mod overrides;
+mod place;
+mod profile;
 mod schema;
 mod section;
 mod source;
+mod sweep;
+mod table;
+mod tables;
 mod tree;
+mod when;
 mod wire;
 mod words;
 
@@ -35,10 +44,13 @@ use serde_json::{Map, Value};
 
 pub use check::check;
 pub use error::{Diagnostic, ManifestErrors};
+pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use nearest::nearest;
 pub use schema::{schema, schema_text};
-pub use section::{Baseline, RunSection};
+pub use section::RunSection;
 pub use source::{Origin, Source};
+pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
+pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec};
 pub use tree::{Entry, Node, Table, Tree};
 
 use crate::stage::Stage;
@@ -56,8 +68,10 @@ pub struct Manifest {
     pub seed: u64,
     /// How to run; never part of a key.
     pub run: RunSection,
-    /// The stages in order of declaration, `data` and `student` among them.
+    /// The stages in order of declaration, `data` and `student` among them; in a sweep those of all points.
     pub stages: Vec<StageSpec>,
+    /// What varies; one point and no axes where nothing does.
+    pub sweep: Sweep,
     /// The tables in order of declaration.
     pub tables: Vec<TableSpec>,
 }
@@ -65,8 +79,11 @@ pub struct Manifest {
 /// A stage with all that it needs.
 #[derive(Clone)]
 pub struct StageSpec {
-    /// Its name.
+    /// Its name; where it differs between the points of a sweep, with the values that make it differ, as in
+    /// `kept[min_tokens=30]`.
     pub name: String,
+    /// Its name in the manifest.
+    pub base: String,
     /// What it does.
     pub kind: &'static dyn Stage,
     /// Its parameters with every default filled in.
@@ -86,28 +103,6 @@ pub struct PortRef {
     pub stage: String,
     /// Its output.
     pub output: &'static str,
-}
-
-/// A table of results.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TableSpec {
-    /// Its name.
-    pub name: String,
-    /// What stands above it.
-    pub caption: String,
-    /// Its rows, from top to bottom.
-    pub rows: Vec<RowSpec>,
-    /// Rows without a model.
-    pub baselines: Vec<Baseline>,
-}
-
-/// A row of a table.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RowSpec {
-    /// What stands in its first column.
-    pub label: String,
-    /// The evaluation that it shows.
-    pub eval: PortRef,
 }
 
 impl Manifest {
@@ -138,33 +133,65 @@ impl std::fmt::Debug for StageSpec {
     }
 }
 
-/// Reads and checks the manifest at `path`. `overrides` are the `PATH=VALUE` of `--set`, in order;
-/// `limit` is the N of `--limit`, which sets `data.limit`.
+/// What is changed in a manifest from the command line.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Changes<'a> {
+    /// The profile of `--profile`.
+    pub profile: Option<&'a str>,
+    /// The `PATH=VALUE` of `--set`, in order.
+    pub overrides: &'a [String],
+    /// The N of `--limit`, which sets `data.limit`.
+    pub limit: Option<usize>,
+}
+
+/// Reads and checks the manifest at `path`, changed as the command line says: first the profile, then `--set`.
 ///
 /// # Errors
 /// Every mistake in it, with its place.
 pub fn load(
     path: &Path,
-    overrides: &[String],
-    limit: Option<usize>,
+    changes: &Changes<'_>,
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
     let tree = files::load(path).map_err(ManifestErrors::new)?;
-    build(path, tree, overrides, limit, kinds)
+    build(path, tree, changes, kinds)
 }
 
 fn build(
     path: &Path,
     mut tree: Node,
-    overrides: &[String],
-    limit: Option<usize>,
+    changes: &Changes<'_>,
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
-    let mut errors = overrides::apply(&mut tree, overrides, limit);
-    graph::lay_defaults(&mut tree, kinds);
-    let mistakes = check(&schema(kinds), &tree);
-    errors.extend(graph::without_echoes(mistakes));
-    let (stages, tables) = graph::resolve(&tree, kinds, &mut errors);
+    let schema = schema(kinds);
+    let mut errors = check::section(&schema, &tree, "profiles");
+    errors.extend(profile::apply(&mut tree, changes.profile));
+    errors.extend(overrides::apply(
+        &mut tree,
+        changes.overrides,
+        changes.limit,
+    ));
+    errors.extend(check::section(&schema, &tree, "sweep"));
+    let expansion = sweep::expand(&mut tree, &mut errors);
+    let sweep = expansion.sweep.clone();
+    let (mut stages, mut tables, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    for point in &sweep.points {
+        let mut tree = tree.clone();
+        expansion.lay(point, &mut tree, &mut errors);
+        graph::lay_defaults(&mut tree, kinds);
+        let mut mistakes = graph::without_echoes(check(&schema, &tree));
+        let out = when::apply(&mut tree, &mut mistakes);
+        let (of_point, read) = graph::resolve(&tree, kinds, &out, &mut mistakes);
+        stages.push(of_point);
+        tables.push(read);
+        left_out.push(out);
+        errors.extend(mistakes);
+    }
+    if !errors.is_empty() {
+        return Err(ManifestErrors::new(errors));
+    }
+    let named = sweep::merge(&sweep, &stages);
+    let tables = tables::specs(&tree, &sweep, &tables, &named, &left_out, &mut errors);
     if !errors.is_empty() {
         return Err(ManifestErrors::new(errors));
     }
@@ -189,7 +216,8 @@ fn build(
         description: text("description"),
         seed: graph::seed(&tree).unwrap_or_default(),
         run: run.unwrap_or_default(),
-        stages,
+        stages: named.stages,
+        sweep,
         tables,
     })
 }

@@ -9,7 +9,8 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::section::{RootSection, TableSection};
+use super::section::RootSection;
+use super::table::TableSection;
 use crate::stage::{Port, Stage};
 
 /// `STAGE` or `STAGE.OUTPUT`.
@@ -114,6 +115,13 @@ fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
             "minimum": 0,
         }),
     );
+    properties.insert(
+        "when".to_owned(),
+        json!({
+            "description": "The stage is there only where fields of the manifest have these values: a table of a value, or a list of values, by the field's dotted path in quotes. For sweeps; in tables, rows that name a stage which is not there are holes.",
+            "type": "object",
+        }),
+    );
     for port in kind.inputs() {
         properties.insert(port.name.to_owned(), port_schema(port));
     }
@@ -157,6 +165,7 @@ fn without_kind(full: &Value, required: bool) -> Value {
     let mut schema = full.clone();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.shift_remove("kind");
+        properties.shift_remove("when");
     }
     match schema.get_mut("required") {
         Some(Value::Array(names)) if required => names.retain(|name| name != "kind"),

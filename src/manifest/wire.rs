@@ -11,6 +11,7 @@ use super::nearest::{list, suggest};
 use super::schema::SUGAR;
 use super::source::Origin;
 use super::tree::{Entry, Node};
+use super::when::LeftOut;
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
 use crate::stage::{Output, Port, Stage};
@@ -70,6 +71,8 @@ enum Lost {
     Stage,
     /// The stage has no such output.
     Output(usize),
+    /// `when` left the stage out, for this reason.
+    LeftOut(String),
     /// Told elsewhere: the text has no form, or the stage no kind.
     Silent,
 }
@@ -77,14 +80,20 @@ enum Lost {
 /// Every stage and what feeds it.
 pub(super) struct Wiring<'a> {
     pub(super) drafts: &'a [Draft<'a>],
+    left_out: &'a LeftOut,
     /// By stage, the ports that are fed.
     pub(super) inputs: Vec<Inputs>,
 }
 
 impl<'a> Wiring<'a> {
-    pub(super) fn new(drafts: &'a [Draft<'a>], errors: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(
+        drafts: &'a [Draft<'a>],
+        left_out: &'a LeftOut,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Self {
         let mut wiring = Self {
             drafts,
+            left_out,
             inputs: Vec::new(),
         };
         for draft in drafts {
@@ -226,7 +235,10 @@ impl<'a> Wiring<'a> {
             .drafts
             .iter()
             .position(|draft| draft.name == name)
-            .ok_or(Lost::Stage)?;
+            .ok_or_else(|| match self.left_out.get(name) {
+                Some(reason) => Lost::LeftOut(reason.clone()),
+                None => Lost::Stage,
+            })?;
         let outputs = self.drafts[stage].kind.ok_or(Lost::Silent)?.outputs();
         let output = match output {
             None => 0,
@@ -265,6 +277,12 @@ impl<'a> Wiring<'a> {
                     format!("{place} refers to `{text}`, but `{stage}` has no such output");
                 let output = text.split_once('.').map_or("", |(_, output)| output);
                 (message, suggest(output, names, "its outputs"))
+            }
+            Lost::LeftOut(reason) => {
+                let message =
+                    format!("{place} refers to `{text}`, which is not always there: {reason}");
+                let hint = "give what refers to it the same `when`".to_owned();
+                (message, Some(hint))
             }
             Lost::Silent => return None,
         };

@@ -1,5 +1,7 @@
 //! Why something could not be measured.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 /// A metric's error.
@@ -41,6 +43,26 @@ pub enum MetricError {
         /// How many its question has options.
         expected: usize,
     },
+    /// Two evaluations that are to be paired measured different questions.
+    #[error(
+        "compare: one evaluation has {a} questions, the other {b}, and {shared} of them are the same; the first that only one has: `{first}`\nhint: arms and seeds are compared question by question; evaluate all of them on the same dataset, split and limit"
+    )]
+    DifferentQuestions {
+        /// Questions of the one.
+        a: usize,
+        /// Questions of the other.
+        b: usize,
+        /// Questions of both.
+        shared: usize,
+        /// The first id that only one has.
+        first: String,
+    },
+    /// An evaluation has a question twice, so it cannot be paired.
+    #[error("compare: an evaluation has question `{question_id}` twice, expected once")]
+    Repeated {
+        /// The question.
+        question_id: String,
+    },
     /// A parameter out of its range.
     #[error("eval: `{key}` is {found}; accepted: {accepted}")]
     Parameter {
@@ -51,4 +73,24 @@ pub enum MetricError {
         /// The values accepted.
         accepted: &'static str,
     },
+}
+
+impl MetricError {
+    /// An error unless both have the same questions.
+    pub(super) fn same_questions<T>(
+        a: &BTreeMap<String, T>,
+        b: &BTreeMap<String, T>,
+    ) -> Result<(), Self> {
+        let only_a = a.keys().filter(|id| !b.contains_key(*id));
+        let only_b = b.keys().filter(|id| !a.contains_key(*id));
+        let Some(first) = only_a.clone().chain(only_b).next() else {
+            return Ok(());
+        };
+        Err(Self::DifferentQuestions {
+            a: a.len(),
+            b: b.len(),
+            shared: a.len() - only_a.count(),
+            first: first.clone(),
+        })
+    }
 }

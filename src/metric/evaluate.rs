@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Estimate, bootstrap_mean, wilson};
-use super::{EvalParams, FormatChecks, FormatShares, MetricError};
+use super::interval::{Estimate, wilson};
+use super::mean::bootstrap_mean;
+use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError};
 use crate::text::{
     AnswerForm, Parsed, Prediction, Question, is_gold, parse_answer, word_count, word_rep,
 };
-
-/// Streams of the bootstrap's generator; a new metric takes a new number.
-const LEN_STREAM: u64 = 1;
-const REP_STREAM: u64 = 2;
 
 /// What happened on one question.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -127,8 +124,8 @@ pub fn evaluate(
         accuracy_options: options_scored.then(|| share(|each| each.option_correct == Some(true))),
         parsed: share(|each| each.parsed.is_some()),
         format: FormatShares::of(&checks, params.confidence),
-        len: bootstrap_mean(&lens, params, LEN_STREAM),
-        rep: bootstrap_mean(&reps, params, REP_STREAM),
+        len: bootstrap_mean(&lens, &params.resampling(), Metric::Len.stream()),
+        rep: bootstrap_mean(&reps, &params.resampling(), Metric::Rep.stream()),
         ambiguous,
         outcomes,
     })

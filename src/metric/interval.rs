@@ -1,13 +1,9 @@
-//! Estimates with intervals: Wilson's score interval for shares, the percentile bootstrap for means.
+//! Estimates with intervals; Wilson's score interval for shares.
 //!
-//! Sources: Wilson 1927 (as statsmodels' `proportion_confint(method="wilson")`, checked to 1e-12);
-//! Efron 1979, percentiles interpolated linearly as numpy's default.
+//! Source: Wilson 1927 (as statsmodels' `proportion_confint(method="wilson")`, checked to 1e-12).
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::EvalParams;
 use super::normal::normal_quantile;
 
 /// How an interval was made.
@@ -18,6 +14,8 @@ pub enum IntervalMethod {
     Wilson,
     /// Percentiles of the means of seeded resamples.
     PercentileBootstrap,
+    /// Such percentiles, corrected for bias and acceleration.
+    BcaBootstrap,
     /// The value is known without sampling; the interval is the value.
     Exact,
 }
@@ -65,64 +63,6 @@ pub fn wilson(hits: usize, n: usize, confidence: f64) -> Estimate {
     }
 }
 
-/// The mean of `values` with its percentile bootstrap interval.
-///
-/// Resampling draws places by multiplying a 64-bit word of `ChaCha8` (`params.seed`, stream `stream`)
-/// with the number of values and keeping the upper half: stated here because the interval's bits
-/// depend on it. Each metric has a stream of its own, so a new column moves no other's interval.
-pub fn bootstrap_mean(values: &[f64], params: &EvalParams, stream: u64) -> Estimate {
-    let mut generator = ChaCha8Rng::seed_from_u64(params.seed);
-    generator.set_stream(stream);
-    bootstrap_by(
-        values,
-        params.bootstrap_resamples,
-        params.confidence,
-        || {
-            let wide = u128::from(generator.next_u64()) * values.len() as u128;
-            usize::try_from(wide >> 64).expect("below the number of values")
-        },
-    )
-}
-
-/// The bootstrap, with the source of places passed in.
-fn bootstrap_by(
-    values: &[f64],
-    resamples: u32,
-    confidence: f64,
-    mut place: impl FnMut() -> usize,
-) -> Estimate {
-    let n = values.len();
-    let mean = |sum: f64| if n == 0 { 0.0 } else { sum / n as f64 };
-    let mut means: Vec<f64> = (0..resamples)
-        .map(|_| mean((0..n).map(|_| values[place()]).sum()))
-        .collect();
-    means.sort_by(f64::total_cmp);
-    let tail = (1.0 - confidence) / 2.0;
-    Estimate {
-        value: mean(values.iter().sum()),
-        low: percentile(&means, tail),
-        high: percentile(&means, 1.0 - tail),
-        n,
-        method: IntervalMethod::PercentileBootstrap,
-    }
-}
-
-/// The quantile of sorted values, interpolated linearly (numpy's default, Hyndman and Fan's type 7).
-fn percentile(sorted: &[f64], quantile: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else {
-        return 0.0;
-    };
-    let at = quantile.clamp(0.0, 1.0) * last as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "from 0 to `last`"
-    )]
-    let below = at.floor() as usize;
-    let above = (below + 1).min(last);
-    sorted[below] + (sorted[above] - sorted[below]) * (at - below as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,38 +105,5 @@ mod tests {
             close(found.high, high);
             close(found.value, hits as f64 / n as f64);
         }
-    }
-
-    #[test]
-    fn bootstrap_by_hand() {
-        // Resamples 11 33 13 31 11 of the values 1 and 3: means 1 3 2 2 1, sorted 1 1 2 2 3.
-        // Quantile 0.25 of five is the second, 0.75 the fourth.
-        let mut places = [0, 0, 1, 1, 0, 1, 1, 0, 0, 0].into_iter();
-        let found = bootstrap_by(&[1.0, 3.0], 5, 0.5, || places.next().unwrap());
-        close(found.value, 2.0);
-        close(found.low, 1.0);
-        close(found.high, 2.0);
-        assert_eq!(places.next(), None);
-    }
-
-    /// numpy: `percentile([1, 2, 3, 4, 10], [2.5, 97.5])` is 1.1 and 9.4.
-    #[test]
-    fn percentiles_interpolate() {
-        let sorted = [1.0, 2.0, 3.0, 4.0, 10.0];
-        close(percentile(&sorted, 0.025), 1.1);
-        close(percentile(&sorted, 0.975), 9.4);
-    }
-
-    #[test]
-    fn bootstrap_is_seeded_and_near_theory() {
-        let values: Vec<f64> = (0..400).map(|i| f64::from(i % 10)).collect();
-        let params = EvalParams::default();
-        let found = bootstrap_mean(&values, &params, 1);
-        assert_eq!(found, bootstrap_mean(&values, &params, 1));
-        assert_ne!(found, bootstrap_mean(&values, &params, 2));
-        // Standard error sqrt(8.25 / 400) = 0.1436, so 4.5 +- 0.2815; a bootstrap of 2,000 wobbles.
-        close(found.value, 4.5);
-        assert!((found.low - 4.2185).abs() < 0.03, "{found:?}");
-        assert!((found.high - 4.7815).abs() < 0.03, "{found:?}");
     }
 }

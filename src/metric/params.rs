@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MetricError;
+use super::{BootstrapInterval, MetricError, Resampling};
 
 /// Parameters of the metrics. All ours; the paper is silent.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct EvalParams {
     /// Resamples of each bootstrap, 100 to 1,000,000. Default 2000.
     #[schemars(range(min = 100, max = 1_000_000))]
     pub bootstrap_resamples: u32,
+    /// How a bootstrap's interval is read: `percentile` or `bca` (bias-corrected and accelerated,
+    /// better where values are skewed). Default percentile.
+    pub bootstrap_interval: BootstrapInterval,
     /// Seed of the bootstrap; the stage's, so not a parameter of its own.
     #[serde(skip)]
     pub seed: u64,
@@ -32,12 +35,23 @@ impl Default for EvalParams {
             max_rep: 0.75,
             confidence: 0.95,
             bootstrap_resamples: 2000,
+            bootstrap_interval: BootstrapInterval::default(),
             seed: 0,
         }
     }
 }
 
 impl EvalParams {
+    /// How means are resampled.
+    pub(super) fn resampling(&self) -> Resampling {
+        Resampling {
+            confidence: self.confidence,
+            resamples: self.bootstrap_resamples,
+            interval: self.bootstrap_interval,
+            seed: self.seed,
+        }
+    }
+
     /// Checks the ranges that the JSON schema states, for callers that did not go through it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use petgraph::visit::EdgeRef;
 use serde_json::{Map, Value, json};
 
 use crate::key::canonical_json;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, nearest};
 use crate::stage::Stage;
 
 /// A node of the DAG.
@@ -30,6 +30,25 @@ impl Node {
     /// The name that speaks for the node.
     pub fn name(&self) -> &str {
         &self.names[0]
+    }
+
+    /// Its name in the manifest, without the values that tell the points of a sweep apart.
+    pub fn base(&self) -> &str {
+        base(self.name())
+    }
+}
+
+/// A stage's name without the values that tell the points of a sweep apart: `kept` of `kept[min_tokens=30]`.
+fn base(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(base, _)| base)
+}
+
+/// The stage and the output that `STAGE` or `STAGE.OUTPUT` names; a sweep's values may hold dots too.
+pub fn split_reference(reference: &str) -> (&str, Option<&str>) {
+    let from = reference.rfind(']').unwrap_or(0);
+    match reference[from..].find('.') {
+        Some(dot) => (&reference[..from + dot], Some(&reference[from + dot + 1..])),
+        None => (reference, None),
     }
 }
 
@@ -55,13 +74,34 @@ pub enum PlanError {
     #[error("stages wait for each other or for a stage that is not there: {0}")]
     Stuck(String),
     /// A stage that was asked for by name is not there.
-    #[error("there is no stage `{name}`; the manifest has {available}")]
+    #[error("there is no stage `{name}`\nhint: {hint}")]
     NoStage {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The nearest name, or those that there are.
+        hint: String,
+    },
+    /// A name that stands for stages of several points of a sweep, where one is wanted.
+    #[error(
+        "`{name}` is several stages, one for each point of the sweep that needs its own\nhint: name one: {available}"
+    )]
+    Several {
+        /// The name.
+        name: String,
+        /// The names of the stages.
         available: String,
     },
+}
+
+/// Some names, and how many more there are.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
 }
 
 impl Plan {
@@ -85,8 +125,8 @@ impl Plan {
                     .all(|input| plan.by_name.contains_key(&input.stage))
             });
             let Some(ready) = ready else {
-                let names: Vec<&str> = waiting.iter().map(|spec| spec.name.as_str()).collect();
-                return Err(PlanError::Stuck(names.join(", ")));
+                let names = waiting.iter().map(|spec| spec.name.as_str());
+                return Err(PlanError::Stuck(listed(names)));
             };
             let spec = waiting.remove(ready);
             let inputs: BTreeMap<&'static str, (NodeId, &'static str)> = spec
@@ -137,23 +177,48 @@ impl Plan {
             .collect()
     }
 
-    /// The node called `name`.
+    /// The node called `name`; the name in the manifest is enough where all points of a sweep share it.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or when there are several.
     pub fn find(&self, name: &str) -> Result<NodeId, PlanError> {
-        self.by_name
-            .get(name)
-            .copied()
-            .ok_or_else(|| PlanError::NoStage {
+        match self.all(name)?.as_slice() {
+            [node] => Ok(*node),
+            several => {
+                let names = several.iter().map(|node| self.node(*node).name());
+                Err(PlanError::Several {
+                    name: name.to_owned(),
+                    available: listed(names),
+                })
+            }
+        }
+    }
+
+    /// The nodes called `name`: one, or, by its name in the manifest, those of all points of a sweep.
+    fn all(&self, name: &str) -> Result<Vec<NodeId>, PlanError> {
+        if let Some(node) = self.by_name.get(name) {
+            return Ok(vec![*node]);
+        }
+        let mut nodes: Vec<NodeId> = Vec::new();
+        for (_, node) in self.by_name.iter().filter(|(each, _)| base(each) == name) {
+            if !nodes.contains(node) {
+                nodes.push(*node);
+            }
+        }
+        if nodes.is_empty() {
+            let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+            let bases: BTreeSet<&str> = names.iter().map(|name| base(name)).collect();
+            let near = nearest(name, bases.iter().copied());
+            return Err(PlanError::NoStage {
                 name: name.to_owned(),
-                available: self
-                    .by_name
-                    .keys()
-                    .map(|name| format!("`{name}`"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+                hint: near.map_or_else(
+                    || format!("stages: {}", listed(bases.iter().copied())),
+                    |near| format!("did you mean `{near}`?"),
+                ),
+            });
+        }
+        nodes.sort();
+        Ok(nodes)
     }
 
     /// The nodes that `targets` need, themselves included, in order; all nodes for no targets.
@@ -165,10 +230,10 @@ impl Plan {
             return Ok(self.order.clone());
         }
         let mut needed = BTreeSet::new();
-        let mut open = targets
-            .iter()
-            .map(|name| self.find(name))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut open = Vec::new();
+        for name in targets {
+            open.extend(self.all(name)?);
+        }
         while let Some(node) = open.pop() {
             if needed.insert(node) {
                 open.extend(self.inputs(node).into_values().map(|(from, _)| from));

@@ -10,6 +10,6 @@ mod recipe;
 mod state;
 
 pub use estimate::{Estimates, estimate};
-pub use graph::{Input, Node, NodeId, Plan, PlanError};
+pub use graph::{Input, Node, NodeId, Plan, PlanError, split_reference};
 pub use recipe::recipe;
 pub use state::{Resolved, State, Why, resolve};

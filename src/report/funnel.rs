@@ -1,44 +1,109 @@
-//! What a filter dropped, step by step, as a table.
+//! What a filter dropped, step by step, as a table; of a sweep's filters, what each kept, a line each.
 
-use super::new_table;
-use super::results::{ReportError, Source};
+use std::collections::BTreeMap;
+
+use comfy_table::CellAlignment;
+
+use super::{ReportError, Source, new_table, printable};
 use crate::filter::Funnel;
 use crate::key::Digest;
-use crate::plan::{NodeId, Plan};
-use crate::stage::Outputs;
-use crate::store::Store;
+use crate::plan::NodeId;
 
-/// The funnel of each `filter` stage among `nodes` that has outputs, under its name.
+/// More filters of one name than this are told a line each (ours).
+const WHOLE: usize = 2;
+
+/// What each `filter` stage among `nodes` that has outputs dropped and kept, by its name.
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub fn funnels(
-    plan: &Plan,
-    store: &Store,
-    nodes: &[NodeId],
-    outputs: &dyn Fn(NodeId) -> Option<Outputs>,
-) -> Result<Vec<String>, ReportError> {
-    let source = Source {
-        plan,
-        store,
-        outputs,
-    };
-    let mut texts = Vec::new();
+pub fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, ReportError> {
+    let mut by_base: Vec<(&str, Vec<Found>)> = Vec::new();
     for &id in nodes {
-        let node = plan.node(id);
+        let node = source.plan.node(id);
         if node.kind.name() != "filter" {
             continue;
         }
-        let found: Option<(Digest, Funnel)> = source.artifact(id, "funnel")?;
-        if let Some((_, funnel)) = found {
-            let name = node.names.join(" = ");
+        let Some((_, funnel)) = source.artifact::<Funnel>(id, "funnel")? else {
+            continue;
+        };
+        let found = Found {
+            name: node.names.join(" = "),
+            kept: source.digest(id, "kept"),
+            funnel,
+        };
+        match by_base.iter_mut().find(|(base, _)| *base == node.base()) {
+            Some((_, all)) => all.push(found),
+            None => by_base.push((node.base(), vec![found])),
+        }
+    }
+    let mut texts = Vec::new();
+    for (base, all) in by_base {
+        if all.len() > WHOLE {
+            texts.push(side_by_side(base, &all));
+            continue;
+        }
+        for found in all {
             texts.push(format!(
-                "{name}: which paths were kept\n{}",
-                funnel_text(&funnel)
+                "{}: which paths were kept\n{}",
+                printable(&found.name),
+                funnel_text(&found.funnel)
             ));
         }
     }
     Ok(texts)
+}
+
+/// What one filter did.
+struct Found {
+    name: String,
+    kept: Option<Digest>,
+    funnel: Funnel,
+}
+
+/// The filters of a sweep, a line each; those that kept the same paths are told.
+fn side_by_side(base: &str, all: &[Found]) -> String {
+    let mut table = new_table();
+    table.set_header([
+        "point",
+        "paths",
+        "kept",
+        "questions kept",
+        "yield",
+        "the same paths as",
+    ]);
+    for column in table.column_iter_mut().skip(1).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let point = |found: &Found| {
+        let name = found.name.strip_prefix(base).unwrap_or(&found.name);
+        printable(name.trim_start_matches('[').trim_end_matches(']'))
+    };
+    let mut first: BTreeMap<Digest, String> = BTreeMap::new();
+    for found in all {
+        let funnel = &found.funnel;
+        let share = 100.0 * funnel.questions_kept as f64 / funnel.questions.max(1) as f64;
+        let same = found.kept.and_then(|kept| match first.get(&kept) {
+            Some(other) => Some(other.clone()),
+            None => {
+                first.insert(kept, point(found));
+                None
+            }
+        });
+        table.add_row([
+            point(found),
+            funnel.paths.to_string(),
+            funnel.kept.to_string(),
+            funnel.questions_kept.to_string(),
+            format!("{share:.1} %"),
+            same.unwrap_or_default(),
+        ]);
+    }
+    format!(
+        "{}: which paths were kept, at {} points, {} different sets\n{table}\n",
+        printable(base),
+        all.len(),
+        first.len()
+    )
 }
 
 /// The funnel as a table: what each step dropped, by which of its rules, and what is left; below it,
@@ -70,8 +135,6 @@ pub(super) fn funnel_text(funnel: &Funnel) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::filter::{Conclusions, FunnelStep};
 

@@ -22,7 +22,10 @@ pub(super) fn plain(estimate: &Estimate, decimals: usize) -> String {
 
 /// Whether an estimate is a share, which is written in per cent, and no mean.
 fn is_share(estimate: &Estimate) -> bool {
-    estimate.method != IntervalMethod::PercentileBootstrap
+    matches!(
+        estimate.method,
+        IntervalMethod::Wilson | IntervalMethod::Exact
+    )
 }
 
 /// A column's name with its unit, where it has one: `Fmt %`, `Len`.

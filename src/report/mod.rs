@@ -7,8 +7,12 @@ mod funnel;
 mod interval;
 mod json;
 mod plan;
+mod plan_sweep;
 mod printable;
-mod results;
+pub mod rating;
+mod source;
+pub mod table;
+mod why;
 
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
@@ -17,7 +21,8 @@ pub use funnel::funnels;
 pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};
 pub(crate) use printable::{escaped, printable};
-pub use results::{ReportError, tables};
+pub use source::{ReportError, Source};
+pub use why::{CellName, MeasuredBy, StageBehind, Why, why};
 
 use comfy_table::{ContentArrangement, Table, presets};
 

@@ -5,13 +5,31 @@ use std::fmt::Write as _;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Value, json};
 
+use super::plan_sweep::sweep_text;
 use super::{new_table, printable};
 use crate::key::Difference;
+use crate::manifest::Sweep;
 use crate::plan::{Estimates, Plan, Resolved, State, Why};
 use crate::stage::Work;
 
 /// What a run would do at each node, and what it would take.
-pub fn plan_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
+pub fn plan_text(
+    sweep: &Sweep,
+    plan: &Plan,
+    resolved: &[Resolved],
+    estimates: &Estimates,
+) -> String {
+    let mut text = if sweep.is_sweep() {
+        sweep_text(sweep, plan, resolved)
+    } else {
+        stages_text(plan, resolved, estimates)
+    };
+    text += &totals_text(plan, resolved, estimates);
+    text
+}
+
+/// Every stage, a line each.
+fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
     let mut table = new_table();
     table.set_header([
         "stage",
@@ -40,7 +58,12 @@ pub fn plan_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> S
             seconds.map_or_else(String::new, duration),
         ]);
     }
-    let mut text = format!("{table}\n");
+    format!("{table}\n")
+}
+
+/// Which files are missing, how much there is to do, and what it takes.
+fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
+    let mut text = String::new();
     for each in resolved {
         if let State::Unfetched(message) = &each.state {
             let _ = writeln!(
@@ -77,11 +100,13 @@ pub fn plan_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> S
         );
     }
     if !estimates.unknown.is_empty() {
-        let names: Vec<&str> = estimates
-            .unknown
-            .iter()
-            .map(|id| plan.node(*id).name())
-            .collect();
+        let mut names: Vec<&str> = Vec::new();
+        for id in &estimates.unknown {
+            let base = plan.node(*id).base();
+            if !names.contains(&base) {
+                names.push(base);
+            }
+        }
         let _ = writeln!(
             text,
             "not in the estimate, for their inputs are not here yet: {}",

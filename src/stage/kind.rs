@@ -73,6 +73,15 @@ impl Port {
         }
     }
 
+    /// The same port for what shapes a model or a choice: nothing that is made from test questions.
+    #[must_use]
+    pub const fn trains(self) -> Self {
+        Self {
+            trains: true,
+            ..self
+        }
+    }
+
     /// The same port, which takes questions of any split, test ones too.
     #[must_use]
     pub const fn any_split(self) -> Self {

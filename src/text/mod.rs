@@ -18,6 +18,6 @@ pub use answer::{Parsed, answers_given, conclusion, is_gold, parse_answer, reaso
 pub use imitation::{asked_again, imitative_complete};
 pub use path::{EndReason, FirstToken, JudgedPath, LogProbSummary, ReasoningPath, Verdict};
 pub use prediction::Prediction;
-pub use prompt::{ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};
+pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};
 pub use question::{AnswerForm, Question};
 pub use repetition::{rep_n, word_count, word_rep};

@@ -60,9 +60,12 @@ impl ChoiceAnswer {
     }
 }
 
+/// What stands before the answer that closes a training text (paper, II).
+pub const ANSWER_CUE: &str = " So the answer is";
+
 /// The sentence that closes a training text: ` So the answer is {answer}.` (paper, II).
 pub fn answer_sentence(answer: &str) -> String {
-    format!(" So the answer is {answer}.")
+    format!("{ANSWER_CUE} {answer}.")
 }
 
 #[cfg(test)]

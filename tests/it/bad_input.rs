@@ -61,6 +61,28 @@ fn manifests() {
         ),
         &["test"],
     );
+    // Nor as answers, or with a score.
+    let answered = |user: &str| {
+        format!(
+            "{TINY}\n[stages.said]\nkind = \"answers-as-paths\"\npredictions = \"answers\"\n\n\
+             [stages.rated]\nkind = \"score\"\npaths = \"said\"\nquestions = \"data.test\"\n\n\
+             [stages.again]\n{user} = \"rated\"\n"
+        )
+    };
+    for user in [
+        "kind = \"filter\"\npaths",
+        "kind = \"finetune\"\npaths",
+        "kind = \"distill\"\npaths",
+        "kind = \"distill\"\npaths = \"teacher\"\nvalidation_paths",
+    ] {
+        manifest_refused(
+            &answered(user),
+            &[
+                "takes `rated`, which is made from test data",
+                "`answers` reads `data.test`",
+            ],
+        );
+    }
     manifest_refused(&TINY.replace("heads = 2", "heads = 3"), &["heads"]);
     // All mistakes at once.
     manifest_refused(

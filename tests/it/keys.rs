@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sert_run::key::{Digest, Recipe};
 use sert_run::stage::{KINDS, numerics};
 
-/// The key of `kind` with its defaults, and inputs named by their ports.
+/// The key of `kind` with its defaults, and inputs named by their ports: those that must be fed, since one
+/// that stays empty is not in the key.
 fn default_key(kind: &str) -> String {
     let kind = sert_run::stage::kind(kind).unwrap();
     let params = kind.complete(&serde_json::Map::new()).unwrap();
@@ -16,6 +17,7 @@ fn default_key(kind: &str) -> String {
         inputs: kind
             .inputs()
             .iter()
+            .filter(|port| !port.optional)
             .map(|port| (port.name.to_owned(), Digest::of(port.name.as_bytes())))
             .collect(),
         files: BTreeMap::new(),

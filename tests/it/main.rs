@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod bad_input;
+mod controls;
 mod determinism;
 mod harness;
 mod keys;
@@ -9,5 +10,9 @@ mod kill;
 mod layers;
 mod manifests;
 mod pipeline;
+mod rating;
 mod real_data;
+mod recorded;
+mod scores;
 mod show_and_diff;
+mod sweep;

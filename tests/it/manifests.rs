@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sert_run::manifest;
+use sert_run::manifest::{self, Changes};
 use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
@@ -24,7 +24,7 @@ fn every_manifest_plans_and_names_its_schema() {
             "{} names no schema",
             path.display()
         );
-        let manifest = manifest::load(&path, &[], None, KINDS)
+        let manifest = manifest::load(&path, &Changes::default(), KINDS)
             .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         assert!(
             !manifest.tables.is_empty(),
@@ -49,6 +49,21 @@ fn the_schema_is_fresh() {
         written == fresh,
         "run `just schema`; the first difference: {first:?}"
     );
+}
+
+/// Whatever comes into these kinds, a student aside, shapes a model or a choice. A student is never made from
+/// test data, because of these very ports.
+#[test]
+fn nothing_made_from_test_data_comes_near_training() {
+    for name in ["filter", "pretrain", "finetune", "distill"] {
+        let kind = sert_run::stage::kind(name).unwrap();
+        for port in kind.inputs().iter().filter(|port| port.name != "model") {
+            assert!(port.trains, "`{}` of `{name}`", port.name);
+        }
+    }
+    // Others only record: what they make is kept out where it would be used.
+    let score = sert_run::stage::kind("score").unwrap();
+    assert!(score.inputs().iter().all(|port| !port.trains));
 }
 
 /// A parameter that has the name of a port could not be written in a manifest.

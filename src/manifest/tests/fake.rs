@@ -85,7 +85,8 @@ kind!(
     &[],
     &[
         output("train", ArtifactKind::Questions),
-        output("test", ArtifactKind::Questions)
+        output("test", ArtifactKind::Questions),
+        output("all", ArtifactKind::Questions)
     ]
 );
 

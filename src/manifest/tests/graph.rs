@@ -113,6 +113,20 @@ fn test_data_never_shapes_a_model() {
              | use `data.train`; test data may only be measured"
         ]
     );
+    // Nor among all questions.
+    assert_eq!(
+        mistakes(
+            &with(
+                "paths = \"kept.paths\"",
+                "paths = \"kept.paths\"\nextra = \"data.all\""
+            ),
+            &[]
+        ),
+        [
+            "34:9 `stages.sert.extra` takes test data `data.all`, but what comes in there shapes the result \
+             | use `data.train`; test data may only be measured"
+        ]
+    );
     // Nor over other stages.
     assert_eq!(
         mistakes(
@@ -136,6 +150,11 @@ fn test_data_is_measured_for_declared_tables_only() {
              | add it to a table: `rows = [{ label = \"...\", eval = \"eval-sert\" }]`"
         ]
     );
+    let all = with(table, "").replace(
+        "model = \"sert\"",
+        "model = \"sert\"\nquestions = \"data.all\"",
+    );
+    assert_eq!(mistakes(&all, &[]).len(), 1);
     let train = with(table, "").replace(
         "model = \"sert\"",
         "model = \"sert\"\nquestions = \"data.train\"",

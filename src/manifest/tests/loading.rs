@@ -46,7 +46,7 @@ fn a_valid_manifest_is_typed() {
     assert_eq!(sert.params["epochs"], json!(20));
     assert!(!sert.inputs.contains_key("extra"));
     assert_eq!(
-        manifest.tables[0].rows[0].eval,
+        manifest.tables[0].rows[0].evals[0].clone().unwrap(),
         to("eval-sert", "evaluation")
     );
     assert_eq!(manifest.tables[0].baselines.len(), 2);
@@ -94,7 +94,13 @@ fn order_comments_and_spelling_do_not_matter() {
 fn a_chain_of_files_is_merged_and_circles_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-    let read = |name: &str| crate::manifest::load(&dir.path().join(name), &[], None, fake::KINDS);
+    let read = |name: &str| {
+        crate::manifest::load(
+            &dir.path().join(name),
+            &crate::manifest::Changes::default(),
+            fake::KINDS,
+        )
+    };
     write("base.toml", VALID);
     write(
         "mid.toml",
@@ -241,7 +247,11 @@ fn a_mistake_is_quoted_from_the_file_that_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     let told = |name: &str| {
-        let errors = crate::manifest::load(&dir.path().join(name), &[], None, fake::KINDS);
+        let errors = crate::manifest::load(
+            &dir.path().join(name),
+            &crate::manifest::Changes::default(),
+            fake::KINDS,
+        );
         errors.unwrap_err().to_string()
     };
     write("base.toml", &with("epochs = 20", "epochs = 0"));

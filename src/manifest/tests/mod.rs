@@ -5,11 +5,12 @@ mod graph;
 mod loading;
 mod mistakes;
 mod overriding;
+mod sweeping;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Manifest, ManifestErrors, Source, build, files};
+use super::{Changes, Manifest, ManifestErrors, Source, build, files};
 
 /// A manifest of every section that is right.
 pub(super) const VALID: &str = r#"#:schema ../schemas/manifest.schema.json
@@ -61,6 +62,15 @@ rows = [{ label = "SERT", eval = "eval-sert" }]
 
 /// Loads a text as if it were the file `test.toml`.
 fn load(text: &str, overrides: &[&str]) -> Result<Manifest, ManifestErrors> {
+    load_with(text, overrides, None)
+}
+
+/// The same with a profile.
+fn load_with(
+    text: &str,
+    overrides: &[&str],
+    profile: Option<&str>,
+) -> Result<Manifest, ManifestErrors> {
     let source = Arc::new(Source {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
@@ -69,7 +79,12 @@ fn load(text: &str, overrides: &[&str]) -> Result<Manifest, ManifestErrors> {
     let path = Path::new("test.toml");
     let tree = files::merged(path, &source).map_err(ManifestErrors::new)?;
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-    build(path, tree, &overrides, None, fake::KINDS)
+    let changes = Changes {
+        profile,
+        overrides: &overrides,
+        ..Changes::default()
+    };
+    build(path, tree, &changes, fake::KINDS)
 }
 
 /// The valid manifest with one text in it replaced; `from` must occur once.

@@ -78,11 +78,15 @@ fn limit_sets_the_limit_of_the_data() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("m.toml");
     std::fs::write(&path, VALID).unwrap();
-    let limited = crate::manifest::load(&path, &[], Some(50), fake::KINDS).unwrap();
+    let fifty = crate::manifest::Changes {
+        limit: Some(50),
+        ..crate::manifest::Changes::default()
+    };
+    let limited = crate::manifest::load(&path, &fifty, fake::KINDS).unwrap();
     assert_eq!(limited.stage("data").unwrap().params["limit"], json!(50));
     assert_eq!(limited.dir(), dir.path());
     std::fs::write(&path, "[stages.a]\nkind = \"student\"").unwrap();
-    let errors = crate::manifest::load(&path, &[], Some(50), fake::KINDS).unwrap_err();
+    let errors = crate::manifest::load(&path, &fifty, fake::KINDS).unwrap_err();
     assert!(
         errors
             .to_string()

@@ -53,7 +53,7 @@ pub struct TrainProgress {
 /// The losses of one epoch.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LossPoint {
-    /// The epoch, from 1.
+    /// The epoch, from 1; with [`TrainOptions::extra_steps`] the last may be a cut one.
     pub epoch: usize,
     /// Steps done at its end.
     pub step: usize,
@@ -207,7 +207,7 @@ pub fn train(
             best: None,
         }),
     };
-    while training.state.epochs < options.epochs {
+    while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
         checkpoint::save(checkpoint_dir, identity, &training.state).map_err(|source| {
             TrainError::Checkpoint {
@@ -249,6 +249,9 @@ fn identity(
         written.expect("a sink takes everything");
     };
     write(&serde_json::to_vec(options).expect("numbers and names serialise"));
+    if options.extra_steps > 0 {
+        write(&(options.extra_steps as u64).to_le_bytes());
+    }
     write(&seed.to_le_bytes());
     write(student.config.to_json().as_bytes());
     for (name, array) in &student.weights.arrays {
@@ -286,17 +289,22 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// One pass over the examples.
+    fn steps_total(&self) -> usize {
+        self.options.steps(self.examples.len())
+    }
+
+    /// One pass over the examples, or as much of it as there are steps left.
     fn epoch(
         &mut self,
         progress: &mut dyn FnMut(TrainProgress),
         cancel: &CancelToken,
     ) -> Result<(), TrainError> {
         let (epoch, options) = (self.state.epochs, self.options);
-        let steps_total = self.examples.len().div_ceil(options.batch_size) * options.epochs;
+        let steps_total = self.steps_total();
+        let left = steps_total - self.state.adam.steps;
         let order = order(self.examples.len(), self.seed, epoch);
         let (mut loss_sum, mut loss_tokens, mut learning_rate) = (0.0, 0.0, 0.0);
-        for indices in order.chunks(options.batch_size) {
+        for indices in order.chunks(options.batch_size).take(left) {
             if cancel.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }

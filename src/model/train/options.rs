@@ -49,6 +49,10 @@ pub struct TrainOptions {
     pub max_length_tokens: Option<usize>,
     /// Which weights are the result. Default `last` (the paper names no selection).
     pub keep: Keep,
+    /// Steps beyond the epochs: data order and schedule go on over more epochs, of which the last may be cut. No
+    /// manifest says a number; a stage takes it from another training.
+    #[serde(skip)]
+    pub extra_steps: usize,
 }
 
 /// How the learning rate goes after the warm-up.
@@ -103,11 +107,17 @@ impl Default for TrainOptions {
             loss_mask: LossMask::default(),
             max_length_tokens: None,
             keep: Keep::default(),
+            extra_steps: 0,
         }
     }
 }
 
 impl TrainOptions {
+    /// Steps in all, on so many examples.
+    pub fn steps(&self, examples: usize) -> usize {
+        examples.div_ceil(self.batch_size) * self.epochs + self.extra_steps
+    }
+
     /// The learning rate of `step`, counted from 0, of `total`.
     pub fn learning_rate_at(&self, step: usize, total: usize) -> f64 {
         if step < self.warmup_steps {

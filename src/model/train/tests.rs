@@ -1,4 +1,4 @@
-//! Against HF `transformers` (`tests/fixtures/make_parity.py`), and against itself interrupted.
+//! Against HF `transformers` (`tests/fixtures/make_parity.py`); in `resume`, against itself interrupted.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::model::Gpt2;
+
+mod resume;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -215,109 +217,6 @@ fn ten_steps_of_adam_are_those_of_pytorch() {
             expected.adam_losses
         );
     }
-}
-
-/// Examples of many lengths for the fixture's student.
-fn many() -> Vec<Example> {
-    let token =
-        |index: usize, place: usize| u32::try_from((index * 31 + place * place * 7) % 257).unwrap();
-    let example = |index| {
-        let tokens = (0..5 + index * 7 % 40)
-            .map(|place| token(index, place))
-            .collect();
-        Example {
-            tokens,
-            loss_from: index % 4,
-        }
-    };
-    (0..21).map(example).collect()
-}
-
-/// Trains three epochs of six steps; `stop_at` cancels after that many steps.
-fn run(
-    folder: &Path,
-    threads: usize,
-    stop_at: Option<usize>,
-    keep: Keep,
-) -> Result<Trained, TrainError> {
-    let (student, _) = fixture();
-    let options = TrainOptions {
-        epochs: 3,
-        batch_size: 4,
-        grad_clip: Some(1.0),
-        schedule: Schedule::Linear,
-        keep,
-        ..TrainOptions::default()
-    };
-    let cancel = CancelToken::default();
-    let examples = many();
-    let mut progress = |progress: TrainProgress| {
-        assert_eq!(progress.steps_total, 18);
-        if Some(progress.step) == stop_at {
-            cancel.cancel();
-        }
-    };
-    train(
-        &student,
-        &examples,
-        &examples[..5],
-        &options,
-        7,
-        folder,
-        TrainRuntime { threads },
-        &mut progress,
-        &cancel,
-    )
-}
-
-#[test]
-fn threads_and_interruptions_do_not_change_a_bit() {
-    let undisturbed = run(tempfile::tempdir().unwrap().path(), 1, None, Keep::Last).unwrap();
-    assert_eq!(undisturbed.losses.len(), 3);
-    assert!(undisturbed.losses[2].train_loss < undisturbed.losses[0].train_loss);
-    assert_eq!(
-        run(tempfile::tempdir().unwrap().path(), 4, None, Keep::Last).unwrap(),
-        undisturbed
-    );
-
-    // At the end of epoch 1, in the middle of epoch 2, and twice.
-    for stops in [&[6][..], &[9], &[3, 8, 14]] {
-        let folder = tempfile::tempdir().unwrap();
-        for stop in stops {
-            let stopped = run(folder.path(), 2, Some(*stop), Keep::Last);
-            assert!(matches!(stopped, Err(TrainError::Cancelled)));
-        }
-        assert_eq!(
-            run(folder.path(), 2, None, Keep::Last).unwrap(),
-            undisturbed
-        );
-        // Once more: all is done already.
-        assert_eq!(
-            run(folder.path(), 2, Some(1), Keep::Last).unwrap(),
-            undisturbed
-        );
-    }
-}
-
-#[test]
-fn a_damaged_checkpoint_costs_time_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let undisturbed = run(folder.path(), 2, None, Keep::Best).unwrap();
-    let path = folder.path().join("current.ckpt");
-    let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
-    fs::write(&path, bytes).unwrap();
-    let again = run(folder.path(), 2, None, Keep::Best).unwrap();
-    assert!(
-        again.warnings.len() == 1 && again.warnings[0].contains("damaged"),
-        "{:?}",
-        again.warnings
-    );
-    assert_eq!(
-        (again.weights, again.losses),
-        (undisturbed.weights, undisturbed.losses)
-    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::dataset::{DataParams, files, load};
+use crate::dataset::{DataParams, Splits, files, load};
 use crate::stage::{
     Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind, Work,
 };
@@ -16,7 +16,7 @@ impl StageKind for Dataset {
     type Params = DataParams;
 
     const NAME: &'static str = "dataset";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const DOC: &'static str = "Load questions with gold answers; `[data]` is short for this.";
     const INPUTS: &'static [crate::stage::Port] = &[];
     const OUTPUTS: &'static [Output] = &[
@@ -34,6 +34,11 @@ impl StageKind for Dataset {
             name: "test",
             kind: ArtifactKind::Questions,
             doc: "Questions that only declared tables read.",
+        },
+        Output {
+            name: "all",
+            kind: ArtifactKind::Questions,
+            doc: "Training, validation and test questions together, in this order: for figures over all of them; counts as test data.",
         },
         Output {
             name: "text",
@@ -66,6 +71,7 @@ impl StageKind for Dataset {
                     splits.text.iter().map(String::len).sum::<usize>() as u64,
                 ),
             ),
+            ("all", size(&all(&splits))),
         ]);
         Some((Work::default(), outputs))
     }
@@ -81,8 +87,18 @@ impl StageKind for Dataset {
             ("validation".to_owned(), context.keep(&splits.validation)?),
             ("test".to_owned(), context.keep(&splits.test)?),
             ("text".to_owned(), context.keep(&splits.text)?),
+            ("all".to_owned(), context.keep(&all(&splits))?),
         ]))
     }
+}
+
+/// Every question: the parts one after the other, since each has an order of its own.
+fn all(splits: &Splits) -> Vec<Question> {
+    [&splits.train, &splits.validation, &splits.test]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// The parameters with their paths led from the manifest's folder.

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
-use super::training::{TRAINED, Written, estimate_training, run_training};
+use super::training::{
+    ADD_UPDATES_OF, TRAINED, Written, estimate_training, run_training, with_added_updates,
+};
 use crate::artifact::ArtifactKind;
 use crate::filter::{conclusions, correct};
 use crate::model::train::TrainOptions;
@@ -48,7 +50,7 @@ impl StageKind for Distill {
     const INPUTS: &'static [Port] = &[
         Port::model("The student to train: the raw one for RD, a self-trained one for SERT+RD."),
         Port::questions("questions", "data.train", "Questions with gold answers."),
-        Port::required("paths", ArtifactKind::Paths, "The teacher's paths."),
+        Port::required("paths", ArtifactKind::Paths, "The teacher's paths.").trains(),
         Port::questions(
             "validation",
             "data.validation",
@@ -60,7 +62,9 @@ impl StageKind for Distill {
             ArtifactKind::Paths,
             "Paths for the validation questions; without them the validation loss is on answers only.",
         )
+        .trains()
         .optional(),
+        ADD_UPDATES_OF,
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -70,7 +74,13 @@ impl StageKind for Distill {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let paths = inputs.get("paths")?;
         let length = questions.tokens_per_row() + paths.tokens_per_row();
-        Some(estimate_training(&params.train, shape, paths.rows, length))
+        Some(estimate_training(
+            &params.train,
+            shape,
+            paths.rows,
+            length,
+            inputs,
+        ))
     }
 
     fn run(params: &DistillParams, context: &Context<'_>) -> Result<Outputs, StageError> {
@@ -106,7 +116,7 @@ impl StageKind for Distill {
             &student,
             &examples,
             &validation,
-            &params.train,
+            &with_added_updates(context, &params.train)?,
             written,
         )
     }

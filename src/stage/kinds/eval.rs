@@ -39,6 +39,8 @@ impl StageKind for Eval {
     }];
 
     const SEEDED: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("bootstrap_interval", "\"percentile\"")];
 
     fn estimate(_: &EvalParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let size = Size {

@@ -7,7 +7,7 @@ use crate::model::StudentTokenizer;
 use crate::model::train::{Example, Keep};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, END_OF_TEXT, Question, ReasoningPath, answer_sentence, reasoning_part,
+    AnswerForm, ChoiceAnswer, END_OF_TEXT, Question, ReasoningPath, answer_sentence, reasoning_part,
 };
 
 /// Writes training examples for one student.
@@ -18,15 +18,8 @@ pub(crate) struct ExampleWriter<'a> {
 }
 
 impl ExampleWriter<'_> {
-    /// The gold answer as training texts write it.
-    pub(crate) fn answer(&self, question: &Question) -> String {
-        match question.form {
-            AnswerForm::Choice => self
-                .written
-                .choice_answer
-                .written(question, &question.answer),
-            _ => question.answer.clone(),
-        }
+    fn answer(&self, question: &Question) -> String {
+        gold_answer(question, self.written.choice_answer)
     }
 
     /// `{prompt} {a}.`: the label-only baseline (paper, III-A; the full stop is ours).
@@ -36,15 +29,7 @@ impl ExampleWriter<'_> {
 
     /// `{prompt} {r} So the answer is {a}.`, where `r` stops before any answer sentence of its own.
     pub(crate) fn reasoned(&self, question: &Question, path: &str) -> Result<Example, StageError> {
-        // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
-        // student to end before it begins, so it is left out (ours; the paper is silent).
-        let path = path.replace(END_OF_TEXT, "");
-        let reasoning = reasoning_part(&path);
-        let close = answer_sentence(&self.answer(question));
-        let text = match reasoning.trim() {
-            "" => close,
-            reasoning => format!(" {reasoning}{close}"),
-        };
+        let text = reasoning(path) + &answer_sentence(&self.answer(question));
         self.example(question, &text)
     }
 
@@ -84,6 +69,26 @@ impl ExampleWriter<'_> {
     }
 }
 
+/// The gold answer as training texts write it.
+pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> String {
+    match question.form {
+        AnswerForm::Choice => choice_answer.written(question, &question.answer),
+        _ => question.answer.clone(),
+    }
+}
+
+/// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own. Empty
+/// where the path opens with one.
+pub(crate) fn reasoning(path: &str) -> String {
+    // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
+    // student to end before it begins, so it is left out (ours; the paper is silent).
+    let path = path.replace(END_OF_TEXT, "");
+    match reasoning_part(&path).trim() {
+        "" => String::new(),
+        reasoning => format!(" {reasoning}"),
+    }
+}
+
 /// Examples for every path whose question is among `questions`, in the order of the paths.
 pub(crate) fn from_paths(
     writer: &ExampleWriter<'_>,
@@ -117,7 +122,7 @@ pub(crate) fn from_paths(
 mod tests {
     use super::*;
     use crate::key::Digest;
-    use crate::text::{ChoiceAnswer, EndReason, PromptForm};
+    use crate::text::{EndReason, PromptForm};
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
         Question {

@@ -20,7 +20,7 @@ impl StageKind for Filter {
     const DOC: &'static str =
         "Keep the good paths, step by step; dropped ones stay with their verdict.";
     const INPUTS: &'static [Port] = &[
-        Port::required("paths", ArtifactKind::Paths, "The paths to judge."),
+        Port::required("paths", ArtifactKind::Paths, "The paths to judge.").trains(),
         Port::questions(
             "questions",
             "data.train",

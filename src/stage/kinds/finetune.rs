@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
-use super::training::{TRAINED, Written, estimate_training, run_training};
+use super::training::{
+    ADD_UPDATES_OF, TRAINED, Written, estimate_training, run_training, with_added_updates,
+};
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
@@ -39,6 +41,7 @@ impl StageKind for Finetune {
             ArtifactKind::Paths,
             "Kept paths; without them it trains on answers only.",
         )
+        .trains()
         .optional(),
         Port::questions(
             "validation",
@@ -51,7 +54,9 @@ impl StageKind for Finetune {
             ArtifactKind::Paths,
             "Paths for the validation questions; without them the validation loss is on answers only.",
         )
+        .trains()
         .optional(),
+        ADD_UPDATES_OF,
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -62,7 +67,13 @@ impl StageKind for Finetune {
         let paths = inputs.get("paths");
         let rows = paths.map_or(questions.rows, |paths| paths.rows);
         let length = questions.tokens_per_row() + paths.map_or(3, Size::tokens_per_row);
-        Some(estimate_training(&params.train, shape, rows, length))
+        Some(estimate_training(
+            &params.train,
+            shape,
+            rows,
+            length,
+            inputs,
+        ))
     }
 
     fn run(params: &FinetuneParams, context: &Context<'_>) -> Result<Outputs, StageError> {
@@ -91,7 +102,7 @@ impl StageKind for Finetune {
             &student,
             &examples,
             &validation,
-            &params.train,
+            &with_added_updates(context, &params.train)?,
             written,
         )
     }

@@ -1,19 +1,23 @@
 //! The kinds, and what several of them share: prompts, training texts, trainings, rows.
 
+mod answers_as_paths;
 mod dataset;
 mod distill;
 mod eval;
 mod examples;
 mod filter;
 mod finetune;
+mod gold;
 mod import;
 mod predict;
+mod predict_recorded;
 mod pretrain;
 mod prompts;
 mod rows;
 mod sample;
 mod sampler;
 mod score;
+mod shuffle;
 mod student;
 mod teach;
 mod training;
@@ -32,9 +36,12 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<sample::Sample>::new(),
     &Typed::<score::Score>::new(),
     &Typed::<filter::Filter>::new(),
+    &Typed::<shuffle::Shuffle>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
     &Typed::<predict::Predict>::new(),
+    &Typed::<predict_recorded::PredictRecorded>::new(),
+    &Typed::<answers_as_paths::AnswersAsPaths>::new(),
     &Typed::<eval::Eval>::new(),
     &Typed::<import::ImportPaths>::new(),
     &Typed::<import::ImportPredictions>::new(),

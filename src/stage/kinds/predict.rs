@@ -284,7 +284,7 @@ fn option_rows(
 
 /// The legal answers of a question as they would follow its prompt, in the form that the student was
 /// trained to write them; empty where any text is legal.
-fn legal_answers(question: &Question, form: ChoiceAnswer) -> Vec<String> {
+pub(super) fn legal_answers(question: &Question, form: ChoiceAnswer) -> Vec<String> {
     match question.form {
         AnswerForm::YesNo => vec![" yes".to_owned(), " no".to_owned()],
         AnswerForm::Choice => question

@@ -129,6 +129,7 @@ impl StageKind for Pretrain {
             Shape::of(&config),
             tokens / length.max(1),
             length,
+            inputs,
         ))
     }
 

@@ -1,12 +1,14 @@
-//! `score`: adds to paths what needs a model to judge them; here, perplexity under another student.
+//! `score`: adds to paths what needs a model to judge them: perplexity under another student, or how likely
+//! the gold answer becomes by them (in `gold`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::prompts::{LongPrompts, prompts};
+use super::prompts::{LongPrompts, Prompt, prompts};
 use super::rows::{cached_rows, numerics, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
@@ -16,18 +18,61 @@ use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, 
 use crate::text::{PromptForm, Question, ReasoningPath};
 
 /// Parameters of `score`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "WrittenParams")]
 pub(crate) struct ScoreParams {
-    /// The name under which the score is kept, and by which `filter` asks for it. Default
-    /// `perplexity`.
+    /// The name under which the score is kept.
     pub name: String,
-    /// What to measure. Default `perplexity`.
+    /// What to measure.
     pub measure: Measure,
-    /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
+    /// The prompt before the path.
     pub prompt: PromptForm,
-    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    /// What to do with a prompt that does not fit.
     pub long_prompts: LongPrompts,
+}
+
+/// Parameters of `score` as a manifest writes them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenParams {
+    /// The name under which the score is kept, and by which `filter` asks for it. Default: the
+    /// measure's own, `perplexity`, `gold_log_prob` or `gold_probability`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// What to measure. Default `perplexity`.
+    measure: Measure,
+    /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
+    prompt: PromptForm,
+    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    long_prompts: LongPrompts,
+}
+
+impl From<WrittenParams> for ScoreParams {
+    fn from(written: WrittenParams) -> Self {
+        let WrittenParams {
+            name,
+            measure,
+            prompt,
+            long_prompts,
+        } = written;
+        Self {
+            name: name.unwrap_or_else(|| measure.score_name().to_owned()),
+            measure,
+            prompt,
+            long_prompts,
+        }
+    }
+}
+
+impl JsonSchema for ScoreParams {
+    fn schema_name() -> Cow<'static, str> {
+        "ScoreParams".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenParams::json_schema(generator)
+    }
 }
 
 /// What `score` measures.
@@ -38,17 +83,52 @@ pub(crate) enum Measure {
     /// tokenises them, given the prompt.
     #[default]
     Perplexity,
+    /// Log-probability (nats, at most 0) of the gold answer after the path: the sum over the tokens of
+    /// ` {a}.` after `{prompt} {r} So the answer is`, as a training text has them, with `r` the path up
+    /// to any answer sentence of its own. The declared stand-in for a judge (ours).
+    GoldLogProb,
+    /// The share of the gold answer among the legal ones after the path, from 0 to 10: 10 times the
+    /// softmax of what `gold-log-prob` sums, over `yes` and `no` or over the choices. The declared
+    /// stand-in for a judge's score of 0 to 10 (ours).
+    GoldProbability,
 }
 
-impl Default for ScoreParams {
-    fn default() -> Self {
-        Self {
-            name: "perplexity".to_owned(),
-            measure: Measure::Perplexity,
-            prompt: PromptForm::Answer,
-            long_prompts: LongPrompts::TruncateLeft,
+impl Measure {
+    /// The name of the score unless the manifest says another.
+    fn score_name(self) -> &'static str {
+        match self {
+            Self::Perplexity => "perplexity",
+            Self::GoldLogProb => "gold_log_prob",
+            Self::GoldProbability => "gold_probability",
         }
     }
+
+    /// The score, from the log-probabilities of each continuation's tokens; none for an empty path.
+    fn of(self, continuations: &[&[f64]], gold: usize) -> Option<f64> {
+        let sum = |tokens: &[f64]| tokens.iter().sum::<f64>();
+        match self {
+            Self::Perplexity => {
+                let tokens = continuations.first().filter(|tokens| !tokens.is_empty())?;
+                Some((-sum(tokens) / tokens.len() as f64).exp())
+            }
+            Self::GoldLogProb => continuations.get(gold).map(|tokens| sum(tokens)),
+            Self::GoldProbability => {
+                let gold = sum(continuations.get(gold)?);
+                // Relative to the gold answer's, so that nothing under- or overflows to no number.
+                let odds = continuations
+                    .iter()
+                    .map(|tokens| (sum(tokens) - gold).exp());
+                Some(10.0 / odds.sum::<f64>())
+            }
+        }
+    }
+}
+
+/// What the engine scores for one path.
+pub(super) struct Asked {
+    pub(super) job: ScoreJob,
+    /// Which of the continuations is the gold answer.
+    pub(super) gold: usize,
 }
 
 /// See the module.
@@ -59,15 +139,16 @@ impl StageKind for Score {
 
     const NAME: &'static str = "score";
     const VERSION: u32 = 1;
-    const DOC: &'static str = "Score paths with a student: perplexity under it.";
+    const DOC: &'static str = "Score paths with a student: their perplexity under it, or how likely they make the gold answer.";
     const INPUTS: &'static [Port] = &[
         Port::required("paths", ArtifactKind::Paths, "The paths to score."),
         Port::model("The student that scores."),
         Port::questions(
             "questions",
             "data.train",
-            "The questions that the paths answer.",
-        ),
+            "The questions that the paths answer, of any split; scored test paths may be shown, never trained on.",
+        )
+        .any_split(),
     ];
     const OUTPUTS: &'static [Output] = &[Output {
         name: "paths",
@@ -78,13 +159,9 @@ impl StageKind for Score {
 
     fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
-        let work = Work::inference(
-            shape,
-            paths.tokens,
-            0,
-            paths.rows.min(128),
-            paths.tokens_per_row(),
-        );
+        // Each path is read after its prompt; answers are a few tokens.
+        let length = inputs.get("questions")?.tokens_per_row() + paths.tokens_per_row();
+        let work = Work::inference(shape, paths.rows * length, 0, paths.rows.min(128), length);
         Some((work, BTreeMap::from([("paths", paths)])))
     }
 
@@ -97,13 +174,32 @@ impl StageKind for Score {
             "model": folder.identity(),
             "numerics": numerics(),
         }));
-        let jobs = jobs(params, context, &student, &questions, &paths)?;
-        let keys: Vec<Digest> = jobs
+        let scoring = Scoring {
+            params,
+            context,
+            student: &student,
+            questions: &questions,
+            by_id: questions
+                .iter()
+                .zip(0..)
+                .map(|(q, place)| (q.id.as_str(), place))
+                .collect(),
+        };
+        let asked = match params.measure {
+            Measure::Perplexity => scoring.perplexity(&paths)?,
+            Measure::GoldLogProb | Measure::GoldProbability => {
+                scoring.gold(&paths, folder.choice_answer)?
+            }
+        };
+        let keys: Vec<Digest> = asked
             .iter()
-            .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
+            .map(|each| row_key(&json!([base, each.job.prompt, each.job.continuations])))
             .collect();
         let scored: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-            let wanted: Vec<ScoreJob> = missing.iter().map(|&place| jobs[place].clone()).collect();
+            let wanted: Vec<ScoreJob> = missing
+                .iter()
+                .map(|&place| asked[place].job.clone())
+                .collect();
             let mut done = paths.len() - wanted.len();
             let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
                 done += 1;
@@ -116,68 +212,129 @@ impl StageKind for Score {
             let engine = context.engine(&student)?;
             Ok(engine.score(&wanted, &mut finished, context.cancel)?)
         })?;
-        for (path, log_probs) in paths.iter_mut().zip(scored) {
-            if !log_probs.is_empty() {
-                let mean = log_probs.iter().sum::<f64>() / log_probs.len() as f64;
-                path.scores.insert(params.name.clone(), (-mean).exp());
+        for ((path, asked), log_probs) in paths.iter_mut().zip(&asked).zip(&scored) {
+            let mut rest = log_probs.as_slice();
+            let mut next = |tokens: &Vec<u32>| {
+                let (now, later) = rest.split_at(tokens.len().min(rest.len()));
+                rest = later;
+                now
+            };
+            let continuations: Vec<&[f64]> =
+                asked.job.continuations.iter().map(&mut next).collect();
+            if let Some(score) = params.measure.of(&continuations, asked.gold) {
+                path.scores.insert(params.name.clone(), score);
             }
         }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
 }
 
-/// What to score for each path. A text longer than the context loses its end, and that is told.
-fn jobs(
-    params: &ScoreParams,
-    context: &Context<'_>,
-    student: &Student,
-    questions: &[Question],
-    paths: &[ReasoningPath],
-) -> Result<Vec<ScoreJob>, StageError> {
-    let by_id: BTreeMap<&str, usize> = questions
-        .iter()
-        .zip(0..)
-        .map(|(q, place)| (q.id.as_str(), place))
-        .collect();
-    let longest = paths
-        .iter()
-        .map(|path| path.tokens.len())
-        .max()
-        .unwrap_or_default();
-    let room = u32::try_from(longest).unwrap_or(u32::MAX).max(1);
-    let prompts = prompts(
-        context,
-        student,
-        questions,
-        params.prompt,
-        room,
-        params.long_prompts,
-    )?;
-    let mut cut = 0;
-    let mut jobs = Vec::with_capacity(paths.len());
-    for path in paths {
-        let place = *by_id.get(path.question_id.as_str()).ok_or_else(|| {
+/// What the questions to the engine are made from.
+pub(super) struct Scoring<'a> {
+    pub(super) params: &'a ScoreParams,
+    pub(super) context: &'a Context<'a>,
+    pub(super) student: &'a Student,
+    pub(super) questions: &'a [Question],
+    by_id: BTreeMap<&'a str, usize>,
+}
+
+impl Scoring<'_> {
+    /// The place of a path's question.
+    pub(super) fn place(&self, path: &ReasoningPath) -> Result<usize, StageError> {
+        let place = self.by_id.get(path.question_id.as_str()).copied();
+        place.ok_or_else(|| {
             StageError::Invalid(format!(
                 "the path of `{}` belongs to none of the {} questions\nhint: `paths` and `questions` must come from one dataset and one split",
                 path.question_id,
-                questions.len()
+                self.questions.len()
             ))
-        })?;
-        let prompt = prompts[place].tokens.clone();
-        let mut tokens = student.tokenizer.encode(&path.text)?;
-        let room = student.config.n_positions.saturating_sub(prompt.len());
-        cut += usize::from(tokens.len() > room);
-        tokens.truncate(room);
-        jobs.push(ScoreJob {
-            prompt,
-            continuations: vec![tokens],
-        });
+        })
     }
-    if cut > 0 {
-        context.report.warn(format!(
-            "{cut} of {} paths are longer than the scoring student's context and were scored without their end",
-            paths.len()
-        ));
+
+    /// The prompts of all questions, with room for `longest` tokens.
+    pub(super) fn prompts(&self, longest: usize) -> Result<Vec<Prompt>, StageError> {
+        prompts(
+            self.context,
+            self.student,
+            self.questions,
+            self.params.prompt,
+            u32::try_from(longest).unwrap_or(u32::MAX).max(1),
+            self.params.long_prompts,
+        )
     }
-    Ok(jobs)
+
+    /// Tells of paths that were cut.
+    pub(super) fn tell_cut(&self, cut: usize, paths: usize) {
+        if cut > 0 {
+            self.context.report.warn(format!(
+                "{cut} of {paths} paths are longer than the scoring student's context and were scored without their end"
+            ));
+        }
+    }
+
+    /// The path's tokens after its prompt. A text longer than the context loses its end.
+    fn perplexity(&self, paths: &[ReasoningPath]) -> Result<Vec<Asked>, StageError> {
+        let longest = paths.iter().map(|path| path.tokens.len()).max();
+        let prompts = self.prompts(longest.unwrap_or_default())?;
+        let mut cut = 0;
+        let mut asked = Vec::with_capacity(paths.len());
+        for path in paths {
+            let prompt = prompts[self.place(path)?].tokens.clone();
+            let mut tokens = self.student.tokenizer.encode(&path.text)?;
+            let room = self.student.config.n_positions.saturating_sub(prompt.len());
+            cut += usize::from(tokens.len() > room);
+            tokens.truncate(room);
+            let job = ScoreJob {
+                prompt,
+                continuations: vec![tokens],
+            };
+            asked.push(Asked { job, gold: 0 });
+        }
+        self.tell_cut(cut, paths.len());
+        Ok(asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(text: &str) -> ScoreParams {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_name_follows_the_measure_unless_given() {
+        assert_eq!(params("").name, "perplexity");
+        assert_eq!(params("measure = 'gold-log-prob'").name, "gold_log_prob");
+        let named = params("measure = 'gold-probability'\nname = 'judge'");
+        assert_eq!(
+            (named.name.as_str(), named.measure),
+            ("judge", Measure::GoldProbability)
+        );
+        assert!(toml::from_str::<ScoreParams>("measures = 'perplexity'").is_err());
+    }
+
+    #[test]
+    fn scores_worked_by_hand() {
+        let ln = |p: f64| p.ln();
+        let (yes, no) = ([ln(0.5), ln(0.4)], [ln(0.05)]);
+        let of = |measure: Measure, gold| measure.of(&[&yes, &no], gold).unwrap();
+        let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found}");
+        // exp(-(ln 0.5 + ln 0.4) / 2) = 1 / sqrt(0.2)
+        close(of(Measure::Perplexity, 0), 1.0 / 0.2_f64.sqrt());
+        close(of(Measure::GoldLogProb, 0), ln(0.2));
+        close(of(Measure::GoldLogProb, 1), ln(0.05));
+        // 0.2 and 0.05 are eight and two of ten.
+        close(of(Measure::GoldProbability, 0), 8.0);
+        close(of(Measure::GoldProbability, 1), 2.0);
+        assert_eq!(Measure::Perplexity.of(&[&[]], 0), None);
+        // Far apart, it is still a number from 0 to 10.
+        let (far, near) = ([-2000.0], [-1.0]);
+        close(Measure::GoldProbability.of(&[&far, &near], 0).unwrap(), 0.0);
+        close(
+            Measure::GoldProbability.of(&[&far, &near], 1).unwrap(),
+            10.0,
+        );
+    }
 }

@@ -58,7 +58,7 @@ impl StageKind for Teach {
 }
 
 /// The parameters with a local path led from the manifest's folder.
-fn located(params: &TeachParams, context: &Context<'_>) -> TeachParams {
+pub(super) fn located(params: &TeachParams, context: &Context<'_>) -> TeachParams {
     let mut params = params.clone();
     if let Some(path) = params.path.as_mut().filter(|path| !path.contains("://")) {
         *path = context.resolve(&*path).to_string_lossy().into_owned();

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
 use crate::model::Student;
-use crate::model::train::{Example, TrainOptions, TrainRuntime, train};
-use crate::stage::{Context, Estimate, Output, Outputs, Shape, Size, StageError, Work};
+use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
+use crate::stage::{
+    Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
+};
 use crate::text::{ChoiceAnswer, PromptForm};
 
 /// What a training stage makes.
@@ -22,17 +24,54 @@ pub(crate) const TRAINED: &[Output] = &[
     },
 ];
 
+/// The port by which a control trains as long as another training and itself together: RD with as many
+/// updates as SERT+RD (ours; the paper's SERT+RD trains 40 epochs to RD's 20).
+pub(crate) const ADD_UPDATES_OF: Port = Port::required(
+    "add_updates_of",
+    ArtifactKind::Losses,
+    "A control: the losses of another training, whose number of updates is added to this one's. Schedule and order of the examples go on over more epochs; the last may be cut.",
+)
+.trains()
+.optional();
+
+/// The options with as many more steps as the training at the port [`ADD_UPDATES_OF`] took, if it is fed.
+pub(crate) fn with_added_updates(
+    context: &Context<'_>,
+    options: &TrainOptions,
+) -> Result<TrainOptions, StageError> {
+    let losses: Option<Vec<LossPoint>> = context.optional_input(ADD_UPDATES_OF.name)?;
+    let extra_steps = losses.and_then(|losses| Some(losses.last()?.step));
+    if let Some(steps) = extra_steps {
+        context.report.info(format!(
+            "{steps} updates more, as many as `add_updates_of` took"
+        ));
+    }
+    Ok(TrainOptions {
+        extra_steps: extra_steps.unwrap_or_default(),
+        ..options.clone()
+    })
+}
+
 /// The estimate of a training on `rows` texts of `length` tokens.
 pub(crate) fn estimate_training(
     options: &TrainOptions,
     shape: Shape,
     rows: u64,
     length: u64,
+    inputs: &Sizes,
 ) -> Estimate {
     let length = length.min(shape.positions);
     let batch = options.batch_size as u64;
-    let work = Work::training(shape, rows * length * options.epochs as u64, batch * length);
-    (work, BTreeMap::from([("model", Size::of_model(shape))]))
+    // A row of losses is an epoch; those of another training are taken to be as long as this one's.
+    let added = inputs.get(ADD_UPDATES_OF.name).map_or(0, |size| size.rows);
+    let epochs = options.epochs as u64 + added;
+    let work = Work::training(shape, rows * length * epochs, batch * length);
+    let losses = Size {
+        rows: epochs,
+        ..Size::default()
+    };
+    let sizes = BTreeMap::from([("model", Size::of_model(shape)), ("losses", losses)]);
+    (work, sizes)
 }
 
 /// How the training texts are written; the trained student is asked in the same form.

@@ -1,0 +1,178 @@
+//! `sert-run rate sheet|read`: paths rated by hand, blinded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, Failure, say};
+use super::session::{ManifestArgs, Purpose, Session};
+use crate::artifact::Artifact;
+use crate::metric::Resampling;
+use crate::report::rating::{Choice, Item, RatingError, RatingReport, Sheet, items, write_sheet};
+use crate::text::Question;
+
+#[derive(Args)]
+pub(crate) struct RateArgs {
+    #[command(subcommand)]
+    command: RateCommand,
+}
+
+#[derive(Subcommand)]
+enum RateCommand {
+    /// Write a sheet of a stage's paths for raters to fill in
+    Sheet(SheetArgs),
+    /// Read filled-in sheets: means, and agreement between raters and with the judge
+    Read(ReadArgs),
+}
+
+/// The paths, and the seed of their ids.
+#[derive(Args)]
+struct StageArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The stage, or one of its outputs as STAGE.OUTPUT: paths, or verdicts (which stay hidden)
+    stage: String,
+    /// Seed of the items' ids, and so of which paths are on the sheet and in which order
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Args)]
+struct SheetArgs {
+    #[command(flatten)]
+    stage: StageArgs,
+    /// Where to write the sheet, a CSV file. It must not exist yet
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Paths on the sheet at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    paths: usize,
+    /// Paths of one question at most; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    per_question: usize,
+}
+
+#[derive(Args)]
+struct ReadArgs {
+    #[command(flatten)]
+    stage: StageArgs,
+    /// Filled-in sheets, one for each rater, who goes by the file's name
+    #[arg(required = true)]
+    sheets: Vec<PathBuf>,
+    /// Take blank ratings as not given yet
+    #[arg(long)]
+    partial: bool,
+    /// Print one JSON document, each rating with its path's row
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &RateArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        RateCommand::Sheet(args) => sheet(args),
+        RateCommand::Read(args) => read(args),
+    }
+}
+
+fn sheet(args: &SheetArgs) -> Result<Exit, Failure> {
+    let session = Session::open(&args.stage.manifest, Purpose::Look)?;
+    let items = items_of(&session, &args.stage)?;
+    let questions = questions_of(&session, &args.stage.stage)?;
+    let choice = Choice {
+        paths: args.paths,
+        per_question: args.per_question,
+    };
+    let (bytes, count) = write_sheet(&items, &questions, choice)?;
+    let failed = || format!("failed to write `{}`", args.out.display());
+    let mut file = match std::fs::File::create_new(&args.out) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Failure::usage(format!(
+                "`{}` exists\nhint: a sheet is written to a new file, so that no ratings are lost",
+                args.out.display()
+            )));
+        }
+        opened => opened.with_context(failed)?,
+    };
+    file.write_all(&bytes).with_context(failed)?;
+    say(&format!(
+        "wrote {count} of {} paths of `{}` to {}; give each rater a copy, and read them back with the same --seed",
+        items.len(),
+        args.stage.stage,
+        args.out.display()
+    ));
+    Ok(Exit::Done)
+}
+
+fn read(args: &ReadArgs) -> Result<Exit, Failure> {
+    let session = Session::open(&args.stage.manifest, Purpose::Look)?;
+    let items = items_of(&session, &args.stage)?;
+    let mut sheets = Vec::new();
+    let mut faults = Vec::new();
+    for (file, rater) in args.sheets.iter().zip(raters(&args.sheets)?) {
+        let bytes =
+            std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
+        match Sheet::read(&rater, file, &bytes, &items, args.partial) {
+            Ok(sheet) => sheets.push(sheet),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(RatingError::Sheets(faults).into());
+    }
+    let report = RatingReport::of(&items, &sheets, &Resampling::default());
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        let json = serde_json::to_string(&report).context("failed to write JSON")?;
+        writeln!(out, "{json}")?;
+    } else {
+        write!(out, "{}", report.text())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn items_of(session: &Session, args: &StageArgs) -> Result<BTreeMap<String, Item>, Failure> {
+    let found = session.artifact(&args.stage)?;
+    match items(found.kind, &found.bytes, args.seed) {
+        Err(error @ RatingError::NoPaths { .. }) => {
+            Err(Failure::usage(format!("`{}`: {error}", args.stage)))
+        }
+        found => Ok(found?),
+    }
+}
+
+/// The questions that the stage's paths answer.
+fn questions_of(session: &Session, reference: &str) -> Result<Vec<Question>, Failure> {
+    let stage = reference
+        .split_once('.')
+        .map_or(reference, |(stage, _)| stage);
+    let inputs = session.plan.inputs(session.plan.find(stage)?);
+    let Some((from, output)) = inputs.get("questions") else {
+        return Err(Failure::usage(format!("`{stage}` takes no questions")));
+    };
+    let name = session.plan.node(*from).name();
+    let found = session.artifact(&format!("{name}.{output}"))?;
+    Ok(Vec::decode(&found.bytes)?)
+}
+
+/// Raters go by the names of their files, or by their paths where names are equal.
+fn raters(sheets: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let stem = |file: &Path| {
+        let stem = file.file_stem().unwrap_or(file.as_os_str());
+        stem.to_string_lossy().into_owned()
+    };
+    let stems: BTreeSet<String> = sheets.iter().map(|file| stem(file)).collect();
+    if stems.len() == sheets.len() {
+        return Ok(sheets.iter().map(|file| stem(file)).collect());
+    }
+    let paths: BTreeSet<&PathBuf> = sheets.iter().collect();
+    if paths.len() < sheets.len() {
+        return Err(Failure::usage("a sheet is given twice"));
+    }
+    Ok(sheets
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect())
+}

@@ -1,0 +1,126 @@
+//! `sert-run why X.toml CELL`: what stands behind a figure.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+use super::session::{ManifestArgs, Purpose, Session};
+use super::table::chosen;
+use crate::event::Silent;
+use crate::key::StageKey;
+use crate::manifest::nearest;
+use crate::metric::Metric;
+use crate::plan::{NodeId, resolve};
+use crate::report::table::{ResultTable, build};
+use crate::report::{CellName, why};
+
+#[derive(Args)]
+pub(crate) struct WhyArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The cell, as [TABLE:]ROW:[COLUMNS:]FIGURE, for example `results:SERT+RD:acc`
+    cell: String,
+    /// List every question, not only the first ten
+    #[arg(long)]
+    questions: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Questions listed without `--questions`.
+const SHOWN: usize = 10;
+
+pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
+    let session = Session::open(&args.manifest, Purpose::Look)?;
+    let nodes = session.plan.order();
+    let keys: BTreeMap<NodeId, StageKey> =
+        resolve(&session.plan, nodes, &session.environment(&Silent))?
+            .into_iter()
+            .filter_map(|each| Some((each.node, each.key?)))
+            .collect();
+    let found = session.with_source(|source| {
+        let parts: Vec<&str> = args.cell.split(':').map(str::trim).collect();
+        let (spec, rest) = match chosen(&session, &[])?.as_slice() {
+            [] => return Err(Failure::usage("the manifest declares no tables")),
+            tables => match tables.iter().find(|table| table.name == parts[0]) {
+                Some(spec) => (*spec, &parts[1..]),
+                None if tables.len() == 1 => (tables[0], &parts[..]),
+                None => {
+                    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+                    return Err(Failure::usage(format!(
+                        "`{}` does not begin with a table's name\nhint: tables: {}",
+                        args.cell,
+                        names.join(", ")
+                    )));
+                }
+            },
+        };
+        let table = build(source, spec)?;
+        let name = cell_name(&table, rest)?;
+        Ok(why(source, &table, &name, &|node| {
+            keys.get(&node).copied()
+        })?)
+    })?;
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        let json = serde_json::to_string_pretty(&found).map_err(anyhow::Error::from)?;
+        writeln!(out, "{json}")?;
+    } else {
+        let questions = if args.questions { usize::MAX } else { SHOWN };
+        write!(out, "{}", found.text(questions))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `ROW:FIGURE` or `ROW:COLUMNS:FIGURE`, as the table prints them.
+fn cell_name(table: &ResultTable, parts: &[&str]) -> Result<CellName, Failure> {
+    let (row, group, metric) = match parts {
+        [row, metric] => (*row, None, *metric),
+        [row, group, metric] => (*row, Some(*group), *metric),
+        _ => {
+            return Err(Failure::usage(
+                "a cell is [TABLE:]ROW:[COLUMNS:]FIGURE\nhint: for example `results:SERT+RD:acc`",
+            ));
+        }
+    };
+    let rows: Vec<&str> = table.rows.iter().map(|row| row.title.as_str()).collect();
+    let groups: Vec<&str> = table.groups.iter().map(String::as_str).collect();
+    let group = match (group, groups.as_slice()) {
+        (None, [only]) => *only,
+        (None, several) => {
+            return Err(Failure::usage(format!(
+                "the table `{}` has several groups of columns\nhint: put one between the row and the figure: {}",
+                table.name,
+                several.join(", ")
+            )));
+        }
+        (Some(group), _) => one_of("group of columns", group, &groups)?,
+    };
+    let metrics: Vec<&str> = table.metrics.iter().map(|metric| metric.name()).collect();
+    let metric = one_of("figure", &metric.to_lowercase(), &metrics)?;
+    Ok(CellName {
+        row: one_of("row", row, &rows)?.to_owned(),
+        group: group.to_owned(),
+        metric: Metric::ALL
+            .into_iter()
+            .find(|each| each.name() == metric)
+            .expect("it is one of the table's"),
+    })
+}
+
+fn one_of<'n>(what: &str, name: &str, known: &[&'n str]) -> Result<&'n str, Failure> {
+    known
+        .iter()
+        .copied()
+        .find(|each| *each == name)
+        .ok_or_else(|| {
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", known.join(", ")),
+            };
+            Failure::usage(format!("the table has no {what} `{name}`\nhint: {hint}"))
+        })
+}

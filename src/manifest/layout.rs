@@ -1,0 +1,119 @@
+//! The cells of a table: which points of the sweep stand in which row and column.
+
+use super::{Sweep, TableSpec};
+
+/// The rows and groups of columns of a table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Layout {
+    /// The names of the axes that make rows.
+    pub row_axes: Vec<String>,
+    /// From top to bottom.
+    pub rows: Vec<LayoutRow>,
+    /// From left to right; one without a title where no axis makes columns.
+    pub columns: Vec<LayoutColumn>,
+}
+
+/// A row of cells.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LayoutRow {
+    /// The place of its [`RowSpec`] in the table.
+    pub spec: usize,
+    /// The labels of its values on the row axes; empty ones for a row that does not depend on them.
+    pub headers: Vec<String>,
+    /// Its headers and its label, joined by ` / `.
+    pub title: String,
+    /// The points in it.
+    points: Vec<usize>,
+}
+
+/// A group of columns.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LayoutColumn {
+    /// Its values on the column axes, joined by ` / `.
+    pub title: String,
+    /// The points in it.
+    points: Vec<usize>,
+}
+
+impl TableSpec {
+    /// The table's cells over the points of `sweep`.
+    pub fn layout(&self, sweep: &Sweep) -> Layout {
+        let columns = groups(sweep, &self.column_axes)
+            .into_iter()
+            .map(|(headers, points)| LayoutColumn {
+                title: headers.join(" / "),
+                points,
+            })
+            .collect();
+        let row_groups = groups(sweep, &self.row_axes);
+        let mut rows = Vec::new();
+        let all: Vec<usize> = (0..sweep.points.len()).collect();
+        let row = |spec: usize, headers: Vec<String>, points: Vec<usize>| {
+            let label = self.rows[spec].label.clone();
+            let parts = headers.iter().filter(|header| !header.is_empty());
+            let parts: Vec<String> = parts.cloned().chain([label]).collect();
+            LayoutRow {
+                spec,
+                headers,
+                title: parts.join(" / "),
+                points,
+            }
+        };
+        let (vary, once): (Vec<usize>, Vec<usize>) =
+            (0..self.rows.len()).partition(|&spec| self.rows[spec].varies);
+        for spec in once {
+            let headers = vec![String::new(); self.row_axes.len()];
+            rows.push(row(spec, headers, all.clone()));
+        }
+        for (headers, points) in row_groups {
+            for &spec in &vary {
+                rows.push(row(spec, headers.clone(), points.clone()));
+            }
+        }
+        Layout {
+            row_axes: (self.row_axes.iter())
+                .map(|&axis| sweep.axes[axis].name.clone())
+                .collect(),
+            rows,
+            columns,
+        }
+    }
+}
+
+impl LayoutRow {
+    /// The points of the cell in `column`: those of its seeds. A row that does not depend on the row axes is the
+    /// same at each of their values, so the first of them speaks for it.
+    pub fn points(&self, column: &LayoutColumn, sweep: &Sweep) -> Vec<usize> {
+        let seed = sweep.seed_axis();
+        let mut seeds = Vec::new();
+        let mut points = Vec::new();
+        for &point in self.points.iter().filter(|p| column.points.contains(p)) {
+            let seed = seed.map(|axis| sweep.points[point].coordinates[axis]);
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+                points.push(point);
+            }
+        }
+        points
+    }
+}
+
+/// The points by their values on `axes`, in the order in which the values come up.
+fn groups(sweep: &Sweep, axes: &[usize]) -> Vec<(Vec<String>, Vec<usize>)> {
+    let mut groups: Vec<(Vec<Option<usize>>, Vec<usize>)> = Vec::new();
+    for (place, point) in sweep.points.iter().enumerate() {
+        let at: Vec<_> = axes.iter().map(|&axis| point.coordinates[axis]).collect();
+        match groups.iter_mut().find(|(other, _)| *other == at) {
+            Some((_, points)) => points.push(place),
+            None => groups.push((at, vec![place])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(_, points)| {
+            let point = &sweep.points[points[0]];
+            let labels = axes.iter().map(|&axis| sweep.value_label(point, axis));
+            (labels.map(str::to_owned).collect(), points)
+        })
+        .collect()
+}

@@ -1,0 +1,102 @@
+//! Sweeps: one manifest, many points.
+//!
+//! In: `[sweep]` of a tree. Out: the axes and the points, and for each point the tree that it means. All points
+//! become one list of stages: those that mean the same are one, those that differ carry in their names the
+//! values that make them differ, as in `kept[min_perplexity=5]`.
+
+mod expand;
+mod merge;
+mod section;
+
+use serde_json::Value;
+
+pub(super) use expand::expand;
+pub(super) use merge::{Named, merge};
+pub(super) use section::SweepSection;
+
+/// The field that `seeds` varies.
+pub const SEED: &str = "seed";
+
+/// The axes of a sweep and its points. A manifest without a sweep has no axes and one point.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sweep {
+    /// What varies, in order of declaration; the seed comes last.
+    pub axes: Vec<Axis>,
+    /// The points, the last axis fastest.
+    pub points: Vec<Point>,
+}
+
+/// What varies: a field, or several that go together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Axis {
+    /// The field as the manifest names it, for example `stages.kept.length.min_tokens`; of several that go
+    /// together, the first.
+    pub field: String,
+    /// All of the fields that go together.
+    pub fields: Vec<String>,
+    /// The shortest end of it that no other axis has, for example `min_tokens`.
+    pub name: String,
+    /// The values that points have.
+    pub values: Vec<AxisValue>,
+}
+
+/// A value on an axis.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AxisValue {
+    /// The value of the axis's field.
+    pub value: Value,
+    /// What tables and figures call it.
+    pub label: String,
+}
+
+/// A point: for each axis the place of its value, `None` where the point leaves the field as the manifest has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Point {
+    /// By axis.
+    pub coordinates: Vec<Option<usize>>,
+}
+
+impl Sweep {
+    /// One point and no axes.
+    pub fn single() -> Self {
+        Self {
+            axes: Vec::new(),
+            points: vec![Point::default()],
+        }
+    }
+
+    /// Whether anything varies.
+    pub fn is_sweep(&self) -> bool {
+        !self.axes.is_empty()
+    }
+
+    /// The place of the axis over seeds.
+    pub fn seed_axis(&self) -> Option<usize> {
+        self.axes.iter().position(|axis| axis.field == SEED)
+    }
+
+    /// The place of the axis called `name`, by its field or by its short name.
+    pub fn axis(&self, name: &str) -> Option<usize> {
+        self.axes
+            .iter()
+            .position(|axis| axis.field == name || axis.name == name)
+    }
+
+    /// The label of a point's value on one axis.
+    pub fn value_label(&self, point: &Point, axis: usize) -> &str {
+        point.coordinates[axis].map_or("as declared", |place| &self.axes[axis].values[place].label)
+    }
+
+    /// `min_tokens=5, seed=1`: a point on these axes.
+    pub fn label(&self, point: &Point, axes: &[usize]) -> String {
+        let parts: Vec<String> = axes
+            .iter()
+            .filter(|axis| point.coordinates[**axis].is_some())
+            .map(|&axis| {
+                let label = self.value_label(point, axis);
+                format!("{}={label}", self.axes[axis].name)
+            })
+            .collect();
+        parts.join(", ")
+    }
+}

@@ -1,0 +1,178 @@
+//! Tables of results: what a manifest declares of one, as serde and schemars see it, and what the rest of the
+//! program is told.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::PortRef;
+use crate::metric::Metric;
+
+/// A table of results.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TableSpec {
+    /// Its name.
+    pub name: String,
+    /// What stands above it.
+    pub caption: String,
+    /// Its rows, from top to bottom; in a sweep each of them stands for its points too.
+    pub rows: Vec<RowSpec>,
+    /// Its columns, from left to right.
+    pub metrics: Vec<Metric>,
+    /// The sweep's axes (places in [`super::Sweep::axes`]) whose values make rows.
+    pub row_axes: Vec<usize>,
+    /// Those whose values make groups of columns.
+    pub column_axes: Vec<usize>,
+    /// Rows without a model.
+    pub baselines: Vec<Baseline>,
+    /// The row (a place in `rows`) that the others are tested against.
+    pub baseline: Option<usize>,
+    /// Figures that were published.
+    pub reported: Option<Reported>,
+}
+
+/// A row of a table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RowSpec {
+    /// What stands in its first column.
+    pub label: String,
+    /// The evaluation that it shows, by point; `None` where a point has no such stage.
+    pub evals: Vec<Option<PortRef>>,
+    /// Figures that come from another evaluation, by point.
+    pub figures: BTreeMap<Metric, Vec<Option<PortRef>>>,
+    /// Why it is a hole at the points that have no such stage.
+    pub absent: Option<String>,
+    /// Whether what it shows depends on the axes that make rows; one that does not is shown once.
+    pub varies: bool,
+}
+
+impl RowSpec {
+    /// The evaluation that gives `metric` at a point.
+    pub fn eval(&self, metric: Metric, point: usize) -> Option<&PortRef> {
+        let evals = self.figures.get(&metric).unwrap_or(&self.evals);
+        evals.get(point)?.as_ref()
+    }
+}
+
+/// Published figures, to be shown beside ours.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reported {
+    /// Where they are from, for example `arXiv 2502.12744v1, Table II`.
+    pub source: String,
+    /// The figures.
+    pub values: Vec<ReportedFigures>,
+}
+
+/// The published figures of one row and one group of columns, in the table's units: `acc = 54.00` is per cent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportedFigures {
+    /// The row as the table prints it: its values on the sweep's axes and its label, joined by ` / `, for example
+    /// `GPT-2 / SERT`.
+    pub row: String,
+    /// The group of columns as the table prints it; empty where there is one group.
+    #[serde(default)]
+    pub column: String,
+    /// Acc, in per cent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acc: Option<f64>,
+    /// Acc (options), in per cent.
+    #[serde(rename = "acc-options", skip_serializing_if = "Option::is_none")]
+    pub acc_options: Option<f64>,
+    /// Fmt, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fmt: Option<f64>,
+    /// Len, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub len: Option<f64>,
+    /// Rep, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rep: Option<f64>,
+}
+
+impl ReportedFigures {
+    /// The published figure of a metric.
+    pub fn of(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Acc => self.acc,
+            Metric::AccOptions => self.acc_options,
+            Metric::Fmt => self.fmt,
+            Metric::Len => self.len,
+            Metric::Rep => self.rep,
+            Metric::Parsed => None,
+        }
+    }
+}
+
+/// A row of results without a model, printed above the measured ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// Always the answer most frequent among the training questions.
+    Majority,
+    /// A uniform guess.
+    Chance,
+}
+
+/// A table of results, printed at the end. Only what a table declares may look at test data.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableSection {
+    /// What stands above it.
+    #[serde(default)]
+    pub(super) caption: String,
+    /// Its rows, from top to bottom.
+    #[schemars(length(min = 1))]
+    pub(super) rows: Vec<RowSection>,
+    /// Its columns; by default `acc`, `acc-options`, `fmt`, `len` and `rep`.
+    #[serde(default = "default_metrics")]
+    #[schemars(length(min = 1))]
+    pub(super) metrics: Vec<Metric>,
+    /// Axes of the sweep whose values make rows; by default all that are not in `column_axes`, but for the seed, over
+    /// which a table gives mean and standard deviation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) row_axes: Option<Vec<String>>,
+    /// Axes of the sweep whose values make groups of columns; none by default.
+    #[serde(default)]
+    pub(super) column_axes: Vec<String>,
+    /// Rows without a model; both by default.
+    #[serde(default = "both_baselines")]
+    pub(super) baselines: Vec<Baseline>,
+    /// The label of the row that the others are tested against, on the same questions: exact McNemar for Acc, paired
+    /// bootstrap for the rest, with Holm's correction over all tests of the table. None by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) baseline: Option<String>,
+    /// Figures that were published, to be shown beside ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reported: Option<Reported>,
+}
+
+/// A row of a table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RowSection {
+    /// What stands in its first column.
+    pub(super) label: String,
+    /// The stage that measured it, as `STAGE` or `STAGE.OUTPUT`.
+    #[schemars(regex(pattern = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$"))]
+    pub(super) eval: String,
+    /// Figures that another stage measured, by metric, for example `{ acc = "eval-all" }`; the table says so below.
+    #[serde(default)]
+    pub(super) figures: BTreeMap<Metric, String>,
+}
+
+pub(super) fn default_metrics() -> Vec<Metric> {
+    vec![
+        Metric::Acc,
+        Metric::AccOptions,
+        Metric::Fmt,
+        Metric::Len,
+        Metric::Rep,
+    ]
+}
+
+pub(super) fn both_baselines() -> Vec<Baseline> {
+    vec![Baseline::Majority, Baseline::Chance]
+}

@@ -1,0 +1,309 @@
+//! `[tables]`: from their sections and the stages of each point to [`TableSpec`]s.
+
+use std::collections::BTreeSet;
+
+use super::error::Diagnostic;
+use super::nearest::suggest;
+use super::sweep::Named;
+use super::table::{RowSection, RowSpec, TableSection, TableSpec};
+use super::tree::{Entry, Node, Tree};
+use super::when::LeftOut;
+use super::wire::{Outlet, Wiring};
+use super::{Axis, PortRef, SEED, StageSpec, Sweep};
+use crate::metric::Metric;
+
+/// A table at one point: the evaluation of each row and each figure, where it is there.
+pub(super) struct TableDraft {
+    /// By row.
+    pub(super) rows: Vec<RowDraft>,
+}
+
+/// A row at one point.
+pub(super) struct RowDraft {
+    eval: Option<Outlet>,
+    figures: Vec<(Metric, Option<Outlet>)>,
+}
+
+/// The same with names.
+pub(super) struct RowRefs {
+    eval: Option<PortRef>,
+    figures: Vec<(Metric, Option<PortRef>)>,
+}
+
+impl RowDraft {
+    /// The evaluations that the row reads.
+    pub(super) fn outlets(&self) -> impl Iterator<Item = Outlet> {
+        let figures = self.figures.iter().filter_map(|(_, outlet)| *outlet);
+        self.eval.into_iter().chain(figures)
+    }
+
+    pub(super) fn named(&self, wiring: &Wiring<'_>) -> RowRefs {
+        let named = |outlet: Option<Outlet>| wiring.port_ref(outlet?);
+        RowRefs {
+            eval: named(self.eval),
+            figures: self.figures.iter().map(|(m, o)| (*m, named(*o))).collect(),
+        }
+    }
+}
+
+/// The evaluations that the tables of one point read; a row whose stage `when` left out has none.
+pub(super) fn drafts(
+    tree: &Node,
+    wiring: &Wiring<'_>,
+    left_out: &LeftOut,
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<TableDraft> {
+    let mut find = |table: &str, node: &Node| {
+        let stage = node.as_str()?.split('.').next()?;
+        if left_out.contains_key(stage) {
+            return None;
+        }
+        wiring.evaluation(table, node, errors)
+    };
+    entries(tree)
+        .iter()
+        .map(|entry| TableDraft {
+            rows: rows(&entry.value)
+                .iter()
+                .map(|row| RowDraft {
+                    eval: row.get("eval").and_then(|node| find(&entry.key, node)),
+                    figures: row
+                        .get("figures")
+                        .and_then(Node::as_table)
+                        .map_or(&[][..], |table| &table.entries)
+                        .iter()
+                        .filter_map(|figure| {
+                            let metric =
+                                Metric::ALL.into_iter().find(|m| m.name() == figure.key)?;
+                            Some((metric, find(&entry.key, &figure.value)))
+                        })
+                        .collect(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn entries(tree: &Node) -> &[Entry] {
+    let tables = tree.get("tables").and_then(Node::as_table);
+    tables.map_or(&[], |table| &table.entries)
+}
+
+fn rows(table: &Node) -> &[Node] {
+    match table.get("rows").map(|rows| &rows.value) {
+        Some(Tree::Array(rows)) => rows,
+        _ => &[],
+    }
+}
+
+/// What the points know of the tables: by point, by table, by row.
+pub(super) type PointTables = Vec<Vec<Vec<RowRefs>>>;
+
+/// The tables over all points of a manifest without mistakes so far.
+pub(super) fn specs(
+    tree: &Node,
+    sweep: &Sweep,
+    points: &PointTables,
+    named: &Named,
+    left_out: &[LeftOut],
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<TableSpec> {
+    let mut specs = Vec::new();
+    for (place, entry) in entries(tree).iter().enumerate() {
+        // The schema told what is wrong where it does not fit.
+        let Ok(section) = serde_json::from_value::<TableSection>(entry.value.to_json()) else {
+            continue;
+        };
+        let mut reader = Reader {
+            entry,
+            section: &section,
+            sweep,
+            errors,
+        };
+        let Some((row_axes, column_axes)) = reader.axes() else {
+            continue;
+        };
+        let baseline = reader.baseline();
+        reader.labels();
+        let swept: Vec<&Axis> = row_axes.iter().map(|&axis| &sweep.axes[axis]).collect();
+        let row = |index: usize, row: &RowSection| RowSpec {
+            varies: std::iter::once(&row.eval)
+                .chain(row.figures.values())
+                .any(|eval| depends(&named.stages, eval, &swept)),
+            label: row.label.clone(),
+            evals: over_points(points, named, |point| {
+                points[point][place].get(index)?.eval.as_ref()
+            }),
+            figures: (row.figures.keys())
+                .map(|&metric| {
+                    let of_point = |point: usize| {
+                        let mut figures = points[point][place].get(index)?.figures.iter();
+                        figures.find(|(other, _)| *other == metric)?.1.as_ref()
+                    };
+                    (metric, over_points(points, named, of_point))
+                })
+                .collect(),
+            absent: left_out.iter().find_map(|left_out| {
+                let stages = std::iter::once(&row.eval).chain(row.figures.values());
+                let mut stages = stages.filter_map(|text| text.split('.').next());
+                stages.find_map(|stage| left_out.get(stage).cloned())
+            }),
+        };
+        specs.push(TableSpec {
+            name: entry.key.clone(),
+            caption: section.caption.clone(),
+            rows: (0..).zip(&section.rows).map(|(i, r)| row(i, r)).collect(),
+            metrics: section.metrics.clone(),
+            row_axes,
+            column_axes,
+            baselines: section.baselines.clone(),
+            baseline,
+            reported: section.reported.clone(),
+        });
+    }
+    specs
+}
+
+/// Whether a stage, or one that it reads from, has a field that one of the axes varies.
+fn depends(stages: &[StageSpec], reference: &str, axes: &[&Axis]) -> bool {
+    let varied = |stage: &StageSpec| {
+        let fields = axes.iter().flat_map(|axis| &axis.fields);
+        fields.into_iter().any(|field| {
+            let mut keys = field.split('.');
+            match (keys.next(), keys.next()) {
+                (Some("stages"), Some(name)) => name == stage.base,
+                (Some("defaults"), Some(kind)) => kind == stage.kind.name(),
+                (Some(SEED), None) => stage.kind.seeded(),
+                (Some(section), _) => section == stage.base,
+                (None, _) => false,
+            }
+        })
+    };
+    let base = reference.split('.').next().unwrap_or(reference);
+    let (mut open, mut seen) = (vec![base], BTreeSet::from([base]));
+    while let Some(base) = open.pop() {
+        // The same at every point, but for stages of points that `when` holds for.
+        for stage in stages.iter().filter(|stage| stage.base == base) {
+            if varied(stage) {
+                return true;
+            }
+            for input in stage.inputs.values() {
+                let from = stages.iter().find(|each| each.name == input.stage);
+                if let Some(from) = from.filter(|from| seen.insert(&from.base)) {
+                    open.push(&from.base);
+                }
+            }
+        }
+    }
+    false
+}
+
+/// A stage by point, under the name it has among all points.
+fn over_points<'p>(
+    points: &'p PointTables,
+    named: &Named,
+    of_point: impl Fn(usize) -> Option<&'p PortRef>,
+) -> Vec<Option<PortRef>> {
+    (0..points.len())
+        .map(|point| {
+            let found = of_point(point)?;
+            Some(PortRef {
+                stage: named.names[point].get(&found.stage)?.clone(),
+                output: found.output,
+            })
+        })
+        .collect()
+}
+
+struct Reader<'a> {
+    entry: &'a Entry,
+    section: &'a TableSection,
+    sweep: &'a Sweep,
+    errors: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// The axes that make rows and those that make columns.
+    fn axes(&mut self) -> Option<(Vec<usize>, Vec<usize>)> {
+        let column_axes = self.named_axes("column_axes", &self.section.column_axes.clone())?;
+        let row_axes = match self.section.row_axes.clone() {
+            Some(names) => self.named_axes("row_axes", &names)?,
+            None => (0..self.sweep.axes.len())
+                .filter(|axis| !column_axes.contains(axis) && Some(*axis) != self.sweep.seed_axis())
+                .collect(),
+        };
+        let missing = (0..self.sweep.axes.len()).find(|axis| {
+            !row_axes.contains(axis)
+                && !column_axes.contains(axis)
+                && Some(*axis) != self.sweep.seed_axis()
+        });
+        if let Some(axis) = missing {
+            let field = &self.sweep.axes[axis].field;
+            let message = format!(
+                "the table `{}` has several points in one cell: the sweep's axis `{field}` is neither in its rows nor in its columns",
+                self.entry.key
+            );
+            self.complain(
+                "row_axes",
+                message,
+                Some(format!("add \"{field}\" to `row_axes` or `column_axes`")),
+            );
+            return None;
+        }
+        if let Some(axis) = row_axes.iter().find(|axis| column_axes.contains(axis)) {
+            let message = format!(
+                "the axis `{}` cannot make rows and columns at once",
+                self.sweep.axes[*axis].field
+            );
+            self.complain("row_axes", message, None);
+            return None;
+        }
+        Some((row_axes, column_axes))
+    }
+
+    fn named_axes(&mut self, key: &str, names: &[String]) -> Option<Vec<usize>> {
+        let mut axes = Vec::new();
+        for name in names {
+            let Some(axis) = self.sweep.axis(name) else {
+                let known = self.sweep.axes.iter().map(|axis| axis.field.as_str());
+                let hint = suggest(name, known, "it varies")
+                    .unwrap_or_else(|| "this manifest has no `[sweep]`".to_owned());
+                self.complain(key, format!("the sweep has no axis `{name}`"), Some(hint));
+                return None;
+            };
+            axes.push(axis);
+        }
+        Some(axes)
+    }
+
+    fn baseline(&mut self) -> Option<usize> {
+        let wanted = self.section.baseline.clone()?;
+        let labels: Vec<&str> = self.section.rows.iter().map(|r| r.label.as_str()).collect();
+        let found = labels.iter().position(|label| *label == wanted);
+        if found.is_none() {
+            let hint = suggest(&wanted, labels, "rows");
+            self.complain("baseline", format!("the table has no row `{wanted}`"), hint);
+        }
+        found
+    }
+
+    /// Two rows of one label could not be told apart.
+    fn labels(&mut self) {
+        let labels: Vec<&String> = self.section.rows.iter().map(|row| &row.label).collect();
+        for (index, label) in labels.iter().enumerate() {
+            if labels[..index].contains(label) {
+                let message = format!("the table `{}` has two rows `{label}`", self.entry.key);
+                let row = rows(&self.entry.value).get(index);
+                let at = row.and_then(|row| row.get("label"));
+                let origin = at.map_or(&self.entry.key_origin, |node| &node.origin);
+                self.errors.push(Diagnostic::at(origin, message));
+            }
+        }
+    }
+
+    fn complain(&mut self, key: &str, message: String, hint: Option<String>) {
+        let node = self.entry.value.get(key);
+        let origin = node.map_or(&self.entry.key_origin, |node| &node.origin);
+        self.errors.push(Diagnostic::at(origin, message).hint(hint));
+    }
+}

@@ -1,0 +1,69 @@
+//! What can be wrong with ratings.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::artifact::{ArtifactError, ArtifactKind};
+
+/// Faults of sheets that are told one by one; the rest is counted.
+const TOLD: usize = 25;
+
+/// Something wrong in a sheet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SheetFault {
+    /// The sheet.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: u64,
+    /// What was found and what was expected.
+    pub what: String,
+}
+
+/// Paths cannot be rated, or sheets not read.
+#[derive(Debug, thiserror::Error)]
+pub enum RatingError {
+    /// The artifact has no paths.
+    #[error("{found} cannot be rated, expected paths or verdicts on paths")]
+    NoPaths {
+        /// What it has.
+        found: ArtifactKind,
+    },
+    /// A path's question is not among those given.
+    #[error(
+        "question `{question_id}` of a path is not among the {questions} questions of its stage"
+    )]
+    NoQuestion {
+        /// The question.
+        question_id: String,
+        /// How many questions there are.
+        questions: usize,
+    },
+    /// Sheets have faults, all of them.
+    #[error("{}", told(.0))]
+    Sheets(Vec<SheetFault>),
+    /// The sheet cannot be written.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// The artifact cannot be read.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+fn told(faults: &[SheetFault]) -> String {
+    let some = if faults.len() == 1 { "fault" } else { "faults" };
+    let mut text = format!("{} {some} in rating sheets", faults.len());
+    for fault in faults.iter().take(TOLD) {
+        let _ = write!(
+            text,
+            "\n  {}:{}: {}",
+            fault.file.display(),
+            fault.line,
+            fault.what
+        );
+    }
+    if faults.len() > TOLD {
+        let _ = write!(text, "\n  and {} more", faults.len() - TOLD);
+    }
+    text + "\nhint: a sheet is read with the stage, --set, --limit and --seed that it was written with; \
+            --partial takes blank ratings as not given yet"
+}

@@ -1,0 +1,91 @@
+//! Where a report finds the artifacts of a run.
+
+use crate::artifact::{Artifact, ArtifactError, ArtifactKind};
+use crate::key::Digest;
+use crate::manifest::{Manifest, PortRef};
+use crate::metric::MetricError;
+use crate::plan::{NodeId, Plan};
+use crate::stage::Outputs;
+use crate::store::{Store, StoreError};
+
+/// A report cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "each variant says what failed by the error it holds"
+)]
+pub enum ReportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A manifest's artifacts, as far as they are in the store.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// Its DAG.
+    pub plan: &'a Plan,
+    /// Where the artifacts are.
+    pub store: &'a Store,
+    /// What a stage made; `None` where it has not run.
+    pub outputs: &'a dyn Fn(NodeId) -> Option<Outputs>,
+    /// Why a stage has made nothing, for a hole in a table.
+    pub missing: &'a dyn Fn(NodeId) -> String,
+}
+
+impl Source<'_> {
+    /// The digest of an output.
+    pub fn digest(&self, node: NodeId, output: &str) -> Option<Digest> {
+        (self.outputs)(node)?.get(output).copied()
+    }
+
+    /// An output and its digest.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn artifact<T: Artifact>(
+        &self,
+        node: NodeId,
+        output: &str,
+    ) -> Result<Option<(Digest, T)>, ReportError> {
+        let Some(digest) = self.digest(node, output) else {
+            return Ok(None);
+        };
+        match self.store.object(&digest)? {
+            Some(bytes) => Ok(Some((digest, T::decode(&bytes)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// What a reference of the manifest names.
+    ///
+    /// # Errors
+    /// As [`Source::artifact`].
+    pub fn referred<T: Artifact>(&self, to: &PortRef) -> Result<Option<(Digest, T)>, ReportError> {
+        match self.plan.find(&to.stage) {
+            Ok(node) => self.artifact(node, to.output),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The node and the output that feed a port.
+    pub fn input(&self, node: NodeId, port: &str) -> Option<(NodeId, &'static str)> {
+        self.plan.inputs(node).get(port).copied()
+    }
+
+    /// The first output of a kind.
+    pub fn output_of(&self, node: NodeId, kind: ArtifactKind) -> Option<&'static str> {
+        let outputs = self.plan.node(node).kind.outputs();
+        outputs
+            .iter()
+            .find(|each| each.kind == kind)
+            .map(|each| each.name)
+    }
+}
