@@ -2,6 +2,7 @@
 
 mod artifact;
 mod diff;
+pub mod figure;
 mod funnel;
 mod interval;
 mod json;

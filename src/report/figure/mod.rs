@@ -1,0 +1,166 @@
+//! Figures: plain data in, an SVG document or a PNG file out, the same bytes every time.
+//!
+//! One file per picture. `frame` lays out what stands around the data, `sheet` draws through the
+//! plotters crate, `letter` brings its own font, `style` tells series apart in black and white
+//! too. Values are in the unit that the axis names: a share on an axis in per cent is 54, not 0.54.
+
+mod axis;
+mod bars;
+mod criteria;
+mod curve;
+mod distribution;
+mod frame;
+mod funnel;
+mod heat_map;
+mod letter;
+mod losses;
+mod render;
+mod score_bands;
+mod sheet;
+mod style;
+
+#[cfg(test)]
+mod tests;
+
+pub use bars::{BarGroup, BarSeries};
+pub use criteria::Criteria;
+pub use curve::{Abscissa, Curve, CurveSeries};
+pub use distribution::{Distribution, Sample};
+pub use funnel::{FunnelBar, FunnelFigure};
+pub use heat_map::HeatMap;
+pub use losses::{LossCurve, Losses};
+pub use score_bands::{ScoreBands, band_edges, band_shares};
+
+use crate::metric::Estimate;
+use sheet::Sheet;
+
+/// A value and its interval, in the axis's unit.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Interval {
+    /// The value.
+    pub value: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// A value that is known without an interval.
+    pub fn exact(value: f64) -> Self {
+        Self {
+            value,
+            low: value,
+            high: value,
+        }
+    }
+
+    /// The same times `factor`: 100 makes per cent of a share.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            value: self.value * factor,
+            low: self.low * factor,
+            high: self.high * factor,
+        }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.high > self.low
+    }
+
+    /// `54.0 [50.3, 57.7]`, or the value alone where it has no interval.
+    fn text(&self, decimals: usize) -> String {
+        let Self { value, low, high } = self;
+        if self.is_wide() {
+            format!("{value:.decimals$} [{low:.decimals$}, {high:.decimals$}]")
+        } else {
+            format!("{value:.decimals$}")
+        }
+    }
+}
+
+impl From<&Estimate> for Interval {
+    fn from(estimate: &Estimate) -> Self {
+        Self {
+            value: estimate.value,
+            low: estimate.low,
+            high: estimate.high,
+        }
+    }
+}
+
+/// The numbers that a figure shows, as a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Numbers {
+    /// The columns' names.
+    pub header: Vec<String>,
+    /// The rows, each as long as the header.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A figure of any kind.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(
+    missing_docs,
+    reason = "each variant is described by the struct it holds"
+)]
+pub enum Figure {
+    Curve(Curve),
+    HeatMap(HeatMap),
+    Funnel(FunnelFigure),
+    ScoreBands(ScoreBands),
+    Distribution(Distribution),
+    Criteria(Criteria),
+    Losses(Losses),
+}
+
+impl Figure {
+    /// The figure as an SVG document.
+    pub fn svg(&self) -> String {
+        render::svg(self.picture())
+    }
+
+    /// The figure as a PNG file, two pixels to the CSS pixel.
+    pub fn png(&self) -> Vec<u8> {
+        render::png(self.picture())
+    }
+
+    /// What stands above it.
+    pub fn title(&self) -> &str {
+        self.picture().title()
+    }
+
+    /// What it shows, as numbers.
+    pub fn numbers(&self) -> Numbers {
+        self.picture().numbers()
+    }
+
+    fn picture(&self) -> &dyn Picture {
+        match self {
+            Self::Curve(picture) => picture,
+            Self::HeatMap(picture) => picture,
+            Self::Funnel(picture) => picture,
+            Self::ScoreBands(picture) => picture,
+            Self::Distribution(picture) => picture,
+            Self::Criteria(picture) => picture,
+            Self::Losses(picture) => picture,
+        }
+    }
+}
+
+/// What can be drawn.
+trait Picture {
+    fn title(&self) -> &str;
+    /// Width and height, in CSS pixels.
+    fn size(&self) -> (f64, f64);
+    fn draw(&self, sheet: &mut Sheet<'_>);
+    fn numbers(&self) -> Numbers;
+}
+
+/// A cell of [`Numbers`] without a value.
+const NO_VALUE: &str = "-";
+
+fn cell(value: Option<Interval>, decimals: usize) -> String {
+    value.map_or_else(|| NO_VALUE.to_owned(), |value| value.text(decimals))
+}
