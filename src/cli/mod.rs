@@ -7,6 +7,7 @@ mod cache;
 mod diff;
 mod exit;
 mod export;
+mod figure;
 mod plan;
 mod rate;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Print a table of results, or check a committed one against the store.
     Table(table::TableArgs),
+    /// Draw the manifest's figures as SVG or PNG.
+    Figure(figure::FigureArgs),
     /// Walk from a cell of a table to the stages, the keys and the questions behind it.
     Why(why::WhyArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Figure(args) => figure::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Rate(args) => rate::run(&args),
