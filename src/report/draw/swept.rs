@@ -178,8 +178,8 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     };
     let (x, y) = (&sweep.axes[across].name, &sweep.axes[up].name);
     Ok(Figure::HeatMap(HeatMap {
-        title: filler.title(|| format!("{} of `{reference}` by {x} and {y}", name_of(*measure))),
-        note: most.note(*measure),
+        title: filler.title(|| format!("{} of {reference} by {x} and {y}", name_of(*measure))),
+        note: most.told(),
         x_label: x.clone(),
         y_label: y.clone(),
         value_label: label_of(*measure),
@@ -255,13 +255,19 @@ struct Cases {
 }
 
 impl Cases {
+    /// Without intervals.
+    fn told(&self) -> String {
+        match self.seeds {
+            0 | 1 => format!("n = {} questions", self.questions),
+            seeds => format!("n = {} questions; mean over {seeds} seeds", self.questions),
+        }
+    }
+
     fn note(&self, measure: Measure) -> String {
         let questions = format!("n = {} questions", self.questions);
         match (measure, self.seeds) {
-            (Measure::Kept, 0 | 1) => questions,
-            (Measure::Kept, seeds) => format!("{questions}; mean over {seeds} seeds"),
             (Measure::Yield, 0 | 1) => format!("{questions}; 95 % intervals (Wilson)"),
-            (Measure::Yield, seeds) => format!("{questions}; mean over {seeds} seeds"),
+            (Measure::Kept | Measure::Yield, _) => self.told(),
             (_, 0 | 1) => format!("{questions}; 95 % intervals over questions"),
             (_, seeds) => {
                 format!("{questions}; mean over {seeds} seeds, 95 % intervals over questions")
@@ -341,7 +347,7 @@ fn name_of(measure: Measure) -> &'static str {
 
 fn label_of(measure: Measure) -> String {
     match measure {
-        Measure::Yield => "questions with a kept path (%)".to_owned(),
+        Measure::Yield => "yield (% of questions)".to_owned(),
         Measure::Kept => "kept paths".to_owned(),
         Measure::Len => "Len (words)".to_owned(),
         measure => match measure.metric() {
