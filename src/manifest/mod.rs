@@ -129,6 +129,7 @@ impl std::fmt::Debug for StageSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StageSpec")
             .field("name", &self.name)
+            .field("base", &self.base)
             .field("kind", &self.kind.name())
             .field("params", &self.params)
             .field("inputs", &self.inputs)

@@ -299,18 +299,16 @@ impl Reader<'_> {
                     let column = draft.fields.iter().position(|f| f.keys == field.keys)?;
                     Some((axis, column))
                 });
-                match place {
-                    Some(place) => conditions.push((place, &entry.value)),
-                    None => {
-                        let known = self.axes.iter().flat_map(|axis| &axis.fields);
-                        let known: Vec<&str> = known.map(|field| field.text.as_str()).collect();
-                        let message = format!("the sweep does not vary `{}`", field.text);
-                        let error = Diagnostic::at(&entry.key_origin, message);
-                        let hint = suggest(&field.text, known, "it varies");
-                        self.errors.push(error.hint(hint));
-                        return;
-                    }
-                }
+                let Some(place) = place else {
+                    let known = self.axes.iter().flat_map(|axis| &axis.fields);
+                    let known: Vec<&str> = known.map(|field| field.text.as_str()).collect();
+                    let message = format!("the sweep does not vary `{}`", field.text);
+                    let error = Diagnostic::at(&entry.key_origin, message);
+                    let hint = suggest(&field.text, known, "it varies");
+                    self.errors.push(error.hint(hint));
+                    return;
+                };
+                conditions.push((place, &entry.value));
             }
             let axes = &self.axes;
             let excluded = |point: &Point| {

@@ -1,6 +1,6 @@
 //! The stages of all points as one list: what means the same is one stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -41,14 +41,14 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
         }
     }
     let mut stages: Vec<StageSpec> = Vec::new();
-    let mut known: BTreeMap<String, ()> = BTreeMap::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
     for &base in &order {
         for (place, of_point) in points.iter().enumerate() {
             let Some(stage) = of_point.iter().find(|stage| stage.name == base) else {
                 continue;
             };
             let name = &names[place][base];
-            if known.insert(name.clone(), ()).is_some() {
+            if !known.insert(name.clone()) {
                 continue;
             }
             let rename = |input: &PortRef| PortRef {

@@ -106,7 +106,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         note: most.note(*measure),
         x_label: axis.name.clone(),
         y_label: label_of(*measure),
-        limits: limits(*measure),
+        limits: Some(limits(*measure)),
         x: numbers.map_or_else(|| Abscissa::Names(labels.collect()), Abscissa::Numbers),
         series,
     }))
@@ -321,12 +321,11 @@ fn of_filter(
             return Ok(None);
         };
         most.questions = most.questions.max(funnel.questions);
-        values.push(match measure {
-            Measure::Kept => Interval::exact(funnel.kept as f64),
-            _ => {
-                let share = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE);
-                Interval::from(&share).times(100.0)
-            }
+        values.push(if measure == Measure::Kept {
+            Interval::exact(funnel.kept as f64)
+        } else {
+            let share = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE);
+            Interval::from(&share).times(100.0)
         });
     }
     most.seeds = most.seeds.max(values.len());
@@ -358,10 +357,10 @@ fn label_of(measure: Measure) -> String {
     }
 }
 
-fn limits(measure: Measure) -> Option<(f64, f64)> {
+fn limits(measure: Measure) -> (f64, f64) {
     match measure {
-        Measure::Kept | Measure::Len => Some((0.0, f64::INFINITY)),
-        Measure::Fmt | Measure::Rep => Some((0.0, 1.0)),
-        _ => Some((0.0, 100.0)),
+        Measure::Kept | Measure::Len => (0.0, f64::INFINITY),
+        Measure::Fmt | Measure::Rep => (0.0, 1.0),
+        _ => (0.0, 100.0),
     }
 }

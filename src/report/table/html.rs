@@ -5,7 +5,6 @@ use askama::Template;
 use super::cell::titled;
 use super::text::{TEST_HEADER, counts, test_lines};
 use super::{Cell, CellGroup, ResultTable};
-use crate::metric::Metric;
 
 /// Askama escapes every value.
 #[derive(Template)]
@@ -18,7 +17,7 @@ use crate::metric::Metric;
 {%- if grouped %}
 <tr><th colspan="{{ names }}"></th>{% for group in table.groups %}<th colspan="{{ table.metrics.len() + 3 }}" scope="colgroup">{{ group }}</th>{% endfor %}</tr>
 {%- endif %}
-<tr>{% for axis in table.row_axes %}<th scope="col">{{ axis }}</th>{% endfor %}<th></th>{% for group in table.groups %}{% for metric in table.metrics %}<th scope="col">{{ title(metric) }}</th>{% endfor %}<th scope="col">unparsed</th><th scope="col">cut</th><th scope="col">n</th>{% endfor %}</tr>
+<tr>{% for axis in table.row_axes %}<th scope="col">{{ axis }}</th>{% endfor %}<th></th>{% for group in table.groups %}{% for title in titles %}<th scope="col">{{ title }}</th>{% endfor %}<th scope="col">unparsed</th><th scope="col">cut</th><th scope="col">n</th>{% endfor %}</tr>
 </thead>
 <tbody>
 {%- for row in table.rows %}
@@ -46,6 +45,7 @@ struct Page<'a> {
     table: &'a ResultTable,
     names: usize,
     grouped: bool,
+    titles: Vec<String>,
     tests: Vec<[String; 7]>,
     test_header: [&'static str; 7],
 }
@@ -55,6 +55,7 @@ pub(super) fn render(table: &ResultTable) -> String {
         table,
         names: table.row_axes.len() + 1,
         grouped: table.groups.iter().any(|group| !group.is_empty()),
+        titles: table.metrics.iter().copied().map(titled).collect(),
         tests: test_lines(table).collect(),
         test_header: TEST_HEADER,
     };
@@ -62,11 +63,6 @@ pub(super) fn render(table: &ResultTable) -> String {
 }
 
 impl Page<'_> {
-    #[expect(clippy::unused_self, reason = "the template calls methods")]
-    fn title(&self, metric: &Metric) -> String {
-        titled(*metric)
-    }
-
     /// Of each cell its text, why it is a hole or which stages measured it, and what was reported.
     fn cells(&self, group: &CellGroup) -> Vec<(String, String, String)> {
         let cells = group.cells.iter().zip(&self.table.metrics);

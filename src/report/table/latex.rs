@@ -1,5 +1,7 @@
 //! A table as LaTeX with booktabs, to be `\input` where the document loads `booktabs`.
 
+use std::fmt::Write as _;
+
 use super::text::{TEST_HEADER, counts, test_lines};
 use super::{Cell, ResultTable, TableRow};
 use crate::metric::Metric;
@@ -23,7 +25,7 @@ pub(super) fn render(table: &ResultTable) -> String {
                 escaped(group)
             ));
             let first = names + place * within + 1;
-            rules += &format!("\\cmidrule(lr){{{first}-{}}}", first + within - 1);
+            let _ = write!(rules, "\\cmidrule(lr){{{first}-{}}}", first + within - 1);
         }
         text += &line(&cells);
         text += &rules;
@@ -49,7 +51,7 @@ pub(super) fn render(table: &ResultTable) -> String {
     }
     text += "\n\\begin{flushleft}\\footnotesize\n";
     for note in &table.notes {
-        text += &format!("{}\\par\n", escaped(note));
+        let _ = writeln!(text, "{}\\par", escaped(note));
     }
     text + "\\end{flushleft}\n\\end{table}\n"
 }

@@ -1,5 +1,7 @@
 //! A table as GitHub's Markdown.
 
+use std::fmt::Write as _;
+
 use super::cell::titled;
 use super::text::{TEST_HEADER, counts, test_lines};
 use super::{Cell, ResultTable, TableRow};
@@ -33,7 +35,7 @@ pub(super) fn render(table: &ResultTable) -> String {
         }
     }
     for note in &table.notes {
-        text += &format!("\n{}\n", escaped(note));
+        let _ = writeln!(text, "\n{}", escaped(note));
     }
     text
 }
@@ -77,8 +79,7 @@ fn escaped(text: &str) -> String {
             '&' => out += "&amp;",
             '<' => out += "&lt;",
             '>' => out += "&gt;",
-            '\\' | '`' | '*' | '_' | '|' | '#' | '~' => out.extend(['\\', c]),
-            '[' | ']' => out.extend(['\\', c]),
+            '\\' | '`' | '*' | '_' | '|' | '#' | '~' | '[' | ']' => out.extend(['\\', c]),
             _ => out.push(c),
         }
     }

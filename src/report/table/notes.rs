@@ -31,7 +31,7 @@ pub(super) fn notes(
     notes.extend(smallest(filler, table)?);
     notes.extend(same_answers(filler)?);
     notes.extend(holes(table, first_measured));
-    notes.extend(untrained(filler)?);
+    notes.extend(untrained(filler));
     Ok(notes)
 }
 
@@ -296,7 +296,7 @@ fn holes(table: &ResultTable, first_measured: usize) -> Vec<String> {
 }
 
 /// Said where no row shows what the student answered before it was trained on questions.
-fn untrained(filler: &mut Filler<'_>) -> Result<Option<String>, ReportError> {
+fn untrained(filler: &Filler<'_>) -> Option<String> {
     let source = filler.source;
     let evals = filler
         .spec
@@ -306,10 +306,10 @@ fn untrained(filler: &mut Filler<'_>) -> Result<Option<String>, ReportError> {
     let shown = evals
         .filter_map(|eval| source.plan.find(&eval.stage).ok())
         .any(|eval| is_of_untrained(source, eval));
-    Ok((!shown).then(|| {
+    (!shown).then(|| {
         "No row shows the untrained student; add a `predict` on it to read the others by."
             .to_owned()
-    }))
+    })
 }
 
 fn is_of_untrained(source: &Source<'_>, eval: NodeId) -> bool {

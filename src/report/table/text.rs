@@ -1,5 +1,7 @@
 //! A table for a terminal: a block for each group of columns, so that it stays narrow.
 
+use std::fmt::Write as _;
+
 use comfy_table::CellAlignment;
 
 use super::cell::{signed, titled};
@@ -10,7 +12,7 @@ pub(super) fn render(table: &ResultTable) -> String {
     let mut text = format!("{}\n", printable(&table.heading));
     for (place, group) in table.groups.iter().enumerate() {
         if !group.is_empty() {
-            text += &format!("{}\n", printable(group));
+            let _ = writeln!(text, "{}", printable(group));
         }
         text += &block(table, place);
     }
@@ -18,7 +20,7 @@ pub(super) fn render(table: &ResultTable) -> String {
         text += &tests(table);
     }
     for note in &table.notes {
-        text += &format!("{}\n", printable(note));
+        let _ = writeln!(text, "{}", printable(note));
     }
     text
 }
