@@ -8,6 +8,7 @@ mod json;
 mod plan;
 mod printable;
 mod results;
+mod used;
 
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
@@ -17,6 +18,7 @@ pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};
 pub(crate) use printable::{escaped, printable};
 pub use results::{ReportError, tables};
+pub use used::used_text;
 
 use comfy_table::{ContentArrangement, Table, presets};
 

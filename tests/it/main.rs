@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod determinism;
+mod endpoints;
+mod fault_server;
 mod harness;
 mod keys;
 mod kill;

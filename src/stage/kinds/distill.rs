@@ -48,7 +48,7 @@ impl StageKind for Distill {
     const INPUTS: &'static [Port] = &[
         Port::model("The student to train: the raw one for RD, a self-trained one for SERT+RD."),
         Port::questions("questions", "data.train", "Questions with gold answers."),
-        Port::required("paths", ArtifactKind::Paths, "The teacher's paths."),
+        Port::required("paths", ArtifactKind::Paths, "The teacher's paths.").shaping(),
         Port::questions(
             "validation",
             "data.validation",
@@ -60,6 +60,7 @@ impl StageKind for Distill {
             ArtifactKind::Paths,
             "Paths for the validation questions; without them the validation loss is on answers only.",
         )
+        .shaping()
         .optional(),
     ];
     const OUTPUTS: &'static [Output] = TRAINED;

@@ -39,6 +39,7 @@ impl StageKind for Finetune {
             ArtifactKind::Paths,
             "Kept paths; without them it trains on answers only.",
         )
+        .shaping()
         .optional(),
         Port::questions(
             "validation",
@@ -51,6 +52,7 @@ impl StageKind for Finetune {
             ArtifactKind::Paths,
             "Paths for the validation questions; without them the validation loss is on answers only.",
         )
+        .shaping()
         .optional(),
     ];
     const OUTPUTS: &'static [Output] = TRAINED;

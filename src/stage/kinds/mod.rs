@@ -7,9 +7,12 @@ mod examples;
 mod filter;
 mod finetune;
 mod import;
+mod judge;
+mod judge_student;
 mod predict;
 mod pretrain;
 mod prompts;
+mod replies;
 mod rows;
 mod sample;
 mod sampler;
@@ -31,6 +34,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<teach::Teach>::new(),
     &Typed::<sample::Sample>::new(),
     &Typed::<score::Score>::new(),
+    &Typed::<judge::Judge>::new(),
     &Typed::<filter::Filter>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
