@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod determinism;
+mod endpoint_outcomes;
 mod endpoints;
 mod fault_server;
 mod harness;
