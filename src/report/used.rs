@@ -23,13 +23,16 @@ fn endpoint(account: &Value) -> String {
     let count = |path: &str| account.pointer(path).and_then(Value::as_u64).unwrap_or(0);
     let word = |name: &str| printable(account[name].as_str().unwrap_or("?"));
     let (requests, own) = (count("/requests"), count("/replies_of_its_own"));
+    let replies = count("/replies");
     let mut text = format!(
-        "{} at {}: {} replies, {} of them kept from elsewhere; {requests} requests",
+        "{} at {}: {replies} replies",
         word("model"),
-        word("provider"),
-        count("/replies"),
-        count("/replies").saturating_sub(own),
+        word("provider")
     );
+    if replies > own {
+        let _ = write!(text, ", {} of them kept from other stages", replies - own);
+    }
+    let _ = write!(text, "; {requests} requests");
     if requests > own {
         let _ = write!(text, " ({} failed and were sent again)", requests - own);
     }
@@ -88,7 +91,7 @@ mod tests {
         } });
         assert_eq!(
             used_text(&provenance).unwrap(),
-            "m at http://a/v1: 20 replies, 5 of them kept from elsewhere; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed"
+            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed"
         );
     }
 }

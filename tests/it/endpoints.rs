@@ -89,7 +89,7 @@ fn paths(bench: &Bench) -> Vec<Value> {
 }
 
 /// Every question has the path and the answer that belong to it.
-fn assert_whole(bench: &Bench, questions: usize) {
+pub(crate) fn assert_whole(bench: &Bench, questions: usize) {
     let paths = paths(bench);
     assert_eq!(paths.len(), questions);
     for (number, path) in paths.iter().enumerate() {

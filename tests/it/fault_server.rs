@@ -99,8 +99,7 @@ impl FaultServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let counts: Arc<Mutex<BTreeMap<String, Count>>> = Arc::default();
-        let (act, shared): (Arc<dyn Fn(&Asked) -> Act + Send + Sync>, _) =
-            (Arc::new(act), Arc::clone(&counts));
+        let (act, shared) = (Arc::new(act), Arc::clone(&counts));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (act, counts) = (Arc::clone(&act), Arc::clone(&shared));

@@ -3,10 +3,12 @@
 
 mod bad_input;
 mod determinism;
+mod endpoint_batch;
 mod endpoint_outcomes;
 mod endpoints;
 mod fault_server;
 mod harness;
+mod judges;
 mod keys;
 mod kill;
 mod layers;

@@ -117,14 +117,13 @@ impl StageKind for Teach {
 
     fn run(params: &TeachParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let paths = match (params.source, &params.endpoint) {
-            (TeachSource::Http, Some(endpoint)) => asked(params, endpoint, &questions, context)?,
-            _ => {
-                let params = located(params, context);
-                let taught = context.with_source(|source| load(&params, &questions, source))?;
-                context.report.info(taught.summary());
-                taught.paths
-            }
+        let paths = if let Some(endpoint) = &params.endpoint {
+            asked(params, endpoint, &questions, context)?
+        } else {
+            let params = located(params, context);
+            let taught = context.with_source(|source| load(&params, &questions, source))?;
+            context.report.info(taught.summary());
+            taught.paths
         };
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }

@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,18 +16,14 @@ use serde_json::{Value, json};
 use super::ask::{Asker, News};
 use super::ledger::{Billed, Short};
 use super::limits::seconds;
-use super::line::{Broken, Line, Response};
+use super::line::Response;
 use super::outcome::{Outcome, outcome, shortened};
-use super::pace::Backoff;
+use super::provider::{Provider, sleep};
 use super::{EndpointError, Reply, ReplyVerdict, Request, Tokens, Why};
 use crate::key::Digest;
 
 /// Most bytes of one input file; OpenAI's limit is 200 MB.
 const FILE_BYTES: usize = 150_000_000;
-/// Batches that are looked through for one that was made and not noted. OpenAI's limit of a page.
-const LISTED: usize = 100;
-/// Longest sleep between two looks at whether to stop. Ours.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What is at the provider.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +44,7 @@ pub(super) fn ask(
 ) -> Result<(), EndpointError> {
     let batches = Batches {
         asker,
-        line: asker.line()?,
+        provider: Provider::new(asker)?,
         note: asker.folder.join("batches.json"),
         wanted,
     };
@@ -94,7 +88,7 @@ pub(super) fn ask(
 
 struct Batches<'a> {
     asker: &'a Asker<'a>,
-    line: &'a Line,
+    provider: Provider<'a>,
     note: PathBuf,
     wanted: usize,
 }
@@ -125,8 +119,7 @@ impl Batches<'_> {
             lines.push(b'\n');
             sent.push(*request);
         }
-        let (content_type, body) = form(&lines);
-        let file = self.control(|line| line.post("/files", &content_type, &body))?;
+        let file = self.provider.upload(&lines)?;
         // Booked once a batch can be made of the file: the file alone costs nothing.
         let mut requests = BTreeMap::new();
         for request in sent {
@@ -138,43 +131,14 @@ impl Batches<'_> {
             };
         }
         let mut pending = Pending {
-            file: id_of(&file)?,
+            file,
             id: None,
             requests,
         };
         self.write_note(Some(&pending))?;
-        pending.id = Some(self.create(&pending.file)?);
+        pending.id = Some(self.provider.create(&pending.file)?);
         self.write_note(Some(&pending))?;
         Ok(pending)
-    }
-
-    /// Makes the batch of an input file, once.
-    fn create(&self, file: &str) -> Result<String, EndpointError> {
-        let body = json!({
-            "input_file_id": file,
-            "endpoint": format!("/v1{}", self.asker.endpoint.api.path()),
-            "completion_window": "24h",
-        });
-        let body = body.to_string().into_bytes();
-        let mut patience = Patience::new(self.asker);
-        loop {
-            match self.line.post("/batches", "application/json", &body) {
-                Ok(response) if response.status < 300 => return id_of(&json_of(&response)?),
-                trouble => patience.after(trouble)?,
-            }
-            // It may have been made all the same.
-            if let Some(id) = self.made_of(file)? {
-                return Ok(id);
-            }
-        }
-    }
-
-    /// The batch that was made of an input file, if there is one.
-    fn made_of(&self, file: &str) -> Result<Option<String>, EndpointError> {
-        let list = self.control(|line| line.get(&format!("/batches?limit={LISTED}")))?;
-        let batches = list["data"].as_array().into_iter().flatten();
-        let mut ours = batches.filter(|batch| batch["input_file_id"] == file);
-        ours.next().map(id_of).transpose()
     }
 
     /// Waits until a batch is over, and keeps what it brought.
@@ -186,9 +150,9 @@ impl Batches<'_> {
     ) -> Result<(), EndpointError> {
         let id = match pending.id.take() {
             Some(id) => id,
-            None => match self.made_of(&pending.file)? {
+            None => match self.provider.made_of(&pending.file)? {
                 Some(id) => id,
-                None => self.create(&pending.file)?,
+                None => self.provider.create(&pending.file)?,
             },
         };
         pending.id = Some(id.clone());
@@ -197,7 +161,15 @@ impl Batches<'_> {
             "the batch `{id}` of {} requests is at the provider; a run that is interrupted finds it again",
             pending.requests.len()
         )));
-        let batch = self.wait(&id, left)?;
+        let Some(batch) = self.wait(&id, left)? else {
+            // Nobody knows what became of it: it may have been billed.
+            for number in pending.requests.values() {
+                self.asker.ledger().failed(*number, Billed::Perhaps)?;
+            }
+            self.write_note(None)?;
+            let (status, says) = ("gone".to_owned(), "the server does not know it".to_owned());
+            return Err(Why::Batch { id, status, says }.into());
+        };
         let status = batch["status"].as_str().unwrap_or_default().to_owned();
         let mut stop = None;
         let mut open: BTreeSet<Digest> = pending.requests.keys().copied().collect();
@@ -205,7 +177,7 @@ impl Batches<'_> {
             let Some(file) = batch[field].as_str() else {
                 continue;
             };
-            let text = self.content(file)?;
+            let text = self.provider.content(file)?;
             self.collect(&text, &pending, &mut open, troubles, &mut stop)?;
         }
         // Neither answered nor failed: it expired, and was not billed.
@@ -227,10 +199,12 @@ impl Batches<'_> {
         Ok(())
     }
 
-    /// Looks at a batch until it is over.
-    fn wait(&self, id: &str, left: usize) -> Result<Value, EndpointError> {
+    /// Looks at a batch until it is over; `None` where the provider does not know it.
+    fn wait(&self, id: &str, left: usize) -> Result<Option<Value>, EndpointError> {
         loop {
-            let batch = self.control(|line| line.get(&format!("/batches/{id}")))?;
+            let Some(batch) = self.provider.look(id)? else {
+                return Ok(None);
+            };
             let count = |name: &str| {
                 let count = batch["request_counts"][name].as_u64().unwrap_or(0);
                 usize::try_from(count).unwrap_or(usize::MAX)
@@ -243,9 +217,9 @@ impl Batches<'_> {
             (self.asker.hear)(News::Progress(standing));
             if let Some("completed" | "failed" | "expired" | "cancelled") = batch["status"].as_str()
             {
-                return Ok(batch);
+                return Ok(Some(batch));
             }
-            self.sleep(seconds(self.asker.endpoint.limits.batch_poll_s))?;
+            sleep(self.asker, seconds(self.asker.endpoint.limits.batch_poll_s))?;
         }
     }
 
@@ -276,8 +250,7 @@ impl Batches<'_> {
                 failed.push(key);
             };
             match outcome(self.asker.endpoint.api, &inner(&line)) {
-                Outcome::Keep(reply) => rows.push((key, reply)),
-                Outcome::Empty(reply) => rows.push((key, reply)),
+                Outcome::Keep(reply) | Outcome::Empty(reply) => rows.push((key, reply)),
                 Outcome::Again(says) | Outcome::Slow { says, .. } => again(says, false),
                 Outcome::Rejected(says) => again(says, true),
                 Outcome::Stop(why) => {
@@ -298,36 +271,6 @@ impl Batches<'_> {
                 .failed(pending.requests[&key], Billed::No)?;
         }
         Ok(())
-    }
-
-    /// A call that steers, tried until it succeeds or the server has been away for too long.
-    fn control(
-        &self,
-        call: impl Fn(&Line) -> Result<Response, Broken>,
-    ) -> Result<Value, EndpointError> {
-        json_of(&self.patiently(call)?)
-    }
-
-    fn content(&self, file: &str) -> Result<String, EndpointError> {
-        let path = format!("/files/{file}/content");
-        Ok(self.patiently(|line| line.get(&path))?.body)
-    }
-
-    fn patiently(
-        &self,
-        call: impl Fn(&Line) -> Result<Response, Broken>,
-    ) -> Result<Response, EndpointError> {
-        let mut patience = Patience::new(self.asker);
-        loop {
-            match call(self.line) {
-                Ok(response) if response.status < 300 => return Ok(response),
-                trouble => patience.after(trouble)?,
-            }
-        }
-    }
-
-    fn sleep(&self, time: Duration) -> Result<(), EndpointError> {
-        sleep(self.asker, time)
     }
 
     fn noted(&self) -> Result<Option<Pending>, EndpointError> {
@@ -353,66 +296,6 @@ impl Batches<'_> {
     }
 }
 
-/// How long failures of calls that steer are put up with.
-struct Patience<'a> {
-    asker: &'a Asker<'a>,
-    began: Instant,
-    failures: u32,
-}
-
-impl<'a> Patience<'a> {
-    fn new(asker: &'a Asker<'a>) -> Self {
-        Self {
-            asker,
-            began: Instant::now(),
-            failures: 0,
-        }
-    }
-
-    /// Waits after a failure, or gives up.
-    fn after(&mut self, trouble: Result<Response, Broken>) -> Result<(), EndpointError> {
-        let limits = &self.asker.endpoint.limits;
-        let (says, asked) = match trouble {
-            Err(Broken::Final(reason)) => return Err(Why::NoLine(reason).into()),
-            Err(Broken::Passing { reason, .. }) => (reason, None),
-            Ok(response) => match outcome(self.asker.endpoint.api, &response) {
-                Outcome::Stop(why) => return Err(why.into()),
-                Outcome::Again(says) => (says, None),
-                Outcome::Slow { wait, says } => (says, wait),
-                Outcome::Rejected(says) => return Err(Why::Rejected(says).into()),
-                Outcome::Keep(_) | Outcome::Empty(_) => {
-                    return Err(Why::Rejected(shortened(&response.body)).into());
-                }
-            },
-        };
-        self.failures += 1;
-        let waited = self.began.elapsed();
-        if waited >= seconds(limits.give_up_after_s) {
-            return Err(Why::Down {
-                seconds: waited.as_secs_f64(),
-                last: says,
-            }
-            .into());
-        }
-        let wait = Backoff::new(limits).wait(self.failures);
-        sleep(self.asker, wait.max(asked.unwrap_or_default()))
-    }
-}
-
-fn sleep(asker: &Asker<'_>, time: Duration) -> Result<(), EndpointError> {
-    let began = Instant::now();
-    while let Some(left) = time
-        .checked_sub(began.elapsed())
-        .filter(|left| !left.is_zero())
-    {
-        if asker.cancel.is_cancelled() {
-            return Err(Why::Cancelled.into());
-        }
-        thread::sleep(left.min(LOOK));
-    }
-    Ok(())
-}
-
 /// The response to one request within a batch's line.
 fn inner(line: &Value) -> Response {
     let response = &line["response"];
@@ -429,37 +312,6 @@ fn inner(line: &Value) -> Response {
         location: None,
         body: body.to_string(),
     }
-}
-
-fn json_of(response: &Response) -> Result<Value, EndpointError> {
-    serde_json::from_str(&response.body).map_err(|_| {
-        let says = format!("the answer is no JSON: {}", shortened(&response.body));
-        EndpointError::from(Why::Rejected(says))
-    })
-}
-
-fn id_of(object: &Value) -> Result<String, EndpointError> {
-    let id = object["id"].as_str().map(str::to_owned);
-    id.ok_or_else(|| {
-        let says = format!("the answer has no id: {}", shortened(&object.to_string()));
-        Why::Rejected(says).into()
-    })
-}
-
-/// A form of one file (RFC 7578), and its content type.
-fn form(lines: &[u8]) -> (String, Vec<u8>) {
-    // A digest of the file is in no file.
-    let boundary = Digest::of(lines).to_string();
-    let mut body = Vec::with_capacity(lines.len() + 512);
-    let head = format!(
-        "--{boundary}\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
-         --{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"requests.jsonl\"\r\n\
-         content-type: application/jsonl\r\n\r\n"
-    );
-    body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(lines);
-    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    (format!("multipart/form-data; boundary={boundary}"), body)
 }
 
 /// Writes a file whole or not at all.

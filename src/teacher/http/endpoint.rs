@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 use super::{Limits, Price};
 
@@ -223,7 +224,7 @@ fn bad_address(url: &str) -> Option<String> {
     let Ok(uri) = url.parse::<Uri>() else {
         return Some("it is no address".to_owned());
     };
-    let authority = uri.authority().map(|at| at.as_str()).unwrap_or_default();
+    let authority = uri.authority().map_or("", Authority::as_str);
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
         Some("it is no address of a web server".to_owned())
     } else if authority.contains('@') {
@@ -239,10 +240,12 @@ fn bad_address(url: &str) -> Option<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use serde_json::json;
+
     use super::*;
 
     pub(crate) fn endpoint(base_url: &str) -> Endpoint {
-        serde_json::from_value(serde_json::json!({ "base_url": base_url, "model": "m" })).unwrap()
+        serde_json::from_value(json!({ "base_url": base_url, "model": "m" })).unwrap()
     }
 
     #[test]
@@ -269,7 +272,7 @@ pub(super) mod tests {
     #[test]
     fn contradictions_are_told() {
         let with = |more: Value| {
-            let mut value = serde_json::json!({ "base_url": "http://a/v1", "model": "m" });
+            let mut value = json!({ "base_url": "http://a/v1", "model": "m" });
             let fields = value.as_object_mut().unwrap();
             fields.extend(more.as_object().unwrap().clone());
             let endpoint: Endpoint = serde_json::from_value(value).unwrap();
@@ -279,7 +282,6 @@ pub(super) mod tests {
                 .map(|fault| fault.0)
                 .collect::<Vec<_>>()
         };
-        use serde_json::json;
         assert_eq!(with(json!({ "n": 2 })), ["n"]);
         assert!(with(json!({ "n": 2, "temperature": 0.7 })).is_empty());
         assert_eq!(
@@ -297,7 +299,7 @@ pub(super) mod tests {
     #[test]
     fn the_key_has_who_answers_and_not_how_it_is_reached() {
         let keyed = |more: Value| {
-            let mut value = serde_json::json!({ "base_url": "http://a:1/v1/", "model": "m" });
+            let mut value = json!({ "base_url": "http://a:1/v1/", "model": "m" });
             let fields = value.as_object_mut().unwrap();
             fields.extend(more.as_object().unwrap().clone());
             let endpoint: Endpoint = serde_json::from_value(value).unwrap();
@@ -307,7 +309,6 @@ pub(super) mod tests {
             Endpoint::retain_key_fields(&mut map);
             map
         };
-        use serde_json::json;
         let plain = keyed(json!({}));
         assert_eq!(plain["base_url"], "http://a:1/v1");
         let careful = json!({ "limits": { "concurrency": 2 }, "api_key_env": "K", "price": { "prompt_usd_per_million": 1, "completion_usd_per_million": 2 } });

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Budget, EndpointError, Price, Tokens, Why};
 
 /// One line of the journal.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
     /// The request of this number goes out and costs at most so much.

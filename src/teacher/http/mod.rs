@@ -11,7 +11,7 @@
 //! | `secret`, `line` | the key; one request over HTTP |
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
-//! | `ask`, `online`, `batch` | many requests: those that are missing, one by one or as files |
+//! | `ask`, `online`, `batch`, `provider` | many requests: those that are missing, one by one or as files |
 
 mod ask;
 mod batch;
@@ -23,6 +23,7 @@ mod line;
 mod online;
 mod outcome;
 mod pace;
+mod provider;
 mod reply;
 mod request;
 mod retry_after;

@@ -18,8 +18,8 @@ use super::pace::{Next, Pace};
 use super::{EndpointError, Reply, ReplyVerdict, Request, Tokens, Why};
 use crate::key::Digest;
 
-/// How often a reply without a text is asked for again before it is kept as empty. Ours.
-const EMPTY_TRIES: u32 = 3;
+/// How often a reply without a text is asked for before it is kept as empty: it costs, too. Ours.
+const EMPTY_TRIES: u32 = 2;
 /// Longest sleep between two looks at whether to stop. Ours.
 const LOOK: Duration = Duration::from_millis(100);
 /// When to look again at a request that another process has in flight, or that the budget has no room
@@ -276,7 +276,7 @@ impl Online<'_> {
                 } else {
                     desk.set_aside(format!("failed {failures} times, the last time: {says}"));
                 }
-                self.failed(desk, says);
+                self.failed(desk, &says);
             }
             Outcome::Slow { wait, says } => {
                 let seconds = wait.unwrap_or_default().as_secs_f64();
@@ -289,7 +289,7 @@ impl Online<'_> {
                 let backoff = desk.pace.backoff(desk.troubles[ticket.job].slow);
                 let due = now + backoff.max(wait.unwrap_or_default());
                 desk.waiting.insert((due, ticket.job));
-                self.failed(desk, says);
+                self.failed(desk, &says);
             }
             Outcome::Rejected(says) if desk.answered => desk.set_aside(says),
             Outcome::Rejected(says) => {
@@ -308,11 +308,11 @@ impl Online<'_> {
     }
 
     /// Remembers a failure, and tells it once when nothing else comes any more.
-    fn failed(&self, mut desk: std::sync::MutexGuard<'_, Desk>, says: String) {
+    fn failed(&self, mut desk: std::sync::MutexGuard<'_, Desk>, says: &str) {
         let open = desk.pace.is_open();
         let tell = open && !desk.told_open;
         desk.told_open = open;
-        desk.last_failure.clone_from(&says);
+        says.clone_into(&mut desk.last_failure);
         drop(desk);
         if tell {
             (self.asker.hear)(News::Warning(format!(

@@ -35,7 +35,7 @@ pub enum ReplyVerdict {
     ContentFilter,
     /// The prompt does not fit the model's context.
     TooLong,
-    /// Nothing was written, several times.
+    /// Nothing was written, twice.
     Empty,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn chat(message: Value, finish: &str) -> Option<Reply> {
+    fn chat(message: &Value, finish: &str) -> Option<Reply> {
         let body = json!({
             "model": "m-2026",
             "choices": [{ "message": message, "finish_reason": finish }],
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn texts_in_all_their_forms() {
-        let plain = chat(json!({ "content": " Yes." }), "stop").unwrap();
+        let plain = chat(&json!({ "content": " Yes." }), "stop").unwrap();
         assert_eq!(plain.answer(), Some(" Yes."));
         assert_eq!(
             plain.usage,
@@ -149,11 +149,11 @@ mod tests {
         );
         assert_eq!(plain.served_by.as_deref(), Some("m-2026"));
         let parts = chat(
-            json!({ "content": [{ "type": "text", "text": "a" }, { "text": "b" }] }),
+            &json!({ "content": [{ "type": "text", "text": "a" }, { "text": "b" }] }),
             "stop",
         );
         assert_eq!(parts.unwrap().text, "ab");
-        assert_eq!(chat(json!({ "content": 3 }), "stop"), None);
+        assert_eq!(chat(&json!({ "content": 3 }), "stop"), None);
         let body = json!({ "choices": [{ "text": "so", "finish_reason": "length" }] });
         let completion = Reply::read(Api::Completions, &body, "").unwrap();
         assert_eq!((completion.text.as_str(), completion.usage), ("so", None));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer() {
-        let verdict = |message, finish| chat(message, finish).unwrap().verdict;
+        let verdict = |message: Value, finish| chat(&message, finish).unwrap().verdict;
         assert_eq!(
             verdict(json!({ "content": null }), "stop"),
             ReplyVerdict::Empty

@@ -240,12 +240,15 @@ fn alone(line: &str) -> Found {
 fn settled(values: &[Found]) -> Option<f64> {
     let mut settled = None;
     for value in values {
-        match (value, settled) {
-            (Found::Nothing, _) => {}
-            (Found::Unclear, _) => return None,
-            (Found::Score(score), None) => settled = Some(*score),
-            (Found::Score(score), Some(before)) if score.total_cmp(&before).is_eq() => {}
-            (Found::Score(_), Some(_)) => return None,
+        let Found::Score(score) = *value else {
+            if *value == Found::Unclear {
+                return None;
+            }
+            continue;
+        };
+        let before = settled.get_or_insert(score);
+        if before.total_cmp(&score).is_ne() {
+            return None;
         }
     }
     settled
