@@ -228,3 +228,102 @@ fn requests_in_flight_are_shared_between_processes() {
     let other = counts.iter().find(|(_, count)| count.asked != 1);
     assert!(other.is_none(), "{other:?}");
 }
+
+/// Two questions with the same words are one request, and each has its path.
+#[test]
+fn equal_requests_are_sent_once() {
+    let server = FaultServer::new(|asked: &Asked| Act::says(&lesson(asked)));
+    let bench = teacher(&server.base_url, 0, "");
+    let row = |id: &str| format!(r#"{{"id":"{id}","question":"Is 4 even?","answer":"yes"}}"#);
+    bench.write("train.jsonl", [row("a"), row("b"), row("c")].join("\n"));
+    bench.run_manifest(&[]).ok();
+    assert_eq!(server.asked(), 2);
+    let paths = paths(&bench);
+    assert_eq!(paths.len(), 3);
+    assert_ne!(paths[0]["row"], paths[1]["row"]);
+    assert_eq!(paths[0]["text"], paths[2]["text"]);
+}
+
+/// More replies for each question: each is kept by itself, so more of them ask for the rest only.
+#[test]
+fn more_draws_ask_for_the_rest() {
+    let server = FaultServer::new(|asked: &Asked| Act::says(&lesson(asked)));
+    let bench = teacher(&server.base_url, 5, "temperature = 0.7");
+    let run = |n: u32| {
+        let set = format!("stages.teacher.endpoint.n={n}");
+        bench.run_manifest(&["--set", &set]).ok();
+        server.asked()
+    };
+    assert_eq!((run(2), run(5), run(3)), (20, 50, 50));
+    // With a seed, each draw has its own.
+    let seeded = [
+        "--set",
+        "stages.teacher.endpoint.n=3",
+        "--set",
+        "stages.teacher.endpoint.seed=7",
+    ];
+    bench.run_manifest(&seeded).ok();
+    let seeds = |seed: u32| {
+        let mark = format!("\"seed\":{seed}");
+        server
+            .counts()
+            .keys()
+            .filter(|request| request.contains(&mark))
+            .count()
+    };
+    assert_eq!((seeds(7), seeds(8), seeds(9), seeds(10)), (10, 10, 10, 0));
+}
+
+/// Ctrl-C: what is in flight comes to its end and is kept, and the same command goes on.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_paid_for() {
+    let server = FaultServer::new(|asked: &Asked| {
+        std::thread::sleep(Duration::from_millis(60));
+        Act::says(&lesson(asked))
+    });
+    let bench = teacher(&server.base_url, 60, "limits.concurrency = 4");
+    let child = bench
+        .command(&["m.toml"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.asked() < 20 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(130), "{}\n{}", run.stdout, run.stderr);
+    assert!(
+        run.stderr.contains("goes on where this one stopped"),
+        "{}",
+        run.stderr
+    );
+    bench.run_manifest(&[]).ok();
+    assert_whole(&bench, 60);
+    assert_eq!(server.asked(), 120, "nothing was asked twice");
+}
+
+/// A declared rate is kept, and a proxy is not asked for this machine's own server.
+#[test]
+fn a_rate_cap_is_kept() {
+    let server = FaultServer::new(|asked: &Asked| Act::says(&lesson(asked)));
+    let bench = teacher(&server.base_url, 10, "limits.requests_per_minute = 1200");
+    let began = Instant::now();
+    let mut command = bench.command(&["m.toml"]);
+    command
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("ALL_PROXY", "http://127.0.0.1:9");
+    Run::of(&command.output().unwrap()).ok();
+    // 20 requests, 50 ms apart; each step starts anew.
+    assert!(
+        began.elapsed() >= Duration::from_millis(18 * 50),
+        "{:?}",
+        began.elapsed()
+    );
+}

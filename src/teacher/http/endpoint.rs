@@ -32,9 +32,10 @@ pub struct Endpoint {
     /// Which of the server's interfaces to use. Default `chat`.
     #[serde(default)]
     pub api: Api,
-    /// The environment variable that holds the key. Default: none, no key is sent.
+    /// The environment variable that holds the key, never the key itself: capital letters, digits and
+    /// `_`. Default: none, no key is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(regex(pattern = r"^[A-Z_][A-Z0-9_]{0,63}$"))]
     pub api_key_env: Option<String>,
     /// The header that carries the bare key, for example `api-key`. Default: `Authorization`, as
     /// `Bearer KEY`.
