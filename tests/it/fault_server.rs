@@ -81,7 +81,9 @@ pub(crate) fn completion(text: &str) -> Value {
     })
 }
 
-/// How often each distinct request was asked, and answered with a whole success.
+/// How often each distinct request was asked, and answered with a success that arrived: the client went
+/// on with the connection or closed it in order. One that gave up waiting, on a machine with too
+/// much to do, leaves the answer unread and resets it.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Count {
     pub(crate) asked: u32,
@@ -120,9 +122,20 @@ impl FaultServer {
         self.counts().values().map(|count| count.asked).sum()
     }
 
-    /// Whole successes so far.
+    /// Successes that arrived so far.
     pub(crate) fn answered(&self) -> u32 {
         self.counts().values().map(|count| count.answered).sum()
+    }
+
+    /// The counts once `answered` successes arrived: the last ones are known when the client is gone.
+    pub(crate) fn settled(&self, answered: u32) -> BTreeMap<String, Count> {
+        for _ in 0..200 {
+            if self.answered() >= answered {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.counts()
     }
 }
 
@@ -134,7 +147,15 @@ fn serve(
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
-    while let Some(mut asked) = read(&mut reader)? {
+    let mut open: Option<String> = None;
+    loop {
+        let next = read(&mut reader)?;
+        if let Some(key) = open.take() {
+            counts.lock().unwrap().entry(key).or_default().answered += 1;
+        }
+        let Some(mut asked) = next else {
+            return Ok(());
+        };
         let key = format!("{} {} {}", asked.method, asked.path, asked.body);
         {
             let mut counts = counts.lock().unwrap();
@@ -149,9 +170,7 @@ fn serve(
                     "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
                     body.len()
                 )?;
-                if status == 200 {
-                    counts.lock().unwrap().entry(key).or_default().answered += 1;
-                }
+                open = (status == 200).then_some(key);
             }
             Act::Truncate(body) => {
                 let half = &body.as_bytes()[..body.len() / 2];
@@ -169,7 +188,6 @@ fn serve(
             }
         }
     }
-    Ok(())
 }
 
 fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Asked>> {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod determinism;
 mod endpoint_batch;
+mod endpoint_money;
 mod endpoint_outcomes;
 mod endpoints;
 mod fault_server;

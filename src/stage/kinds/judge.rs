@@ -7,20 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::judge_student;
 use super::prompts::LongPrompts;
-use super::replies::{self, Server};
+use super::replies;
 use super::rows::row_key;
+use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work,
+    Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
 };
-use crate::teacher::http::{Budget, Endpoint, Mode, Request, Turn};
-use crate::teacher::judge::{CRITERIA, Template, label, read_scores};
+use crate::teacher::http::{Budget, Endpoint, Mode};
+use crate::teacher::judge::{CRITERIA, Template, label};
 use crate::text::{Prediction, Question, ReasoningPath};
 
-/// Most tokens of a judge's reply: four lines and a sentence, with room for more talk (ours).
-const REPLY_TOKENS: u32 = 256;
 /// Tokens of the prompt around a question and a response, roughly, for estimates.
 const PROMPT_TOKENS: u64 = 200;
 /// The mean's name.
@@ -172,30 +170,29 @@ impl StageKind for Judge {
     }
 
     fn estimate(params: &JudgeParams, inputs: &Sizes, context: &Context<'_>) -> Option<Estimate> {
-        let judged = *inputs.get("paths").or_else(|| inputs.get("predictions"))?;
+        let size = *inputs.get("paths").or_else(|| inputs.get("predictions"))?;
         let questions = inputs.get("questions")?;
-        let prompt = PROMPT_TOKENS + questions.tokens_per_row() + judged.tokens_per_row();
+        let prompt = PROMPT_TOKENS + questions.tokens_per_row() + size.tokens_per_row();
         let work = match &params.endpoint {
             None => {
                 let shape = inputs.get("model")?.model?;
-                judge_student::work(shape, judged.rows, prompt, params.criteria.len() as u64)
+                judge_student::work(shape, size.rows, prompt, params.criteria.len() as u64)
             }
             Some(endpoint) => {
-                let work = known_work(params, endpoint, context).unwrap_or_else(|| {
-                    let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
-                    replies::requests(judged.rows * u64::from(endpoint.n), prompt, most)
-                });
-                replies::priced(endpoint, work)
+                let known = judged(context)
+                    .and_then(|paths| prompts(params, context, &paths))
+                    .ok();
+                judge_server::work(endpoint, known.as_deref(), size.rows, prompt, context)
             }
         };
-        Some((work, BTreeMap::from([("paths", judged)])))
+        Some((work, BTreeMap::from([("paths", size)])))
     }
 
     fn run(params: &JudgeParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let mut paths = judged(context)?;
         let prompts = prompts(params, context, &paths)?;
         let ratings = match &params.endpoint {
-            Some(endpoint) => by_server(params, endpoint, &prompts, context)?,
+            Some(endpoint) => judge_server::ratings(params, endpoint, &prompts, context)?,
             None => judge_student::ratings(params, &prompts, context)?,
         };
         for (path, rating) in paths.iter_mut().zip(ratings) {
@@ -317,69 +314,6 @@ fn prompts(
         ))),
     };
     paths.iter().map(prompt).collect()
-}
-
-/// `n` requests for each prompt.
-fn requests(endpoint: &Endpoint, prompts: &[String]) -> Vec<Request> {
-    prompts
-        .iter()
-        .flat_map(|prompt| {
-            let turns = [Turn::Asked(prompt.clone())];
-            (0..endpoint.n).map(move |draw| Request::new(endpoint, &turns, draw, REPLY_TOKENS))
-        })
-        .collect()
-}
-
-/// What the server's model writes, read. Over several replies a score is the mean of those that can be
-/// read.
-fn by_server(
-    params: &JudgeParams,
-    endpoint: &Endpoint,
-    prompts: &[String],
-    context: &Context<'_>,
-) -> Result<Vec<Rating>, StageError> {
-    let server = Server {
-        endpoint,
-        mode: params.mode,
-        budget: params.budget.unwrap_or_default(),
-    };
-    let replies = server.ask(
-        context,
-        |asker| Ok(asker.ask(&requests(endpoint, prompts))?),
-    )?;
-    let rating = |replies: &[crate::teacher::http::Reply]| {
-        let read: Vec<Rating> = replies
-            .iter()
-            .map(|reply| read_scores(reply.answer().unwrap_or_default(), &params.criteria))
-            .collect();
-        let mean = |criterion: usize| {
-            let scores: Vec<f64> = read.iter().filter_map(|rating| rating[criterion]).collect();
-            let sum: f64 = scores.iter().sum();
-            (!scores.is_empty()).then(|| sum / scores.len() as f64)
-        };
-        (0..params.criteria.len()).map(mean).collect()
-    };
-    Ok(replies.chunks(endpoint.n as usize).map(rating).collect())
-}
-
-/// What is still to be asked, where what is judged is here already.
-fn known_work(params: &JudgeParams, endpoint: &Endpoint, context: &Context<'_>) -> Option<Work> {
-    let paths = judged(context).ok()?;
-    let prompts = prompts(params, context, &paths).ok()?;
-    let requests = requests(endpoint, &prompts);
-    let known = replies::known(context, &requests)?;
-    let mut seen = BTreeSet::new();
-    let missing = requests
-        .iter()
-        .zip(known)
-        .filter(|(request, reply)| reply.is_none() && seen.insert(request.key));
-    Some(missing.fold(Work::default(), |work, (request, _)| {
-        work.and(replies::requests(
-            1,
-            request.tokens.prompt,
-            request.tokens.completion,
-        ))
-    }))
 }
 
 #[cfg(test)]

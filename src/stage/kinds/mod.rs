@@ -8,6 +8,7 @@ mod filter;
 mod finetune;
 mod import;
 mod judge;
+mod judge_server;
 mod judge_student;
 mod predict;
 mod pretrain;

@@ -141,6 +141,12 @@ impl Online<'_> {
                 return None;
             }
             let now = Instant::now();
+            if let Some(waited) = desk.pace.down(now, desk.in_flight) {
+                let last = std::mem::take(&mut desk.last_failure);
+                let seconds = waited.as_secs_f64();
+                desk.stop = Some(Why::Down { seconds, last }.into());
+                return None;
+            }
             let until = match desk.waiting.first() {
                 Some(&(due, job)) if due <= now => match desk.pace.next(now, desk.in_flight) {
                     Next::Send => {
@@ -150,12 +156,6 @@ impl Online<'_> {
                         return Some(Ticket { job, sent: now });
                     }
                     Next::Wait(until) => until,
-                    Next::Down(waited) => {
-                        let last = std::mem::take(&mut desk.last_failure);
-                        let seconds = waited.as_secs_f64();
-                        desk.stop = Some(Why::Down { seconds, last }.into());
-                        return None;
-                    }
                 },
                 first => first.map(|&(due, _)| due),
             };

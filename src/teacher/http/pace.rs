@@ -28,15 +28,13 @@ const OPENS: u32 = 5;
 /// A server that only says 429 is alive: it is waited for so many times as long. Ours.
 const PATIENCE: u32 = 10;
 
-/// What to do now.
+/// Whether to send now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Next {
     /// Send.
     Send,
     /// Look again then, or when a request in flight is over.
     Wait(Option<Instant>),
-    /// Nothing but failures for so long.
-    Down(Duration),
 }
 
 /// How the server took the requests so far.
@@ -105,15 +103,17 @@ impl Pace {
         self.streak.is_some_and(|streak| streak.failures >= OPENS)
     }
 
+    /// For how long nothing but failures came, where that is too long.
+    pub(super) fn down(&self, now: Instant, in_flight: usize) -> Option<Duration> {
+        // A probe that is still out may yet come back.
+        let streak = self.streak.filter(|_| self.is_open() && in_flight == 0)?;
+        let patience = if streak.down { 1 } else { PATIENCE };
+        let waited = now.saturating_duration_since(streak.began);
+        (waited >= self.give_up_after.saturating_mul(patience)).then_some(waited)
+    }
+
     /// Whether a request may go now.
     pub(super) fn next(&self, now: Instant, in_flight: usize) -> Next {
-        if let Some(streak) = self.streak.filter(|_| self.is_open()) {
-            let patience = if streak.down { 1 } else { PATIENCE };
-            let waited = now.saturating_duration_since(streak.began);
-            if in_flight == 0 && waited >= self.give_up_after.saturating_mul(patience) {
-                return Next::Down(waited);
-            }
-        }
         if in_flight >= self.limit() {
             return Next::Wait(None);
         }
@@ -341,12 +341,12 @@ mod tests {
             "one probe at a time"
         );
         assert_eq!(pace.next(t0 + ms(200), 0), Next::Send);
-        assert_eq!(pace.next(t0 + ms(2000), 0), Next::Down(ms(2000)));
-        // A probe that is still out may yet come back.
-        assert_eq!(pace.next(t0 + ms(2000), 1), Next::Wait(None));
+        assert_eq!(pace.down(t0 + ms(1999), 0), None);
+        assert_eq!(pace.down(t0 + ms(2000), 0), Some(ms(2000)));
+        assert_eq!(pace.down(t0 + ms(2000), 1), None, "the probe is still out");
         pace.answered(ms(10));
         assert!(!pace.is_open());
-        assert_eq!(pace.next(t0 + ms(2000), 0), Next::Send);
+        assert_eq!(pace.down(t0 + ms(9000), 0), None);
     }
 
     #[test]
@@ -359,8 +359,8 @@ mod tests {
         for _ in 0..5 {
             pace.overloaded(t0, t0, None);
         }
-        assert_eq!(pace.next(t0 + ms(19_999), 0), Next::Send);
-        assert!(matches!(pace.next(t0 + ms(20_000), 0), Next::Down(_)));
+        assert_eq!(pace.down(t0 + ms(19_999), 0), None);
+        assert_eq!(pace.down(t0 + ms(20_000), 0), Some(ms(20_000)));
     }
 
     #[test]
