@@ -226,7 +226,7 @@ impl Store {
     }
 
     /// Claims the row `key` of `bucket` against other threads and processes until the file is dropped;
-    /// `None` while somebody has it. Rows share [`ROW_LOCKS`] locks, so one may wait for another.
+    /// `None` while somebody has it. Rows share 1,024 locks, so one may wait for another.
     ///
     /// # Errors
     /// The lock cannot be made.

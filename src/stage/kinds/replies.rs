@@ -56,8 +56,9 @@ impl Server<'_> {
             context.fetcher.options().offline,
             &hear,
         )?;
-        let made = work(&asker)?;
+        let made = work(&asker);
         let account = asker.account();
+        let made = made.inspect_err(|_| tell_spent(context, &account))?;
         tell_other_models(context, &account);
         context.record_use("endpoint", json!(account));
         Ok(made)
@@ -182,6 +183,19 @@ fn detail(standing: &Standing) -> String {
         let _ = write!(text, ", ${usd:.2}");
     }
     text
+}
+
+/// What a stage that stops has spent so far: its result, which would say so, is not there yet.
+fn tell_spent(context: &Context<'_>, account: &Account) {
+    let tokens = account.spent.tokens();
+    let mut text = format!(
+        "spent so far: {} requests, {} tokens of prompts and {} of replies",
+        account.spent.requests, tokens.prompt, tokens.completion
+    );
+    if let Some(usd) = account.usd {
+        let _ = write!(text, ", ${usd:.4}");
+    }
+    context.report.info(text);
 }
 
 /// Some servers answer with whatever model they have, whichever was asked for.

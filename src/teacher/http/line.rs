@@ -123,7 +123,6 @@ impl Line {
     ) -> Result<Response, Broken> {
         let mut response = called.map_err(|error| broken(&error))?;
         let (head, body) = (response.status().as_u16(), response.body_mut());
-        let announced = body.content_length();
         let mut bytes = Vec::new();
         // Not `read_to_string`: a body that is no UTF-8 is told as what it is, no JSON.
         let read = body
@@ -131,17 +130,11 @@ impl Line {
             .limit(BODY_BYTES)
             .reader()
             .read_to_end(&mut bytes);
-        let cut = |reason: String| Broken::Passing {
-            reason: format!("the answer broke off after {} bytes: {reason}", bytes.len()),
+        read.map_err(|error| Broken::Passing {
+            reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
             billed: true,
-            late: false,
-        };
-        if let Err(error) = read {
-            return Err(cut(error.to_string()));
-        }
-        if announced.is_some_and(|length| length > bytes.len() as u64) {
-            return Err(cut("the connection was closed".to_owned()));
-        }
+            late: error.kind() == ErrorKind::TimedOut,
+        })?;
         let headers = response.headers();
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
         Ok(Response {
