@@ -18,7 +18,12 @@ fn a_budget_is_a_hard_stop_over_all_runs() {
     for _ in 0..3 {
         let stopped = run("stages.teacher.budget.requests=40");
         assert_eq!(stopped.code, Some(1));
-        for word in ["the budget is spent", "40 of 40 requests", "raise `budget`"] {
+        for word in [
+            "the budget is spent",
+            "40 of 40 requests",
+            "spent so far: 40 requests, ",
+            "raise `budget`",
+        ] {
             assert!(stopped.stderr.contains(word), "{}", stopped.stderr);
         }
         assert_eq!(server.asked(), 40, "three runs spend one budget");
