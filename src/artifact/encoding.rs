@@ -135,6 +135,7 @@ mod tests {
             end: EndReason::EndOfText,
             answer_text: None,
             scores: std::collections::BTreeMap::new(),
+            unparsed: std::collections::BTreeSet::new(),
         };
         let judged = vec![JudgedPath {
             path: path.clone(),

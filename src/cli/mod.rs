@@ -23,6 +23,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Declarative experiments in self-enhanced reasoning training: one TOML manifest, a cached DAG, a
 /// table that others can trust.
@@ -116,8 +120,14 @@ fn begins_run(first: &OsStr) -> bool {
 fn start_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // At `trace` ureq dumps the bytes that it sends and the addresses that it is sent to, keys among them.
+    let no_bytes = filter_fn(|metadata| {
+        *metadata.level() < Level::TRACE || !metadata.target().starts_with("ureq")
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .finish()
+        .with(no_bytes)
         .init();
 }

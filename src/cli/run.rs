@@ -230,6 +230,14 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
             say("interrupted; the same command goes on where this one stopped");
         }
     }
+    for stage in &execution.stages {
+        let result = stage.key.and_then(|key| session.store.result(&key).ok()?);
+        let used = result.and_then(|result| report::used_text(&result.provenance));
+        if let (Some(used), true) = (used, voice.style != ProgressStyle::None) {
+            let name = session.plan.node(stage.node).name();
+            voice.info(&format!("{name}: {used}"));
+        }
+    }
     for warning in session.store.take_warnings() {
         voice.warn(&warning);
     }

@@ -9,9 +9,10 @@ use super::exit::{Failure, say};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
+use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest};
-use crate::plan::{NodeId, Plan, State, resolve, split_reference};
-use crate::report::Source;
+use crate::plan::{NodeId, Plan, Resolved, State, resolve, split_reference};
+use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Outputs, RunOptions};
 use crate::store::Store;
 
@@ -192,6 +193,8 @@ impl Session {
 pub(crate) struct Found {
     pub(crate) kind: ArtifactKind,
     pub(crate) bytes: Vec<u8>,
+    /// What the stage that made it used.
+    pub(crate) used: Option<String>,
 }
 
 impl Session {
@@ -213,7 +216,8 @@ impl Session {
                     ))
                 })?,
         };
-        let digest = self.outputs(id)?.get(wanted.name).copied();
+        let (key, outputs) = self.made(id)?;
+        let digest = outputs.get(wanted.name).copied();
         let bytes = match digest {
             Some(digest) => self.store.object(&digest)?,
             None => None,
@@ -224,23 +228,28 @@ impl Session {
                 self.manifest.path.display()
             )
         })?;
+        let result = match key {
+            Some(key) => self.store.result(&key)?,
+            None => None,
+        };
         Ok(Found {
             kind: wanted.kind,
             bytes,
+            used: result.and_then(|result| used_text(&result.provenance)),
         })
     }
 
-    /// The outputs of a node that are in the store; none where it would run.
-    pub(crate) fn outputs(&self, id: NodeId) -> Result<Outputs, Failure> {
+    /// The key and the outputs of a node that is in the store; none where it would run.
+    fn made(&self, id: NodeId) -> Result<(Option<StageKey>, Outputs), Failure> {
         let nodes = self.plan.needed(&[self.plan.node(id).name().to_owned()])?;
         let resolved = resolve(&self.plan, &nodes, &self.environment(&Silent))?;
-        let state = resolved
-            .into_iter()
-            .find(|each| each.node == id)
-            .map(|each| each.state);
-        Ok(match state {
-            Some(State::Hit(outputs)) => outputs,
-            _ => Outputs::new(),
+        Ok(match resolved.into_iter().find(|each| each.node == id) {
+            Some(Resolved {
+                key,
+                state: State::Hit(outputs),
+                ..
+            }) => (key, outputs),
+            _ => (None, Outputs::new()),
         })
     }
 }

@@ -40,6 +40,9 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             "{}",
             artifact_text(found.kind, &found.bytes, rows, question)?
         )?;
+        if let Some(used) = found.used {
+            writeln!(out, "{used}")?;
+        }
     }
     Ok(Exit::Done)
 }

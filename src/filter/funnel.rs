@@ -32,7 +32,7 @@ pub struct FunnelStep {
     pub name: String,
     /// Paths it dropped.
     pub dropped: usize,
-    /// Of these, how many by which of its rules (`pattern` alone has several).
+    /// Of these, how many by which of its rules: `pattern` has several, a score may be `unparsed`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_rule: BTreeMap<String, usize>,
     /// Paths left after it.

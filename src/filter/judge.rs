@@ -43,6 +43,14 @@ impl Fault {
             because,
         }
     }
+
+    /// A judge was asked for the score `name`, and what it wrote could not be read.
+    pub(super) fn unparsed(name: &str) -> Self {
+        Self {
+            rule: Some("unparsed"),
+            because: format!("{name} is unparsed: the judge's reply has no such score"),
+        }
+    }
 }
 
 /// Judges `paths`. `seed` decides ties and random choices, through a hash of it and each path's row.
@@ -81,19 +89,24 @@ pub fn filter(
     }
     for limit in &params.scores {
         let name = format!("score {}", limit.name);
+        // Beside `unparsed`, what the others are dropped by needs a name too.
+        let unparsed = |&place: &usize| paths[place].unparsed.contains(&limit.name);
+        let rule = sieve.left().iter().any(unparsed).then_some("out-of-range");
         sieve.step(&name, |_, path| {
-            let found = score(path, &limit.name)?;
+            let Some(found) = score(path, &limit.name)? else {
+                return Ok(Some(Fault::unparsed(&limit.name)));
+            };
             let range = range(limit.min, limit.max);
             let low = limit.min.is_some_and(|min| found.is_nan() || found < min);
             let high = limit.max.is_some_and(|max| found.is_nan() || found > max);
-            Ok(
-                (low || high)
-                    .then(|| Fault::new(format!("{} {found}, {range} wanted", limit.name))),
-            )
+            Ok((low || high).then(|| Fault {
+                rule,
+                because: format!("{} {found}, {range} wanted", limit.name),
+            }))
         })?;
     }
     let mut losers = select::losers(&sieve.left(), &paths, params, seed)?;
-    sieve.step("select", |i, _| Ok(losers.remove(&i).map(Fault::new)))?;
+    sieve.step("select", |i, _| Ok(losers.remove(&i)))?;
     let (verdicts, funnel) = sieve.finish(questions.len());
     let judged: Vec<JudgedPath> = paths
         .into_iter()
@@ -215,8 +228,12 @@ pub(super) fn path_perplexity(
     Ok(summary.perplexity())
 }
 
-pub(super) fn score(path: &ReasoningPath, name: &str) -> Result<f64, FilterError> {
-    path.scores.get(name).copied().ok_or_else(|| {
+/// The score `name`; `None` where a stage asked for it and could not read it.
+pub(super) fn score(path: &ReasoningPath, name: &str) -> Result<Option<f64>, FilterError> {
+    if path.unparsed.contains(name) {
+        return Ok(None);
+    }
+    path.scores.get(name).copied().map(Some).ok_or_else(|| {
         let names: Vec<&str> = path.scores.keys().map(String::as_str).collect();
         FilterError::NoScore {
             name: name.to_owned(),

@@ -38,6 +38,7 @@ fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
         end: EndReason::EndOfText,
         answer_text: None,
         scores: BTreeMap::new(),
+        unparsed: std::collections::BTreeSet::new(),
     }
 }
 
@@ -184,6 +185,54 @@ fn scores_and_ranks() {
         error.to_string().contains("score `coherence` is missing"),
         "{error}"
     );
+}
+
+/// An unparsed score is dropped by a rule of its own, and chosen by no ranking; it is no crash.
+#[test]
+fn an_unparsed_score_is_dropped_as_such() {
+    let mut paths: Vec<ReasoningPath> = (0..4).map(|draw| path("q", draw, 0)).collect();
+    for (path, score) in paths.iter_mut().zip([2.0, 7.0, 9.0]) {
+        path.scores.insert("judge".into(), score);
+    }
+    paths[3].unparsed.insert("judge".into());
+    let mut params = FilterParams {
+        scores: vec![ScoreLimit {
+            name: "judge".into(),
+            min: Some(5.0),
+            max: None,
+        }],
+        ..FilterParams::default()
+    };
+    params.select.rule = SelectRule::All;
+    let questions = [question("q")];
+    let funnel = |paths: &[ReasoningPath], params: &FilterParams| {
+        filter(paths.to_vec(), &questions, params, 0).unwrap()
+    };
+    let filtered = funnel(&paths, &params);
+    assert_eq!(
+        verdicts(&filtered)[3],
+        "score judge: judge is unparsed: the judge's reply has no such score"
+    );
+    let step = filtered
+        .funnel
+        .steps
+        .iter()
+        .find(|step| step.name == "score judge")
+        .unwrap();
+    let rules = BTreeMap::from([("out-of-range".to_owned(), 1), ("unparsed".to_owned(), 1)]);
+    assert_eq!((step.dropped, &step.by_rule), (2, &rules));
+    // Where nothing is unparsed the step has one rule, as it always had.
+    let step = |paths: &[ReasoningPath]| funnel(paths, &params).funnel.steps[4].by_rule.clone();
+    assert!(step(&paths[..3]).is_empty());
+
+    params.scores.clear();
+    params.select.rule = SelectRule::HighestScore;
+    params.select.score = Some("judge".into());
+    let filtered = funnel(&paths, &params);
+    let kept: Vec<u32> = filtered.kept().map(|path| path.draw).collect();
+    assert_eq!(kept, [2]);
+    // Nobody is chosen rather than somebody unknown.
+    assert_eq!(funnel(&paths[3..], &params).funnel.kept, 0);
 }
 
 #[test]

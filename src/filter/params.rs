@@ -20,7 +20,8 @@ pub struct FilterParams {
     pub repetition: RepetitionLimit,
     /// Step 4: drop texts that the model finds too likely.
     pub perplexity: PerplexityLimit,
-    /// Step 5: limits on what `score` stages added, in order. Default none (the paper has none).
+    /// Step 5: limits on what `score` and `judge` stages added, in order. Default none (the paper has
+    /// none).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<ScoreLimit>,
     /// Step 6: what to keep of each question's survivors.
@@ -129,7 +130,8 @@ impl Default for PerplexityLimit {
     }
 }
 
-/// Limits on one score that a `score` stage added. A path without it is an error.
+/// Limits on one score that a `score` or `judge` stage added. A path whose score is unparsed is dropped
+/// (rule `unparsed`); a path that was never scored is an error.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreLimit {

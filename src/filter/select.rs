@@ -3,18 +3,19 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::judge::{path_perplexity, score, tokens};
+use super::judge::{Fault, path_perplexity, score, tokens};
 use super::{FilterError, FilterParams, SelectRule};
 use crate::key::Digest;
 use crate::text::{ReasoningPath, rep_n};
 
-/// The survivors (places in `paths`) that are not chosen, each with its reason.
+/// The survivors (places in `paths`) that are not chosen, each with its reason. A path whose score is
+/// unparsed cannot be ranked by it and is never chosen.
 pub(super) fn losers(
     left: &[usize],
     paths: &[ReasoningPath],
     params: &FilterParams,
     seed: u64,
-) -> Result<BTreeMap<usize, String>, FilterError> {
+) -> Result<BTreeMap<usize, Fault>, FilterError> {
     let mut losers = BTreeMap::new();
     if params.select.rule == SelectRule::All {
         return Ok(losers);
@@ -22,9 +23,16 @@ pub(super) fn losers(
     let mut groups: BTreeMap<&str, Vec<(f64, Digest, usize)>> = BTreeMap::new();
     for &i in left {
         let path = &paths[i];
-        let entry = (measure(path, params)?, tie(seed, path), i);
+        let Some(value) = measure(path, params)? else {
+            let name = params.select.score.as_deref().unwrap_or_default();
+            losers.insert(i, Fault::unparsed(name));
+            continue;
+        };
+        let entry = (value, tie(seed, path), i);
         groups.entry(&path.question_id).or_default().push(entry);
     }
+    // Beside `unparsed`, what the others lost by needs a name too.
+    let rule = (!losers.is_empty()).then_some("lower-score");
     for group in groups.values_mut() {
         group.sort_by(|a, b| by_rank(a, b, params.select.rule));
         let among = group.len();
@@ -44,21 +52,20 @@ pub(super) fn losers(
                 SelectRule::HighestScore => format!("score {value} comes {place}, highest first"),
                 SelectRule::Random | SelectRule::All => format!("drawn {place}"),
             };
-            losers.insert(*i, format!("{because}; {keep} kept per question"));
+            let because = format!("{because}; {keep} kept per question");
+            losers.insert(*i, Fault { rule, because });
         }
     }
     Ok(losers)
 }
 
-fn measure(path: &ReasoningPath, params: &FilterParams) -> Result<f64, FilterError> {
-    match (params.select.rule, &params.select.score) {
-        (SelectRule::LowestRep, _) => {
-            Ok(rep_n(tokens("select", path)?, params.repetition.n as usize))
-        }
-        (SelectRule::HighestPerplexity, _) => path_perplexity("select", path),
-        (SelectRule::HighestScore, Some(name)) => score(path, name),
-        _ => Ok(0.0),
-    }
+fn measure(path: &ReasoningPath, params: &FilterParams) -> Result<Option<f64>, FilterError> {
+    Ok(Some(match (params.select.rule, &params.select.score) {
+        (SelectRule::LowestRep, _) => rep_n(tokens("select", path)?, params.repetition.n as usize),
+        (SelectRule::HighestPerplexity, _) => path_perplexity("select", path)?,
+        (SelectRule::HighestScore, Some(name)) => return score(path, name),
+        _ => 0.0,
+    }))
 }
 
 /// Best first. A value that is no number comes last, whatever the rule.

@@ -216,9 +216,11 @@ fn params(
         params.retain(|key, _| {
             key != "kind" && key != "seed" && kind.inputs().iter().all(|port| port.name != key)
         });
+        let ports = kind.inputs().iter().map(|port| port.name);
+        let fed: Vec<&str> = ports.filter(|port| table.get(port).is_some()).collect();
         match kind.complete(&params) {
             Ok(params) => {
-                let complaints = kind.check(&params);
+                let complaints = kind.check(&params, &fed);
                 Some(if complaints.is_empty() {
                     Ok(params)
                 } else {

@@ -47,12 +47,14 @@ pub fn estimate(
     environment: &Environment<'_>,
 ) -> Result<Estimates, StoreError> {
     let mut sizes: BTreeMap<(NodeId, &'static str), Size> = BTreeMap::new();
+    let mut digests: BTreeMap<(NodeId, &'static str), Digest> = BTreeMap::new();
     let mut estimates = Estimates::default();
     for each in resolved {
         let node = plan.node(each.node);
         if let State::Hit(outputs) = &each.state {
             for output in node.kind.outputs() {
                 if let Some(digest) = outputs.get(output.name) {
+                    digests.insert((each.node, output.name), *digest);
                     sizes.insert(
                         (each.node, output.name),
                         stored_size(environment.store, output.kind, digest)?,
@@ -66,8 +68,13 @@ pub fn estimate(
             .into_iter()
             .filter_map(|(port, from)| Some((port, *sizes.get(&from)?)))
             .collect();
-        let no_digests = Inputs::new();
-        let context = environment.context(node.name(), node.seed, &no_digests);
+        // What is in the store already: a stage may look at it to tell its work exactly.
+        let here: Inputs = plan
+            .inputs(each.node)
+            .into_iter()
+            .filter_map(|(port, from)| Some((port.to_owned(), *digests.get(&from)?)))
+            .collect();
+        let context = environment.context(node.name(), node.seed, &here);
         match node.kind.estimate(&node.params, &inputs, &context) {
             Some((work, outputs)) => {
                 estimates.total = estimates.total.and(work);

@@ -126,6 +126,10 @@ fn path_text(path: &ReasoningPath) -> String {
     for (name, score) in &path.scores {
         let _ = write!(head, "  {} {score:.3}", printable(name));
     }
+    if !path.unparsed.is_empty() {
+        let names: Vec<&str> = path.unparsed.iter().map(String::as_str).collect();
+        let _ = write!(head, "  unparsed: {}", printable(&names.join(", ")));
+    }
     let _ = write!(head, "  end {}", path.end.name());
     let mut text = format!("{head}\n    {}\n", printable(path.text.trim()));
     if let Some(answer) = &path.answer_text {

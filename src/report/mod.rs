@@ -13,6 +13,7 @@ mod printable;
 pub mod rating;
 mod source;
 pub mod table;
+mod used;
 mod why;
 
 pub use artifact::artifact_text;
@@ -24,6 +25,7 @@ pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};
 pub(crate) use printable::{escaped, printable};
 pub use source::{ReportError, Source};
+pub use used::used_text;
 pub use why::{CellName, MeasuredBy, StageBehind, Why, why};
 
 use comfy_table::{ContentArrangement, Table, presets};

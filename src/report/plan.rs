@@ -99,6 +99,13 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             HumanBytes(total.disk_bytes),
         );
     }
+    if total.requests > 0 {
+        let _ = writeln!(
+            text,
+            "to be asked of servers, less what is kept already: {}",
+            asked(total).join(", ")
+        );
+    }
     if !estimates.unknown.is_empty() {
         let mut names: Vec<&str> = Vec::new();
         for id in &estimates.unknown {
@@ -193,12 +200,27 @@ fn work_text(work: &Work) -> String {
         (work.read_tokens, "read"),
         (work.trained_tokens, "trained"),
     ];
-    parts
+    let mut lines: Vec<String> = parts
         .iter()
         .filter(|(tokens, _)| *tokens > 0)
         .map(|(tokens, what)| format!("{} tokens {what}", thousands(*tokens)))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .collect();
+    lines.extend(asked(work));
+    lines.join("\n")
+}
+
+/// What is asked of servers: requests, tokens, and dollars where there are prices.
+fn asked(work: &Work) -> Vec<String> {
+    if work.requests == 0 {
+        return Vec::new();
+    }
+    let mut parts = vec![
+        format!("{} requests", work.requests),
+        format!("{} tokens of prompts", thousands(work.prompt_tokens)),
+        format!("{} tokens of replies", thousands(work.reply_tokens)),
+    ];
+    parts.extend(work.usd.map(|usd| format!("${usd:.2}")));
+    parts
 }
 
 fn thousands(tokens: u64) -> String {

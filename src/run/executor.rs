@@ -185,7 +185,7 @@ fn hit_or_run(
         key,
         recipe,
         outputs,
-        provenance: provenance(node, environment.options, &watch),
+        provenance: provenance(node, environment.options, &watch, context.recorded_use()),
         stage: node.name().to_owned(),
     };
     store.put_result(&result)?;

@@ -1,14 +1,19 @@
 //! What is recorded beside a result and is not part of its key: when, where and how it was made.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::clock::Stopwatch;
 use crate::plan::Node;
 use crate::stage::RunOptions;
 
-/// The provenance of a stage that has just run.
-pub(crate) fn provenance(node: &Node, options: &RunOptions, watch: &Stopwatch) -> Value {
-    json!({
+/// The provenance of a stage that has just run. `used` is what it says that it used.
+pub(crate) fn provenance(
+    node: &Node,
+    options: &RunOptions,
+    watch: &Stopwatch,
+    used: Map<String, Value>,
+) -> Value {
+    let mut provenance = json!({
         "stages": node.names,
         "began_unix_s": watch.began_unix_s,
         "elapsed_s": watch.elapsed().as_secs_f64(),
@@ -21,5 +26,9 @@ pub(crate) fn provenance(node: &Node, options: &RunOptions, watch: &Stopwatch) -
         "host": sysinfo::System::host_name(),
         // Where the parameters left the outside files; their content is in the key.
         "params": node.params,
-    })
+    });
+    if !used.is_empty() {
+        provenance["use"] = Value::Object(used);
+    }
+    provenance
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Map, Value};
 
 use super::{OutsideFile, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder};
@@ -44,6 +47,8 @@ pub struct Context<'a> {
     pub cancel: &'a CancelToken,
     /// See [`super::Environment::planning`].
     pub planning: bool,
+    /// What the stage used; see [`Context::record_use`].
+    pub(super) used: Mutex<Map<String, Value>>,
 }
 
 impl Context<'_> {
@@ -199,6 +204,19 @@ impl Context<'_> {
             StageError::Invalid("only a running stage has a work folder".to_owned())
         })?;
         Ok(self.store.work_dir(&key)?)
+    }
+
+    /// Adds to the provenance of the stage's result, under `use`: what it took that is not in its key, for
+    /// example the requests that it sent. A later value under the same name wins.
+    pub fn record_use(&self, name: &str, value: Value) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(name.to_owned(), value);
+    }
+
+    /// What was recorded with [`Context::record_use`].
+    pub fn recorded_use(&self) -> Map<String, Value> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
     }
 
     /// Tells how far the work has come.

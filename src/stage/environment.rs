@@ -1,6 +1,7 @@
 //! What every stage of a run shares.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::{Context, Inputs};
 use crate::event::{CancelToken, Observer, Reporter};
@@ -60,6 +61,7 @@ impl<'a> Environment<'a> {
             report: Reporter::new(stage, self.observer),
             cancel: self.cancel,
             planning: self.planning,
+            used: Mutex::default(),
         }
     }
 }

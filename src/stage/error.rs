@@ -12,6 +12,7 @@ use crate::model::engine::EngineError;
 use crate::model::train::TrainError;
 use crate::store::StoreError;
 use crate::teacher::TeacherError;
+use crate::teacher::http::{EndpointError, Why};
 
 /// Why a stage did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,8 @@ pub enum StageError {
     #[error(transparent)]
     Teacher(TeacherError),
     #[error(transparent)]
+    Endpoint(EndpointError),
+    #[error(transparent)]
     Filter(#[from] FilterError),
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -77,4 +80,13 @@ from_or_cancelled! {
     FetchError: Fetch unless FetchError::Cancelled { .. },
     DatasetError: Dataset unless DatasetError::Fetch(FetchError::Cancelled { .. }),
     TeacherError: Teacher unless TeacherError::Fetch(FetchError::Cancelled { .. }),
+}
+
+impl From<EndpointError> for StageError {
+    fn from(error: EndpointError) -> Self {
+        match *error.why {
+            Why::Cancelled => Self::Cancelled,
+            _ => Self::Endpoint(error),
+        }
+    }
 }

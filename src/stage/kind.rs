@@ -153,6 +153,14 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What is wrong with which of the optional ports the manifest feeds; `fed` are their names.
+    fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// Takes out of the parameters what says how to work and not what, where no dotted path can say it.
+    fn retain_key_fields(_params: &mut Map<String, Value>) {}
+
     /// Outside files read, so that their digests enter the key. May download them.
     ///
     /// # Errors
@@ -207,8 +215,8 @@ pub trait Stage: Send + Sync {
         &self,
         params: &Map<String, Value>,
     ) -> Result<Map<String, Value>, serde_json::Error>;
-    /// What the schema cannot check; `params` are complete.
-    fn check(&self, params: &Map<String, Value>) -> Vec<Complaint>;
+    /// What the schema cannot check; `params` are complete, `fed` the ports that the manifest names.
+    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint>;
     /// The parameters as they enter the key: complete, less those at their neutral value.
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
     /// See [`StageKind::files`].
@@ -301,9 +309,13 @@ impl<K: StageKind> Stage for Typed<K> {
         }
     }
 
-    fn check(&self, params: &Map<String, Value>) -> Vec<Complaint> {
+    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint> {
         match Self::typed(params) {
-            Ok(params) => K::check(&params),
+            Ok(params) => {
+                let mut complaints = K::check(&params);
+                complaints.extend(K::check_ports(&params, fed));
+                complaints
+            }
             Err(error) => vec![Complaint {
                 field: String::new(),
                 message: error.to_string(),
@@ -321,6 +333,7 @@ impl<K: StageKind> Stage for Typed<K> {
             let neutral: Value = serde_json::from_str(json).unwrap_or_default();
             remove_where(&mut params, path, &|value| *value == neutral);
         }
+        K::retain_key_fields(&mut params);
         params
     }
 

@@ -56,6 +56,14 @@ pub struct Work {
     pub memory_bytes: u64,
     /// What it adds to the store.
     pub disk_bytes: u64,
+    /// Requests to a server, retries not counted.
+    pub requests: u64,
+    /// Tokens of their prompts, estimated.
+    pub prompt_tokens: u64,
+    /// Tokens of their replies, at most.
+    pub reply_tokens: u64,
+    /// What they cost in US dollars, where the manifest gives prices.
+    pub usd: Option<f64>,
 }
 
 /// The sizes of a stage's inputs, by port.
@@ -162,6 +170,13 @@ impl Work {
             training_flop: self.training_flop + other.training_flop,
             memory_bytes: self.memory_bytes.max(other.memory_bytes),
             disk_bytes: self.disk_bytes + other.disk_bytes,
+            requests: self.requests + other.requests,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            reply_tokens: self.reply_tokens + other.reply_tokens,
+            usd: match (self.usd, other.usd) {
+                (Some(a), Some(b)) => Some(a + b),
+                (known, None) | (None, known) => known,
+            },
         }
     }
 }

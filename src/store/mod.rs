@@ -30,13 +30,13 @@ mod verify;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::key::StageKey;
+use crate::key::{Digest, StageKey};
 
 use error::Doing;
 use index::OnIndex;
@@ -49,6 +49,10 @@ pub use verify::{BucketStats, Damage, StoreStats, VerifyReport};
 /// Backup tools skip a folder that holds this (<https://bford.info/cachedir/>).
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache made by sert-run.\n";
+
+/// Locks that the rows of a bucket share: enough that two requests in flight seldom meet, few enough that
+/// their files do not pile up. Ours.
+const ROW_LOCKS: u16 = 1024;
 
 /// An open store. Threads share it by reference.
 pub struct Store {
@@ -219,6 +223,27 @@ impl Store {
             file.lock().doing("lock", &path)?;
         }
         Ok(file)
+    }
+
+    /// Claims the row `key` of `bucket` against other threads and processes until the file is dropped;
+    /// `None` while somebody has it. Rows share 1,024 locks, so one may wait for another.
+    ///
+    /// # Errors
+    /// The lock cannot be made.
+    pub fn claim_row(&self, bucket: &str, key: &Digest) -> Result<Option<File>, StoreError> {
+        rows::check_bucket(bucket)?;
+        let bytes = key.as_bytes();
+        let number = u16::from_le_bytes([bytes[0], bytes[1]]) % ROW_LOCKS;
+        let path = self
+            .root
+            .join("locks")
+            .join(format!("{bucket}-{number:04}"));
+        let file = lock_file(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).doing("lock", &path),
+        }
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) fn path(recording: &str, question_id: &str, draw: u32, row: Row) -> R
         end: row.end,
         answer_text: row.answer_text,
         scores: BTreeMap::new(),
+        unparsed: std::collections::BTreeSet::new(),
     }
 }
 

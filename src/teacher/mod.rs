@@ -1,15 +1,19 @@
-//! Teachers: reasoning paths that a larger model, or a solver, wrote.
+//! Teachers: reasoning paths that a larger model, or a solver, wrote; and judges of such paths.
 //!
-//! What goes in: [`TeachParams`] and the questions of a split. What comes out: one
-//! [`ReasoningPath`] for each question that the recording has (several where it has several), and
-//! the teacher's name as what it is. Text is raw, as it was recorded: trimming is training's work.
+//! Recorded teachers: [`TeachParams`] and the questions of a split go in; one [`ReasoningPath`] for
+//! each question that the recording has (several where it has several), and the teacher's name as what it
+//! is come out. Text is raw, as it was recorded: trimming is training's work. Teachers and judges behind
+//! a server: [`http`] asks, [`cot`] and [`judge`] know the prompts and read the replies.
 //!
 //! Each recording is one entry in [`RECORDINGS`], which the parser, the schema and the help read.
 //! A recording that is about other questions is an error, never an empty result.
 
 mod completions;
+pub mod cot;
 mod error;
+pub mod http;
 mod join;
+pub mod judge;
 mod palm;
 mod params;
 mod plain;

@@ -6,10 +6,11 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{RECORDINGS, RecordingKind};
+use super::http::{Budget, Endpoint, Mode};
+use super::{RECORDINGS, RecordingKind, cot};
 
-/// Whose reasoning paths to learn from.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// Whose reasoning paths to learn from. Fields say which source they belong to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeachParams {
     /// Where the paths come from. Default `recorded`.
@@ -23,6 +24,39 @@ pub struct TeachParams {
     /// file says, or the file's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
+    /// `http` only: the server and the model to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// `http` only: the prompt. Default `paper`: `Question: {q} Answer: Let's think step by step.`
+    /// (paper, II). `ho-et-al-2023` is `Q: {q}\nA: Let's think step by step.`; anything else is a
+    /// text of your own with a place for `{question}`, whose options, if it has any, are in it.
+    pub prompt: String,
+    /// `http` only: what asks for the answer after the reasoning, in a second request. Default
+    /// `Therefore, the answer is` (Ho et al. 2023). Empty: it is not asked for, and is read out of the
+    /// reasoning.
+    pub answer_prompt: String,
+    /// `http` only: one by one, or as files through the provider's batch interface. Default `online`.
+    /// Not in the key.
+    pub mode: Mode,
+    /// `http` only: what may be spent. Default: no limit. Not in the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+}
+
+impl Default for TeachParams {
+    fn default() -> Self {
+        Self {
+            source: TeachSource::Recorded,
+            recording: RecordingName::default(),
+            path: None,
+            teacher: None,
+            endpoint: None,
+            prompt: cot::PAPER.to_owned(),
+            answer_prompt: cot::ANSWER_PROMPT.to_owned(),
+            mode: Mode::Online,
+            budget: None,
+        }
+    }
 }
 
 impl TeachParams {
@@ -37,6 +71,8 @@ pub enum TeachSource {
     /// They were written earlier, and published or kept.
     #[default]
     Recorded,
+    /// A model behind an OpenAI-compatible server writes them: zero-shot chain of thought (paper, II).
+    Http,
 }
 
 /// The name of a recording that is registered in [`RECORDINGS`].

@@ -1,6 +1,6 @@
 //! A reasoning path: what a student or a teacher wrote for a question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,9 +94,12 @@ pub struct ReasoningPath {
     /// A teacher's answer, asked for after its reasoning (Ho et al. 2023), raw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_text: Option<String>,
-    /// What `score` stages added, by name.
+    /// What `score` and `judge` stages added, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
+    /// Scores that such a stage asked for and could not read, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unparsed: BTreeSet<String>,
 }
 
 /// What a filter decided about a path.

@@ -4,7 +4,13 @@
 mod bad_input;
 mod controls;
 mod determinism;
+mod endpoint_batch;
+mod endpoint_money;
+mod endpoint_outcomes;
+mod endpoints;
+mod fault_server;
 mod harness;
+mod judges;
 mod keys;
 mod kill;
 mod layers;

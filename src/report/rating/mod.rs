@@ -25,14 +25,8 @@ use crate::artifact::{Artifact, ArtifactKind};
 use crate::key::{Digest, canonical_json};
 use crate::text::{JudgedPath, ReasoningPath};
 
-/// What a path is rated on, each from 0 to [`HIGHEST`] (paper, Table I). A judge's scores have the same
-/// names in [`ReasoningPath::scores`].
-pub const CRITERIA: [&str; 4] = [
-    "coherence",
-    "relevance",
-    "logical_consistency",
-    "completeness",
-];
+// What a path is rated on (paper, Table I). A judge's scores have the same names in `ReasoningPath::scores`.
+pub use crate::teacher::judge::CRITERIA;
 
 /// The best rating; the worst is 0.
 pub const HIGHEST: u8 = 10;

@@ -4,7 +4,7 @@
 //! In: predictions. Out: a path for each, its text the whole raw output. Paths made from answers to test
 //! questions may be scored and shown; the ports that train refuse them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,7 @@ fn path(answer: Prediction) -> ReasoningPath {
         end: answer.end,
         answer_text: None,
         scores: BTreeMap::new(),
+        unparsed: BTreeSet::new(),
     }
 }
 

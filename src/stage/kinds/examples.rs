@@ -225,6 +225,7 @@ mod tests {
             end: EndReason::Unknown,
             answer_text: None,
             scores: BTreeMap::new(),
+            unparsed: std::collections::BTreeSet::new(),
         };
         let error = from_paths(
             &writer,

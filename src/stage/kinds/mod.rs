@@ -9,10 +9,14 @@ mod filter;
 mod finetune;
 mod gold;
 mod import;
+mod judge;
+mod judge_server;
+mod judge_student;
 mod predict;
 mod predict_recorded;
 mod pretrain;
 mod prompts;
+mod replies;
 mod rows;
 mod sample;
 mod sampler;
@@ -35,6 +39,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<teach::Teach>::new(),
     &Typed::<sample::Sample>::new(),
     &Typed::<score::Score>::new(),
+    &Typed::<judge::Judge>::new(),
     &Typed::<filter::Filter>::new(),
     &Typed::<shuffle::Shuffle>::new(),
     &Typed::<finetune::Finetune>::new(),

@@ -7,22 +7,51 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::teach::located;
 use crate::artifact::ArtifactKind;
 use crate::stage::{
     Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::teacher::{TeachParams, files, load};
+use crate::teacher::{RecordingName, TeachParams, files, load};
 use crate::text::{EndReason, Prediction, Question, ReasoningPath};
 
 /// What asks for the answer after the reasoning (Ho et al. 2023).
 const ANSWER_CUE: &str = "\nTherefore, the answer is";
 
+/// Whose recorded answers to take.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RecordedParams {
+    /// Which recording. Default `strategyqa-text-davinci-002`.
+    pub recording: RecordingName,
+    /// Recordings `completions` and `jsonl` only: the file, as a path or an https URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Recordings `completions` and `jsonl` only: the teacher's name for tables. Default: as the
+    /// file says, or the file's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+}
+
+impl RecordedParams {
+    fn teach(&self) -> TeachParams {
+        TeachParams {
+            recording: self.recording,
+            path: self.path.clone(),
+            teacher: self.teacher.clone(),
+            ..TeachParams::default()
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct PredictRecorded;
 
 impl StageKind for PredictRecorded {
-    type Params = TeachParams;
+    type Params = RecordedParams;
 
     const NAME: &'static str = "predict-recorded";
     const VERSION: u32 = 1;
@@ -37,11 +66,14 @@ impl StageKind for PredictRecorded {
     }];
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
 
-    fn files(params: &TeachParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
-        context.outside(&files(&located(params, context))?)
+    fn files(
+        params: &RecordedParams,
+        context: &Context<'_>,
+    ) -> Result<Vec<OutsideFile>, StageError> {
+        context.outside(&files(&located(&params.teach(), context))?)
     }
 
-    fn estimate(_: &TeachParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+    fn estimate(_: &RecordedParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         // About as long as the paper's, 77 words (paper, Table II).
         let rows = inputs.get("questions")?.rows;
         let size = Size {
@@ -52,9 +84,9 @@ impl StageKind for PredictRecorded {
         Some((Work::default(), BTreeMap::from([("predictions", size)])))
     }
 
-    fn run(params: &TeachParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+    fn run(params: &RecordedParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let params = located(params, context);
+        let params = located(&params.teach(), context);
         let recorded = context.with_source(|source| load(&params, &questions, source))?;
         context.report.info(recorded.summary());
         let predictions = predictions(&questions, &recorded.paths)?;
@@ -131,6 +163,8 @@ fn output(path: &ReasoningPath) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::key::Digest;
     use crate::text::AnswerForm;
@@ -147,6 +181,7 @@ mod tests {
             end: EndReason::Length,
             answer_text: answer.map(str::to_owned),
             scores: BTreeMap::new(),
+            unparsed: BTreeSet::new(),
         }
     }
 

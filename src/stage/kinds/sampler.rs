@@ -166,6 +166,7 @@ impl<'a> Sampler<'a> {
             end: row.end,
             answer_text: None,
             scores: BTreeMap::new(),
+            unparsed: std::collections::BTreeSet::new(),
         })
     }
 

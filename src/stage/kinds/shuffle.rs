@@ -115,6 +115,8 @@ fn circle(count: usize, seed: u64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::text::{EndReason, FirstToken, LogProbSummary};
 
@@ -139,6 +141,7 @@ mod tests {
             end: EndReason::EndOfText,
             answer_text: None,
             scores: BTreeMap::from([("judge".to_owned(), 3.0)]),
+            unparsed: BTreeSet::new(),
         }
     }
 

@@ -1,13 +1,25 @@
-//! `teach`: a teacher's reasoning paths (paper, II: zero-shot chain of thought), here recorded ones.
+//! `teach`: a teacher's reasoning paths (paper, II: zero-shot chain of thought), recorded ones or those
+//! of a model behind a server.
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value, json};
+
+use super::replies::{self, Server};
+use super::rows::row_key;
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError, StageKind, Work,
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
+    StageKind, Work,
 };
-use crate::teacher::{TeachParams, files, load};
-use crate::text::Question;
+use crate::teacher::http::{Endpoint, Reply, Request};
+use crate::teacher::{TeachParams, TeachSource, cot, files, load};
+use crate::text::{EndReason, Question, ReasoningPath};
+
+/// Most tokens of a teacher's reply, for either step (Ho et al. 2023).
+const REPLY_TOKENS: u32 = 128;
+/// Tokens of a recorded path, about: the paper's have 77 words (paper, Table II).
+const PATH_TOKENS: u64 = 100;
 
 /// See the module.
 pub(crate) struct Teach;
@@ -26,34 +38,94 @@ impl StageKind for Teach {
     const OUTPUTS: &'static [Output] = &[Output {
         name: "paths",
         kind: ArtifactKind::Paths,
-        doc: "The teacher's paths, one for each question it answered.",
+        doc: "The teacher's paths, for each question that it answered.",
     }];
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[
+        ("prompt", "\"paper\""),
+        ("answer_prompt", "\"Therefore, the answer is\""),
+    ];
 
-    fn files(params: &TeachParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
-        context.outside(&files(&located(params, context))?)
+    fn check(params: &TeachParams) -> Vec<Complaint> {
+        let complaint = |field: &str, message: &str, hint: &str| Complaint {
+            field: field.to_owned(),
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        };
+        match (params.source, &params.endpoint) {
+            (TeachSource::Recorded, None) => Vec::new(),
+            (TeachSource::Recorded, Some(_)) => vec![complaint(
+                "endpoint",
+                "a recorded teacher has no server",
+                "add `source = \"http\"`",
+            )],
+            (TeachSource::Http, None) => vec![complaint(
+                "source",
+                "no server is named",
+                "add `endpoint = { base_url = \"http://127.0.0.1:8080/v1\", model = \"...\" }`",
+            )],
+            (TeachSource::Http, Some(endpoint)) => {
+                let mut complaints = replies::complaints(endpoint, params.budget.as_ref());
+                if let Some(fault) = cot::prompt_fault(&params.prompt) {
+                    let hint = "accepted: paper, ho-et-al-2023, or a text with {question} in it";
+                    complaints.push(complaint("prompt", &fault, hint));
+                }
+                complaints
+            }
+        }
     }
 
-    fn estimate(_: &TeachParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
-        // A recorded path is about as long as the paper's, 77 words (paper, Table II).
-        let rows = inputs.get("questions")?.rows;
-        let size = Size {
-            rows,
-            tokens: rows * 100,
-            model: None,
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        if params.get("source") == Some(&json!(TeachSource::Http)) {
+            params.remove("recording");
+            params.remove("teacher");
+        }
+        replies::retain_key_fields(params);
+    }
+
+    fn files(params: &TeachParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
+        match params.source {
+            TeachSource::Recorded => context.outside(&files(&located(params, context))?),
+            TeachSource::Http => Ok(Vec::new()),
+        }
+    }
+
+    fn estimate(params: &TeachParams, inputs: &Sizes, context: &Context<'_>) -> Option<Estimate> {
+        let questions = inputs.get("questions")?;
+        let size = |rows, tokens| {
+            BTreeMap::from([(
+                "paths",
+                Size {
+                    rows,
+                    tokens,
+                    model: None,
+                },
+            )])
         };
-        Some((Work::default(), BTreeMap::from([("paths", size)])))
+        let Some(endpoint) = params.endpoint.as_ref() else {
+            let size = size(questions.rows, questions.rows * PATH_TOKENS);
+            return Some((Work::default(), size));
+        };
+        let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
+        let work = match context.input::<Vec<Question>>("questions") {
+            Ok(questions) => known_work(params, endpoint, &questions, context)?,
+            Err(_) => unknown_work(params, endpoint, questions),
+        };
+        let rows = questions.rows * u64::from(endpoint.n);
+        Some((replies::priced(endpoint, work), size(rows, rows * most)))
     }
 
     fn run(params: &TeachParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let params = located(params, context);
-        let taught = context.with_source(|source| load(&params, &questions, source))?;
-        context.report.info(taught.summary());
-        Ok(Outputs::from([(
-            "paths".to_owned(),
-            context.keep(&taught.paths)?,
-        )]))
+        let paths = if let Some(endpoint) = &params.endpoint {
+            asked(params, endpoint, &questions, context)?
+        } else {
+            let params = located(params, context);
+            let taught = context.with_source(|source| load(&params, &questions, source))?;
+            context.report.info(taught.summary());
+            taught.paths
+        };
+        Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
 }
 
@@ -64,4 +136,154 @@ pub(super) fn located(params: &TeachParams, context: &Context<'_>) -> TeachParam
         *path = context.resolve(&*path).to_string_lossy().into_owned();
     }
     params
+}
+
+/// A question, and which of its `n` paths.
+type Draw<'q> = (&'q Question, u32);
+
+fn draws<'q>(questions: &'q [Question], endpoint: &Endpoint) -> Vec<Draw<'q>> {
+    let n = endpoint.n;
+    let of = |question: &'q Question| (0..n).map(move |draw| (question, draw));
+    questions.iter().flat_map(of).collect()
+}
+
+/// The first step's requests.
+fn reasoning_requests(
+    params: &TeachParams,
+    endpoint: &Endpoint,
+    draws: &[Draw<'_>],
+) -> Vec<Request> {
+    let request = |&(question, draw): &Draw<'_>| {
+        let turns = cot::reasoning(&params.prompt, question);
+        Request::new(endpoint, &turns, draw, REPLY_TOKENS)
+    };
+    draws.iter().map(request).collect()
+}
+
+/// The second step's request, after the first one's reply.
+fn answer_request(
+    params: &TeachParams,
+    endpoint: &Endpoint,
+    (question, draw): Draw<'_>,
+    reasoning: &str,
+) -> Request {
+    let first = cot::reasoning(&params.prompt, question);
+    let turns = cot::answer(first, reasoning, &params.answer_prompt);
+    Request::new(endpoint, &turns, draw, REPLY_TOKENS)
+}
+
+/// Asks the teacher in two steps, each for all questions.
+fn asked(
+    params: &TeachParams,
+    endpoint: &Endpoint,
+    questions: &[Question],
+    context: &Context<'_>,
+) -> Result<Vec<ReasoningPath>, StageError> {
+    let server = Server {
+        endpoint,
+        mode: params.mode,
+        budget: params.budget.unwrap_or_default(),
+    };
+    let draws = draws(questions, endpoint);
+    server.ask(context, |asker| {
+        let requests = reasoning_requests(params, endpoint, &draws);
+        let reasoned = asker.ask(&requests)?;
+        let mut paths = Vec::new();
+        let mut second = Vec::new();
+        for ((draw, request), reply) in draws.iter().zip(&requests).zip(&reasoned) {
+            let Some(text) = reply.answer() else {
+                continue;
+            };
+            paths.push(path(*draw, request, reply));
+            if !params.answer_prompt.is_empty() {
+                second.push(answer_request(params, endpoint, *draw, text));
+            }
+        }
+        let answered = asker.ask(&second)?;
+        for (path, reply) in paths.iter_mut().zip(&answered) {
+            path.answer_text = reply.answer().map(str::to_owned);
+        }
+        let cut = paths.iter().filter(|path| path.end == EndReason::Length).count();
+        context.report.info(format!(
+            "{} paths for {} questions, {cut} of them cut by length; of the reasoning {}, of the answers {}",
+            paths.len(),
+            questions.len(),
+            replies::refused_text(&reasoned),
+            replies::refused_text(&answered),
+        ));
+        Ok(paths)
+    })
+}
+
+/// The path that a reply is. Its row holds the request's key and the question, so that two questions
+/// with the same words have rows of their own.
+fn path((question, draw): Draw<'_>, request: &Request, reply: &Reply) -> ReasoningPath {
+    ReasoningPath {
+        question_id: question.id.clone(),
+        row: row_key(&json!({ "reply": request.key, "question": question.id })),
+        first_token: None,
+        draw,
+        text: reply.text.clone(),
+        tokens: Vec::new(),
+        log_prob: None,
+        end: match reply.finish.as_deref() {
+            Some("stop") => EndReason::EndOfText,
+            Some("length") => EndReason::Length,
+            _ => EndReason::Unknown,
+        },
+        answer_text: None,
+        scores: BTreeMap::new(),
+        unparsed: std::collections::BTreeSet::new(),
+    }
+}
+
+/// What is still to be asked, where the questions are here: replies that are kept cost nothing.
+fn known_work(
+    params: &TeachParams,
+    endpoint: &Endpoint,
+    questions: &[Question],
+    context: &Context<'_>,
+) -> Option<Work> {
+    let draws = draws(questions, endpoint);
+    let first = reasoning_requests(params, endpoint, &draws);
+    let mut work = Work::default();
+    let mut second = Vec::new();
+    for ((draw, request), reply) in draws
+        .iter()
+        .zip(&first)
+        .zip(replies::known(context, &first)?)
+    {
+        let tokens = request.tokens;
+        let Some(reply) = reply else {
+            work = work.and(replies::requests(1, tokens.prompt, tokens.completion));
+            if !params.answer_prompt.is_empty() {
+                // After reasoning of which only the greatest length is known.
+                let prompt = tokens.total() + params.answer_prompt.len() as u64;
+                work = work.and(replies::requests(1, prompt, tokens.completion));
+            }
+            continue;
+        };
+        if let Some(text) = reply.answer().filter(|_| !params.answer_prompt.is_empty()) {
+            second.push(answer_request(params, endpoint, *draw, text));
+        }
+    }
+    for (request, reply) in second.iter().zip(replies::known(context, &second)?) {
+        if reply.is_none() {
+            let tokens = request.tokens;
+            work = work.and(replies::requests(1, tokens.prompt, tokens.completion));
+        }
+    }
+    Some(work)
+}
+
+/// What is to be asked, where only the number of questions and their length are known.
+fn unknown_work(params: &TeachParams, endpoint: &Endpoint, questions: &Size) -> Work {
+    let rows = questions.rows * u64::from(endpoint.n);
+    let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
+    let prompt = questions.tokens_per_row() + params.prompt.len() as u64 / 4;
+    let first = replies::requests(rows, prompt, most);
+    if params.answer_prompt.is_empty() {
+        return first;
+    }
+    first.and(replies::requests(rows, prompt + most, most))
 }

@@ -27,6 +27,7 @@ fn path(q: usize, draw: u32, text: &str) -> ReasoningPath {
             .iter()
             .map(|name| ((*name).to_owned(), 6.4 + f64::from(draw)))
             .collect(),
+        unparsed: BTreeSet::new(),
     }
 }
 

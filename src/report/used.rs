@@ -1,0 +1,97 @@
+//! What a stage took of servers, and what its judge could not read: from its result's provenance.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::printable;
+
+/// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
+pub fn used_text(provenance: &Value) -> Option<String> {
+    let used = provenance.get("use")?;
+    let parts: Vec<String> = [
+        used.get("endpoint").map(endpoint),
+        used.get("judged").map(judged),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn endpoint(account: &Value) -> String {
+    let count = |path: &str| account.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let word = |name: &str| printable(account[name].as_str().unwrap_or("?"));
+    let (requests, own) = (count("/requests"), count("/replies_of_its_own"));
+    let replies = count("/replies");
+    let mut text = format!(
+        "{} at {}: {replies} replies",
+        word("model"),
+        word("provider")
+    );
+    if replies > own {
+        let _ = write!(text, ", {} of them kept from other stages", replies - own);
+    }
+    let _ = write!(text, "; {requests} requests");
+    if requests > own {
+        let _ = write!(text, " ({} failed and were sent again)", requests - own);
+    }
+    let _ = write!(
+        text,
+        ", {} tokens of prompts and {} of replies",
+        count("/reported/prompt"),
+        count("/reported/completion")
+    );
+    let estimated = count("/estimated/prompt") + count("/estimated/completion");
+    if estimated > 0 {
+        let _ = write!(
+            text,
+            ", and perhaps {estimated} of which the server said nothing"
+        );
+    }
+    if let Some(usd) = account["usd"].as_f64() {
+        let _ = write!(text, ", ${usd:.4}");
+    }
+    let refused = account["refused"].as_object().into_iter().flatten();
+    let refused: Vec<String> = refused
+        .map(|(verdict, count)| format!("{} {count}", printable(verdict)))
+        .collect();
+    if !refused.is_empty() {
+        let _ = write!(text, "; no answer: {}", refused.join(", "));
+    }
+    text
+}
+
+fn judged(judged: &Value) -> String {
+    let count = |name: &str| judged[name].as_u64().unwrap_or(0);
+    let share = 100.0 * count("unparsed") as f64 / count("paths").max(1) as f64;
+    format!(
+        "{} judged, {} ({share:.1} %) unparsed",
+        count("paths"),
+        count("unparsed")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_account_in_words() {
+        assert_eq!(used_text(&json!({ "host": "h" })), None);
+        let provenance = json!({ "use": {
+            "endpoint": {
+                "provider": "http://a/v1", "model": "m", "replies": 20, "replies_of_its_own": 15,
+                "requests": 18, "reported": { "prompt": 700, "completion": 90 },
+                "estimated": { "prompt": 5, "completion": 128 }, "usd": 0.0123,
+                "refused": { "content filter": 2 },
+            },
+            "judged": { "paths": 20, "unparsed": 3 },
+        } });
+        assert_eq!(
+            used_text(&provenance).unwrap(),
+            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed"
+        );
+    }
+}

@@ -1,0 +1,372 @@
+//! `judge`: how good paths or answers are by criteria from 0 to 10 (paper, Table I), by a model behind a
+//! server or by a student.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::prompts::LongPrompts;
+use super::replies;
+use super::rows::row_key;
+use super::{judge_server, judge_student};
+use crate::artifact::ArtifactKind;
+use crate::stage::{
+    Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
+};
+use crate::teacher::http::{Budget, Endpoint, Mode};
+use crate::teacher::judge::{CRITERIA, Template, label};
+use crate::text::{Prediction, Question, ReasoningPath};
+
+/// Tokens of the prompt around a question and a response, roughly, for estimates.
+const PROMPT_TOKENS: u64 = 200;
+/// The mean's name.
+const MEAN: &str = "judge";
+
+/// Parameters of `judge`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct JudgeParams {
+    /// The server and the model that judge; instead of `model`. With `n` above 1 a score is the mean
+    /// over the replies in which it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// `endpoint` only: one by one, or as files through the provider's batch interface. Default
+    /// `online`. Not in the key.
+    pub mode: Mode,
+    /// `endpoint` only: what may be spent. Default: no limit. Not in the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// The prompt: a text with places for `{question}` and `{response}`, and if you like for
+    /// `{criteria}` and `{scores}`, the lists of what to judge and of lines to fill in. Default: ours,
+    /// of the form of the paper's Table I.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// What is judged; each becomes a score of that name. Default `coherence`, `relevance`,
+    /// `logical_consistency`, `completeness` (paper, Table I).
+    #[schemars(
+        length(min = 1, max = 20),
+        inner(regex(pattern = r"^[a-z][a-z0-9_]*$"))
+    )]
+    pub criteria: Vec<String>,
+    /// Stands before each score's name, so that two judges can be told apart, for example `llama-`.
+    /// Default none. The mean of the criteria is the score `judge`.
+    pub prefix: String,
+    /// `model` only: what to do with a prompt that does not fit the context. Default `truncate-left`
+    /// (ours).
+    pub long_prompts: LongPrompts,
+}
+
+impl Default for JudgeParams {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            mode: Mode::Online,
+            budget: None,
+            prompt: None,
+            criteria: CRITERIA.map(str::to_owned).to_vec(),
+            prefix: String::new(),
+            long_prompts: LongPrompts::TruncateLeft,
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Judge;
+
+impl StageKind for Judge {
+    type Params = JudgeParams;
+
+    const NAME: &'static str = "judge";
+    const VERSION: u32 = 1;
+    const DOC: &'static str =
+        "Score paths or answers by criteria from 0 to 10, by a server's model or a student.";
+    const INPUTS: &'static [Port] = &[
+        Port::required("paths", ArtifactKind::Paths, "The paths to judge.").optional(),
+        Port::required(
+            "predictions",
+            ArtifactKind::Predictions,
+            "Answers to judge, instead of paths.",
+        )
+        .optional(),
+        Port::questions("questions", "data.train", "The questions that they answer.").any_split(),
+        Port::required(
+            "model",
+            ArtifactKind::Model,
+            "The student that judges, instead of `endpoint`: its expected score over 0 to 10.",
+        )
+        .optional(),
+    ];
+    const OUTPUTS: &'static [Output] = &[Output {
+        name: "paths",
+        kind: ArtifactKind::Paths,
+        doc: "The same paths, or the answers as paths, with the scores added.",
+    }];
+    const RUNS_MODEL: bool = true;
+
+    fn check(params: &JudgeParams) -> Vec<Complaint> {
+        let mut complaints = match &params.endpoint {
+            Some(endpoint) => replies::complaints(endpoint, params.budget.as_ref()),
+            None => Vec::new(),
+        };
+        if let Some(fault) = params.prompt.as_deref().and_then(Template::fault) {
+            complaints.push(Complaint {
+                field: "prompt".to_owned(),
+                message: fault,
+                hint: Some("write {question} and {response} where they shall stand".to_owned()),
+            });
+        }
+        let labels: BTreeSet<String> = params.criteria.iter().map(|name| label(name)).collect();
+        if labels.len() < params.criteria.len() || params.criteria.iter().any(|name| name == MEAN) {
+            complaints.push(Complaint {
+                field: "criteria".to_owned(),
+                message: format!("a name occurs twice, or is `{MEAN}`, the name of their mean"),
+                hint: None,
+            });
+        }
+        complaints
+    }
+
+    fn check_ports(params: &JudgeParams, fed: &[&str]) -> Vec<Complaint> {
+        let is_fed = |port: &str| fed.contains(&port);
+        let complaint = |field: &str, message: &str, hint: &str| Complaint {
+            field: field.to_owned(),
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        };
+        let mut complaints = Vec::new();
+        match (is_fed("paths"), is_fed("predictions")) {
+            (false, false) => complaints.push(complaint(
+                "",
+                "nothing is named to be judged",
+                "add `paths = \"STAGE\"` or `predictions = \"STAGE\"`",
+            )),
+            (true, true) => complaints.push(complaint(
+                "predictions",
+                "a stage judges paths or answers, not both",
+                "make two stages",
+            )),
+            _ => {}
+        }
+        match (&params.endpoint, is_fed("model")) {
+            (None, false) => complaints.push(complaint(
+                "",
+                "nobody is named who judges",
+                "add `endpoint = { base_url = \"...\", model = \"...\" }`, or `model = \"STAGE\"` for a student",
+            )),
+            (Some(_), true) => complaints.push(complaint(
+                "model",
+                "a server or a student judges, not both",
+                "make two stages, each with a `prefix`",
+            )),
+            _ => {}
+        }
+        complaints
+    }
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        replies::retain_key_fields(params);
+    }
+
+    fn estimate(params: &JudgeParams, inputs: &Sizes, context: &Context<'_>) -> Option<Estimate> {
+        let size = *inputs.get("paths").or_else(|| inputs.get("predictions"))?;
+        let questions = inputs.get("questions")?;
+        let prompt = PROMPT_TOKENS + questions.tokens_per_row() + size.tokens_per_row();
+        let work = match &params.endpoint {
+            None => {
+                let shape = inputs.get("model")?.model?;
+                judge_student::work(shape, size.rows, prompt, params.criteria.len() as u64)
+            }
+            Some(endpoint) => {
+                let known = judged(context)
+                    .and_then(|paths| prompts(params, context, &paths))
+                    .ok();
+                judge_server::work(endpoint, known.as_deref(), size.rows, prompt, context)
+            }
+        };
+        Some((work, BTreeMap::from([("paths", size)])))
+    }
+
+    fn run(params: &JudgeParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let mut paths = judged(context)?;
+        let prompts = prompts(params, context, &paths)?;
+        let ratings = match &params.endpoint {
+            Some(endpoint) => judge_server::ratings(params, endpoint, &prompts, context)?,
+            None => judge_student::ratings(params, &prompts, context)?,
+        };
+        for (path, rating) in paths.iter_mut().zip(ratings) {
+            params.note(path, &rating);
+        }
+        params.tell(context, &paths);
+        Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
+    }
+}
+
+/// One score for each criterion, in order; `None` where it is unparsed.
+pub(super) type Rating = Vec<Option<f64>>;
+
+impl JudgeParams {
+    /// Adds a rating to its path: each criterion's score, and their mean where none is missing.
+    fn note(&self, path: &mut ReasoningPath, rating: &Rating) {
+        let mean = rating.iter().copied().sum::<Option<f64>>();
+        let mean = mean.map(|sum| sum / rating.len() as f64);
+        let scores = rating.iter().copied().chain([mean]);
+        for (name, score) in self
+            .criteria
+            .iter()
+            .map(String::as_str)
+            .chain([MEAN])
+            .zip(scores)
+        {
+            let name = format!("{}{name}", self.prefix);
+            path.scores.remove(&name);
+            path.unparsed.remove(&name);
+            match score {
+                Some(score) => drop(path.scores.insert(name, score)),
+                None => drop(path.unparsed.insert(name)),
+            }
+        }
+    }
+
+    /// Tells, and records, how many scores could not be read.
+    fn tell(&self, context: &Context<'_>, paths: &[ReasoningPath]) {
+        let named = |name: &str| format!("{}{name}", self.prefix);
+        let unparsed = |name: &str| {
+            paths
+                .iter()
+                .filter(|path| path.unparsed.contains(name))
+                .count()
+        };
+        let mean = named(MEAN);
+        let scores: Vec<f64> = paths
+            .iter()
+            .filter_map(|path| path.scores.get(&mean).copied())
+            .collect();
+        let without = unparsed(&mean);
+        let share = 100.0 * without as f64 / paths.len().max(1) as f64;
+        let by_criterion: BTreeMap<&str, usize> = self
+            .criteria
+            .iter()
+            .map(|name| (name.as_str(), unparsed(&named(name))))
+            .collect();
+        let mut text = format!("{} judged, {without} ({share:.1} %) unparsed", paths.len());
+        if without > 0 {
+            let each: Vec<String> = by_criterion
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
+            text = format!("{text} ({})", each.join(", "));
+        }
+        if !scores.is_empty() {
+            let average = scores.iter().sum::<f64>() / scores.len() as f64;
+            text = format!("{text}; `{mean}` is {average:.2} of 10 on average");
+        }
+        context.report.info(text);
+        context.record_use(
+            "judged",
+            json!({ "paths": paths.len(), "unparsed": without, "unparsed_by_criterion": by_criterion }),
+        );
+    }
+}
+
+/// What comes in, as paths.
+fn judged(context: &Context<'_>) -> Result<Vec<ReasoningPath>, StageError> {
+    if let Some(paths) = context.optional_input("paths")? {
+        return Ok(paths);
+    }
+    let predictions: Vec<Prediction> = context.input("predictions")?;
+    let path = |prediction: Prediction| ReasoningPath {
+        row: row_key(&json!([
+            "judged/1",
+            prediction.question_id,
+            prediction.output
+        ])),
+        question_id: prediction.question_id,
+        first_token: None,
+        draw: 0,
+        text: prediction.output,
+        tokens: prediction.tokens,
+        log_prob: None,
+        end: prediction.end,
+        answer_text: None,
+        scores: BTreeMap::new(),
+        unparsed: BTreeSet::new(),
+    };
+    Ok(predictions.into_iter().map(path).collect())
+}
+
+/// The judge's prompt for each path.
+fn prompts(
+    params: &JudgeParams,
+    context: &Context<'_>,
+    paths: &[ReasoningPath],
+) -> Result<Vec<String>, StageError> {
+    let questions: Vec<Question> = context.input("questions")?;
+    let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
+    let template = Template::new(params.prompt.as_deref(), &params.criteria);
+    let prompt = |path: &ReasoningPath| match by_id.get(path.question_id.as_str()) {
+        Some(question) => Ok(template.prompt(&question.asked(), &path.text)),
+        None => Err(StageError::Invalid(format!(
+            "what was written for `{}` belongs to none of the {} questions\nhint: `questions` must be those that were answered, for example `data.test` for predictions on the test split",
+            path.question_id,
+            questions.len()
+        ))),
+    };
+    paths.iter().map(prompt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> ReasoningPath {
+        serde_json::from_value(json!({ "question_id": "q", "text": "t" })).unwrap()
+    }
+
+    #[test]
+    fn the_mean_needs_every_criterion() {
+        let params = JudgeParams {
+            prefix: "x-".into(),
+            ..JudgeParams::default()
+        };
+        let mut whole = path();
+        params.note(&mut whole, &[8.0, 7.0, 9.0, 6.0].map(Some).to_vec());
+        assert!((whole.scores["x-judge"] - 7.5).abs() < 1e-12);
+        assert!(whole.unparsed.is_empty());
+        // Judged again, it has the new scores only.
+        params.note(&mut whole, &vec![Some(8.0), None, Some(9.0), Some(6.0)]);
+        let unparsed: Vec<&str> = whole.unparsed.iter().map(String::as_str).collect();
+        assert_eq!(unparsed, ["x-judge", "x-relevance"]);
+        assert_eq!(whole.scores.len(), 3);
+    }
+
+    #[test]
+    fn ports_and_parameters_must_go_together() {
+        let fields = |params: &JudgeParams, fed: &[&str]| {
+            let complaints = Judge::check_ports(params, fed);
+            complaints
+                .into_iter()
+                .map(|it| it.message)
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        let none = JudgeParams::default();
+        assert!(fields(&none, &["paths", "model"]).is_empty());
+        assert!(fields(&none, &["model"]).contains("nothing is named"));
+        assert!(fields(&none, &["paths"]).contains("nobody"));
+        assert!(fields(&none, &["paths", "predictions", "model"]).contains("not both"));
+        let server: JudgeParams = serde_json::from_value(
+            json!({ "endpoint": { "base_url": "http://a/v1", "model": "m" } }),
+        )
+        .unwrap();
+        assert!(fields(&server, &["predictions"]).is_empty());
+        assert!(fields(&server, &["paths", "model"]).contains("not both"));
+        let twice: JudgeParams =
+            serde_json::from_value(json!({ "criteria": ["a_b", "a_b"], "prompt": "{question}" }))
+                .unwrap();
+        let complaints = Judge::check(&twice);
+        let found: Vec<&str> = complaints.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(found, ["prompt", "criteria"]);
+    }
+}

@@ -1,0 +1,216 @@
+//! Replies of a server, as rows: what `teach` and `judge` share.
+
+use std::fmt::Write as _;
+use std::fs::File;
+
+use serde_json::{Map, Value, json};
+
+use crate::key::Digest;
+use crate::stage::{Complaint, Context, StageError, Work};
+use crate::store::Store;
+use crate::teacher::http::{
+    Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, Request,
+    Standing, Tokens,
+};
+
+/// The bucket of replies.
+const BUCKET: &str = "replies";
+/// Bytes that a reply takes in the store, roughly, and for each of its tokens (ours).
+const ROW_BYTES: u64 = 800;
+const ROW_BYTES_PER_TOKEN: u64 = 10;
+
+/// A server as a stage's parameters name it.
+#[derive(Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) mode: Mode,
+    pub(crate) budget: Budget,
+}
+
+impl Server<'_> {
+    /// Lets `work` ask the server, and records what that took.
+    pub(crate) fn ask<T>(
+        &self,
+        context: &Context<'_>,
+        work: impl FnOnce(&Asker<'_>) -> Result<T, StageError>,
+    ) -> Result<T, StageError> {
+        let hear = |news| match news {
+            News::Info(message) => context.report.info(message),
+            News::Warning(message) => context.report.warn(message),
+            News::Progress(standing) => context.progress(
+                "replies",
+                standing.done,
+                standing.wanted,
+                standing.spent.tokens().completion,
+                detail(&standing),
+            ),
+        };
+        let folder = context.work_dir()?;
+        let asker = Asker::new(
+            self.endpoint,
+            self.mode,
+            self.budget,
+            &folder,
+            context.store,
+            context.cancel,
+            context.fetcher.options().offline,
+            &hear,
+        )?;
+        let made = work(&asker);
+        let account = asker.account();
+        let made = made.inspect_err(|_| tell_spent(context, &account))?;
+        tell_other_models(context, &account);
+        context.record_use("endpoint", json!(account));
+        Ok(made)
+    }
+}
+
+/// What is wrong with how a stage names its server.
+pub(crate) fn complaints(endpoint: &Endpoint, budget: Option<&Budget>) -> Vec<Complaint> {
+    let mut complaints: Vec<Complaint> = endpoint
+        .faults()
+        .into_iter()
+        .map(|(field, message, hint)| Complaint {
+            field: format!("endpoint.{field}"),
+            message,
+            hint: Some(hint.to_owned()),
+        })
+        .collect();
+    if budget.is_some_and(|budget| budget.usd.is_some()) && endpoint.price.is_none() {
+        complaints.push(Complaint {
+            field: "budget.usd".to_owned(),
+            message: "dollars cannot be counted without prices".to_owned(),
+            hint: Some(
+                "add `endpoint.price = { prompt_usd_per_million = .., completion_usd_per_million = .. }`"
+                    .to_owned(),
+            ),
+        });
+    }
+    complaints
+}
+
+/// Takes out of a stage's parameters what says how its server is asked.
+pub(crate) fn retain_key_fields(params: &mut Map<String, Value>) {
+    params.remove("mode");
+    params.remove("budget");
+    if let Some(Value::Object(endpoint)) = params.get_mut("endpoint") {
+        Endpoint::retain_key_fields(endpoint);
+    }
+}
+
+/// The replies to `requests` that are kept already, for estimates.
+pub(crate) fn known(context: &Context<'_>, requests: &[Request]) -> Option<Vec<Option<Reply>>> {
+    let keys: Vec<Digest> = requests.iter().map(|request| request.key).collect();
+    context.store.find(&keys).ok()
+}
+
+/// `work`, which is requests to `endpoint`, with what it costs and what it adds to the store.
+pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
+    let tokens = Tokens {
+        prompt: work.prompt_tokens,
+        completion: work.reply_tokens,
+    };
+    Work {
+        usd: endpoint.price.map(|price| price.usd(tokens)),
+        disk_bytes: work.requests * ROW_BYTES + work.reply_tokens * ROW_BYTES_PER_TOKEN,
+        ..work
+    }
+}
+
+/// `count` requests of so many tokens each.
+pub(crate) fn requests(count: u64, prompt_tokens: u64, reply_tokens: u64) -> Work {
+    Work {
+        requests: count,
+        prompt_tokens: count * prompt_tokens,
+        reply_tokens: count * reply_tokens,
+        ..Work::default()
+    }
+}
+
+/// What came instead of answers, for a note: `3 refused (content filter 2, empty 1)`.
+pub(crate) fn refused_text(replies: &[Reply]) -> String {
+    let mut counts = std::collections::BTreeMap::new();
+    for reply in replies.iter().filter(|reply| reply.answer().is_none()) {
+        *counts.entry(reply.verdict.name()).or_insert(0_usize) += 1;
+    }
+    if counts.is_empty() {
+        return "none refused".to_owned();
+    }
+    let each: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!(
+        "{} refused ({})",
+        counts.values().sum::<usize>(),
+        each.join(", ")
+    )
+}
+
+impl Keeper for Store {
+    fn find(&self, keys: &[Digest]) -> Result<Vec<Option<Reply>>, BoxError> {
+        let decode = |row: Option<Vec<u8>>| row.map(|row| serde_json::from_slice(&row)).transpose();
+        let rows = self.rows(BUCKET, keys)?;
+        Ok(rows.into_iter().map(decode).collect::<Result<_, _>>()?)
+    }
+
+    fn keep(&self, replies: &[(Digest, Reply)]) -> Result<(), BoxError> {
+        let rows = replies
+            .iter()
+            .map(|(key, reply)| Ok((*key, serde_json::to_vec(reply)?)))
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        self.put_rows(BUCKET, &rows)?;
+        // A reply counts once a power cut cannot take it away.
+        Ok(self.flush()?)
+    }
+
+    fn claim(&self, key: &Digest) -> Result<Option<Claim>, BoxError> {
+        let claimed: Option<File> = self.claim_row(BUCKET, key)?;
+        Ok(claimed.map(|file| Box::new(file) as Claim))
+    }
+}
+
+fn detail(standing: &Standing) -> String {
+    let spent = standing.spent;
+    let mut text = format!("{} in flight", standing.in_flight);
+    let again = spent
+        .requests
+        .saturating_sub(spent.replies_of_its_own + standing.in_flight as u64);
+    if again > 0 {
+        let _ = write!(text, ", {again} failed and sent again");
+    }
+    if let Some(usd) = standing.usd {
+        let _ = write!(text, ", ${usd:.2}");
+    }
+    text
+}
+
+/// What a stage that stops has spent so far: its result, which would say so, is not there yet.
+fn tell_spent(context: &Context<'_>, account: &Account) {
+    let tokens = account.spent.tokens();
+    let mut text = format!(
+        "spent so far: {} requests, {} tokens of prompts and {} of replies",
+        account.spent.requests, tokens.prompt, tokens.completion
+    );
+    if let Some(usd) = account.usd {
+        let _ = write!(text, ", ${usd:.4}");
+    }
+    context.report.info(text);
+}
+
+/// Some servers answer with whatever model they have, whichever was asked for.
+fn tell_other_models(context: &Context<'_>, account: &Account) {
+    let others: Vec<&str> = account
+        .served_by
+        .iter()
+        .map(String::as_str)
+        .filter(|served| !served.contains(&account.model) && !account.model.contains(served))
+        .collect();
+    if !others.is_empty() {
+        context.report.warn(format!(
+            "`{}` was asked for, but the server says that it answered with {}",
+            account.model,
+            others.join(", ")
+        ));
+    }
+}

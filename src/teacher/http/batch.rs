@@ -1,0 +1,324 @@
+//! Requests as files of many, through the provider's batch interface (`/files`, `/batches`).
+//!
+//! A file of JSON lines goes up, a batch is made of it and looked at until it is over, its output
+//! and its errors come down; what is still missing goes into the next one. `batches.json` in the
+//! stage's folder names what is at the provider, written before it is waited for: a killed run finds
+//! its batch again and pays for nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::ask::{Asker, News};
+use super::ledger::{Billed, Short};
+use super::limits::seconds;
+use super::line::Response;
+use super::outcome::{Outcome, outcome, shortened};
+use super::provider::{Provider, sleep};
+use super::{EndpointError, Reply, ReplyVerdict, Request, Tokens, Why};
+use crate::key::Digest;
+
+/// Most bytes of one input file; OpenAI's limit is 200 MB.
+const FILE_BYTES: usize = 150_000_000;
+
+/// What is at the provider.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    /// The input file.
+    file: String,
+    /// The batch; `None` while it is being made.
+    id: Option<String>,
+    /// The number in the journal of each request, by its key.
+    requests: BTreeMap<Digest, u64>,
+}
+
+/// Asks for `missing`, of `wanted` distinct replies in all.
+pub(super) fn ask(
+    asker: &Asker<'_>,
+    missing: &[&Request],
+    wanted: usize,
+) -> Result<(), EndpointError> {
+    let batches = Batches {
+        asker,
+        provider: Provider::new(asker)?,
+        note: asker.folder.join("batches.json"),
+        wanted,
+    };
+    let mut troubles: BTreeMap<Digest, (u32, String)> = BTreeMap::new();
+    if let Some(pending) = batches.noted()? {
+        batches.finish(pending, missing.len(), &mut troubles)?;
+    }
+    loop {
+        let keys: Vec<Digest> = missing.iter().map(|request| request.key).collect();
+        let kept = asker.keeper.find(&keys).map_err(Why::Keep)?;
+        let tries = asker.endpoint.limits.tries;
+        let left: Vec<&Request> = missing
+            .iter()
+            .zip(&kept)
+            .filter(|(_, reply)| reply.is_none())
+            .map(|(request, _)| *request)
+            .collect();
+        let open: Vec<&Request> = left
+            .iter()
+            .copied()
+            .filter(|request| {
+                troubles
+                    .get(&request.key)
+                    .is_none_or(|(count, _)| *count < tries)
+            })
+            .collect();
+        if open.is_empty() {
+            return match left.first() {
+                None => Ok(()),
+                Some(first) => Err(Why::SetAside {
+                    count: left.len(),
+                    says: troubles[&first.key].1.clone(),
+                }
+                .into()),
+            };
+        }
+        let pending = batches.send(&open)?;
+        batches.finish(pending, left.len(), &mut troubles)?;
+    }
+}
+
+struct Batches<'a> {
+    asker: &'a Asker<'a>,
+    provider: Provider<'a>,
+    note: PathBuf,
+    wanted: usize,
+}
+
+impl Batches<'_> {
+    /// Sends as many of `open` as one batch and the budget hold.
+    fn send(&self, open: &[&Request]) -> Result<Pending, EndpointError> {
+        let limits = &self.asker.endpoint.limits;
+        let most = open.len().min(limits.batch_requests as usize);
+        let tokens: Vec<Tokens> = open[..most].iter().map(|request| request.tokens).collect();
+        // What fits is sent; the budget is told when nothing fits any more.
+        let fits = self.asker.ledger().room(&tokens)?;
+        let path = format!("/v1{}", self.asker.endpoint.api.path());
+        let mut lines = Vec::new();
+        let mut sent = Vec::new();
+        for request in &open[..fits] {
+            let line = json!({
+                "custom_id": request.key,
+                "method": "POST",
+                "url": path,
+                "body": request.body,
+            });
+            let line = line.to_string();
+            if !lines.is_empty() && lines.len() + line.len() > FILE_BYTES {
+                break;
+            }
+            lines.extend_from_slice(line.as_bytes());
+            lines.push(b'\n');
+            sent.push(*request);
+        }
+        let file = self.provider.upload(&lines)?;
+        // Booked once a batch can be made of the file: the file alone costs nothing.
+        let mut requests = BTreeMap::new();
+        for request in sent {
+            let number = self.asker.ledger().book(request.tokens)?;
+            match number {
+                Ok(number) => requests.insert(request.key, number),
+                Err(Short::ForNow) => unreachable!("there was room, and nothing else is in flight"),
+                Err(Short::Spent(why)) => return Err(why.into()),
+            };
+        }
+        let mut pending = Pending {
+            file,
+            id: None,
+            requests,
+        };
+        self.write_note(Some(&pending))?;
+        pending.id = Some(self.provider.create(&pending.file)?);
+        self.write_note(Some(&pending))?;
+        Ok(pending)
+    }
+
+    /// Waits until a batch is over, and keeps what it brought.
+    fn finish(
+        &self,
+        mut pending: Pending,
+        left: usize,
+        troubles: &mut BTreeMap<Digest, (u32, String)>,
+    ) -> Result<(), EndpointError> {
+        let id = match pending.id.take() {
+            Some(id) => id,
+            None => match self.provider.made_of(&pending.file)? {
+                Some(id) => id,
+                None => self.provider.create(&pending.file)?,
+            },
+        };
+        pending.id = Some(id.clone());
+        self.write_note(Some(&pending))?;
+        (self.asker.hear)(News::Info(format!(
+            "the batch `{id}` of {} requests is at the provider; a run that is interrupted finds it again",
+            pending.requests.len()
+        )));
+        let Some(batch) = self.wait(&id, left)? else {
+            // Nobody knows what became of it: it may have been billed.
+            for number in pending.requests.values() {
+                self.asker.ledger().failed(*number, Billed::Perhaps)?;
+            }
+            self.write_note(None)?;
+            let (status, says) = ("gone".to_owned(), "the server does not know it".to_owned());
+            return Err(Why::Batch { id, status, says }.into());
+        };
+        let status = batch["status"].as_str().unwrap_or_default().to_owned();
+        let mut stop = None;
+        let mut open: BTreeSet<Digest> = pending.requests.keys().copied().collect();
+        for field in ["output_file_id", "error_file_id"] {
+            let Some(file) = batch[field].as_str() else {
+                continue;
+            };
+            let text = self.provider.content(file)?;
+            self.collect(&text, &pending, &mut open, troubles, &mut stop)?;
+        }
+        // Neither answered nor failed: it expired, and was not billed.
+        for key in open {
+            self.asker
+                .ledger()
+                .failed(pending.requests[&key], Billed::No)?;
+            let trouble = troubles.entry(key).or_default();
+            *trouble = (trouble.0 + 1, format!("its batch is {status}"));
+        }
+        self.write_note(None)?;
+        if let Some(error) = stop {
+            return Err(error);
+        }
+        if matches!(status.as_str(), "failed" | "cancelled") {
+            let says = shortened(&batch["errors"]["data"][0]["message"].to_string());
+            return Err(Why::Batch { id, status, says }.into());
+        }
+        Ok(())
+    }
+
+    /// Looks at a batch until it is over; `None` where the provider does not know it.
+    fn wait(&self, id: &str, left: usize) -> Result<Option<Value>, EndpointError> {
+        loop {
+            let Some(batch) = self.provider.look(id)? else {
+                return Ok(None);
+            };
+            let count = |name: &str| {
+                let count = batch["request_counts"][name].as_u64().unwrap_or(0);
+                usize::try_from(count).unwrap_or(usize::MAX)
+            };
+            let done = (self.wanted - left)
+                .saturating_add(count("completed"))
+                .min(self.wanted);
+            let in_flight = count("total").saturating_sub(count("completed") + count("failed"));
+            let standing = self.asker.standing(done, self.wanted, in_flight);
+            (self.asker.hear)(News::Progress(standing));
+            if let Some("completed" | "failed" | "expired" | "cancelled") = batch["status"].as_str()
+            {
+                return Ok(Some(batch));
+            }
+            sleep(self.asker, seconds(self.asker.endpoint.limits.batch_poll_s))?;
+        }
+    }
+
+    /// Keeps the replies in a file of output or of errors.
+    fn collect(
+        &self,
+        text: &str,
+        pending: &Pending,
+        open: &mut BTreeSet<Digest>,
+        troubles: &mut BTreeMap<Digest, (u32, String)>,
+        stop: &mut Option<EndpointError>,
+    ) -> Result<(), EndpointError> {
+        let mut rows: Vec<(Digest, Reply)> = Vec::new();
+        let mut failed = Vec::new();
+        for line in text.lines() {
+            let Ok(line) = serde_json::from_str::<Value>(line) else {
+                continue; // what it would have told is asked for again
+            };
+            let id = line["custom_id"].as_str().and_then(|id| id.parse().ok());
+            let Some(key) = id.filter(|key| open.contains(key)) else {
+                continue;
+            };
+            open.remove(&key);
+            let mut again = |says: String, most: bool| {
+                let trouble = troubles.entry(key).or_default();
+                let count = if most { u32::MAX } else { trouble.0 + 1 };
+                *trouble = (count, says);
+                failed.push(key);
+            };
+            match outcome(self.asker.endpoint.api, &inner(&line)) {
+                Outcome::Keep(reply) | Outcome::Empty(reply) => rows.push((key, reply)),
+                Outcome::Again(says) | Outcome::Slow { says, .. } => again(says, false),
+                Outcome::Rejected(says) => again(says, true),
+                Outcome::Stop(why) => {
+                    failed.push(key);
+                    stop.get_or_insert(why.into());
+                }
+            }
+        }
+        self.asker.keeper.keep(&rows).map_err(Why::Keep)?;
+        for (key, reply) in &rows {
+            let refused = reply.verdict != ReplyVerdict::Answered;
+            let usage = reply.usage.or(refused.then(Tokens::default));
+            self.asker.ledger().done(pending.requests[key], usage)?;
+        }
+        for key in failed {
+            self.asker
+                .ledger()
+                .failed(pending.requests[&key], Billed::No)?;
+        }
+        Ok(())
+    }
+
+    fn noted(&self) -> Result<Option<Pending>, EndpointError> {
+        match fs::read(&self.note) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unwritten(error)),
+        }
+    }
+
+    /// Notes what is at the provider, on the disk when this returns.
+    fn write_note(&self, pending: Option<&Pending>) -> Result<(), EndpointError> {
+        let written = match pending {
+            Some(pending) => write_durably(&self.note, &json!(pending).to_string()),
+            None => fs::remove_file(&self.note),
+        };
+        written.map_err(|error| self.unwritten(error))
+    }
+
+    fn unwritten(&self, source: std::io::Error) -> EndpointError {
+        let path = self.note.clone();
+        Why::Journal { path, source }.into()
+    }
+}
+
+/// The response to one request within a batch's line.
+fn inner(line: &Value) -> Response {
+    let response = &line["response"];
+    let status = response["status_code"]
+        .as_u64()
+        .and_then(|status| status.try_into().ok());
+    let body = match (&response["body"], &line["error"]) {
+        (Value::Null, error) => json!({ "error": error }),
+        (body, _) => body.clone(),
+    };
+    Response {
+        status: status.unwrap_or(500),
+        retry_after: None,
+        location: None,
+        body: body.to_string(),
+    }
+}
+
+/// Writes a file whole or not at all.
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! What a manifest says of a server and of the model to ask there.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use ureq::http::Uri;
+use ureq::http::uri::Authority;
+
+use super::{Limits, Price};
+
+/// A model behind an OpenAI-compatible server, and how to ask it.
+///
+/// | in the key | not in it |
+/// |---|---|
+/// | `provider`, or `base_url` where none is named | `base_url` where a `provider` is named |
+/// | `model`, `api`, `system`, all drawing parameters, `n`, `extra_body`, `omit` | `api_key_env`, `api_key_header`, `limits`, `price` |
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Where the server is, up to and without `/chat/completions`, for example
+    /// `http://127.0.0.1:8080/v1`.
+    pub base_url: String,
+    /// Who answers there, in words of yours, for example `cluster-vllm`. Replies belong to it
+    /// instead of to `base_url`, so the server may move to another port or host and no reply is asked
+    /// for again. Default: `base_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The model, as the server knows it.
+    pub model: String,
+    /// Which of the server's interfaces to use. Default `chat`.
+    #[serde(default)]
+    pub api: Api,
+    /// The environment variable that holds the key, never the key itself: capital letters, digits and
+    /// `_`. Default: none, no key is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z_][A-Z0-9_]{0,63}$"))]
+    pub api_key_env: Option<String>,
+    /// The header that carries the bare key, for example `api-key`. Default: `Authorization`, as
+    /// `Bearer KEY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    pub api_key_header: Option<String>,
+    /// `chat` only: a system message before each prompt. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Divides the logits. Default 0 (Ho et al. 2023).
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub temperature: f64,
+    /// Nucleus sampling. Default: the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub top_p: Option<f64>,
+    /// Most tokens of a reply. Default 128 for a teacher (Ho et al. 2023), 256 for a judge (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_tokens: Option<u32>,
+    /// Texts that end a reply. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub stop: Vec<String>,
+    /// The server's seed; the reply `k` of `n` is asked for with `seed + k`. Default: none is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
+    /// Replies for each prompt. Default 1. Each is a request of its own and is kept by itself, so
+    /// going from 3 to 5 asks for 2.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub n: u32,
+    /// Further fields of the request, as the server knows them; they win over ours, for example
+    /// `{ max_completion_tokens = 2000 }`. Never a place for keys. Default none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_body: BTreeMap<String, Value>,
+    /// Fields of ours that the server refuses, for example `["max_tokens", "temperature"]`. Default
+    /// none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omit: Vec<String>,
+    /// How hard the server is asked, and when to give up. Not in the key.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What tokens cost, for estimates, budgets and the account of what was used. Default: not known.
+    /// Not in the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+}
+
+/// An interface of an OpenAI-compatible server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    /// `/chat/completions`: messages, as instruction-tuned models want.
+    #[default]
+    Chat,
+    /// `/completions`: the bare prompt, as base models want.
+    Completions,
+}
+
+impl Api {
+    /// Its path below `base_url`.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completions => "/completions",
+        }
+    }
+}
+
+/// How requests reach the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// One by one, several at a time.
+    #[default]
+    Online,
+    /// As files of many (`/files`, `/batches`): answered within a day, at some providers for less.
+    Batch,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What is wrong with an endpoint: the field, what is wrong, and what to do.
+pub type Fault = (&'static str, String, &'static str);
+
+impl Endpoint {
+    /// Who the replies belong to.
+    pub fn provider(&self) -> &str {
+        self.provider.as_deref().unwrap_or(self.base())
+    }
+
+    /// The address without a slash at its end.
+    pub fn base(&self) -> &str {
+        self.base_url.trim_end_matches('/')
+    }
+
+    /// Whether the server runs on this machine.
+    pub fn is_local(&self) -> bool {
+        let uri: Option<Uri> = self.base_url.parse().ok();
+        uri.as_ref()
+            .and_then(Uri::host)
+            .is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].contains(&host))
+    }
+
+    /// What a JSON Schema cannot check.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(reason) = bad_address(&self.base_url) {
+            faults.push((
+                "base_url",
+                reason,
+                "expected http://HOST:PORT/v1 or https://HOST/v1; a key comes from `api_key_env`",
+            ));
+        }
+        if self.model.trim().is_empty() {
+            faults.push((
+                "model",
+                "no model is named".to_owned(),
+                "as the server knows it",
+            ));
+        }
+        if self.system.is_some() && self.api == Api::Completions {
+            faults.push((
+                "system",
+                "a bare prompt has no system message".to_owned(),
+                "set `api = \"chat\"`, or write it into `prompt`",
+            ));
+        }
+        if self.n > 1 && self.temperature == 0.0 && !self.omits("temperature") {
+            faults.push((
+                "n",
+                format!("at temperature 0 all {} replies are the same", self.n),
+                "set `temperature`, for example to 0.7",
+            ));
+        }
+        if let Some(field) = self
+            .omit
+            .iter()
+            .find(|field| !OMISSIBLE.contains(&field.as_str()))
+        {
+            faults.push((
+                "omit",
+                format!("`{field}` is no field that may be left out"),
+                "accepted: temperature, max_tokens, seed",
+            ));
+        }
+        let ours = ["messages", "prompt", "model", "n", "stream"];
+        if let Some(field) = ours
+            .into_iter()
+            .find(|field| self.extra_body.contains_key(*field))
+        {
+            faults.push((
+                "extra_body",
+                format!("`{field}` is not free"),
+                "`model` and `n` have fields of their own; prompts come from the questions",
+            ));
+        }
+        faults.extend(self.limits.fault());
+        faults
+    }
+
+    pub(super) fn omits(&self, field: &str) -> bool {
+        self.omit.iter().any(|each| each == field)
+    }
+
+    /// Takes out of an endpoint's parameters what does not count for the key.
+    pub fn retain_key_fields(endpoint: &mut Map<String, Value>) {
+        for field in ["api_key_env", "api_key_header", "limits", "price"] {
+            endpoint.remove(field);
+        }
+        if endpoint.contains_key("provider") {
+            endpoint.remove("base_url");
+        } else if let Some(Value::String(url)) = endpoint.get_mut("base_url") {
+            url.truncate(url.trim_end_matches('/').len());
+        }
+    }
+}
+
+const OMISSIBLE: [&str; 3] = ["temperature", "max_tokens", "seed"];
+
+/// Why requests cannot go to `url`. The text is not repeated: it may hold a password.
+fn bad_address(url: &str) -> Option<String> {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return Some("it is no address".to_owned());
+    };
+    let authority = uri.authority().map_or("", Authority::as_str);
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        Some("it is no address of a web server".to_owned())
+    } else if authority.contains('@') {
+        Some("it holds a user name or password, and would be kept in the cache".to_owned())
+    } else if uri.query().is_some() || url.contains('#') {
+        Some("it has a query or a fragment (`?`, `#`)".to_owned())
+    } else if uri.path().trim_end_matches('/').ends_with("/completions") {
+        Some("it goes on behind the base: `/chat/completions` is added by `api`".to_owned())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn endpoint(base_url: &str) -> Endpoint {
+        serde_json::from_value(json!({ "base_url": base_url, "model": "m" })).unwrap()
+    }
+
+    #[test]
+    fn addresses_that_hold_secrets_or_lead_elsewhere_are_refused_and_not_repeated() {
+        for bad in [
+            "127.0.0.1:8080/v1",
+            "ftp://a/v1",
+            "https://user:hunter2@a.example/v1",
+            "https://a.example/v1?key=hunter2",
+            "https://a.example/v1/chat/completions",
+            "",
+            "https://",
+        ] {
+            let faults = endpoint(bad).faults();
+            assert_eq!(faults.len(), 1, "{bad}");
+            assert_eq!(faults[0].0, "base_url");
+            assert!(!faults[0].1.contains("hunter2"));
+        }
+        assert!(endpoint("http://[::1]:8080/v1/").faults().is_empty());
+        assert!(endpoint("http://[::1]:8080/v1/").is_local());
+        assert!(!endpoint("https://api.example/v1").is_local());
+    }
+
+    #[test]
+    fn contradictions_are_told() {
+        let with = |more: Value| {
+            let mut value = json!({ "base_url": "http://a/v1", "model": "m" });
+            let fields = value.as_object_mut().unwrap();
+            fields.extend(more.as_object().unwrap().clone());
+            let endpoint: Endpoint = serde_json::from_value(value).unwrap();
+            endpoint
+                .faults()
+                .iter()
+                .map(|fault| fault.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(with(json!({ "n": 2 })), ["n"]);
+        assert!(with(json!({ "n": 2, "temperature": 0.7 })).is_empty());
+        assert_eq!(
+            with(json!({ "api": "completions", "system": "s" })),
+            ["system"]
+        );
+        assert_eq!(with(json!({ "omit": ["model"] })), ["omit"]);
+        assert_eq!(
+            with(json!({ "extra_body": { "messages": [] } })),
+            ["extra_body"]
+        );
+        assert_eq!(with(json!({ "model": " " })), ["model"]);
+    }
+
+    #[test]
+    fn the_key_has_who_answers_and_not_how_it_is_reached() {
+        let keyed = |more: Value| {
+            let mut value = json!({ "base_url": "http://a:1/v1/", "model": "m" });
+            let fields = value.as_object_mut().unwrap();
+            fields.extend(more.as_object().unwrap().clone());
+            let endpoint: Endpoint = serde_json::from_value(value).unwrap();
+            let Value::Object(mut map) = serde_json::to_value(&endpoint).unwrap() else {
+                unreachable!("a struct is an object")
+            };
+            Endpoint::retain_key_fields(&mut map);
+            map
+        };
+        let plain = keyed(json!({}));
+        assert_eq!(plain["base_url"], "http://a:1/v1");
+        let careful = json!({ "limits": { "concurrency": 2 }, "api_key_env": "K", "price": { "prompt_usd_per_million": 1, "completion_usd_per_million": 2 } });
+        assert_eq!(keyed(careful), plain);
+        assert_ne!(keyed(json!({ "temperature": 1 })), plain);
+        let named = keyed(json!({ "provider": "mine" }));
+        assert_eq!(named.get("base_url"), None);
+        assert_eq!(
+            named,
+            keyed(json!({ "provider": "mine", "base_url": "http://b:2/v1" }))
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! The line to a server: one request over HTTP, and its response without the key.
+
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, SystemTime};
+
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+use super::limits::seconds;
+use super::retry_after::retry_after;
+use super::secret::ApiKey;
+use super::{Endpoint, EndpointError, Why};
+
+/// Longest body that is read; a batch's output is the longest. Ours.
+const BODY_BYTES: u64 = 2 << 30;
+
+/// A server's response, whatever its status, with the key taken out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) location: Option<String>,
+    pub(super) body: String,
+}
+
+/// Why there is no response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Broken {
+    /// It may work next time.
+    Passing {
+        reason: String,
+        /// Whether the server may have answered, and counted it.
+        billed: bool,
+        /// Whether it was too slow.
+        late: bool,
+    },
+    /// It will not.
+    Final(String),
+}
+
+/// The line to one server.
+#[derive(Debug)]
+pub(super) struct Line {
+    agent: Agent,
+    base: String,
+    local: bool,
+    key: ApiKey,
+    key_header: Option<String>,
+}
+
+impl Line {
+    /// A line to `endpoint`. TLS trusts Mozilla's roots, or those in the file that `SSL_CERT_FILE`
+    /// names; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub(super) fn new(endpoint: &Endpoint, key: ApiKey) -> Result<Self, EndpointError> {
+        let limits = &endpoint.limits;
+        let mut tls = TlsConfig::builder();
+        if let Some(roots) = own_roots()? {
+            tls = tls.root_certs(RootCerts::new_with_certs(&roots));
+        }
+        let config = Agent::config_builder()
+            .tls_config(tls.build())
+            .http_status_as_error(false)
+            // A key must not follow a redirect, and a POST would become a GET.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_resolve(Some(seconds(limits.connect_timeout_s)))
+            .timeout_connect(Some(seconds(limits.connect_timeout_s)))
+            .timeout_recv_response(Some(seconds(limits.read_timeout_s)))
+            .timeout_per_read(Some(seconds(limits.read_timeout_s)))
+            .timeout_global(Some(seconds(limits.timeout_s)))
+            .max_idle_connections(limits.concurrency as usize)
+            .max_idle_connections_per_host(limits.concurrency as usize)
+            .user_agent(concat!("sert-run/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self {
+            agent: Agent::new_with_config(config),
+            base: endpoint.base().to_owned(),
+            local: endpoint.is_local(),
+            key,
+            key_header: endpoint.api_key_header.clone(),
+        })
+    }
+
+    /// Sends `body` to `path` below the base.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Response, Broken> {
+        let request = self.headers(self.agent.post(self.address(path)));
+        let request = request.header("content-type", content_type);
+        self.read(request.send(body))
+    }
+
+    /// Gets `path` below the base.
+    pub(super) fn get(&self, path: &str) -> Result<Response, Broken> {
+        self.read(self.headers(self.agent.get(self.address(path))).call())
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn headers<T>(&self, mut request: ureq::RequestBuilder<T>) -> ureq::RequestBuilder<T> {
+        if self.local {
+            // A proxy's loopback is another machine.
+            request = request.config().proxy(None).build();
+        }
+        let (name, scheme) = match &self.key_header {
+            Some(name) => (name.as_str(), ""),
+            None => ("authorization", "Bearer "),
+        };
+        match self.key.header(scheme) {
+            Some(value) => request.header(name, value),
+            None => request,
+        }
+    }
+
+    fn read(
+        &self,
+        called: Result<ureq::http::Response<Body>, ureq::Error>,
+    ) -> Result<Response, Broken> {
+        let mut response = called.map_err(|error| broken(&error))?;
+        let (head, body) = (response.status().as_u16(), response.body_mut());
+        let mut bytes = Vec::new();
+        // Not `read_to_string`: a body that is no UTF-8 is told as what it is, no JSON.
+        let read = body
+            .with_config()
+            .limit(BODY_BYTES)
+            .reader()
+            .read_to_end(&mut bytes);
+        read.map_err(|error| Broken::Passing {
+            reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
+            billed: true,
+            late: error.kind() == ErrorKind::TimedOut,
+        })?;
+        let headers = response.headers();
+        let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        Ok(Response {
+            status: head,
+            retry_after: retry_after(headers, SystemTime::now()),
+            location: text("location").map(|to| self.key.redact(to)),
+            body: self.key.redact(into_text(bytes)),
+        })
+    }
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn broken(error: &ureq::Error) -> Broken {
+    let passing = |reason: String, billed| Broken::Passing {
+        reason,
+        billed,
+        late: matches!(error, ureq::Error::Timeout(_)),
+    };
+    match error {
+        ureq::Error::HostNotFound => passing("its name is not known (DNS)".to_owned(), false),
+        ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => {
+            passing(error.to_string(), false)
+        }
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            passing("no connection in time".to_owned(), false)
+        }
+        ureq::Error::Timeout(_) => passing("no answer in time".to_owned(), true),
+        ureq::Error::Io(source) => match source.kind() {
+            // A certificate that is not trusted comes so.
+            ErrorKind::InvalidData => Broken::Final(source.to_string()),
+            // A refused connection cost nothing; one that broke may have.
+            kind => passing(source.to_string(), kind != ErrorKind::ConnectionRefused),
+        },
+        ureq::Error::Protocol(_) => passing(error.to_string(), true),
+        // A certificate that is not trusted, an impossible proxy: the same next time.
+        other => Broken::Final(other.to_string()),
+    }
+}
+
+/// The roots in the file that `SSL_CERT_FILE` names, as OpenSSL, curl and Python take them.
+fn own_roots() -> Result<Option<Vec<Certificate<'static>>>, EndpointError> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| {
+        EndpointError::from(Why::Roots {
+            path: path.clone().into(),
+            reason,
+        })
+    };
+    let pem = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+    let roots: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if roots.is_empty() {
+        return Err(wrong("it holds no certificate in PEM form".to_owned()));
+    }
+    Ok(Some(roots))
+}

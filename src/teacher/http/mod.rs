@@ -1,0 +1,39 @@
+//! Asking a model behind an OpenAI-compatible server, never twice for the same reply.
+//!
+//! In: an [`Endpoint`] and [`Request`]s. Out: a [`Reply`] for each, from where replies are kept or from
+//! the server. A reply is on the disk before it counts; its key is the digest of who is asked and
+//! of the whole request, so a killed run asks only for the rest, and another manifest with the same
+//! request asks nothing.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `endpoint`, `limits` | what a manifest says |
+//! | `secret`, `line` | the key; one request over HTTP |
+//! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
+//! | `pace`, `ledger` | when the next request may go; what was spent |
+//! | `ask`, `online`, `batch`, `provider` | many requests: those that are missing, one by one or as files |
+
+mod ask;
+mod batch;
+mod endpoint;
+mod error;
+mod ledger;
+mod limits;
+mod line;
+mod online;
+mod outcome;
+mod pace;
+mod provider;
+mod reply;
+mod request;
+mod retry_after;
+mod secret;
+
+pub use ask::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
+pub use endpoint::{Api, Endpoint, Fault, Mode};
+pub use error::{EndpointError, Why};
+pub use ledger::Spent;
+pub use limits::{Budget, Limits, Price, Tokens};
+pub use reply::{Reply, ReplyVerdict};
+pub use request::{Request, Turn};
+pub use secret::ApiKey;

@@ -1,0 +1,333 @@
+//! What a response means: keep it, ask again, slow down, set the request aside, or stop at once.
+//!
+//! In: a status, its headers' wait and a body. Out: an [`Outcome`]. The table is in
+//! `docs/teachers.md`; a test goes through it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::line::Response;
+use super::{Api, Reply, ReplyVerdict, Why};
+
+/// Characters of a server's words that a message repeats. Ours.
+const SAYS_CHARS: usize = 300;
+
+/// What a response means.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Keep it: an answer, or a refusal that would come again.
+    Keep(Reply),
+    /// Nothing was written; perhaps something is next time.
+    Empty(Reply),
+    /// It may well work next time.
+    Again(String),
+    /// The server has too much to do. `wait` is what it asked for.
+    Slow {
+        wait: Option<Duration>,
+        says: String,
+    },
+    /// The server does not take this request; perhaps it takes others.
+    Rejected(String),
+    /// Every further request would go the same way.
+    Stop(Why),
+}
+
+/// What `response` means.
+pub(super) fn outcome(api: Api, response: &Response) -> Outcome {
+    let Ok(body) = serde_json::from_str::<Value>(&response.body) else {
+        return if (200..300).contains(&response.status) {
+            Outcome::Again(format!(
+                "the answer is no JSON: {}",
+                shortened(&response.body)
+            ))
+        } else {
+            by_status(response, &Complaint::plain(&response.body))
+        };
+    };
+    let complaint = Complaint::find(&body);
+    match (response.status, complaint) {
+        (200..300, None) => match Reply::read(api, &body, &response.body) {
+            Some(reply) if reply.verdict == ReplyVerdict::Empty => Outcome::Empty(reply),
+            Some(reply) => Outcome::Keep(reply),
+            None => Outcome::Again(format!(
+                "the answer is no completion: {}",
+                shortened(&response.body)
+            )),
+        },
+        (200..300, Some(complaint)) => {
+            // An error in a success's clothes: by the status that it names, if it names one.
+            let inside = Response {
+                status: complaint.code.parse().unwrap_or(0),
+                ..response.clone()
+            };
+            by_status(&inside, &complaint)
+        }
+        (_, complaint) => {
+            let complaint = complaint.unwrap_or_else(|| Complaint::plain(&response.body));
+            by_status(response, &complaint)
+        }
+    }
+}
+
+/// What a server says is wrong, in any of the usual shapes.
+#[derive(Debug)]
+struct Complaint {
+    code: String,
+    kind: String,
+    message: String,
+}
+
+impl Complaint {
+    fn plain(text: &str) -> Self {
+        Self {
+            code: String::new(),
+            kind: String::new(),
+            message: text.to_owned(),
+        }
+    }
+
+    /// `{"error": {"message", "type", "code"}}`, `{"error": "..."}`, `{"object": "error", "message"}`,
+    /// `{"detail": ...}`, or an error in the first choice.
+    fn find(body: &Value) -> Option<Self> {
+        let in_choice = || body.get("choices")?.get(0)?.get("error");
+        let object = body.get("object").and_then(Value::as_str) == Some("error");
+        let error = (body.get("error").or_else(in_choice))
+            .or_else(|| object.then_some(body))
+            .or_else(|| body.get("detail"))
+            .filter(|error| !error.is_null())?;
+        let word = |name: &str| match error.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let message = match (error, word("message")) {
+            (Value::String(text), _) => text.clone(),
+            (other, message) if message.is_empty() => other.to_string(),
+            (_, message) => message,
+        };
+        Some(Self {
+            code: word("code"),
+            kind: word("type"),
+            message,
+        })
+    }
+
+    /// Whether its code, type or words hold one of `marks`.
+    fn is(&self, marks: &[&str]) -> bool {
+        let all = format!("{} {} {}", self.code, self.kind, self.message).to_lowercase();
+        marks.iter().any(|mark| all.contains(mark))
+    }
+
+    fn says(&self) -> String {
+        shortened(&self.message)
+    }
+}
+
+fn by_status(response: &Response, complaint: &Complaint) -> Outcome {
+    let status = response.status;
+    let refused = |verdict| Outcome::Keep(Reply::refused(verdict, &response.body));
+    let about_model = complaint.is(&["model"])
+        && complaint.is(&[
+            "not found",
+            "not_found",
+            "not exist",
+            "no such",
+            "unknown model",
+        ]);
+    if complaint.is(&[
+        "content_filter",
+        "content_policy",
+        "content management policy",
+    ]) || (status == 403 && complaint.is(&["moderation", "flagged"]))
+    {
+        return refused(ReplyVerdict::ContentFilter);
+    }
+    if status < 500 && status != 429 && complaint.is(TOO_LONG) {
+        return refused(ReplyVerdict::TooLong);
+    }
+    if status == 402 || complaint.is(&["insufficient_quota", "billing_hard_limit"]) {
+        return Outcome::Stop(Why::Unpaid {
+            says: complaint.says(),
+        });
+    }
+    if matches!(status, 401 | 403) || complaint.is(&["invalid_api_key", "authentication_error"]) {
+        // Its words may hold a part of the key.
+        return Outcome::Stop(Why::Denied { status });
+    }
+    if matches!(status, 0 | 400 | 404 | 422) && about_model {
+        return Outcome::Stop(Why::Model {
+            says: complaint.says(),
+            known: Vec::new(),
+        });
+    }
+    let says = || {
+        if status == 0 {
+            format!("an error in a success: {}", complaint.says())
+        } else {
+            format!("status {status}: {}", complaint.says())
+        }
+    };
+    let busy = complaint.is(&[
+        "rate_limit",
+        "rate limit",
+        "overloaded",
+        "too many requests",
+    ]);
+    match status {
+        429 | 529 => Outcome::Slow {
+            wait: response.retry_after,
+            says: says(),
+        },
+        503 if response.retry_after.is_some() => Outcome::Slow {
+            wait: response.retry_after,
+            says: says(),
+        },
+        0 if busy => Outcome::Slow {
+            wait: response.retry_after,
+            says: says(),
+        },
+        0 if complaint.is(&["invalid_request", "bad request"]) => Outcome::Rejected(says()),
+        0 | 408 | 409 | 425 | 500.. => Outcome::Again(says()),
+        300..400 => Outcome::Stop(Why::Redirected {
+            to: response.location.clone().unwrap_or_default(),
+        }),
+        404 | 405 => Outcome::Stop(Why::NoSuchPath {
+            status,
+            says: complaint.says(),
+        }),
+        _ => Outcome::Rejected(says()),
+    }
+}
+
+/// How servers say that a prompt is too long: OpenAI and vLLM, llama.cpp, others.
+const TOO_LONG: &[&str] = &[
+    "context_length_exceeded",
+    "exceed_context_size",
+    "maximum context length",
+    "maximum model length",
+    "context size",
+    "context window",
+    "context length",
+    "prompt is too long",
+    "prompt too long",
+];
+
+/// A server's words for a message: one line, not too long.
+pub(super) fn shortened(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.is_empty() {
+        return "(nothing)".to_owned();
+    }
+    let mut short: String = line.chars().take(SAYS_CHARS).collect();
+    if short.len() < line.len() {
+        short += " ...";
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Response {
+        Response {
+            status,
+            retry_after: None,
+            location: None,
+            body: body.to_owned(),
+        }
+    }
+
+    /// The outcome in a word, as the table of docs/teachers.md has it.
+    fn of(status: u16, body: &str) -> String {
+        match outcome(Api::Chat, &response(status, body)) {
+            Outcome::Keep(reply) => format!("keep: {}", reply.verdict.name()),
+            Outcome::Empty(_) => "empty".into(),
+            Outcome::Again(_) => "again".into(),
+            Outcome::Slow { .. } => "slow".into(),
+            Outcome::Rejected(_) => "rejected".into(),
+            Outcome::Stop(why) => {
+                let name = format!("{why:?}");
+                format!(
+                    "stop: {}",
+                    name.split([' ', '{']).next().unwrap_or_default()
+                )
+            }
+        }
+    }
+
+    fn error(code: &str, kind: &str, message: &str) -> String {
+        serde_json::json!({ "error": { "code": code, "type": kind, "message": message } })
+            .to_string()
+    }
+
+    #[test]
+    fn every_answer_has_its_outcome() {
+        let good = r#"{"choices":[{"message":{"content":"Yes."},"finish_reason":"stop"}]}"#;
+        for (status, body, expected) in [
+            (200, good.to_owned(), "keep: answered"),
+            (200, good.replace("Yes.", " "), "empty"),
+            (200, good.replace("\"stop\"", "\"content_filter\""), "keep: content filter"),
+            (200, good[..40].to_owned(), "again"),
+            (200, "<html>Bad gateway</html>".to_owned(), "again"),
+            (200, "{}".to_owned(), "again"),
+            (200, String::new(), "again"),
+            (200, error("", "server_error", "oops"), "again"),
+            (200, r#"{"error":{"code":429,"message":"slow down"}}"#.to_owned(), "slow"),
+            (200, r#"{"error":{"code":502,"message":"upstream"}}"#.to_owned(), "again"),
+            (200, r#"{"choices":[{"error":{"code":502,"message":"upstream"}}]}"#.to_owned(), "again"),
+            (200, error("rate_limit_exceeded", "", "wait"), "slow"),
+            (200, error("invalid_api_key", "", "no"), "stop: Denied"),
+            (200, error("", "invalid_request_error", "bad temperature"), "rejected"),
+            (200, error("model_not_found", "", "no such model"), "stop: Model"),
+            (400, error("content_filter", "", "policy"), "keep: content filter"),
+            (403, error("", "", "Your input was flagged by moderation"), "keep: content filter"),
+            (400, error("context_length_exceeded", "", "too long"), "keep: too long"),
+            (400, r#"{"error":{"code":400,"type":"exceed_context_size_error","message":"x"}}"#.to_owned(), "keep: too long"),
+            (400, r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","code":400}"#.to_owned(), "keep: too long"),
+            (400, error("", "invalid_request_error", "bad temperature"), "rejected"),
+            (422, r#"{"detail":[{"msg":"field required"}]}"#.to_owned(), "rejected"),
+            (413, "Payload Too Large".to_owned(), "rejected"),
+            (401, error("invalid_api_key", "", "Incorrect API key: sk-a***z"), "stop: Denied"),
+            (403, "Forbidden".to_owned(), "stop: Denied"),
+            (402, "Payment Required".to_owned(), "stop: Unpaid"),
+            (429, error("insufficient_quota", "", "you have no money left"), "stop: Unpaid"),
+            (429, error("rate_limit_exceeded", "", "slow down"), "slow"),
+            (429, String::new(), "slow"),
+            (529, error("", "overloaded_error", "overloaded"), "slow"),
+            (404, error("model_not_found", "", "The model `x` does not exist"), "stop: Model"),
+            (404, r#"{"error":{"message":"model \"x\" not found, try pulling it first"}}"#.to_owned(), "stop: Model"),
+            (404, "404 page not found".to_owned(), "stop: NoSuchPath"),
+            (405, String::new(), "stop: NoSuchPath"),
+            (301, String::new(), "stop: Redirected"),
+            (408, String::new(), "again"),
+            (500, "Internal Server Error".to_owned(), "again"),
+            (502, "<html>".to_owned(), "again"),
+            (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#.to_owned(), "again"),
+            (504, String::new(), "again"),
+        ] {
+            assert_eq!(of(status, &body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_busy_server_that_names_a_time_is_waited_for() {
+        let busy = Response {
+            retry_after: Some(Duration::from_secs(3)),
+            ..response(503, "")
+        };
+        let Outcome::Slow { wait, .. } = outcome(Api::Chat, &busy) else {
+            panic!("not slow")
+        };
+        assert_eq!(wait, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_refused_key_is_not_spelt_out() {
+        let body = error("invalid_api_key", "", "Incorrect API key: sk-ab***yz");
+        let denied = outcome(Api::Chat, &response(401, &body));
+        assert!(!format!("{denied:?}").contains("sk-ab"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Calls on a provider's batch interface: files up and down, batches made and looked at.
+//!
+//! Each call is tried until it succeeds or the server has been away for too long. Making a batch is
+//! the one call that costs money, so before it is tried again the provider is asked whether it was made.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::ask::Asker;
+use super::line::{Broken, Line, Response};
+use super::outcome::{Outcome, outcome, shortened};
+use super::pace::Backoff;
+use super::{EndpointError, Why};
+use crate::key::Digest;
+
+/// Batches that are looked through for one that was made and not noted: one page of OpenAI's.
+const LISTED: usize = 100;
+/// Longest sleep between two looks at whether to stop. Ours.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A provider's batch interface.
+pub(super) struct Provider<'a> {
+    asker: &'a Asker<'a>,
+    line: &'a Line,
+}
+
+impl<'a> Provider<'a> {
+    pub(super) fn new(asker: &'a Asker<'a>) -> Result<Self, EndpointError> {
+        let line = asker.line()?;
+        Ok(Self { asker, line })
+    }
+
+    /// Sends a file of requests, and gives its id. A file alone costs nothing.
+    pub(super) fn upload(&self, lines: &[u8]) -> Result<String, EndpointError> {
+        let (content_type, body) = form(lines);
+        id_of(&self.json(|line| line.post("/files", &content_type, &body))?)
+    }
+
+    /// Makes the batch of an input file, once, and gives its id.
+    pub(super) fn create(&self, file: &str) -> Result<String, EndpointError> {
+        let body = json!({
+            "input_file_id": file,
+            "endpoint": format!("/v1{}", self.asker.endpoint.api.path()),
+            "completion_window": "24h",
+        });
+        let body = body.to_string().into_bytes();
+        let mut patience = Patience::new(self.asker);
+        loop {
+            match self.line.post("/batches", "application/json", &body) {
+                Ok(response) if response.status < 300 => return id_of(&json_of(&response)?),
+                trouble => patience.after(trouble)?,
+            }
+            // It may have been made all the same.
+            if let Some(id) = self.made_of(file)? {
+                return Ok(id);
+            }
+        }
+    }
+
+    /// The batch that was made of an input file, if there is one.
+    pub(super) fn made_of(&self, file: &str) -> Result<Option<String>, EndpointError> {
+        let list = self.json(|line| line.get(&format!("/batches?limit={LISTED}")))?;
+        let batches = list["data"].as_array().into_iter().flatten();
+        let mut ours = batches.filter(|batch| batch["input_file_id"] == file);
+        ours.next().map(id_of).transpose()
+    }
+
+    /// The batch as it is now; `None` where the provider does not know it.
+    pub(super) fn look(&self, id: &str) -> Result<Option<Value>, EndpointError> {
+        match self.json(|line| line.get(&format!("/batches/{id}"))) {
+            Ok(batch) => Ok(Some(batch)),
+            Err(error) if matches!(*error.why, Why::NoSuchPath { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file's content.
+    pub(super) fn content(&self, file: &str) -> Result<String, EndpointError> {
+        let path = format!("/files/{file}/content");
+        Ok(self.patiently(|line| line.get(&path))?.body)
+    }
+
+    fn json(
+        &self,
+        call: impl Fn(&Line) -> Result<Response, Broken>,
+    ) -> Result<Value, EndpointError> {
+        json_of(&self.patiently(call)?)
+    }
+
+    fn patiently(
+        &self,
+        call: impl Fn(&Line) -> Result<Response, Broken>,
+    ) -> Result<Response, EndpointError> {
+        let mut patience = Patience::new(self.asker);
+        loop {
+            match call(self.line) {
+                Ok(response) if response.status < 300 => return Ok(response),
+                trouble => patience.after(trouble)?,
+            }
+        }
+    }
+}
+
+/// How long failures are put up with.
+struct Patience<'a> {
+    asker: &'a Asker<'a>,
+    began: Instant,
+    failures: u32,
+}
+
+impl<'a> Patience<'a> {
+    fn new(asker: &'a Asker<'a>) -> Self {
+        Self {
+            asker,
+            began: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// Waits after a failure, or gives up.
+    fn after(&mut self, trouble: Result<Response, Broken>) -> Result<(), EndpointError> {
+        let limits = &self.asker.endpoint.limits;
+        let (says, asked) = match trouble {
+            Err(Broken::Final(reason)) => return Err(Why::NoLine(reason).into()),
+            Err(Broken::Passing { reason, .. }) => (reason, None),
+            Ok(response) => match outcome(self.asker.endpoint.api, &response) {
+                Outcome::Stop(why) => return Err(why.into()),
+                Outcome::Again(says) => (says, None),
+                Outcome::Slow { wait, says } => (says, wait),
+                Outcome::Rejected(says) => return Err(Why::Rejected(says).into()),
+                Outcome::Keep(_) | Outcome::Empty(_) => {
+                    return Err(Why::Rejected(shortened(&response.body)).into());
+                }
+            },
+        };
+        self.failures += 1;
+        let waited = self.began.elapsed().as_secs_f64();
+        let asked = asked.unwrap_or_default();
+        if asked.as_secs_f64() > limits.max_retry_after_s {
+            let seconds = asked.as_secs_f64();
+            return Err(Why::Wait { seconds, says }.into());
+        }
+        if waited >= limits.give_up_after_s {
+            let (seconds, last) = (waited, says);
+            return Err(Why::Down { seconds, last }.into());
+        }
+        sleep(
+            self.asker,
+            Backoff::new(limits).wait(self.failures).max(asked),
+        )
+    }
+}
+
+/// Sleeps, unless somebody asks to stop.
+pub(super) fn sleep(asker: &Asker<'_>, time: Duration) -> Result<(), EndpointError> {
+    let began = Instant::now();
+    while let Some(left) = time
+        .checked_sub(began.elapsed())
+        .filter(|left| !left.is_zero())
+    {
+        if asker.cancel.is_cancelled() {
+            return Err(Why::Cancelled.into());
+        }
+        thread::sleep(left.min(LOOK));
+    }
+    Ok(())
+}
+
+fn json_of(response: &Response) -> Result<Value, EndpointError> {
+    serde_json::from_str(&response.body).map_err(|_| {
+        let says = format!("the answer is no JSON: {}", shortened(&response.body));
+        EndpointError::from(Why::Rejected(says))
+    })
+}
+
+fn id_of(object: &Value) -> Result<String, EndpointError> {
+    let id = object["id"].as_str().map(str::to_owned);
+    id.ok_or_else(|| {
+        let says = format!("the answer has no id: {}", shortened(&object.to_string()));
+        Why::Rejected(says).into()
+    })
+}
+
+/// A form of one file (RFC 7578), and its content type.
+fn form(lines: &[u8]) -> (String, Vec<u8>) {
+    // A digest of the file is in no file.
+    let boundary = Digest::of(lines).to_string();
+    let mut body = Vec::with_capacity(lines.len() + 512);
+    let head = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+         --{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"requests.jsonl\"\r\n\
+         content-type: application/jsonl\r\n\r\n"
+    );
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(lines);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), body)
+}
