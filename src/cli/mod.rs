@@ -9,6 +9,7 @@ mod exit;
 mod export;
 mod plan;
 mod rate;
+mod report;
 mod run;
 mod schema;
 mod session;
@@ -51,6 +52,8 @@ enum Command {
     Table(table::TableArgs),
     /// Walk from a cell of a table to the stages, the keys and the questions behind it.
     Why(why::WhyArgs),
+    /// Write one page with tables, figures, stages and paths.
+    Report(report::ReportArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
     /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Table(args) => table::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Rate(args) => rate::run(&args),
         Command::Cache(args) => cache::run(&args),
