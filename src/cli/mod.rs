@@ -7,6 +7,7 @@ mod cache;
 mod diff;
 mod exit;
 mod export;
+mod figure;
 mod plan;
 mod rate;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Print a table of results, or check a committed one against the store.
     Table(table::TableArgs),
+    /// Draw the manifest's figures as SVG or PNG.
+    Figure(figure::FigureArgs),
     /// Walk from a cell of a table to the stages, the keys and the questions behind it.
     Why(why::WhyArgs),
     /// Write one page with tables, figures, stages and paths.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Figure(args) => figure::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),

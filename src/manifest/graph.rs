@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::error::Diagnostic;
+use super::figures::{self, PointFigures};
 use super::schema::SUGAR;
 use super::source::Origin;
 use super::tables::{self, RowRefs};
@@ -76,14 +77,22 @@ pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-/// Types the stages of `tree`, the tree of one point, and finds what its tables read; adds to `errors` what is
-/// wrong with them. By table, then by row.
+/// What one point has.
+pub(super) struct PointSpecs {
+    pub(super) stages: Vec<StageSpec>,
+    /// By table, then by row.
+    pub(super) tables: Vec<Vec<RowRefs>>,
+    pub(super) figures: PointFigures,
+}
+
+/// Types the stages of `tree`, the tree of one point, and finds what its tables and figures read; adds to `errors`
+/// what is wrong with them.
 pub(super) fn resolve(
     tree: &Node,
     kinds: &[&'static dyn Stage],
     left_out: &LeftOut,
     errors: &mut Vec<Diagnostic>,
-) -> (Vec<StageSpec>, Vec<Vec<RowRefs>>) {
+) -> PointSpecs {
     let drafts = drafts(tree, kinds, errors);
     let empty = |stages: &Node| {
         stages
@@ -99,6 +108,7 @@ pub(super) fn resolve(
     let params = params(&drafts, errors);
     let wiring = Wiring::new(&drafts, left_out, errors);
     let tables = tables::drafts(tree, &wiring, left_out, errors);
+    let figures = figures::drafts(tree, &wiring, left_out, errors);
     flow::check(&wiring, &tables, errors);
 
     let manifest_seed = seed(tree).unwrap_or_default();
@@ -126,7 +136,11 @@ pub(super) fn resolve(
         .iter()
         .map(|table| table.rows.iter().map(|row| row.named(&wiring)).collect())
         .collect();
-    (stages, tables)
+    PointSpecs {
+        stages,
+        tables,
+        figures,
+    }
 }
 
 /// The stages as far as they are known, in order of declaration.

@@ -7,7 +7,7 @@
 //! 2. `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
 //! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
 //! 4. `when`, `graph`, `wire`, `flow`: references, artifact kinds, cycles, the way of test data;
-//! 5. `sweep` again, `tables`, `layout`: the stages of all points as one list, and the tables over them;
+//! 5. `sweep` again, `tables`, `layout`, `figures`: the stages of all points as one list, what is shown of them;
 //! 6. `error`: what is wrong, with the text marked and a hint.
 //!
 //! Relative paths in values stay as written; [`Manifest::dir`] is what they are relative to.
@@ -15,6 +15,8 @@
 mod check;
 mod choice;
 mod error;
+mod figure;
+mod figures;
 mod files;
 mod flow;
 mod graph;
@@ -44,6 +46,7 @@ use serde_json::{Map, Value};
 
 pub use check::check;
 pub use error::{Diagnostic, ManifestErrors};
+pub use figure::{FigureRow, FigureSection, FigureSpec, Measure, PathSeries};
 pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use nearest::nearest;
 pub use schema::{schema, schema_text};
@@ -74,6 +77,8 @@ pub struct Manifest {
     pub sweep: Sweep,
     /// The tables in order of declaration.
     pub tables: Vec<TableSpec>,
+    /// The figures in order of declaration.
+    pub figures: Vec<FigureSpec>,
 }
 
 /// A stage with all that it needs.
@@ -174,16 +179,18 @@ fn build(
     errors.extend(check::section(&schema, &tree, "sweep"));
     let expansion = sweep::expand(&mut tree, &mut errors);
     let sweep = expansion.sweep.clone();
-    let (mut stages, mut tables, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stages, mut tables, mut figures) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left_out = Vec::new();
     for point in &sweep.points {
         let mut tree = tree.clone();
         expansion.lay(point, &mut tree, &mut errors);
         graph::lay_defaults(&mut tree, kinds);
         let mut mistakes = graph::without_echoes(check(&schema, &tree));
         let out = when::apply(&mut tree, &mut mistakes);
-        let (of_point, read) = graph::resolve(&tree, kinds, &out, &mut mistakes);
-        stages.push(of_point);
-        tables.push(read);
+        let of_point = graph::resolve(&tree, kinds, &out, &mut mistakes);
+        stages.push(of_point.stages);
+        tables.push(of_point.tables);
+        figures.push(of_point.figures);
         left_out.push(out);
         errors.extend(mistakes);
     }
@@ -192,6 +199,7 @@ fn build(
     }
     let named = sweep::merge(&sweep, &stages);
     let tables = tables::specs(&tree, &sweep, &tables, &named, &left_out, &mut errors);
+    let figures = figures::specs(&tree, &sweep, &figures, &named, &mut errors);
     if !errors.is_empty() {
         return Err(ManifestErrors::new(errors));
     }
@@ -219,5 +227,6 @@ fn build(
         stages: named.stages,
         sweep,
         tables,
+        figures,
     })
 }

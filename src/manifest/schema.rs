@@ -9,6 +9,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::figure::FigureSection;
 use super::section::RootSection;
 use super::table::TableSection;
 use crate::stage::{Port, Stage};
@@ -25,6 +26,7 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let root = generator.root_schema_for::<RootSection>().to_value();
     let table = generator.subschema_for::<TableSection>().to_value();
+    let figure = generator.subschema_for::<FigureSection>().to_value();
 
     let mut stage_defs = Map::new();
     for kind in kinds {
@@ -76,6 +78,14 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
             "description": "What is printed at the end, by name.",
             "type": "object",
             "additionalProperties": table,
+        }),
+    );
+    properties.insert(
+        "figures".to_owned(),
+        json!({
+            "description": "What `sert-run figure` and the report draw, by name.",
+            "type": "object",
+            "additionalProperties": figure,
         }),
     );
 

@@ -10,6 +10,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Outlet, Wiring};
 use super::{Axis, PortRef, SEED, StageSpec, Sweep};
+use crate::artifact::ArtifactKind;
 use crate::metric::Metric;
 
 /// A table at one point: the evaluation of each row and each figure, where it is there.
@@ -54,11 +55,12 @@ pub(super) fn drafts(
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<TableDraft> {
     let mut find = |table: &str, node: &Node| {
-        let stage = node.as_str()?.split('.').next()?;
-        if left_out.contains_key(stage) {
+        let text = node.as_str()?;
+        if left_out.contains_key(text.split('.').next()?) {
             return None;
         }
-        wiring.evaluation(table, node, errors)
+        let place = format!("a row of the table `{table}`");
+        wiring.artifact(&place, ArtifactKind::Evaluation, text, &node.origin, errors)
     };
     entries(tree)
         .iter()

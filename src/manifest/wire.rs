@@ -134,35 +134,31 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// The evaluation that a table's row names.
-    pub(super) fn evaluation(
+    /// The artifact of a kind that `text`, written at `origin`, names for a table or a figure. A bare stage name
+    /// means its output of that kind, whichever of its outputs that is.
+    pub(super) fn artifact(
         &self,
-        table: &str,
-        node: &Node,
+        place: &str,
+        kind: ArtifactKind,
+        text: &str,
+        origin: &Origin,
         errors: &mut Vec<Diagnostic>,
     ) -> Option<Outlet> {
-        let text = node.as_str()?;
-        let place = format!("a row of the table `{table}`");
         let named = match self.find(text) {
             Ok(outlet) => outlet,
             Err(lost) => {
-                errors.extend(self.lost(&lost, text, &place, &node.origin));
+                errors.extend(self.lost(&lost, text, place, origin));
                 return None;
             }
         };
-        let is_evaluation = |outlet: &Outlet| {
-            self.output(*outlet)
-                .is_some_and(|output| output.kind == ArtifactKind::Evaluation)
-        };
-        // A bare stage name means its evaluation, whichever of its outputs that is.
-        let mut found = self.outlets(named.stage).filter(is_evaluation);
+        let fits = |outlet: &Outlet| self.output(*outlet).is_some_and(|o| o.kind == kind);
         let found = if text.contains('.') {
-            Some(named).filter(is_evaluation)
+            Some(named).filter(fits)
         } else {
-            found.next()
+            self.outlets(named.stage).find(fits)
         };
         if found.is_none() {
-            errors.push(self.unfit(named, ArtifactKind::Evaluation, None, &place, &node.origin));
+            errors.push(self.unfit(named, kind, None, place, origin));
         }
         found
     }

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod diff;
+mod draw;
 pub mod figure;
 mod funnel;
 mod interval;
@@ -18,6 +19,7 @@ mod why;
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
 pub use diff::{changed_answers, evaluations_side_by_side};
+pub use draw::draw;
 pub use funnel::funnels;
 pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};

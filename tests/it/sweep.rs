@@ -22,10 +22,34 @@ seeds = [1, 2]
             "rows = [{ label = \"SERT+RD\", eval = \"measured\" }]",
             "rows = [{ label = \"untrained\", eval = \"measured-untrained\" }, { label = \"SERT+RD\", eval = \"measured\" }]\nbaseline = \"untrained\"",
         )
+        + FIGURES
         + "\n[stages.answers-untrained]\nkind = \"predict\"\nmax_new_tokens = 32\n"
         + "\n[stages.measured-untrained]\nkind = \"eval\"\npredictions = \"answers-untrained\"\n"
         + sweep
 }
+
+const FIGURES: &str = r#"
+[figures.accuracy]
+kind = "curve"
+x = "min_tokens"
+rows = [{ label = "SERT+RD", eval = "measured" }, { label = "untrained", eval = "measured-untrained" }]
+
+[figures.yield]
+kind = "heat-map"
+measure = "yield"
+x = "min_tokens"
+y = "max_rate"
+filter = "kept"
+
+[figures.losses]
+kind = "losses"
+trainings = ["student", "sert"]
+
+[figures.bands]
+kind = "score-bands"
+score = "coherence"
+series = [{ label = "sampled", paths = "sampled" }]
+"#;
 
 fn count(run: &Run, stage: &str) -> usize {
     let of = |name: &String| name == stage || name.starts_with(&format!("{stage}["));
@@ -100,6 +124,7 @@ fn a_sweep_does_equal_work_once_and_resumes() {
     assert_eq!(resumed.stdout, first.stdout);
 
     forms(&undisturbed);
+    figures(&undisturbed);
     walk(&undisturbed);
 }
 
@@ -142,6 +167,55 @@ fn forms(bench: &Bench) {
         unknown.stderr.contains("did you mean `results`?"),
         "{}",
         unknown.stderr
+    );
+}
+
+/// Figures come out the same; one that lacks its score says so.
+fn figures(bench: &Bench) {
+    let draw = |out: &str| {
+        let mut arguments = vec!["figure", "m.toml", "--out", out];
+        for name in ["accuracy", "yield", "losses"] {
+            arguments.extend(["--figure", name]);
+        }
+        bench.run(&arguments).ok();
+    };
+    draw("f1");
+    draw("f2");
+    for name in ["accuracy.svg", "yield.svg", "losses.svg"] {
+        let read = |folder: &str| {
+            std::fs::read_to_string(bench.path(&format!("{folder}/{name}"))).unwrap()
+        };
+        assert_eq!(read("f1"), read("f2"));
+        assert!(read("f1").starts_with("<svg"), "{}", read("f1"));
+    }
+    let curve = std::fs::read_to_string(bench.path("f1/accuracy.svg")).unwrap();
+    for part in [
+        "min_tokens",
+        "SERT+RD (max_rate=0.99)",
+        "untrained",
+        "mean over 2 seeds",
+    ] {
+        assert!(curve.contains(part), "{part}: {curve}");
+    }
+    bench
+        .run(&[
+            "figure", "m.toml", "--figure", "yield", "--format", "png", "--out", "f1",
+        ])
+        .ok();
+    assert!(
+        std::fs::read(bench.path("f1/yield.png"))
+            .unwrap()
+            .starts_with(b"\x89PNG")
+    );
+    let bands = bench.run(&["figure", "m.toml", "--figure", "bands"]);
+    assert_eq!(bands.code, Some(1));
+    assert!(
+        bands
+            .stderr
+            .contains("shows `coherence`, but a path of `sampled`")
+            && bands.stderr.contains("hint: "),
+        "{}",
+        bands.stderr
     );
 }
 

@@ -14,6 +14,9 @@ mod notes;
 mod tests_against;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{build, build_all};
 pub use cell::{Cell, Figure, Reported};
 pub use tests_against::TestAgainst;

@@ -1,0 +1,74 @@
+//! `sert-run figure X.toml`: figures from the store, as SVG or PNG.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::exit::{Exit, Failure, say};
+use super::session::{ManifestArgs, Purpose, Session};
+use crate::manifest::nearest;
+use crate::report::draw;
+
+/// The form of a figure.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Scalable, as text
+    Svg,
+    /// Pixels, two to the CSS pixel
+    Png,
+}
+
+#[derive(Args)]
+pub(crate) struct FigureArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The figure; may be given again; all of them by default
+    #[arg(long = "figure", value_name = "NAME")]
+    figures: Vec<String>,
+    /// The folder to write NAME.svg or NAME.png to
+    #[arg(long, value_name = "DIR", default_value = "figures")]
+    out: PathBuf,
+    /// The form
+    #[arg(long, value_enum, default_value = "svg")]
+    format: Form,
+}
+
+pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
+    let session = Session::open(&args.manifest, Purpose::Look)?;
+    let declared = &session.manifest.figures;
+    if declared.is_empty() {
+        return Err(Failure::usage(
+            "the manifest declares no figures\nhint: add a section `[figures.NAME]` with its `kind`",
+        ));
+    }
+    for name in &args.figures {
+        if !declared.iter().any(|figure| figure.name == *name) {
+            let known: Vec<&str> = declared.iter().map(|figure| figure.name.as_str()).collect();
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("figures: {}", known.join(", ")),
+            };
+            return Err(Failure::usage(format!(
+                "there is no figure `{name}`\nhint: {hint}"
+            )));
+        }
+    }
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
+    session.with_source(|source| {
+        let wanted = |name: &String| args.figures.is_empty() || args.figures.contains(name);
+        for spec in declared.iter().filter(|figure| wanted(&figure.name)) {
+            let figure = draw(source, spec)?;
+            let (end, bytes) = match args.format {
+                Form::Svg => ("svg", figure.svg().into_bytes()),
+                Form::Png => ("png", figure.png()),
+            };
+            let path = args.out.join(format!("{}.{end}", spec.name));
+            std::fs::write(&path, bytes)
+                .with_context(|| format!("cannot write `{}`", path.display()))?;
+            say(&path.display().to_string());
+        }
+        Ok(Exit::Done)
+    })
+}

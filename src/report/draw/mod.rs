@@ -1,0 +1,155 @@
+//! Figures of a manifest, filled from the store.
+//!
+//! In: a [`FigureSpec`] and a [`Source`]. Out: a [`Figure`], whose note says what its intervals are and how many cases
+//! it rests on. What a stage has not made yet is a gap; a figure without anything to show is an error that says what to
+//! run.
+
+mod scores;
+mod swept;
+
+use super::figure::{Figure, FunnelFigure, LossCurve, Losses};
+use super::{ReportError, Source};
+use crate::artifact::Artifact;
+use crate::filter::Funnel;
+use crate::manifest::{FigureSection, FigureSpec, PortRef, Sweep};
+use crate::model::train::LossPoint;
+
+/// The figure of `spec`.
+///
+/// # Errors
+/// When nothing of it is in the store, or paths lack the score that it shows.
+pub fn draw(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportError> {
+    let filler = Filler { source, spec };
+    match &spec.section {
+        FigureSection::Curve { .. } => swept::curve(&filler),
+        FigureSection::HeatMap { .. } => swept::heat_map(&filler),
+        FigureSection::Funnel { filter, at, .. } => filler.funnel(filter, at),
+        FigureSection::ScoreBands { .. } => scores::bands(&filler),
+        FigureSection::Distribution { .. } => scores::distribution(&filler),
+        FigureSection::Criteria { .. } => scores::criteria(&filler),
+        FigureSection::Losses { trainings, .. } => filler.losses(trainings),
+    }
+}
+
+/// Reads what a figure names.
+struct Filler<'a> {
+    source: &'a Source<'a>,
+    spec: &'a FigureSpec,
+}
+
+impl<'a> Filler<'a> {
+    fn sweep(&self) -> &'a Sweep {
+        &self.source.manifest.sweep
+    }
+
+    /// What a reference names at a point.
+    fn at(&self, reference: &str, point: usize) -> Option<&'a PortRef> {
+        let stage = reference.split_once('.').map_or(reference, |(s, _)| s);
+        let refs = &self.spec.refs;
+        let found = refs.get(reference).or_else(|| refs.get(stage))?;
+        found.get(point)?.as_ref()
+    }
+
+    /// The value that a reference names at a point; `None` where it is not made yet.
+    fn read<T: Artifact>(&self, reference: &str, point: usize) -> Result<Option<T>, ReportError> {
+        match self.at(reference, point) {
+            Some(found) => Ok(self.source.referred(found)?.map(|(_, value)| value)),
+            None => Ok(None),
+        }
+    }
+
+    /// The different stages that a reference names, each with the first point that does, and what tells them apart.
+    fn distinct(&self, reference: &str) -> Vec<(usize, String)> {
+        let mut seen: Vec<(&str, usize)> = Vec::new();
+        for point in 0..self.sweep().points.len() {
+            if let Some(found) = self.at(reference, point)
+                && !seen.iter().any(|(stage, _)| *stage == found.stage)
+            {
+                seen.push((&found.stage, point));
+            }
+        }
+        seen.into_iter()
+            .map(|(stage, point)| {
+                let values = stage.split_once('[').map_or("", |(_, rest)| rest);
+                (point, values.trim_end_matches(']').to_owned())
+            })
+            .collect()
+    }
+
+    /// The manifest's title of the figure, or else this one.
+    fn title(&self, otherwise: impl FnOnce() -> String) -> String {
+        match self.spec.section.title() {
+            "" => otherwise(),
+            title => title.to_owned(),
+        }
+    }
+
+    /// Nothing to show.
+    fn nothing(&self) -> ReportError {
+        let mut stages: Vec<&str> = self.spec.refs.keys().map(String::as_str).collect();
+        stages.dedup();
+        ReportError::Invalid(format!(
+            "the figure `{}` has nothing to show: `{}` has not run\nhint: run `sert-run {}`",
+            self.spec.name,
+            stages.join("`, `"),
+            self.source.manifest.path.display()
+        ))
+    }
+
+    fn funnel(
+        &self,
+        filter: &str,
+        at: &std::collections::BTreeMap<String, String>,
+    ) -> Result<Figure, ReportError> {
+        let points = swept::points_at(self, at)?;
+        let stages = self.distinct(filter);
+        let stages: Vec<_> = stages.iter().filter(|(p, _)| points.contains(p)).collect();
+        let (point, told) = match stages.as_slice() {
+            [] => return Err(self.nothing()),
+            [one] => one,
+            several => {
+                return Err(ReportError::Invalid(format!(
+                    "the figure `{}` shows one filter, but `{filter}` is {} of them\nhint: keep to one with `at`, for example one of: {}",
+                    self.spec.name,
+                    several.len(),
+                    several
+                        .iter()
+                        .take(5)
+                        .map(|(_, told)| told.as_str())
+                        .collect::<Vec<_>>()
+                        .join("; ")
+                )));
+            }
+        };
+        let funnel: Funnel = self.read(filter, *point)?.ok_or_else(|| self.nothing())?;
+        let told = match told.as_str() {
+            "" => String::new(),
+            told => format!(" ({told})"),
+        };
+        let title = self.title(|| format!("What {filter} kept{told}"));
+        Ok(Figure::Funnel(FunnelFigure::new(title, &funnel)))
+    }
+
+    fn losses(&self, trainings: &[String]) -> Result<Figure, ReportError> {
+        let mut curves = Vec::new();
+        for training in trainings {
+            for (point, told) in self.distinct(training) {
+                if let Some(points) = self.read::<Vec<LossPoint>>(training, point)? {
+                    let name = match told.as_str() {
+                        "" => training.clone(),
+                        told => format!("{training} ({told})"),
+                    };
+                    curves.push(LossCurve { name, points });
+                }
+            }
+        }
+        if curves.is_empty() {
+            return Err(self.nothing());
+        }
+        Ok(Figure::Losses(Losses {
+            title: self.title(|| "Training losses".to_owned()),
+            note: String::new(),
+            trainings: curves,
+        }))
+    }
+}

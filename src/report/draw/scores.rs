@@ -1,0 +1,296 @@
+//! Figures of scores: bands (paper, Figure 1), distributions by filter step (Figure 4), means by criterion (Figure 3).
+//!
+//! A score is shown under its own name, and every path of a figure must have it: a judge's scores and a stand-in for
+//! them are never mixed.
+
+use std::collections::BTreeSet;
+
+use super::Filler;
+use crate::filter::Funnel;
+use crate::manifest::{FigureSection, PathSeries};
+use crate::metric::{Resampling, cluster_mean};
+use crate::report::ReportError;
+use crate::report::figure::{
+    BarSeries, Criteria, Distribution, Figure, Interval, Sample, ScoreBands, band_edges,
+    band_shares,
+};
+use crate::text::{JudgedPath, Question, ReasoningPath, Verdict};
+
+/// The first of the bootstrap's streams that means of scores use; metrics use those below.
+const STREAM: u64 = 100;
+
+/// Scores that stand in for a judge's.
+const STAND_INS: [&str; 2] = ["gold_probability", "gold_log_prob"];
+
+/// Shares of questions with a path in each band of a score.
+pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
+    let FigureSection::ScoreBands {
+        score,
+        scale,
+        bands,
+        series,
+        ..
+    } = &filler.spec.section
+    else {
+        unreachable!("only score bands come here")
+    };
+    let width = (scale.1 - scale.0) / *bands as f64;
+    let edges: Vec<f64> = (0..=*bands)
+        .map(|edge| scale.0 + width * edge as f64)
+        .collect();
+    let mut bars = Vec::new();
+    let mut counts = BTreeSet::new();
+    for each in series {
+        for (name, point) in named(filler, each) {
+            let Some(paths) = filler.read::<Vec<ReasoningPath>>(&each.paths, point)? else {
+                continue;
+            };
+            let questions = questions(filler, each, point, &paths)?;
+            counts.insert(questions);
+            let paths: Vec<&ReasoningPath> = chosen(each, &paths).collect();
+            let scores = paths
+                .iter()
+                .map(|path| {
+                    Ok((
+                        path.question_id.as_str(),
+                        scored(filler, path, score, each)?,
+                    ))
+                })
+                .collect::<Result<Vec<_>, ReportError>>()?;
+            let shares = band_shares(&edges, questions, scores, 0.95);
+            bars.push(BarSeries {
+                name,
+                values: shares.into_iter().map(Some).collect(),
+            });
+        }
+    }
+    if bars.is_empty() {
+        return Err(filler.nothing());
+    }
+    Ok(Figure::ScoreBands(ScoreBands {
+        title: filler.title(|| format!("Questions with a path in each band of {score}")),
+        note: format!("n = {} questions; 95 % intervals (Wilson)", listed(&counts)),
+        score: told(score, *scale),
+        bands: band_edges(&edges),
+        series: bars,
+    }))
+}
+
+/// The distribution of scores after each step of a filter.
+pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
+    let FigureSection::Distribution {
+        scores,
+        scale,
+        filter,
+        ..
+    } = &filler.spec.section
+    else {
+        unreachable!("only distributions come here")
+    };
+    let stages = filler.distinct(filter);
+    let Some((point, _)) = stages.first() else {
+        return Err(filler.nothing());
+    };
+    if stages.len() > 1 {
+        return Err(ReportError::Invalid(format!(
+            "the figure `{}` shows one filter, but `{filter}` is {} of them in this sweep",
+            filler.spec.name,
+            stages.len()
+        )));
+    }
+    let judged: Vec<JudgedPath> = filler
+        .read(filter, *point)?
+        .ok_or_else(|| filler.nothing())?;
+    // The steps that ran, in order, are the funnel's; a step that dropped nothing has no verdict to tell of it.
+    let node = filler
+        .at(filter, *point)
+        .and_then(|at| filler.source.plan.find(&at.stage).ok());
+    let funnel = match node {
+        Some(node) => filler.source.artifact::<Funnel>(node, "funnel")?,
+        None => None,
+    };
+    let (_, funnel) = funnel.ok_or_else(|| filler.nothing())?;
+    let mut left: Vec<&JudgedPath> = judged.iter().collect();
+    let mut steps = vec!["raw".to_owned()];
+    let mut after = vec![left.clone()];
+    for step in funnel.steps.iter().filter(|step| step.name != "select") {
+        left.retain(
+            |path| !matches!(&path.verdict, Verdict::Dropped { by, .. } if *by == step.name),
+        );
+        steps.push(format!("+{}", step.name));
+        after.push(left.clone());
+    }
+    let series = PathSeries {
+        label: filter.clone(),
+        paths: filter.clone(),
+        first_token: None,
+    };
+    let mut samples = Vec::new();
+    for score in scores {
+        let by_step = after
+            .iter()
+            .map(|paths| {
+                let scores = paths
+                    .iter()
+                    .map(|each| scored(filler, &each.path, score, &series));
+                scores.collect::<Result<Vec<f64>, ReportError>>()
+            })
+            .collect::<Result<Vec<_>, ReportError>>()?;
+        samples.push(Sample {
+            name: score.clone(),
+            scores: by_step,
+        });
+    }
+    Ok(Figure::Distribution(Distribution {
+        title: filler.title(|| "Scores after each filter step".to_owned()),
+        note: format!("{} paths of {} questions.", funnel.paths, funnel.questions),
+        score: match scores.as_slice() {
+            [score] => told(score, *scale),
+            several => told(&several.join(", "), *scale),
+        },
+        scale: Some(*scale),
+        steps,
+        samples,
+    }))
+}
+
+/// Mean scores by criterion.
+pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
+    let FigureSection::Criteria {
+        scores,
+        scale,
+        series,
+        ..
+    } = &filler.spec.section
+    else {
+        unreachable!("only criteria come here")
+    };
+    let mut bars = Vec::new();
+    let mut counts = BTreeSet::new();
+    for each in series {
+        for (name, point) in named(filler, each) {
+            let Some(paths) = filler.read::<Vec<ReasoningPath>>(&each.paths, point)? else {
+                continue;
+            };
+            let paths: Vec<&ReasoningPath> = chosen(each, &paths).collect();
+            counts.insert(paths.len());
+            let mut values = Vec::new();
+            for (stream, score) in (STREAM..).zip(scores) {
+                let items = paths
+                    .iter()
+                    .map(|path| {
+                        Ok((
+                            path.question_id.as_str(),
+                            scored(filler, path, score, each)?,
+                        ))
+                    })
+                    .collect::<Result<Vec<_>, ReportError>>()?;
+                let mean = cluster_mean(items, &Resampling::default(), stream);
+                values.push(mean.as_ref().map(Interval::from));
+            }
+            bars.push(BarSeries { name, values });
+        }
+    }
+    if bars.is_empty() {
+        return Err(filler.nothing());
+    }
+    let stand_in = scores
+        .iter()
+        .any(|score| STAND_INS.contains(&score.as_str()));
+    let whose = if stand_in {
+        "stand-in for a judge"
+    } else {
+        "mean score"
+    };
+    Ok(Figure::Criteria(Criteria {
+        title: filler.title(|| "Mean scores".to_owned()),
+        note: format!(
+            "n = {} paths for each bar; 95 % intervals (bootstrap by question)",
+            listed(&counts)
+        ),
+        score: format!("{whose} ({} to {})", scale.0, scale.1),
+        scale: Some(*scale),
+        criteria: scores.clone(),
+        series: bars,
+    }))
+}
+
+/// The sets of paths that a series stands for: one for each point of a sweep that has its own.
+fn named(filler: &Filler<'_>, series: &PathSeries) -> Vec<(String, usize)> {
+    let stages = filler.distinct(&series.paths).into_iter();
+    stages
+        .map(|(point, told)| match told.as_str() {
+            "" => (series.label.clone(), point),
+            told => (format!("{} ({told})", series.label), point),
+        })
+        .collect()
+}
+
+fn chosen<'p>(
+    series: &PathSeries,
+    paths: &'p [ReasoningPath],
+) -> impl Iterator<Item = &'p ReasoningPath> {
+    let rank = series.first_token;
+    paths.iter().filter(move |path| {
+        rank.is_none_or(|rank| path.first_token.as_ref().is_some_and(|f| f.rank == rank))
+    })
+}
+
+/// How many questions were asked: those that come in where the paths were made, or else those that have a path.
+fn questions(
+    filler: &Filler<'_>,
+    series: &PathSeries,
+    point: usize,
+    paths: &[ReasoningPath],
+) -> Result<usize, ReportError> {
+    let source = filler.source;
+    let node = filler
+        .at(&series.paths, point)
+        .and_then(|at| source.plan.find(&at.stage).ok());
+    if let Some((from, output)) = node.and_then(|node| source.input(node, "questions"))
+        && let Some((_, asked)) = source.artifact::<Vec<Question>>(from, output)?
+    {
+        return Ok(asked.len());
+    }
+    let ids: BTreeSet<&str> = paths.iter().map(|path| path.question_id.as_str()).collect();
+    Ok(ids.len())
+}
+
+/// A path's score; a path without it is an error that says which scores there are.
+fn scored(
+    filler: &Filler<'_>,
+    path: &ReasoningPath,
+    score: &str,
+    series: &PathSeries,
+) -> Result<f64, ReportError> {
+    path.scores.get(score).copied().ok_or_else(|| {
+        let known: Vec<&str> = path.scores.keys().map(String::as_str).collect();
+        let has = match known.as_slice() {
+            [] => "no scores".to_owned(),
+            known => format!("only {}", known.join(", ")),
+        };
+        ReportError::Invalid(format!(
+            "the figure `{}` shows `{score}`, but a path of `{}` (question `{}`) has {has}\nhint: put a `score` or `judge` stage between, or name another score: what a judge gave and what stands in for it are not mixed",
+            filler.spec.name, series.paths, path.question_id
+        ))
+    })
+}
+
+fn told(score: &str, scale: (f64, f64)) -> String {
+    let stand_in = STAND_INS.iter().any(|known| score.contains(known));
+    let whose = if stand_in {
+        ", stand-in for a judge"
+    } else {
+        ""
+    };
+    format!("{score}{whose} ({} to {})", scale.0, scale.1)
+}
+
+/// One count, or the least and the greatest of several.
+fn listed(counts: &BTreeSet<usize>) -> String {
+    match (counts.first(), counts.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
+        (Some(only), _) => only.to_string(),
+        _ => "0".to_owned(),
+    }
+}

@@ -1,0 +1,367 @@
+//! Curves and heat maps: a figure against the fields that a sweep varies.
+
+use std::collections::BTreeMap;
+
+use super::Filler;
+use crate::filter::Funnel;
+use crate::manifest::{FigureSection, Measure, Sweep};
+use crate::metric::{Evaluation, Metric, OverSeeds, Resampling, Unit, wilson};
+use crate::report::ReportError;
+use crate::report::figure::{Abscissa, Curve, CurveSeries, Figure, HeatMap, Interval};
+
+/// Confidence of the intervals of a yield, as of everything else by default.
+const CONFIDENCE: f64 = 0.95;
+
+/// The points that have these values, as text, on these axes.
+pub(super) fn points_at(
+    filler: &Filler<'_>,
+    at: &BTreeMap<String, String>,
+) -> Result<Vec<usize>, ReportError> {
+    let sweep = filler.sweep();
+    let mut points: Vec<usize> = (0..sweep.points.len()).collect();
+    for (name, value) in at {
+        let Some(axis) = sweep.axis(name) else {
+            continue; // checked when the manifest was read
+        };
+        let known: Vec<&str> = sweep.axes[axis]
+            .values
+            .iter()
+            .map(|v| v.label.as_str())
+            .collect();
+        if !known.contains(&value.as_str()) {
+            return Err(ReportError::Invalid(format!(
+                "the figure `{}` keeps `{name}` to `{value}`, which the sweep does not have\nhint: it has {}",
+                filler.spec.name,
+                known.join(", ")
+            )));
+        }
+        points.retain(|&point| sweep.value_label(&sweep.points[point], axis) == value);
+    }
+    Ok(points)
+}
+
+/// A figure against one axis.
+pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
+    let FigureSection::Curve {
+        measure,
+        x,
+        rows,
+        filter,
+        at,
+        ..
+    } = &filler.spec.section
+    else {
+        unreachable!("only curves come here")
+    };
+    let sweep = filler.sweep();
+    let axis = sweep.axis(x).ok_or_else(|| filler.nothing())?;
+    let mut points = points_at(filler, at)?;
+    points.retain(|&point| sweep.points[point].coordinates[axis].is_some());
+    let fixed: Vec<usize> = at.keys().filter_map(|name| sweep.axis(name)).collect();
+    let rest: Vec<usize> = (0..sweep.axes.len())
+        .filter(|other| {
+            *other != axis && !fixed.contains(other) && Some(*other) != sweep.seed_axis()
+        })
+        .collect();
+    let places = places(sweep, axis, &points);
+    let lines: Vec<(String, &str)> = match (measure.metric(), filter) {
+        (Some(_), _) => rows
+            .iter()
+            .map(|r| (r.label.clone(), r.eval.as_str()))
+            .collect(),
+        (None, Some(filter)) => vec![(filter.clone(), filter.as_str())],
+        (None, None) => Vec::new(),
+    };
+    let mut series = Vec::new();
+    let mut most = Cases::default();
+    for (label, reference) in &lines {
+        for (told, group) in groups(filler, reference, &rest, &points) {
+            let mut values = Vec::new();
+            for &place in &places {
+                let of_place =
+                    |point: &&usize| sweep.points[**point].coordinates[axis] == Some(place);
+                let seeds: Vec<usize> = group.iter().filter(of_place).copied().collect();
+                values.push(value(filler, *measure, reference, &seeds, &mut most)?);
+            }
+            if values.iter().all(Option::is_none) {
+                continue;
+            }
+            let name = match told.as_str() {
+                "" => label.clone(),
+                told => format!("{label} ({told})"),
+            };
+            series.push(CurveSeries { name, values });
+        }
+    }
+    if series.is_empty() {
+        return Err(filler.nothing());
+    }
+    let axis = &sweep.axes[axis];
+    let numbers: Option<Vec<f64>> = (places.iter())
+        .map(|&place| axis.values[place].value.as_f64())
+        .collect();
+    let labels = places.iter().map(|&place| axis.values[place].label.clone());
+    Ok(Figure::Curve(Curve {
+        title: filler.title(|| format!("{} by {}", name_of(*measure), axis.name)),
+        note: most.note(*measure),
+        x_label: axis.name.clone(),
+        y_label: label_of(*measure),
+        limits: limits(*measure),
+        x: numbers.map_or_else(|| Abscissa::Names(labels.collect()), Abscissa::Numbers),
+        series,
+    }))
+}
+
+/// A figure against two axes.
+pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
+    let FigureSection::HeatMap {
+        measure,
+        x,
+        y,
+        eval,
+        filter,
+        at,
+        ..
+    } = &filler.spec.section
+    else {
+        unreachable!("only heat maps come here")
+    };
+    let sweep = filler.sweep();
+    let (Some(across), Some(up)) = (sweep.axis(x), sweep.axis(y)) else {
+        return Err(filler.nothing());
+    };
+    let reference = measure.metric().map_or(filter, |_| eval);
+    let reference = reference.as_deref().ok_or_else(|| filler.nothing())?;
+    let mut points = points_at(filler, at)?;
+    points.retain(|&point| {
+        let of = &sweep.points[point].coordinates;
+        of[across].is_some() && of[up].is_some()
+    });
+    let fixed: Vec<usize> = at.keys().filter_map(|name| sweep.axis(name)).collect();
+    let free = (0..sweep.axes.len()).find(|axis| {
+        ![across, up].contains(axis)
+            && !fixed.contains(axis)
+            && Some(*axis) != sweep.seed_axis()
+            && several(sweep, *axis, &points)
+    });
+    if let Some(axis) = free {
+        return Err(ReportError::Invalid(format!(
+            "the figure `{}` has several points in one cell: `{}` varies too\nhint: keep it to one value with `at`",
+            filler.spec.name, sweep.axes[axis].field
+        )));
+    }
+    let (columns, rows) = (places(sweep, across, &points), places(sweep, up, &points));
+    let mut most = Cases::default();
+    let mut cells = Vec::new();
+    for &row in &rows {
+        let mut line = Vec::new();
+        for &column in &columns {
+            let here = |point: &&usize| {
+                let of = &sweep.points[**point].coordinates;
+                of[across] == Some(column) && of[up] == Some(row)
+            };
+            let seeds: Vec<usize> = points.iter().filter(here).copied().collect();
+            let found = value(filler, *measure, reference, &seeds, &mut most)?;
+            line.push(found.map(|found| found.value));
+        }
+        cells.push(line);
+    }
+    if cells.iter().flatten().all(Option::is_none) {
+        return Err(filler.nothing());
+    }
+    let labels = |axis: usize, places: &[usize]| {
+        let values = &sweep.axes[axis].values;
+        places
+            .iter()
+            .map(|&place| values[place].label.clone())
+            .collect()
+    };
+    let (x, y) = (&sweep.axes[across].name, &sweep.axes[up].name);
+    Ok(Figure::HeatMap(HeatMap {
+        title: filler.title(|| format!("{} of {reference} by {x} and {y}", name_of(*measure))),
+        note: most.told(),
+        x_label: x.clone(),
+        y_label: y.clone(),
+        value_label: label_of(*measure),
+        columns: labels(across, &columns),
+        rows: labels(up, &rows),
+        cells,
+        decimals: match measure {
+            Measure::Kept => 0,
+            Measure::Yield => 1,
+            measure => measure.metric().map_or(1, Metric::decimals),
+        },
+    }))
+}
+
+/// The places on an axis that these points have, in order.
+fn places(sweep: &Sweep, axis: usize, points: &[usize]) -> Vec<usize> {
+    let has = |place: &usize| {
+        let mut points = points.iter();
+        points.any(|&point| sweep.points[point].coordinates[axis] == Some(*place))
+    };
+    (0..sweep.axes[axis].values.len()).filter(has).collect()
+}
+
+fn several(sweep: &Sweep, axis: usize, points: &[usize]) -> bool {
+    let mut found = points
+        .iter()
+        .map(|&point| sweep.points[point].coordinates[axis]);
+    let first = found.next();
+    found.any(|other| Some(other) != first)
+}
+
+/// The points by their values on `axes`; one group where the reference names the same stage whatever they are.
+fn groups(
+    filler: &Filler<'_>,
+    reference: &str,
+    axes: &[usize],
+    points: &[usize],
+) -> Vec<(String, Vec<usize>)> {
+    let sweep = filler.sweep();
+    let mut groups: Vec<(Vec<Option<usize>>, Vec<usize>)> = Vec::new();
+    for &point in points {
+        let at: Vec<_> = axes
+            .iter()
+            .map(|&axis| sweep.points[point].coordinates[axis])
+            .collect();
+        match groups.iter_mut().find(|(other, _)| *other == at) {
+            Some((_, group)) => group.push(point),
+            None => groups.push((at, vec![point])),
+        }
+    }
+    let stages = |group: &[usize]| -> Vec<_> {
+        group
+            .iter()
+            .map(|&point| filler.at(reference, point))
+            .collect()
+    };
+    if let [(_, first), rest @ ..] = groups.as_slice()
+        && rest.iter().all(|(_, group)| stages(group) == stages(first))
+    {
+        return vec![(String::new(), first.clone())];
+    }
+    groups
+        .into_iter()
+        .map(|(_, group)| (sweep.label(&sweep.points[group[0]], axes), group))
+        .collect()
+}
+
+/// How many questions and seeds a figure rests on.
+#[derive(Default)]
+struct Cases {
+    questions: usize,
+    seeds: usize,
+}
+
+impl Cases {
+    /// Without intervals.
+    fn told(&self) -> String {
+        match self.seeds {
+            0 | 1 => format!("n = {} questions", self.questions),
+            seeds => format!("n = {} questions; mean over {seeds} seeds", self.questions),
+        }
+    }
+
+    fn note(&self, measure: Measure) -> String {
+        let questions = format!("n = {} questions", self.questions);
+        match (measure, self.seeds) {
+            (Measure::Yield, 0 | 1) => format!("{questions}; 95 % intervals (Wilson)"),
+            (Measure::Kept | Measure::Yield, _) => self.told(),
+            (_, 0 | 1) => format!("{questions}; 95 % intervals over questions"),
+            (_, seeds) => {
+                format!("{questions}; mean over {seeds} seeds, 95 % intervals over questions")
+            }
+        }
+    }
+}
+
+/// The value of one place: of the points that differ in their seed only.
+fn value(
+    filler: &Filler<'_>,
+    measure: Measure,
+    reference: &str,
+    points: &[usize],
+    most: &mut Cases,
+) -> Result<Option<Interval>, ReportError> {
+    if points.is_empty() {
+        return Ok(None);
+    }
+    let Some(metric) = measure.metric() else {
+        return of_filter(filler, measure, reference, points, most);
+    };
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    for &point in points {
+        match filler.read(reference, point)? {
+            Some(evaluation) => evaluations.push(evaluation),
+            None => return Ok(None), // a mean over some of the seeds would say something else
+        }
+    }
+    let seeds: Vec<&Evaluation> = evaluations.iter().collect();
+    let Some(over) = OverSeeds::of(metric, &seeds, &Resampling::default())? else {
+        return Ok(None);
+    };
+    most.questions = most.questions.max(over.questions.n);
+    most.seeds = most.seeds.max(over.seeds);
+    Ok(Some(
+        Interval::from(&over.questions).times(metric.unit().scale()),
+    ))
+}
+
+fn of_filter(
+    filler: &Filler<'_>,
+    measure: Measure,
+    reference: &str,
+    points: &[usize],
+    most: &mut Cases,
+) -> Result<Option<Interval>, ReportError> {
+    let mut values = Vec::new();
+    for &point in points {
+        let Some(funnel) = filler.read::<Funnel>(reference, point)? else {
+            return Ok(None);
+        };
+        most.questions = most.questions.max(funnel.questions);
+        values.push(match measure {
+            Measure::Kept => Interval::exact(funnel.kept as f64),
+            _ => {
+                let share = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE);
+                Interval::from(&share).times(100.0)
+            }
+        });
+    }
+    most.seeds = most.seeds.max(values.len());
+    if let [one] = values.as_slice() {
+        return Ok(Some(*one));
+    }
+    let mean = values.iter().map(|each| each.value).sum::<f64>() / values.len() as f64;
+    Ok(Some(Interval::exact(mean)))
+}
+
+fn name_of(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Yield => "Yield",
+        Measure::Kept => "Kept paths",
+        measure => measure.metric().map_or("", Metric::title),
+    }
+}
+
+fn label_of(measure: Measure) -> String {
+    match measure {
+        Measure::Yield => "yield (% of questions)".to_owned(),
+        Measure::Kept => "kept paths".to_owned(),
+        Measure::Len => "Len (words)".to_owned(),
+        measure => match measure.metric() {
+            Some(metric) if metric.unit() == Unit::Percent => format!("{} (%)", metric.title()),
+            Some(metric) => format!("{} (0 to 1)", metric.title()),
+            None => String::new(),
+        },
+    }
+}
+
+fn limits(measure: Measure) -> Option<(f64, f64)> {
+    match measure {
+        Measure::Kept | Measure::Len => Some((0.0, f64::INFINITY)),
+        Measure::Fmt | Measure::Rep => Some((0.0, 1.0)),
+        _ => Some((0.0, 100.0)),
+    }
+}
