@@ -10,6 +10,7 @@ mod export;
 mod figure;
 mod plan;
 mod rate;
+mod report;
 mod run;
 mod schema;
 mod session;
@@ -58,6 +59,8 @@ enum Command {
     Figure(figure::FigureArgs),
     /// Walk from a cell of a table to the stages, the keys and the questions behind it.
     Why(why::WhyArgs),
+    /// Write one page with tables, figures, stages and paths.
+    Report(report::ReportArgs),
     /// Compare two manifests: keys, predictions, metrics, question by question.
     Diff(diff::DiffArgs),
     /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Table(args) => table::run(&args),
         Command::Figure(args) => figure::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Rate(args) => rate::run(&args),
         Command::Cache(args) => cache::run(&args),

@@ -10,13 +10,57 @@ use crate::key::Digest;
 use crate::plan::NodeId;
 
 /// More filters of one name than this are told a line each (ours).
-const WHOLE: usize = 2;
+pub(super) const WHOLE: usize = 2;
 
 /// What each `filter` stage among `nodes` that has outputs dropped and kept, by its name.
 ///
 /// # Errors
 /// When an artifact cannot be read.
 pub fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, ReportError> {
+    let mut texts = Vec::new();
+    for (base, all) in found(source, nodes)? {
+        if all.len() > WHOLE {
+            texts.push(FilterGroup::new(base, &all).text());
+            continue;
+        }
+        for found in all {
+            texts.push(format!(
+                "{}: which paths were kept\n{}",
+                printable(&found.name),
+                funnel_text(&found.funnel)
+            ));
+        }
+    }
+    Ok(texts)
+}
+
+/// The filters of a sweep that are told a line each.
+///
+/// # Errors
+/// When an artifact cannot be read.
+pub(super) fn filter_groups(
+    source: &Source<'_>,
+    nodes: &[NodeId],
+) -> Result<Vec<FilterGroup>, ReportError> {
+    let found = found(source, nodes)?.into_iter();
+    Ok(found
+        .filter(|(_, all)| all.len() > WHOLE)
+        .map(|(base, all)| FilterGroup::new(base, &all))
+        .collect())
+}
+
+/// What one filter did.
+struct Found {
+    name: String,
+    kept: Option<Digest>,
+    funnel: Funnel,
+}
+
+/// The filters that have outputs, by their names in the manifest.
+fn found<'s>(
+    source: &Source<'s>,
+    nodes: &[NodeId],
+) -> Result<Vec<(&'s str, Vec<Found>)>, ReportError> {
     let mut by_base: Vec<(&str, Vec<Found>)> = Vec::new();
     for &id in nodes {
         let node = source.plan.node(id);
@@ -36,74 +80,72 @@ pub fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, Rep
             None => by_base.push((node.base(), vec![found])),
         }
     }
-    let mut texts = Vec::new();
-    for (base, all) in by_base {
-        if all.len() > WHOLE {
-            texts.push(side_by_side(base, &all));
-            continue;
-        }
-        for found in all {
-            texts.push(format!(
-                "{}: which paths were kept\n{}",
-                printable(&found.name),
-                funnel_text(&found.funnel)
-            ));
-        }
-    }
-    Ok(texts)
-}
-
-/// What one filter did.
-struct Found {
-    name: String,
-    kept: Option<Digest>,
-    funnel: Funnel,
+    Ok(by_base)
 }
 
 /// The filters of a sweep, a line each; those that kept the same paths are told.
-fn side_by_side(base: &str, all: &[Found]) -> String {
-    let mut table = new_table();
-    table.set_header([
+pub(super) struct FilterGroup {
+    pub(super) base: String,
+    pub(super) sets: usize,
+    pub(super) rows: Vec<[String; 6]>,
+}
+
+impl FilterGroup {
+    pub(super) const HEADER: [&'static str; 6] = [
         "point",
         "paths",
         "kept",
         "questions kept",
         "yield",
         "the same paths as",
-    ]);
-    for column in table.column_iter_mut().skip(1).take(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let point = |found: &Found| {
-        let name = found.name.strip_prefix(base).unwrap_or(&found.name);
-        printable(name.trim_start_matches('[').trim_end_matches(']'))
-    };
-    let mut first: BTreeMap<Digest, String> = BTreeMap::new();
-    for found in all {
-        let funnel = &found.funnel;
-        let share = 100.0 * funnel.questions_kept as f64 / funnel.questions.max(1) as f64;
-        let same = found.kept.and_then(|kept| match first.get(&kept) {
-            Some(other) => Some(other.clone()),
-            None => {
-                first.insert(kept, point(found));
-                None
+    ];
+
+    fn new(base: &str, all: &[Found]) -> Self {
+        let point = |found: &Found| {
+            let name = found.name.strip_prefix(base).unwrap_or(&found.name);
+            printable(name.trim_start_matches('[').trim_end_matches(']'))
+        };
+        let mut first: BTreeMap<Digest, String> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for found in all {
+            let funnel = &found.funnel;
+            let share = 100.0 * funnel.questions_kept as f64 / funnel.questions.max(1) as f64;
+            let same = found.kept.and_then(|kept| first.get(&kept).cloned());
+            if let Some(kept) = found.kept {
+                first.entry(kept).or_insert_with(|| point(found));
             }
-        });
-        table.add_row([
-            point(found),
-            funnel.paths.to_string(),
-            funnel.kept.to_string(),
-            funnel.questions_kept.to_string(),
-            format!("{share:.1} %"),
-            same.unwrap_or_default(),
-        ]);
+            rows.push([
+                point(found),
+                funnel.paths.to_string(),
+                funnel.kept.to_string(),
+                funnel.questions_kept.to_string(),
+                format!("{share:.1} %"),
+                same.unwrap_or_default(),
+            ]);
+        }
+        Self {
+            base: printable(base),
+            sets: first.len(),
+            rows,
+        }
     }
-    format!(
-        "{}: which paths were kept, at {} points, {} different sets\n{table}\n",
-        printable(base),
-        all.len(),
-        first.len()
-    )
+
+    fn text(&self) -> String {
+        let mut table = new_table();
+        table.set_header(Self::HEADER);
+        for column in table.column_iter_mut().skip(1).take(4) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        for row in &self.rows {
+            table.add_row(row);
+        }
+        format!(
+            "{}: which paths were kept, at {} points, {} different sets\n{table}\n",
+            self.base,
+            self.rows.len(),
+            self.sets
+        )
+    }
 }
 
 /// The funnel as a table: what each step dropped, by which of its rules, and what is left; below it,

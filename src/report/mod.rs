@@ -7,6 +7,7 @@ pub mod figure;
 mod funnel;
 mod interval;
 mod json;
+pub mod page;
 mod plan;
 mod plan_sweep;
 mod printable;

@@ -149,7 +149,7 @@ pub fn plan_json(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> V
     })
 }
 
-fn state_name(state: &State) -> &'static str {
+pub(super) fn state_name(state: &State) -> &'static str {
     match state {
         State::Hit(_) => "hit",
         State::Miss(_) => "miss",
@@ -158,7 +158,7 @@ fn state_name(state: &State) -> &'static str {
     }
 }
 
-fn reason(plan: &Plan, state: &State) -> String {
+pub(super) fn reason(plan: &Plan, state: &State) -> String {
     match state {
         State::Hit(_) => String::new(),
         State::Miss(Why::New) => "never ran".to_owned(),

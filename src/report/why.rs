@@ -138,7 +138,8 @@ fn measured_by(source: &Source<'_>, node: NodeId) -> Result<MeasuredBy, ReportEr
     })
 }
 
-fn behind(
+/// What stands behind one stage.
+pub(super) fn behind(
     source: &Source<'_>,
     node: NodeId,
     key: Option<StageKey>,
@@ -251,7 +252,7 @@ impl StageBehind {
             self.names.join(" = "),
             self.kind
         )];
-        if let Some(ran) = ran(&self.provenance) {
+        if let Some(ran) = ran(&self.provenance, true) {
             lines.push(format!("    {ran}"));
         }
         for (port, from, digest) in &self.inputs {
@@ -267,8 +268,8 @@ impl StageBehind {
     }
 }
 
-/// When, how long and where a stage ran.
-fn ran(provenance: &Value) -> Option<String> {
+/// When, how long and where a stage ran; the host's name only `with_host`.
+pub(super) fn ran(provenance: &Value, with_host: bool) -> Option<String> {
     let began = provenance.get("began_unix_s")?.as_u64()?;
     let when = httpdate::fmt_http_date(UNIX_EPOCH.checked_add(Duration::from_secs(began))?);
     let seconds = provenance.get("elapsed_s").and_then(Value::as_f64)?;
@@ -278,9 +279,9 @@ fn ran(provenance: &Value) -> Option<String> {
             .and_then(Value::as_str)
             .unwrap_or("unknown")
     };
+    let host = if with_host { text("host") } else { text("os") };
     Some(format!(
-        "ran {when} for {seconds:.1} s on {} ({}, {}), sert-run {}",
-        text("host"),
+        "ran {when} for {seconds:.1} s on {host} ({}, {}), sert-run {}",
         text("architecture"),
         text("device"),
         text("sert_run")

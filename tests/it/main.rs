@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod bad_input;
+mod browser;
 mod controls;
 mod determinism;
 mod endpoint_batch;
@@ -22,3 +23,4 @@ mod recorded;
 mod scores;
 mod show_and_diff;
 mod sweep;
+mod webdriver;

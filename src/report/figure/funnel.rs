@@ -28,6 +28,8 @@ pub struct FunnelBar {
     pub name: String,
     /// Paths that it dropped.
     pub dropped: usize,
+    /// Of these, how many by which of its rules, where it has several.
+    pub by_rule: Vec<(String, usize)>,
     /// Paths left after it.
     pub left: usize,
     /// Questions that still have a path.
@@ -37,9 +39,15 @@ pub struct FunnelBar {
 impl FunnelFigure {
     /// The figure of a filter's counts.
     pub fn new(title: impl Into<String>, funnel: &Funnel) -> Self {
-        let bar = |(name, dropped, left, questions_left)| FunnelBar {
+        // The first row is what came in, so that a step stands one row below its place.
+        let rules = std::iter::once(Vec::new()).chain(funnel.steps.iter().map(|step| {
+            let rules = step.by_rule.iter();
+            rules.map(|(rule, count)| (rule.clone(), *count)).collect()
+        }));
+        let bar = |((name, dropped, left, questions_left), by_rule)| FunnelBar {
             name,
             dropped,
+            by_rule,
             left,
             questions_left,
         };
@@ -54,7 +62,7 @@ impl FunnelFigure {
                 number(concluded.none as f64, 0)
             ),
             questions: funnel.questions,
-            bars: funnel.rows().into_iter().map(bar).collect(),
+            bars: funnel.rows().into_iter().zip(rules).map(bar).collect(),
         }
     }
 
@@ -147,17 +155,22 @@ impl Picture for FunnelFigure {
 
     fn numbers(&self) -> Numbers {
         let header = ["step", "dropped", "left", "questions left"];
-        let row = |bar: &FunnelBar| {
-            vec![
+        let mut rows = Vec::new();
+        for bar in &self.bars {
+            rows.push(vec![
                 bar.name.clone(),
                 bar.dropped.to_string(),
                 bar.left.to_string(),
                 bar.questions_left.to_string(),
-            ]
-        };
+            ]);
+            for (rule, count) in &bar.by_rule {
+                let rule = format!("of these: {rule}");
+                rows.push(vec![rule, count.to_string(), String::new(), String::new()]);
+            }
+        }
         Numbers {
             header: header.map(str::to_owned).to_vec(),
-            rows: self.bars.iter().map(row).collect(),
+            rows,
         }
     }
 }

@@ -31,6 +31,9 @@ pub struct LossCurve {
 const DASH: Dash = Dash(&[5.0, 3.0]);
 
 impl Losses {
+    /// What the curves are.
+    pub const NOTE: &'static str = "Training: mean over each epoch, with dropout, as the weights changed. Validation: at its end, without.";
+
     fn frame(&self) -> Frame {
         let points = || self.trainings.iter().flat_map(|each| &each.points);
         let losses = points().flat_map(|point| [Some(point.train_loss), point.validation_loss]);

@@ -1,0 +1,120 @@
+//! The report: one page that opens from a disk and asks nobody for anything.
+//!
+//! In: a manifest's artifacts as far as they are in the store. Out: HTML with its style, its script, its
+//! figures and its data inside, and the figures once more as files. The same store gives the same bytes.
+//!
+//! What a model wrote is hostile text: the template escapes every value, the script writes text only, and the
+//! page's policy allows no other script and no request.
+
+mod embed;
+mod layout;
+mod paths;
+mod pictures;
+mod stages;
+
+use askama::Template;
+
+pub use pictures::NamedFigure;
+
+use super::figure::Numbers;
+use super::funnel::{FilterGroup, filter_groups};
+use super::table::{Format, build_all};
+use super::{ReportError, Source, escaped};
+use crate::plan::Resolved;
+use paths::PathBook;
+use stages::Stages;
+
+/// So many paths fit on a page that still opens quickly (ours).
+pub const DEFAULT_PATHS: usize = 50_000;
+
+const STYLE: &str = include_str!("../../../templates/report.css");
+const SCRIPT: &str = include_str!("../../../templates/report.js");
+
+/// The page and its figures.
+pub struct Page {
+    /// The document.
+    pub html: String,
+    /// Figures that it has, to be written beside it, to `figures/NAME.svg` and `.png`.
+    pub figures: Vec<NamedFigure>,
+}
+
+/// Writes the page, with at most about `paths` rows of paths in it and as many answers; 0 for all.
+///
+/// # Errors
+/// When an artifact cannot be read.
+pub fn page(source: &Source<'_>, resolved: &[Resolved], paths: usize) -> Result<Page, ReportError> {
+    let tables: Vec<String> = build_all(source)?
+        .iter()
+        .map(|table| table.render(Format::Html))
+        .collect();
+    let mut figures = pictures::funnels(source)?;
+    let funnels = figures.len();
+    figures.extend(pictures::losses(source)?);
+    let shown: Vec<Shown> = figures.iter().map(Shown::of).collect();
+    let book = PathBook::read(source, paths)?;
+    let manifest = source.manifest;
+    let file = manifest.path.file_name().unwrap_or_default();
+    let view = View {
+        title: match manifest.title.as_str() {
+            "" => "Report",
+            title => title,
+        },
+        description: &manifest.description,
+        file: escaped(&file.to_string_lossy()),
+        version: env!("CARGO_PKG_VERSION"),
+        policy: embed::policy(SCRIPT, STYLE),
+        style: STYLE,
+        script: SCRIPT,
+        tables,
+        filters: filter_groups(source, source.plan.order())?,
+        funnels: &shown[..funnels],
+        figures: &shown[funnels..],
+        stages: Stages::read(source, resolved)?,
+        paths: (!book.is_empty()).then(|| embed::json(&book)),
+        left_out: &book.left_out,
+    };
+    let html = view.render().expect("a string takes all that is written");
+    Ok(Page { html, figures })
+}
+
+/// Askama escapes every value that is not marked as safe: those are ours.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct View<'v> {
+    title: &'v str,
+    description: &'v str,
+    file: String,
+    version: &'static str,
+    policy: String,
+    style: &'static str,
+    script: &'static str,
+    /// HTML.
+    tables: Vec<String>,
+    filters: Vec<FilterGroup>,
+    funnels: &'v [Shown],
+    figures: &'v [Shown],
+    stages: Stages,
+    /// JSON that may stand in a script element.
+    paths: Option<String>,
+    left_out: &'v [String],
+}
+
+/// A figure on the page.
+struct Shown {
+    name: String,
+    title: String,
+    /// An SVG element.
+    svg: String,
+    numbers: Numbers,
+}
+
+impl Shown {
+    fn of(named: &NamedFigure) -> Self {
+        Self {
+            name: named.name.clone(),
+            title: escaped(named.figure.title()),
+            svg: named.figure.svg(),
+            numbers: named.figure.numbers(),
+        }
+    }
+}
