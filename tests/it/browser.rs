@@ -40,6 +40,17 @@ predictions = "said"
 [tables.t]
 caption = "<script>window.pwned=1</script>"
 rows = [{ label = "<svg onload=window.pwned=1>", eval = "measured" }]
+
+[figures.bands]
+kind = "score-bands"
+title = "</title><script>window.pwned=1</script>"
+score = "<u>coherence</u>"
+series = [{ label = "<script>window.pwned=1</script>", paths = "brought" }]
+
+[figures.steps]
+kind = "distribution"
+scores = ["<u>coherence</u>"]
+filter = "kept"
 "#;
 
 const PAYLOADS: [&str; 6] = [
@@ -104,7 +115,7 @@ fn the_page_renders_filters_and_runs_nothing_of_the_models() {
     );
     assert_eq!(
         browser.ask("document.querySelectorAll('.paper svg').length"),
-        1
+        3
     );
     assert_eq!(browser.ask("document.querySelectorAll('.dag a').length"), 5);
     assert_eq!(
@@ -213,7 +224,8 @@ fn the_page_is_the_same_every_time_and_asks_for_nothing() {
     for file in [
         "index.html",
         "figures/funnel-kept.svg",
-        "figures/funnel-kept.png",
+        "figures/bands.svg",
+        "figures/steps.png",
     ] {
         let read = |folder: &str| std::fs::read(bench.path(folder).join(file)).unwrap();
         assert!(read("out") == read("again"), "{file}");
@@ -246,4 +258,5 @@ fn the_page_is_the_same_every_time_and_asks_for_nothing() {
     bench.run(&["report", "m.toml", "--out", "out"]).ok();
     let html = std::fs::read_to_string(bench.path("out/index.html")).unwrap();
     assert!(html.contains("No stage with paths or answers is in the store"));
+    assert!(html.contains("the figure `bands` has nothing to show"));
 }

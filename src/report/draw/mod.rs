@@ -148,7 +148,7 @@ impl<'a> Filler<'a> {
         }
         Ok(Figure::Losses(Losses {
             title: self.title(|| "Training losses".to_owned()),
-            note: String::new(),
+            note: Losses::NOTE.to_owned(),
             trainings: curves,
         }))
     }

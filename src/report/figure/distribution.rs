@@ -102,6 +102,7 @@ impl Distribution {
             0 | 1 => Vec::new(),
             _ => self.samples.iter().enumerate().map(entry).collect(),
         };
+        let levels = if self.samples.len() > 1 { 2.0 } else { 1.0 };
         let boxes = (self.steps.len() * (self.samples.len() + 1)) as f64;
         Frame::new(Setting {
             title: &self.title,
@@ -111,7 +112,7 @@ impl Distribution {
             panel_height: 320.0,
             x: Axis::names("", self.steps.iter().map(String::as_str)),
             y,
-            above: 2.0 * NOTE.size * LEADING,
+            above: levels * NOTE.size * LEADING,
             right: 4.0,
         })
     }

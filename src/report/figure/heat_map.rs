@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::{Axis, number};
+use super::axis::{Axis, Tick, number};
 use super::frame::{Frame, Key, Setting, draw_hole};
 use super::letter::Anchor;
 use super::sheet::{Area, Sheet};
@@ -66,12 +66,23 @@ impl HeatMap {
             Some((low.min(value), high.max(value)))
         });
         let (low, high) = ends.unwrap_or((0.0, 1.0));
-        let mut axis = Axis::round(&self.value_label, [low, high], 5);
         if high > low {
+            let mut axis = Axis::round(&self.value_label, [low, high], 5);
             axis.ticks.retain(|tick| (low..=high).contains(&tick.at));
             (axis.low, axis.high) = (low, high);
+            return axis;
         }
-        axis
+        // One value everywhere: a key with that value alone.
+        Axis {
+            label: self.value_label.clone(),
+            low: low - 0.5,
+            high: low + 0.5,
+            ticks: vec![Tick {
+                at: low,
+                text: self.written(low),
+            }],
+            named: false,
+        }
     }
 
     fn written(&self, value: f64) -> String {

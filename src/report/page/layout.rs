@@ -4,9 +4,9 @@
 //! that nothing runs through a box. The order in a column is that of what is connected to it (the
 //! barycentre method of Sugiyama, Tagawa and Toda 1981), a few rounds of it.
 
-pub(super) const BOX_WIDTH: f64 = 136.0;
+pub(super) const BOX_WIDTH: f64 = 146.0;
 pub(super) const BOX_HEIGHT: f64 = 44.0;
-const COLUMN_GAP: f64 = 42.0;
+const COLUMN_GAP: f64 = 40.0;
 const ROW_GAP: f64 = 16.0;
 const LANE_HEIGHT: f64 = 2.0;
 const MARGIN: f64 = 8.0;
@@ -193,7 +193,7 @@ mod tests {
         assert!(apart(&layout), "{layout:?}");
         for ((x, y), column) in layout.boxes.iter().zip(columns) {
             assert!(*x >= 0.0 && *y >= 0.0 && *y + BOX_HEIGHT <= layout.height);
-            assert!((x - MARGIN - f64::from(column) * 178.0).abs() < 1e-9);
+            assert!((x - MARGIN - f64::from(column) * (BOX_WIDTH + COLUMN_GAP)).abs() < 1e-9);
         }
         // The shortcut passes two columns, and there no box.
         let shortcut = &layout.lines[5];

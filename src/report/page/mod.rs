@@ -22,6 +22,7 @@ use super::table::{Format, build_all};
 use super::{ReportError, Source, escaped};
 use crate::plan::Resolved;
 use paths::PathBook;
+use pictures::Pictures;
 use stages::Stages;
 
 /// So many paths fit on a page that still opens quickly (ours).
@@ -47,34 +48,46 @@ pub fn page(source: &Source<'_>, resolved: &[Resolved], paths: usize) -> Result<
         .iter()
         .map(|table| table.render(Format::Html))
         .collect();
-    let mut figures = pictures::funnels(source)?;
-    let funnels = figures.len();
-    figures.extend(pictures::losses(source)?);
-    let shown: Vec<Shown> = figures.iter().map(Shown::of).collect();
+    let pictures = Pictures::read(source)?;
     let book = PathBook::read(source, paths)?;
     let manifest = source.manifest;
+    // Which folders a machine has is nobody's business.
+    let whole_path = manifest.path.display().to_string();
     let file = manifest.path.file_name().unwrap_or_default();
+    let file = escaped(&file.to_string_lossy());
     let view = View {
         title: match manifest.title.as_str() {
             "" => "Report",
             title => title,
         },
         description: &manifest.description,
-        file: escaped(&file.to_string_lossy()),
+        file: file.clone(),
         version: env!("CARGO_PKG_VERSION"),
         policy: embed::policy(SCRIPT, STYLE),
         style: STYLE,
         script: SCRIPT,
         tables,
         filters: filter_groups(source, source.plan.order())?,
-        funnels: &shown[..funnels],
-        figures: &shown[funnels..],
+        funnels: pictures.funnels.iter().map(Shown::of).collect(),
+        figures: pictures.others.iter().map(Shown::of).collect(),
+        missing: (pictures.missing.iter())
+            .map(|why| escaped(&why.replace(&whole_path, &file)))
+            .collect(),
         stages: Stages::read(source, resolved)?,
         paths: (!book.is_empty()).then(|| embed::json(&book)),
         left_out: &book.left_out,
     };
     let html = view.render().expect("a string takes all that is written");
-    Ok(Page { html, figures })
+    let Pictures {
+        mut funnels,
+        others,
+        ..
+    } = pictures;
+    funnels.extend(others);
+    Ok(Page {
+        html,
+        figures: funnels,
+    })
 }
 
 /// Askama escapes every value that is not marked as safe: those are ours.
@@ -91,8 +104,10 @@ struct View<'v> {
     /// HTML.
     tables: Vec<String>,
     filters: Vec<FilterGroup>,
-    funnels: &'v [Shown],
-    figures: &'v [Shown],
+    funnels: Vec<Shown>,
+    figures: Vec<Shown>,
+    /// Why declared figures are not there.
+    missing: Vec<String>,
     stages: Stages,
     /// JSON that may stand in a script element.
     paths: Option<String>,

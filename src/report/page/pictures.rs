@@ -1,12 +1,14 @@
-//! The figures that every page has: what each filter dropped, and how the trainings went.
+//! The figures of a page: those that the manifest declares, and, where it declares none of the kind, what each filter
+//! dropped and how the trainings went.
 
 use crate::artifact::ArtifactKind;
 use crate::filter::Funnel;
+use crate::manifest::FigureSection;
 use crate::model::train::LossPoint;
 use crate::plan::NodeId;
 use crate::report::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use crate::report::funnel::WHOLE;
-use crate::report::{ReportError, Source};
+use crate::report::{ReportError, Source, draw};
 
 /// More trainings than this are not drawn together: such a picture says nothing (ours). `[figures]` draws those
 /// of interest.
@@ -20,11 +22,63 @@ pub struct NamedFigure {
     pub figure: Figure,
 }
 
+/// The figures of a page.
+#[derive(Default)]
+pub(super) struct Pictures {
+    /// Funnels.
+    pub(super) funnels: Vec<NamedFigure>,
+    /// All others.
+    pub(super) others: Vec<NamedFigure>,
+    /// Why a declared figure is not there.
+    pub(super) missing: Vec<String>,
+}
+
+impl Pictures {
+    /// Draws them.
+    ///
+    /// # Errors
+    /// When an artifact cannot be read.
+    pub(super) fn read(source: &Source<'_>) -> Result<Self, ReportError> {
+        let mut pictures = Self::default();
+        let (mut declares_funnels, mut declares_losses) = (false, false);
+        for spec in &source.manifest.figures {
+            let is_funnel = matches!(spec.section, FigureSection::Funnel { .. });
+            declares_funnels |= is_funnel;
+            declares_losses |= matches!(spec.section, FigureSection::Losses { .. });
+            let figure = match draw(source, spec) {
+                Ok(figure) => figure,
+                // It has nothing to show yet, which is no reason to show nothing else.
+                Err(ReportError::Invalid(why)) => {
+                    pictures.missing.push(why);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let named = NamedFigure {
+                name: spec.name.clone(),
+                figure,
+            };
+            if is_funnel {
+                pictures.funnels.push(named);
+            } else {
+                pictures.others.push(named);
+            }
+        }
+        if !declares_funnels {
+            pictures.funnels = funnels(source)?;
+        }
+        if !declares_losses {
+            pictures.others.extend(losses(source)?);
+        }
+        Ok(pictures)
+    }
+}
+
 /// The funnel of each filter that is drawn.
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub(super) fn funnels(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
+fn funnels(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
     let mut figures = Vec::new();
     for (base, nodes) in by_base(source, ArtifactKind::Funnel) {
         if nodes.len() > WHOLE {
@@ -54,7 +108,7 @@ pub(super) fn funnels(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportErr
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub(super) fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
+fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
     let mut figures = Vec::new();
     for (name, title, pretraining) in [
         ("losses-pretraining", "Losses of the pretraining", true),

@@ -27,9 +27,8 @@ pub(super) struct Tile {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) name: String,
-    pub(super) kind: &'static str,
+    pub(super) about: String,
     pub(super) state: GroupState,
-    pub(super) says: String,
     /// All of it, for a tooltip.
     pub(super) title: String,
 }
@@ -162,10 +161,9 @@ impl Stages {
             group: place,
             x: *x,
             y: *y,
-            name: cut(&group.name, 18),
-            kind: group.kind,
+            name: cut(&group.name, 19),
+            about: cut(&about(group), 27),
             state: group.state,
-            says: cut(&group.says, 20),
             title: title(group),
         });
         let lines = (edges.iter().zip(&laid.lines)).map(|((from, to), points)| Line {
@@ -195,6 +193,16 @@ impl Stages {
 
 fn is_hit(state: &State) -> bool {
     matches!(state, State::Hit(_))
+}
+
+/// A box's second line.
+fn about(group: &Group) -> String {
+    let hits = group.members.iter().filter(|each| each.state == "hit");
+    match (group.members.len(), group.state) {
+        (1, GroupState::All) => format!("{}, stored", group.kind),
+        (1, _) => format!("{}, not run", group.kind),
+        (all, _) => format!("{}, {} of {all}", group.kind, hits.count()),
+    }
 }
 
 fn title(group: &Group) -> String {
