@@ -1,11 +1,11 @@
 //! As much of the `WebDriver` protocol (W3C) as the tests of pages need, spoken to chromedriver.
 
-use base64::Engine as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 /// A headless Chromium; it ends with this.
