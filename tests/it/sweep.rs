@@ -3,6 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use sert_run::manifest::{self, Changes};
+use sert_run::plan::Plan;
+use sert_run::stage::KINDS;
+
 use crate::harness::{Bench, Run, TINY};
 
 /// The tiny experiment at 2 x 2 thresholds and 2 seeds. Of `max_rate`, 0.99 and 1.0 keep the same paths.
@@ -50,6 +54,30 @@ kind = "score-bands"
 score = "coherence"
 series = [{ label = "sampled", paths = "sampled" }]
 "#;
+
+/// One name for all points, one node for what means the same.
+#[test]
+fn stages_are_found_by_their_name_in_the_manifest() {
+    let bench = Bench::new(&swept().replace("[2, 12]", "[2, 12, 2]"));
+    let manifest = manifest::load(&bench.path("m.toml"), &Changes::default(), KINDS).unwrap();
+    let plan = Plan::new(&manifest).unwrap();
+    let kept = plan.needed(&["kept".to_owned()]).unwrap();
+    let of_kind = |kind: &str| {
+        let nodes = kept
+            .iter()
+            .filter(|node| plan.node(**node).kind.name() == kind);
+        nodes.count()
+    };
+    assert_eq!(
+        (of_kind("filter"), of_kind("sample"), of_kind("pretrain")),
+        (8, 2, 1)
+    );
+    let error = plan.find("kept").unwrap_err().to_string();
+    assert!(error.contains("several stages"), "{error}");
+    assert!(plan.find("student").is_ok());
+    let error = plan.find("kpt").unwrap_err().to_string();
+    assert!(error.contains("did you mean `kept`?"), "{error}");
+}
 
 fn count(run: &Run, stage: &str) -> usize {
     let of = |name: &String| name == stage || name.starts_with(&format!("{stage}["));

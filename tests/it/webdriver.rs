@@ -1,10 +1,11 @@
-//! As much of the WebDriver protocol (W3C) as the tests of pages need, spoken to chromedriver.
+//! As much of the `WebDriver` protocol (W3C) as the tests of pages need, spoken to chromedriver.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 /// A headless Chromium; it ends with this.
@@ -13,7 +14,7 @@ pub(crate) struct Browser {
     session: String,
     agent: ureq::Agent,
     // Its profile, gone with it.
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -50,14 +51,14 @@ impl Browser {
             driver,
             session: format!("http://127.0.0.1:{port}"),
             agent: ureq::Agent::new_with_config(config),
-            _profile: profile,
+            profile,
         };
         let deadline = Instant::now() + Duration::from_secs(30);
         while browser.try_call("GET", "/status", None).is_err() {
             assert!(Instant::now() < deadline, "chromedriver does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        let folder = browser._profile.path().display().to_string();
+        let folder = browser.profile.path().display().to_string();
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -173,7 +174,6 @@ impl Browser {
         let Some(folder) = std::env::var_os("SCREENSHOTS") else {
             return;
         };
-        use base64::Engine as _;
         let picture = self.call("GET", "/screenshot", None);
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(picture.as_str().unwrap())

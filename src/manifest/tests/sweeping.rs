@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::{VALID, load, mistakes};
 use crate::manifest::Manifest;
-use crate::plan::Plan;
 
 fn with_sweep(sweep: &str) -> String {
     format!("{VALID}\n{sweep}")
@@ -61,26 +60,6 @@ fn equal_work_is_one_stage_and_names_tell_what_differs() {
     let sert = manifest.stage("sert[min_tokens=25]").unwrap();
     assert_eq!(sert.base, "sert");
     assert_eq!(sert.inputs["paths"].stage, "kept[min_tokens=25]");
-    let plan = Plan::new(&manifest).unwrap();
-    assert_eq!(
-        plan.needed(&["kept".to_owned()]).unwrap().len(),
-        2 + 3,
-        "both, and what they need"
-    );
-    let error = plan.find("kept").unwrap_err().to_string();
-    assert!(
-        error.contains("several stages") && error.contains("`kept[min_tokens=25]`"),
-        "{error}"
-    );
-}
-
-#[test]
-fn values_that_mean_the_same_are_one_node() {
-    let manifest = swept("[sweep]\ngrid = { \"stages.sample.temperature\" = [1, 0.5, 1.0] }");
-    let plan = Plan::new(&manifest).unwrap();
-    let node = |name: &str| plan.find(name).unwrap();
-    assert_eq!(node("sert[temperature=1]"), node("sert[temperature=1.0]"));
-    assert_ne!(node("sert[temperature=1]"), node("sert[temperature=0.5]"));
 }
 
 #[test]
