@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import by_operation
 import report
 
 HERE = Path(__file__).resolve().parent
@@ -311,7 +310,6 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="jobs whose name contains this")
     parser.add_argument("--report", action="store_true", help="write the tables of the last results, and run nothing")
-    parser.add_argument("--profile", action="store_true", help="also write where sert-run's time goes (needs perf)")
     parser.add_argument("--document", type=Path, default=REPOSITORY / "docs" / "performance.md")
     arguments = parser.parse_args()
     bench = Bench(arguments)
@@ -323,8 +321,6 @@ def main():
                 results[case.name] = bench.run(case)
                 file.write_text(json.dumps(results, indent=1))
     report.write(arguments.document, results, arguments)
-    if arguments.profile:
-        by_operation.write(bench, SIZES[arguments.size])
 
 
 if __name__ == "__main__":
