@@ -16,7 +16,7 @@ pub struct Layout {
 /// A row of cells.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LayoutRow {
-    /// The place of its [`RowSpec`] in the table.
+    /// The place of its [`super::RowSpec`] in the table.
     pub spec: usize,
     /// The labels of its values on the row axes; empty ones for a row that does not depend on them.
     pub headers: Vec<String>,

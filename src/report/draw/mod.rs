@@ -126,7 +126,7 @@ impl<'a> Filler<'a> {
             "" => String::new(),
             told => format!(" ({told})"),
         };
-        let title = self.title(|| format!("What {filter} kept{told}"));
+        let title = self.title(|| format!("What {filter} kept")) + &told;
         Ok(Figure::Funnel(FunnelFigure::new(title, &funnel)))
     }
 
