@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::Artifact;
 use crate::metric::Resampling;
+use crate::plan::split_reference;
 use crate::report::rating::{Choice, Item, RatingError, RatingReport, Sheet, items, write_sheet};
 use crate::text::Question;
 
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &RateArgs) -> Result<Exit, Failure> {
 
 fn sheet(args: &SheetArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.stage.manifest, Purpose::Look)?;
-    let items = items_of(&session, &args.stage)?;
+    let items = items_of(&session, &args.stage.stage, args.stage.seed)?;
     let questions = questions_of(&session, &args.stage.stage)?;
     let choice = Choice {
         paths: args.paths,
@@ -108,21 +109,8 @@ fn sheet(args: &SheetArgs) -> Result<Exit, Failure> {
 
 fn read(args: &ReadArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.stage.manifest, Purpose::Look)?;
-    let items = items_of(&session, &args.stage)?;
-    let mut sheets = Vec::new();
-    let mut faults = Vec::new();
-    for (file, rater) in args.sheets.iter().zip(raters(&args.sheets)?) {
-        let bytes =
-            std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
-        match Sheet::read(&rater, file, &bytes, &items, args.partial) {
-            Ok(sheet) => sheets.push(sheet),
-            Err(found) => faults.extend(found),
-        }
-    }
-    if !faults.is_empty() {
-        return Err(RatingError::Sheets(faults).into());
-    }
-    let report = RatingReport::of(&items, &sheets, &Resampling::default());
+    let (stage, seed) = (&args.stage.stage, args.stage.seed);
+    let report = agreement(&session, stage, seed, &args.sheets, args.partial)?;
     let mut out = anstream::stdout().lock();
     if args.json {
         let json = serde_json::to_string(&report).context("failed to write JSON")?;
@@ -133,11 +121,36 @@ fn read(args: &ReadArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn items_of(session: &Session, args: &StageArgs) -> Result<BTreeMap<String, Item>, Failure> {
-    let found = session.artifact(&args.stage)?;
-    match items(found.kind, &found.bytes, args.seed) {
+/// How raters of `stage` agree, from their sheets.
+pub(crate) fn agreement(
+    session: &Session,
+    stage: &str,
+    seed: u64,
+    files: &[PathBuf],
+    partial: bool,
+) -> Result<RatingReport, Failure> {
+    let items = items_of(session, stage, seed)?;
+    let mut sheets = Vec::new();
+    let mut faults = Vec::new();
+    for (file, rater) in files.iter().zip(raters(files)?) {
+        let bytes =
+            std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
+        match Sheet::read(&rater, file, &bytes, &items, partial) {
+            Ok(sheet) => sheets.push(sheet),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(RatingError::Sheets(faults).into());
+    }
+    Ok(RatingReport::of(&items, &sheets, &Resampling::default()))
+}
+
+fn items_of(session: &Session, stage: &str, seed: u64) -> Result<BTreeMap<String, Item>, Failure> {
+    let found = session.artifact(stage)?;
+    match items(found.kind, &found.bytes, seed) {
         Err(error @ RatingError::NoPaths { .. }) => {
-            Err(Failure::usage(format!("`{}`: {error}", args.stage)))
+            Err(Failure::usage(format!("`{stage}`: {error}")))
         }
         found => Ok(found?),
     }
@@ -145,9 +158,7 @@ fn items_of(session: &Session, args: &StageArgs) -> Result<BTreeMap<String, Item
 
 /// The questions that the stage's paths answer.
 fn questions_of(session: &Session, reference: &str) -> Result<Vec<Question>, Failure> {
-    let stage = reference
-        .split_once('.')
-        .map_or(reference, |(stage, _)| stage);
+    let (stage, _) = split_reference(reference);
     let inputs = session.plan.inputs(session.plan.find(stage)?);
     let Some((from, output)) = inputs.get("questions") else {
         return Err(Failure::usage(format!("`{stage}` takes no questions")));

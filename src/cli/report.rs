@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::exit::{Exit, Failure, say};
+use super::rate::agreement;
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
 use crate::plan::resolve;
@@ -21,13 +22,33 @@ pub(crate) struct ReportArgs {
     /// Paths on the page, and answers, at most about this many of each, whole questions; 0 for all
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PATHS)]
     paths: usize,
+    /// Show how raters agree: a filled-in sheet of `sert-run rate`; may be given again
+    #[arg(long = "sheet", value_name = "FILE", requires = "rated")]
+    sheets: Vec<PathBuf>,
+    /// The stage that the sheets are of
+    #[arg(long, value_name = "STAGE", requires = "sheets")]
+    rated: Option<String>,
+    /// The seed that the sheets were written with
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    sheet_seed: u64,
 }
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Look)?;
     let nodes = session.plan.order();
     let resolved = resolve(&session.plan, nodes, &session.environment(&Silent))?;
-    let page = session.with_source(|source| Ok(page(source, &resolved, args.paths)?))?;
+    let ratings = match &args.rated {
+        Some(stage) => Some(agreement(
+            &session,
+            stage,
+            args.sheet_seed,
+            &args.sheets,
+            false,
+        )?),
+        None => None,
+    };
+    let page =
+        session.with_source(|source| Ok(page(source, &resolved, args.paths, ratings.as_ref())?))?;
     let figures = args.out.join("figures");
     std::fs::create_dir_all(&figures)
         .with_context(|| format!("cannot make the folder `{}`", figures.display()))?;

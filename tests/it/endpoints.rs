@@ -31,6 +31,11 @@ pub(crate) fn teacher(server: &str, questions: usize, more: &str) -> Bench {
 
 /// Waits are short, so that a test of thousands of requests takes seconds.
 pub(crate) fn manifest(server: &str, more: &str) -> String {
+    let give_up = if more.contains("give_up_after_s") {
+        ""
+    } else {
+        "limits.give_up_after_s = 0.6"
+    };
     format!(
         r#"
 [data]
@@ -50,13 +55,14 @@ limits.backoff_s = 0.005
 limits.max_backoff_s = 0.05
 limits.read_timeout_s = 0.25
 limits.connect_timeout_s = 2.0
-limits.give_up_after_s = 0.6
+{give_up}
 {more}
 "#
     )
 }
 
-const WIDE: &str = "limits.concurrency = 32";
+/// On a busy machine the last requests can all fail for a while: that is not the end of a server.
+const WIDE: &str = "limits.concurrency = 32\nlimits.give_up_after_s = 20.0";
 
 /// What the teacher says: its words hold the question's number, so that a mix-up would show.
 pub(crate) fn lesson(asked: &Asked) -> String {
@@ -153,16 +159,19 @@ fn nothing_is_lost_across_five_kills() {
     let bench = teacher(&server.base_url, 1000, WIDE);
     let mut at_kill: Vec<(BTreeSet<String>, u32)> = Vec::new();
     for round in 1..=5 {
+        let errors = bench.path("stderr.txt");
         let mut child = bench
             .command(&["m.toml", "--progress", "none"])
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(&errors).unwrap())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         while server.answered() < 330 * round {
             assert!(
                 child.try_wait().unwrap().is_none(),
-                "over before it was killed"
+                "over before it was killed, in round {round} after {} answers: {}",
+                server.answered(),
+                std::fs::read_to_string(&errors).unwrap()
             );
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -175,27 +184,41 @@ fn nothing_is_lost_across_five_kills() {
     assert_whole(&bench, 1000);
     let counts = server.settled(2000);
     assert_eq!(counts.len(), 2000);
-    assert!(counts.values().all(|count| count.answered >= 1));
+    // A server does not see whether a reply arrived where its client was killed: then it is on the disk, or it was
+    // asked for again.
+    let ever: BTreeSet<&String> = at_kill.iter().flat_map(|(on_disk, _)| on_disk).collect();
+    for (request, count) in &counts {
+        assert!(
+            count.answered >= 1 || ever.contains(&lesson(&asked(request))),
+            "{request}"
+        );
+    }
     // What a kill can cost is what was in flight, at most 32 requests each time.
-    let twice: u32 = counts.values().map(|count| count.answered - 1).sum();
+    let twice: u32 = (counts.values())
+        .map(|count| count.answered.saturating_sub(1))
+        .sum();
     assert!(twice <= 5 * 32, "{twice} were answered more than once");
     // What was on the disk was never asked for again.
     let (on_disk, _) = at_kill.last().unwrap();
     assert!(on_disk.len() >= 1500, "{}", on_disk.len());
     for (request, count) in &counts {
         let earlier = before_last.get(request).copied().unwrap_or_default();
-        let asked = Asked {
-            method: String::new(),
-            path: String::new(),
-            authorization: String::new(),
-            body: request.splitn(3, ' ').nth(2).unwrap().to_owned(),
-            nth: 0,
-        };
-        if on_disk.contains(&lesson(&asked)) {
+        if on_disk.contains(&lesson(&asked(request))) {
             assert_eq!(count.asked, earlier.asked, "{request}");
         }
     }
     bench.run(&["cache", "verify"]).ok();
+}
+
+/// The request that a key of the server's counts stands for.
+fn asked(request: &str) -> Asked {
+    Asked {
+        method: String::new(),
+        path: String::new(),
+        authorization: String::new(),
+        body: request.splitn(3, ' ').nth(2).unwrap().to_owned(),
+        nth: 0,
+    }
 }
 
 /// Two processes with the same requests on one store: each is asked by one of them.

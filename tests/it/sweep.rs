@@ -152,6 +152,7 @@ fn a_sweep_does_equal_work_once_and_resumes() {
     assert_eq!(resumed.stdout, first.stdout);
 
     forms(&undisturbed);
+    latex(&undisturbed);
     figures(&undisturbed);
     walk(&undisturbed);
 }
@@ -196,6 +197,27 @@ fn forms(bench: &Bench) {
         "{}",
         unknown.stderr
     );
+}
+
+/// The LaTeX form compiles, where there is a LaTeX.
+fn latex(bench: &Bench) {
+    bench.run(&["table", "m.toml", "--out", "t.tex"]).ok();
+    bench.write(
+        "paper.tex",
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n\\input{t.tex}\n\\end{document}\n",
+    );
+    let run = std::process::Command::new("pdflatex")
+        .args(["-interaction=nonstopmode", "-halt-on-error", "paper.tex"])
+        .current_dir(bench.folder.path())
+        .output();
+    match run {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        ),
+        Err(_) => eprintln!("skipped: there is no pdflatex to compile the table with"),
+    }
 }
 
 /// Figures come out the same; one that lacks its score says so.

@@ -18,6 +18,7 @@ mod gemm;
 mod generate;
 mod model;
 mod parallel;
+mod peak;
 mod scalar;
 mod score;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 
 pub use draw::SamplingParams;
 pub use generate::{Expand, FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+pub use peak::product_rate;
 pub use score::ScoreJob;
 
 use rayon::prelude::*;
@@ -176,14 +178,7 @@ impl Engine {
         isa: Isa,
     ) -> Result<Self, EngineError> {
         let model = Model::new(config, weights)?;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .thread_name(|index| format!("engine-{index}"))
-            .build()
-            .map_err(|source| EngineError::Threads {
-                threads: options.threads,
-                source,
-            })?;
+        let pool = Self::pool(options.threads)?;
         let sequence_bytes = model.page.page_bytes() * (128 / LANES);
         let max_batch = match options.max_batch {
             0 => (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH),
@@ -197,6 +192,15 @@ impl Engine {
             isa,
             sharded,
         })
+    }
+
+    /// Starts threads; 0 for one per core.
+    fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("engine-{index}"))
+            .build()
+            .map_err(|source| EngineError::Threads { threads, source })
     }
 
     /// Logits `[tokens, vocab]` after each token of one sequence.

@@ -19,6 +19,7 @@ pub use pictures::NamedFigure;
 
 use super::figure::Numbers;
 use super::funnel::{FilterGroup, filter_groups};
+use super::rating::RatingReport;
 use super::table::{Format, build_all};
 use super::{ReportError, Source, escaped};
 use crate::plan::Resolved;
@@ -40,11 +41,17 @@ pub struct Page {
     pub figures: Vec<NamedFigure>,
 }
 
-/// Writes the page, with at most about `paths` rows of paths in it and as many answers; 0 for all.
+/// Writes the page, with at most about `paths` rows of paths in it and as many answers; 0 for all. `ratings` is how
+/// raters agree, where they have rated paths by hand.
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub fn page(source: &Source<'_>, resolved: &[Resolved], paths: usize) -> Result<Page, ReportError> {
+pub fn page(
+    source: &Source<'_>,
+    resolved: &[Resolved],
+    paths: usize,
+    ratings: Option<&RatingReport>,
+) -> Result<Page, ReportError> {
     let tables: Vec<String> = build_all(source)?
         .iter()
         .map(|table| table.render(Format::Html))
@@ -74,6 +81,7 @@ pub fn page(source: &Source<'_>, resolved: &[Resolved], paths: usize) -> Result<
         missing: (pictures.missing.iter())
             .map(|why| escaped(&why.replace(&whole_path, &file)))
             .collect(),
+        ratings: ratings.map(RatingReport::text),
         stages: Stages::read(source, resolved)?,
         paths: (!book.is_empty()).then(|| embed::json(&book)),
         left_out: &book.left_out,
@@ -109,6 +117,7 @@ struct View<'v> {
     figures: Vec<Shown>,
     /// Why declared figures are not there.
     missing: Vec<String>,
+    ratings: Option<String>,
     stages: Stages,
     /// JSON that may stand in a script element.
     paths: Option<String>,

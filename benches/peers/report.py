@@ -1,0 +1,127 @@
+"""The tables of docs/performance.md, between their markers."""
+
+import os
+import re
+import statistics
+from pathlib import Path
+
+BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
+
+
+def cpu():
+    """The CPU's name, as the system tells it."""
+    found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    return found.group(1) if found else "unknown"
+
+
+def median(result, contestant, field):
+    return statistics.median(each[contestant][field] for each in result["rounds"])
+
+
+def speed(run, clock):
+    """Tokens per second of a run by the clock `seconds` (the wall's) or `cpu` (the processor's); of a training from
+    its first step's end to its last's."""
+    if "step_tokens" in run:
+        return run["step_tokens"] / run["step_seconds" if clock == "seconds" else "step_cpu"]
+    return run["tokens"] / run[clock]
+
+
+def gain(result, contestant, clock):
+    """How many times as fast sert-run does the same job, as `median (least to greatest)` over the rounds."""
+
+    def once(each):
+        ours, theirs = each["sert-run"], each[contestant]
+        if "step_tokens" in ours:
+            return speed(ours, clock) / speed(theirs, clock)
+        return theirs[clock] / ours[clock]
+
+    ratios = [once(each) for each in result["rounds"]]
+    return f"**{statistics.median(ratios):.2f}x** ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def speed_table(results):
+    lines = [
+        "| job | by | processor s | wall s | tokens per processor s | peak MiB | sert-run's gain by processor time | by the wall |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, result in results.items():
+        for contestant in result["case"]["contestants"]:
+            fast = statistics.median(speed(each[contestant], "cpu") for each in result["rounds"])
+            other = contestant != "sert-run"
+            gains = [gain(result, contestant, clock) if other else "" for clock in ("cpu", "seconds")]
+            lines.append(
+                f"| {name} | {contestant} | {median(result, contestant, 'cpu'):.1f} | {median(result, contestant, 'seconds'):.1f} "
+                f"| {fast:,.0f} | {median(result, contestant, 'peak_mib'):,.0f} | {gains[0]} | {gains[1]} |"
+            )
+    return lines
+
+
+def kept_table(results):
+    lines = [
+        "| job | by | paths | tokens each | ended | median perplexity | dropped by pattern | left before select | kept | tokens each | mean perplexity |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, result in results.items():
+        if result["case"]["work"] != "sample":
+            continue
+        for contestant in result["case"]["contestants"]:
+            of = lambda field, contestant=contestant, result=result: median(result, contestant, field)
+            lines.append(
+                f"| {name} | {contestant} | {of('paths'):,.0f} | {of('mean_tokens'):.1f} | {of('ended'):.1%} "
+                f"| {of('median_perplexity'):,.2f} | {of('pattern'):.1%} | {of('survivors'):.1%} | {of('kept'):.0f} "
+                f"| {of('kept_tokens'):.1f} | {of('kept_perplexity'):,.1f} |"
+            )
+    return lines
+
+
+def agreement(results):
+    """Greedy answers and losses of the last round, side by side."""
+    lines = []
+    for name, result in results.items():
+        last = result["rounds"][-1]
+        for contestant in result["case"]["contestants"][1:]:
+            if result["case"]["work"] == "predict":
+                ours, theirs = last["sert-run"]["answers"], last[contestant]["answers"]
+                same = sum(theirs[key] == tokens for key, tokens in ours.items())
+                lines.append(f"- {name}: {same} of {len(ours)} answers of {contestant} are sert-run's, token for token.")
+            elif result["case"]["work"] == "finetune":
+                ours, theirs = last["sert-run"], last[contestant]
+                lines.append(
+                    f"- {name}: {ours['tokens']:,} tokens by sert-run at a mean loss of {ours['loss']:.3f}, "
+                    f"{theirs['tokens']:,} by {contestant} at {theirs['loss']:.3f}."
+                )
+    return lines
+
+
+def cases_table(results):
+    lines = ["| job | what | student | questions | new tokens | width of a peer's batch |", "|---|---|---|---|---|---|"]
+    for name, result in results.items():
+        case = result["case"]
+        lines.append(
+            f"| {name} | {case['work']} | {case['student']} | {case['questions']} | {case['max_new_tokens'] or '-'} | {case['batch'] or '-'} |"
+        )
+    return lines
+
+
+def write(document, results, arguments):
+    """Puts the tables between the markers of `document`."""
+    loads = ", ".join(f"{name} {result['load']:.1f}" for name, result in results.items())
+    rounds = max((len(result["rounds"]) for result in results.values()), default=0)
+    lines = [
+        BEGIN,
+        f"`benches/peers/run --size {arguments.size} --threads {arguments.threads}`: {cpu()}, {os.cpu_count()} cores; "
+        f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round. Load average over 15 minutes at each "
+        f"job's end ({arguments.threads} on an idle machine): {loads}.",
+        "",
+        *cases_table(results),
+        "",
+        *speed_table(results),
+        "",
+        *kept_table(results),
+        "",
+        *agreement(results),
+        END,
+    ]
+    text = document.read_text()
+    before, rest = text.split(BEGIN)
+    document.write_text(before + "\n".join(lines) + rest.split(END)[1])
