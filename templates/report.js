@@ -122,7 +122,7 @@
     if (path.d !== null) fact("draw " + path.d);
     if (path.n !== null) fact(path.n + " tokens");
     if (path.p !== null) fact("perplexity " + number(path.p));
-    for (const [name, value] of path.s) fact(data.scores[name] + " " + number(value));
+    for (const [name, value] of path.s) fact(data.scores[name] + " " + (value === null ? "unparsed" : number(value)));
     fact("end: " + word(path.e));
     row.append(facts, make("p", path.t.trim() === "" ? "(nothing)" : path.t.trim()));
     if (path.a !== null) row.append(make("p", path.a.trim(), "answer"));

@@ -78,6 +78,8 @@ fn hostile() -> Bench {
     for id in ids {
         for draw in 0..24_u32 {
             let tokens: Vec<u32> = (0..if draw < 8 { 2 } else { 5 }).collect();
+            // The last one of each is one whose judge said nothing that could be read.
+            let scored = draw < 23;
             paths.push(json!({
                 "question_id": id,
                 "draw": draw,
@@ -85,7 +87,8 @@ fn hostile() -> Bench {
                 "text": format!("{} number {draw}", PAYLOADS[draw as usize % PAYLOADS.len()]),
                 "tokens": tokens,
                 "end": if draw % 2 == 0 { "end-of-text" } else { "length" },
-                "scores": {"<u>coherence</u>": f64::from(draw) / 3.0},
+                "scores": if scored { json!({"<u>coherence</u>": f64::from(draw) / 3.0}) } else { json!({}) },
+                "unparsed": if scored { json!([]) } else { json!(["<u>coherence</u>"]) },
             }));
         }
     }
@@ -241,6 +244,9 @@ fn the_page_is_the_same_every_time_and_asks_for_nothing() {
         "its data and its script"
     );
     assert!(!html.contains(&bench.path("").display().to_string()));
+
+    let bands = std::fs::read_to_string(bench.path("out/figures/bands.svg")).unwrap();
+    assert!(bands.contains("3 unparsed scores are left out"));
 
     // A page with some of the paths says what it left out.
     let some = bench

@@ -1,7 +1,7 @@
 //! Figures of scores: bands (paper, Figure 1), distributions by filter step (Figure 4), means by criterion (Figure 3).
 //!
 //! A score is shown under its own name, and every path of a figure must have it: a judge's scores and a stand-in for
-//! them are never mixed.
+//! them are never mixed. Where a judge's reply has no such score, the path is left out, and the note says how many are.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +40,7 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         .collect();
     let mut bars = Vec::new();
     let mut counts = BTreeSet::new();
+    let mut unparsed = 0;
     for each in series {
         for (name, point) in named(filler, each) {
             let Some(paths) = filler.read::<Vec<ReasoningPath>>(&each.paths, point)? else {
@@ -48,15 +49,7 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             let questions = questions(filler, each, point, &paths)?;
             counts.insert(questions);
             let paths: Vec<&ReasoningPath> = chosen(each, &paths).collect();
-            let scores = paths
-                .iter()
-                .map(|path| {
-                    Ok((
-                        path.question_id.as_str(),
-                        scored(filler, path, score, each)?,
-                    ))
-                })
-                .collect::<Result<Vec<_>, ReportError>>()?;
+            let scores = by_question(filler, &paths, score, each, &mut unparsed)?;
             let shares = band_shares(&edges, questions, scores, 0.95);
             bars.push(BarSeries {
                 name,
@@ -69,7 +62,11 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     }
     Ok(Figure::ScoreBands(ScoreBands {
         title: filler.title(|| format!("Questions with a path in each band of {score}")),
-        note: format!("n = {} questions; 95 % intervals (Wilson)", listed(&counts)),
+        note: format!(
+            "n = {} questions; 95 % intervals (Wilson){}",
+            listed(&counts),
+            left_out(unparsed)
+        ),
         score: told(score, *scale),
         bands: band_edges(&edges),
         series: bars,
@@ -126,6 +123,7 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         first_token: None,
     };
     let mut samples = Vec::new();
+    let mut unparsed = 0; // among the raw paths: the later steps are parts of them
     for score in scores {
         let by_step = after
             .iter()
@@ -133,9 +131,11 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 let scores = paths
                     .iter()
                     .map(|each| scored(filler, &each.path, score, &series));
-                scores.collect::<Result<Vec<f64>, ReportError>>()
+                let scores = scores.collect::<Result<Vec<Option<f64>>, ReportError>>()?;
+                Ok(scores.into_iter().flatten().collect::<Vec<f64>>())
             })
             .collect::<Result<Vec<_>, ReportError>>()?;
+        unparsed += judged.len() - by_step[0].len();
         samples.push(Sample {
             name: score.clone(),
             scores: by_step,
@@ -143,7 +143,12 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     }
     Ok(Figure::Distribution(Distribution {
         title: filler.title(|| "Scores after each filter step".to_owned()),
-        note: format!("{} paths of {} questions.", funnel.paths, funnel.questions),
+        note: format!(
+            "{} paths of {} questions{}.",
+            funnel.paths,
+            funnel.questions,
+            left_out(unparsed)
+        ),
         score: match scores.as_slice() {
             [score] => told(score, *scale),
             several => told(&several.join(", "), *scale),
@@ -167,6 +172,7 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     };
     let mut bars = Vec::new();
     let mut counts = BTreeSet::new();
+    let mut unparsed = 0;
     for each in series {
         for (name, point) in named(filler, each) {
             let Some(paths) = filler.read::<Vec<ReasoningPath>>(&each.paths, point)? else {
@@ -176,15 +182,7 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             counts.insert(paths.len());
             let mut values = Vec::new();
             for (stream, score) in (STREAM..).zip(scores) {
-                let items = paths
-                    .iter()
-                    .map(|path| {
-                        Ok((
-                            path.question_id.as_str(),
-                            scored(filler, path, score, each)?,
-                        ))
-                    })
-                    .collect::<Result<Vec<_>, ReportError>>()?;
+                let items = by_question(filler, &paths, score, each, &mut unparsed)?;
                 let mean = cluster_mean(items, &Resampling::default(), stream);
                 values.push(mean.as_ref().map(Interval::from));
             }
@@ -205,8 +203,9 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     Ok(Figure::Criteria(Criteria {
         title: filler.title(|| "Mean scores".to_owned()),
         note: format!(
-            "n = {} paths for each bar; 95 % intervals (bootstrap by question)",
-            listed(&counts)
+            "n = {} paths for each bar; 95 % intervals (bootstrap by question){}",
+            listed(&counts),
+            left_out(unparsed)
         ),
         score: format!("{whose} ({} to {})", scale.0, scale.1),
         scale: Some(*scale),
@@ -256,14 +255,36 @@ fn questions(
     Ok(ids.len())
 }
 
-/// A path's score; a path without it is an error that says which scores there are.
+/// The scores of `paths` with their questions; counts those that are unparsed.
+fn by_question<'p>(
+    filler: &Filler<'_>,
+    paths: &[&'p ReasoningPath],
+    score: &str,
+    series: &PathSeries,
+    unparsed: &mut usize,
+) -> Result<Vec<(&'p str, f64)>, ReportError> {
+    let mut found = Vec::new();
+    for path in paths {
+        match scored(filler, path, score, series)? {
+            Some(score) => found.push((path.question_id.as_str(), score)),
+            None => *unparsed += 1,
+        }
+    }
+    Ok(found)
+}
+
+/// A path's score; `None` where a judge's reply has none. A path that was never asked about is an error that says
+/// which scores there are.
 fn scored(
     filler: &Filler<'_>,
     path: &ReasoningPath,
     score: &str,
     series: &PathSeries,
-) -> Result<f64, ReportError> {
-    path.scores.get(score).copied().ok_or_else(|| {
+) -> Result<Option<f64>, ReportError> {
+    if path.unparsed.contains(score) {
+        return Ok(None);
+    }
+    path.scores.get(score).copied().map(Some).ok_or_else(|| {
         let known: Vec<&str> = path.scores.keys().map(String::as_str).collect();
         let has = match known.as_slice() {
             [] => "no scores".to_owned(),
@@ -274,6 +295,14 @@ fn scored(
             filler.spec.name, series.paths, path.question_id
         ))
     })
+}
+
+/// What a note says of scores that are not there.
+fn left_out(unparsed: usize) -> String {
+    match unparsed {
+        0 => String::new(),
+        unparsed => format!("; {unparsed} unparsed scores are left out"),
+    }
 }
 
 fn told(score: &str, scale: (f64, f64)) -> String {

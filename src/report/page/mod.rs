@@ -8,6 +8,7 @@
 
 mod embed;
 mod layout;
+mod path_rows;
 mod paths;
 mod pictures;
 mod stages;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::layout::{self, BOX_HEIGHT, BOX_WIDTH};
 use crate::plan::{NodeId, Resolved, State};
 use crate::report::plan::{reason, state_name};
+use crate::report::used::used_text;
 use crate::report::why::{behind, ran};
 use crate::report::{ReportError, Source, escaped};
 
@@ -75,6 +76,8 @@ pub(super) struct Member {
     pub(super) why: String,
     pub(super) key: String,
     pub(super) ran: String,
+    /// What it used: requests, tokens, money.
+    pub(super) used: String,
     /// Port, where it comes from, its content.
     pub(super) inputs: Vec<[String; 3]>,
     /// Name and content.
@@ -267,6 +270,7 @@ fn member(source: &Source<'_>, resolved: &Resolved) -> Result<Member, ReportErro
         } else {
             String::new()
         },
+        used: escaped(&used_text(&behind.provenance).unwrap_or_default()),
         inputs: (behind.inputs.into_iter())
             .map(|(port, from, digest)| [port, escaped(&from), content(digest)])
             .collect(),
