@@ -34,6 +34,7 @@ fn main() {
         let options = EngineOptions {
             threads,
             max_batch: batch,
+            ..EngineOptions::default()
         };
         let engine = Engine::new(&config, &weights, options).expect("the shapes are consistent");
         drop(weights);

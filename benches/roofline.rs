@@ -55,6 +55,7 @@ fn main() {
     let options = EngineOptions {
         threads,
         max_batch: 0,
+        ..EngineOptions::default()
     };
     let engine = Engine::new(&config, &weights, options).unwrap();
     row("sampling, 4 prompts x 25", sampling(&engine), roof);

@@ -52,7 +52,7 @@ impl Calibration {
     fn inference(config: &Gpt2Config, weights: &Weights, threads: usize) -> Option<f64> {
         let options = EngineOptions {
             threads,
-            max_batch: 0,
+            ..EngineOptions::default()
         };
         let engine = Engine::new(config, weights, options).ok()?;
         let drawing = SamplingParams {

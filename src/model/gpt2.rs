@@ -7,11 +7,12 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
 use super::config::Gpt2Config;
-use super::ops::attention::{Spans, attention};
-use super::ops::dropout::Dropout;
+use super::dropout::Dropout;
+use super::ops::attention::attention;
 use super::ops::gelu::gelu;
 use super::ops::layer_norm::layer_norm;
 use super::ops::linear::linear;
+use super::rows::Spans;
 use super::weights::{Array, Weights};
 
 /// The model. The head is tied to the token embedding.
@@ -119,7 +120,7 @@ impl Gpt2 {
         let positions = TensorData::new::<i64, _>(positions, [spans.rows()]);
         let positions = Tensor::<1, Int>::from_data(positions, &device);
         let embedded = self.wte.val().select(0, tokens) + self.wpe.val().select(0, positions);
-        let mut x = drop_out(embedded, EMBEDDING_SITE, dropout);
+        let mut x = drop_out(embedded, EMBEDDING_SITE, spans, dropout);
         let mut site = EMBEDDING_SITE + 1;
         for block in &self.h {
             let normed = block.ln_1.layer_norm(x.clone(), self.epsilon);
@@ -130,10 +131,10 @@ impl Gpt2 {
                 self.heads,
                 dropout.map(|dropout| (dropout, site)),
             );
-            x = x + drop_out(block.attn_c_proj.linear(mixed), site + 1, dropout);
+            x = x + drop_out(block.attn_c_proj.linear(mixed), site + 1, spans, dropout);
             let normed = block.ln_2.layer_norm(x.clone(), self.epsilon);
             let inner = gelu(block.c_fc.linear(normed));
-            x = x + drop_out(block.mlp_c_proj.linear(inner), site + 2, dropout);
+            x = x + drop_out(block.mlp_c_proj.linear(inner), site + 2, spans, dropout);
             site += SITES_IN_BLOCK;
         }
         self.ln_f.layer_norm(x, self.epsilon)
@@ -241,12 +242,11 @@ fn parameter<const D: usize>(weights: &Weights, name: &str, device: &Device) -> 
     )
 }
 
-fn drop_out(x: Tensor<2>, site: u32, dropout: Option<Dropout>) -> Tensor<2> {
-    match dropout {
-        Some(dropout) => {
-            let mask = dropout.mask(site, x.dims(), &x.device());
-            x * mask
-        }
-        None => x,
-    }
+fn drop_out(x: Tensor<2>, site: u32, spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
+    let Some(dropout) = dropout else { return x };
+    let [rows, width] = x.dims();
+    let mut mask = vec![0.0; rows * width];
+    dropout.fill_rows(site, spans, width, &mut mask);
+    let mask = Tensor::from_data(TensorData::new(mask, [rows, width]), &x.device());
+    x * mask
 }

@@ -5,12 +5,15 @@
 
 mod calibration;
 pub mod config;
+mod dropout;
+mod dtype;
 pub mod engine;
 pub mod error;
 pub mod gpt2;
 mod init;
 mod kernel;
 mod ops;
+mod rows;
 mod safetensors;
 pub mod student;
 pub mod tokenizer;
@@ -19,6 +22,7 @@ pub mod weights;
 
 pub use calibration::Calibration;
 pub use config::Gpt2Config;
+pub use dtype::Dtype;
 pub use error::ModelError;
 pub use gpt2::Gpt2;
 pub use student::Student;

@@ -152,6 +152,7 @@ impl Context<'_> {
         let options = EngineOptions {
             threads: self.options.threads,
             max_batch: self.options.batch_size,
+            ..EngineOptions::default()
         };
         Ok(Engine::new(&student.config, &student.weights, options)?)
     }

@@ -19,7 +19,16 @@ fn draw(
     way: (usize, usize),
 ) -> Vec<Generated> {
     let (max_batch, threads) = way;
-    let engine = Engine::new(config, weights, EngineOptions { threads, max_batch }).unwrap();
+    let engine = Engine::new(
+        config,
+        weights,
+        EngineOptions {
+            threads,
+            max_batch,
+            ..EngineOptions::default()
+        },
+    )
+    .unwrap();
     let drawing = SamplingParams {
         max_new_tokens: work.tokens,
         ..SamplingParams::default()

@@ -52,7 +52,7 @@ impl Default for SamplingParams {
 
 impl SamplingParams {
     /// What the schema says too, for callers that do not come from a manifest.
-    pub(super) fn check(&self) -> Result<(), EngineError> {
+    pub(in crate::model) fn check(&self) -> Result<(), EngineError> {
         let wrong = |what: String| Err(EngineError::Params(what));
         if !(0.0..=100.0).contains(&self.temperature) {
             return wrong(format!(
@@ -86,14 +86,14 @@ impl Stream {
 
 /// What turns a row's logits into log-probabilities.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Normalizer {
+pub(in crate::model) struct Normalizer {
     max: f64,
     log_sum: f64,
 }
 
 impl Normalizer {
     /// `None` where the logits are not finite.
-    pub(super) fn of(isa: Isa, logits: &[f32]) -> Option<Self> {
+    pub(in crate::model) fn of(isa: Isa, logits: &[f32]) -> Option<Self> {
         let (max, sum) = sum_exp(isa, logits, 1.0);
         sum.is_finite().then(|| Self {
             max: f64::from(max),
@@ -102,7 +102,7 @@ impl Normalizer {
     }
 
     /// Log-probability in nats of a token with this logit.
-    pub(super) fn log_prob(self, logit: f32) -> f64 {
+    pub(in crate::model) fn log_prob(self, logit: f32) -> f64 {
         f64::from(logit) - self.max - self.log_sum
     }
 }

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::cache::{Prefix, SequenceCache};
-use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
+use super::draw::SamplingParams;
 use super::forward::{LOGIT_ROWS, Scratch, Segment};
 use super::parallel::Parallel;
+use super::sequence::{Rules, Sequence, first_tokens};
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::key::Digest;
-use crate::model::kernel::vector::most_probable;
 use crate::text::{EndReason, LogProbSummary};
 
 /// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
@@ -59,25 +59,10 @@ pub type StopRule<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
 /// Answers a prompt's index and its most probable first tokens with the sequences that are wanted.
 pub type Expand<'a> = dyn FnMut(usize, &[FirstTokenCandidate]) -> Vec<SequenceSpec> + Send + 'a;
 
-/// What all sequences of a call have in common.
-#[derive(Clone, Copy)]
-struct Rules<'a> {
-    params: &'a SamplingParams,
-    stop: Option<&'a StopRule<'a>>,
-}
-
-/// A sequence on its way.
+/// A sequence on its way, and its keys and values.
 struct Active {
-    prompt_index: usize,
-    tag: u64,
+    sequence: Sequence,
     cache: SequenceCache,
-    tokens: Vec<u32>,
-    stream: Stream,
-    log_prob: LogProbSummary,
-    max_tokens: usize,
-    end: Option<EndReason>,
-    not_finite: bool,
-    room: Vec<(f32, u32)>,
 }
 
 /// A prompt, and what reading it gives.
@@ -121,7 +106,11 @@ impl Engine {
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_tokens(index, prompt, self.model.positions - 1)?;
         }
-        let rules = Rules { params, stop };
+        let rules = Rules {
+            params,
+            stop,
+            end_of_text: self.model.end_of_text,
+        };
         self.pool.install(|| {
             let mut scratches = self.scratches();
             let mut unread = prompts.iter().map(Vec::as_slice).enumerate().peekable();
@@ -165,12 +154,12 @@ impl Engine {
                 self.in_shares(&mut active, &mut scratches, |parallel, active, scratch| {
                     self.decode(parallel, active, scratch, rules);
                 });
-                if let Some(bad) = active.iter().find(|sequence| sequence.not_finite) {
-                    let index = bad.prompt_index;
+                if let Some(bad) = active.iter().find(|active| active.sequence.broken) {
+                    let index = bad.sequence.prompt_index;
                     return Err(EngineError::NotFinite { index });
                 }
-                for ended in active.extract_if(.., |sequence| sequence.end.is_some()) {
-                    ended.finish(done);
+                for ended in active.extract_if(.., |active| active.sequence.end.is_some()) {
+                    ended.sequence.finish(done);
                 }
             }
         })
@@ -225,56 +214,26 @@ impl Engine {
         waiting: &mut VecDeque<Active>,
     ) -> Result<(), EngineError> {
         let logits = std::mem::take(&mut read.logits);
-        let normalizer = Normalizer::of(self.isa, &logits).ok_or(EngineError::NotFinite {
-            index: prompt_index,
-        })?;
-        let mut best = Vec::new();
-        most_probable(self.isa, &logits, candidates, &mut best);
-        let candidates: Vec<FirstTokenCandidate> = best
-            .iter()
-            .zip(0..)
-            .map(|(&(logit, token), rank)| FirstTokenCandidate {
-                token,
-                rank,
-                log_prob: normalizer.log_prob(logit),
-            })
-            .collect();
+        let (normalizer, candidates) =
+            first_tokens(self.isa, &logits, candidates).ok_or(EngineError::NotFinite {
+                index: prompt_index,
+            })?;
         let left = self.model.positions - read.tokens.len();
         let max_tokens = left.min(rules.params.max_new_tokens as usize);
         let prefix = read.into_prefix();
         for spec in expand(prompt_index, &candidates) {
-            let mut sequence = Active {
-                prompt_index,
-                tag: spec.tag,
-                cache: SequenceCache::after(&prefix),
-                tokens: Vec::new(),
-                stream: Stream::new(&spec.stream),
-                log_prob: LogProbSummary {
-                    sum: 0.0,
-                    count: 0,
-                    first: 0.0,
-                    min: 0.0,
-                },
-                max_tokens,
-                end: None,
-                not_finite: false,
-                room: Vec::new(),
-            };
             if let Some(token) = spec.forced_first {
                 self.check_tokens(prompt_index, &[token], 1)?;
-                let log_prob = normalizer.log_prob(logits[token as usize]);
-                record(&mut sequence.log_prob, log_prob);
-                sequence.tokens.push(token);
-                if max_tokens == 1 {
-                    sequence.end = Some(EndReason::Length);
-                }
-            } else {
-                self.advance(&mut sequence, &logits, rules);
             }
+            let last = (normalizer, logits.as_slice());
+            let sequence = Sequence::begin(prompt_index, &spec, self.isa, last, max_tokens, rules);
             if sequence.end.is_some() {
                 sequence.finish(done);
             } else {
-                waiting.push_back(sequence);
+                waiting.push_back(Active {
+                    sequence,
+                    cache: SequenceCache::after(&prefix),
+                });
             }
         }
         Ok(())
@@ -290,8 +249,8 @@ impl Engine {
     ) {
         let mut segments: Vec<Segment<'_>> = active
             .iter_mut()
-            .map(|sequence| Segment {
-                cache: &mut sequence.cache,
+            .map(|Active { sequence, cache }| Segment {
+                cache,
                 tokens: &sequence.tokens[sequence.tokens.len() - 1..],
                 wanted: 1,
             })
@@ -299,43 +258,9 @@ impl Engine {
         self.model.forward(parallel, &mut segments, scratch);
         let logits = self.model.project(parallel, scratch, 0..active.len());
         let stride = self.model.logit_stride();
-        parallel.for_each_mut(active, 1, |i, sequence| {
+        parallel.for_each_mut(active, 1, |i, active| {
             let row = &logits[i * stride..][..self.model.vocab];
-            self.advance(sequence, row, rules);
-        });
-    }
-
-    /// Draws a token and decides whether the sequence ends.
-    fn advance(&self, sequence: &mut Active, logits: &[f32], rules: Rules<'_>) {
-        let Some(normalizer) = Normalizer::of(self.isa, logits) else {
-            sequence.not_finite = true;
-            return;
-        };
-        let (stream, room) = (&mut sequence.stream, &mut sequence.room);
-        let token = draw(self.isa, logits, rules.params, stream, room);
-        let log_prob = normalizer.log_prob(logits[token as usize]);
-        record(&mut sequence.log_prob, log_prob);
-        if token == self.model.end_of_text {
-            sequence.end = Some(EndReason::EndOfText);
-            return;
-        }
-        sequence.tokens.push(token);
-        if rules.stop.is_some_and(|stop| stop(&sequence.tokens)) {
-            sequence.end = Some(EndReason::Imitative);
-        } else if sequence.tokens.len() >= sequence.max_tokens {
-            sequence.end = Some(EndReason::Length);
-        }
-    }
-}
-
-impl Active {
-    fn finish(self, done: &mut (dyn FnMut(Generated) + Send)) {
-        done(Generated {
-            prompt_index: self.prompt_index,
-            tag: self.tag,
-            tokens: self.tokens,
-            log_prob: self.log_prob,
-            end: self.end.unwrap_or(EndReason::Unknown),
+            active.sequence.advance(self.isa, row, rules);
         });
     }
 }

@@ -12,7 +12,7 @@
 
 mod attention;
 mod cache;
-mod draw;
+pub(super) mod draw;
 mod forward;
 mod gemm;
 mod generate;
@@ -21,6 +21,7 @@ mod parallel;
 mod peak;
 mod scalar;
 mod score;
+pub(super) mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -36,11 +37,11 @@ use self::forward::{LOGIT_ROWS, Scratch, Segment};
 use self::model::Model;
 use self::parallel::Parallel;
 use crate::model::kernel::lanes::{Isa, LANES};
-use crate::model::{Gpt2Config, Weights};
+use crate::model::{Dtype, Gpt2Config, Weights};
 
 /// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an
 /// order of operations or a rule of drawing changes.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 /// Sequences decoded together, at most, where the caller leaves the choice: eight tiles of GEMM rows.
 const AUTO_BATCH: usize = 96;
@@ -135,14 +136,19 @@ pub enum EngineError {
         #[source]
         source: rayon::ThreadPoolBuildError,
     },
+    /// The number format is another device's.
+    #[error("the CPU does not compute in {0}\nhint: it has dtype = \"f32\"; see `sert-run doctor`")]
+    Dtype(Dtype),
     /// Somebody asked to stop.
     #[error("cancelled")]
     Cancelled,
 }
 
-/// How the engine uses the machine. Nothing here changes a result.
+/// How the engine runs. Only `dtype` changes a result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct EngineOptions {
+    /// What weights and products are in.
+    pub dtype: Dtype,
     /// Threads; 0 for one per core.
     pub threads: usize,
     /// Sequences decoded together; 0 for as many as pay off.
@@ -177,6 +183,9 @@ impl Engine {
         options: EngineOptions,
         isa: Isa,
     ) -> Result<Self, EngineError> {
+        if options.dtype != Dtype::F32 {
+            return Err(EngineError::Dtype(options.dtype));
+        }
         let model = Model::new(config, weights)?;
         let pool = Self::pool(options.threads)?;
         let sequence_bytes = model.page.page_bytes() * (128 / LANES);

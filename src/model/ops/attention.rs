@@ -1,43 +1,15 @@
 //! Causal multi-head attention over sequences of different lengths laid end to end: no padding is computed.
 //! Source: Vaswani et al. 2017; Radford et al. 2019.
 
-use std::ops::Range;
-
 use burn::tensor::{Tensor, TensorData, activation};
 use rayon::prelude::*;
 
-use super::dropout::Dropout;
 use super::fused::{Kernel, apply, on_cpu};
 use super::gemm::{Into, Matrix, product};
 use super::layer_norm::sum;
 use super::math::exp;
-
-/// Sequences laid end to end.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Spans(Vec<Range<usize>>);
-
-impl Spans {
-    /// Sequences of these lengths, in this order.
-    pub(crate) fn new(lengths: impl IntoIterator<Item = usize>) -> Self {
-        let mut end = 0;
-        let span = |length| {
-            let start = end;
-            end += length;
-            start..end
-        };
-        Self(lengths.into_iter().map(span).collect())
-    }
-
-    /// Rows of all sequences together.
-    pub(crate) fn rows(&self) -> usize {
-        self.0.last().map_or(0, |span| span.end)
-    }
-
-    /// Each row's position in its own sequence.
-    pub(crate) fn positions(&self) -> Vec<usize> {
-        self.0.iter().flat_map(|span| 0..span.len()).collect()
-    }
-}
+use crate::model::dropout::Dropout;
+use crate::model::rows::Spans;
 
 /// Each sequence attends to its own past; `mask` names the dropout of the attention weights.
 ///
@@ -65,12 +37,12 @@ pub(crate) fn attention(
         );
     }
     let mut outputs = Vec::new();
-    for (part, span) in spans.0.iter().enumerate() {
+    for (part, span) in spans.ranges().iter().enumerate() {
         let rows = qkv.clone().slice([span.clone()]);
         let mask = mask.map(|(dropout, site)| {
             let mut values = vec![0.0; heads * span.len() * span.len()];
             for (head, values) in values.chunks_mut(span.len() * span.len()).enumerate() {
-                dropout.fill(site, stream(part, heads, head), values);
+                dropout.fill_head(site, part, (head, heads), values);
             }
             let shape = [heads, span.len(), span.len()];
             Tensor::<3>::from_data(TensorData::new(values, shape), &rows.device())
@@ -78,11 +50,6 @@ pub(crate) fn attention(
         outputs.push(stock(&rows, heads, mask));
     }
     Tensor::cat(outputs, 0)
-}
-
-/// The random stream of one head of one sequence.
-fn stream(sequence: usize, heads: usize, head: usize) -> u32 {
-    u32::try_from(sequence * heads + head).expect("a batch has fewer than 2^32 heads")
 }
 
 /// One sequence, by stock operations.
@@ -128,17 +95,6 @@ impl Attention {
         1.0 / ((self.width / self.heads) as f32).sqrt()
     }
 
-    /// Splits rows of `stride` elements by sequence.
-    fn split<'a>(&self, mut rows: &'a mut [f32], stride: usize) -> Vec<&'a mut [f32]> {
-        let mut parts = Vec::new();
-        for span in &self.spans.0 {
-            let (part, rest) = rows.split_at_mut(span.len() * stride);
-            parts.push(part);
-            rows = rest;
-        }
-        parts
-    }
-
     fn forward_one(
         &self,
         sequence: usize,
@@ -162,7 +118,7 @@ impl Attention {
             }
             let mut used = &*weights;
             if let Some((dropout, site)) = self.mask {
-                dropout.fill(site, stream(sequence, self.heads, head), &mut dropped);
+                dropout.fill_head(site, sequence, (head, self.heads), &mut dropped);
                 dropped
                     .iter_mut()
                     .zip(&*weights)
@@ -210,7 +166,7 @@ impl Attention {
             let mut used = weights;
             if let Some((dropout, site)) = self.mask {
                 mask.resize(square, 0.0);
-                dropout.fill(site, stream(sequence, self.heads, head), &mut mask);
+                dropout.fill_head(site, sequence, (head, self.heads), &mut mask);
                 dropped.clear();
                 dropped.extend(mask.iter().zip(weights).map(|(mask, weight)| mask * weight));
                 dweights
@@ -284,9 +240,9 @@ impl Kernel<1> for Attention {
 
     fn forward(&self, [qkv]: [&[f32]; 1], track: bool) -> (Vec<f32>, Option<Self::Saved>) {
         let mut out = vec![0.0; self.spans.rows() * self.width];
-        let parts = self.split(&mut out, self.width);
+        let parts = self.spans.split(&mut out, self.width);
         let saved = parts.into_par_iter().enumerate().map(|(sequence, out)| {
-            let span = &self.spans.0[sequence];
+            let span = &self.spans.ranges()[sequence];
             let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
             let weights = self.forward_one(sequence, span.len(), qkv, out);
             if track { weights } else { Vec::new() }
@@ -303,13 +259,13 @@ impl Kernel<1> for Attention {
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
         let mut dqkv = vec![0.0; qkv.len()];
-        let parts = self.split(&mut dqkv, 3 * self.width);
+        let parts = self.spans.split(&mut dqkv, 3 * self.width);
         parts
             .into_par_iter()
             .zip(&saved)
             .enumerate()
             .for_each(|(sequence, (dqkv, weights))| {
-                let span = &self.spans.0[sequence];
+                let span = &self.spans.ranges()[sequence];
                 let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
                 let upstream = &gradient[self.width * span.start..self.width * span.end];
                 self.backward_one(sequence, span.len(), [qkv, weights, upstream], dqkv);

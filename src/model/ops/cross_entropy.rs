@@ -7,18 +7,10 @@ use rayon::prelude::*;
 use super::fused::{Kernel, apply, on_cpu};
 use super::gemm::{Into, Matrix, product};
 use super::math::exp;
+use crate::model::rows::Targets;
 
 /// Rows whose logits exist at a time; fixed, so that it is part of the arithmetic.
 const ROWS: usize = 128;
-
-/// Which row predicts which token.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Targets {
-    /// Rows of the hidden states.
-    pub(crate) rows: Vec<usize>,
-    /// The token that follows each.
-    pub(crate) tokens: Vec<u32>,
-}
 
 /// `scale` times the sum of -ln p(target) over `targets`, with the head tied to `embedding`.
 ///

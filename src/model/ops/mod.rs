@@ -5,7 +5,6 @@
 
 pub(crate) mod attention;
 pub(crate) mod cross_entropy;
-pub(crate) mod dropout;
 mod fused;
 pub(crate) mod gelu;
 mod gemm;

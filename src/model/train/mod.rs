@@ -7,7 +7,9 @@
 
 mod adam;
 mod checkpoint;
+mod cpu;
 mod data;
+mod machine;
 mod options;
 mod step;
 
@@ -18,9 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use self::adam::Adam;
 use self::checkpoint::State;
+use self::cpu::Cpu;
 use self::data::{Prepared, order};
+use self::machine::{Machine, Update};
 use self::step::Batch;
-use super::ops::dropout::Dropout;
+use super::dropout::Dropout;
 use super::{ModelError, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
@@ -182,22 +186,15 @@ pub fn train(
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(runtime.threads)
-        .build()
-        .map_err(|error| TrainError::Threads {
-            threads: runtime.threads,
-            reason: error.to_string(),
-        })?;
+    let mut machine = Cpu::new(&student.config, runtime.threads)?;
     let identity = identity(student, &prepared.examples, &validation, options, seed);
     let (found, warnings) = checkpoint::load(checkpoint_dir, identity);
     let mut training = Training {
-        student,
         options,
         seed,
         examples: &prepared.examples,
         validation: &validation,
-        pool: &pool,
+        machine: &mut machine,
         state: found.unwrap_or_else(|| State {
             epochs: 0,
             tokens: 0,
@@ -279,12 +276,11 @@ fn identity(
 }
 
 struct Training<'a> {
-    student: &'a Student,
     options: &'a TrainOptions,
     seed: u64,
     examples: &'a [Example],
     validation: &'a [Example],
-    pool: &'a rayon::ThreadPool,
+    machine: &'a mut dyn Machine,
     state: State,
 }
 
@@ -311,7 +307,17 @@ impl Training<'_> {
             let step = self.state.adam.steps;
             learning_rate = options.learning_rate_at(step, steps_total);
             let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
-            let loss = self.step(&batch, step, learning_rate);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a rate needs no more than f32"
+            )]
+            let rate = options.dropout as f32;
+            let update = Update {
+                options,
+                learning_rate,
+                dropout: Dropout::new(rate, self.seed, step as u64),
+            };
+            let loss = self.machine.step(&mut self.state, &batch, &update)?;
             self.state.tokens += batch.tokens as u64;
             if !loss.is_finite() {
                 return Err(TrainError::NotFinite {
@@ -330,6 +336,7 @@ impl Training<'_> {
                 tokens: self.state.tokens,
             });
         }
+        self.machine.sync(&mut self.state)?;
         // The last step's loss does not show what the step itself did.
         self.state.weights.check_finite()?;
         let validation_loss = self.validate(cancel)?;
@@ -354,33 +361,15 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// One update; the batch's loss before it.
-    fn step(&mut self, batch: &Batch<'_>, step: usize, learning_rate: f64) -> f64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a rate needs no more than f32"
-        )]
-        let rate = self.options.dropout as f32;
-        let (config, options, seed) = (&self.student.config, self.options, self.seed);
-        let State { weights, adam, .. } = &mut self.state;
-        self.pool.install(|| {
-            let dropout = |part| Dropout::new(rate, seed, step as u64, part);
-            let (loss, gradients) = step::gradients(config, weights, batch, &dropout);
-            adam.step(weights, &gradients, learning_rate, options);
-            loss
-        })
-    }
-
     /// The mean loss over the validation examples' tokens, without dropout.
-    fn validate(&self, cancel: &CancelToken) -> Result<Option<f64>, TrainError> {
+    fn validate(&mut self, cancel: &CancelToken) -> Result<Option<f64>, TrainError> {
         let (mut sum, mut tokens) = (0.0, 0);
         for examples in self.validation.chunks(self.options.batch_size) {
             if cancel.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }
             let batch = Batch::new(examples);
-            let loss = || step::loss(&self.student.config, &self.state.weights, &batch);
-            sum += self.pool.install(loss) * batch.loss_tokens as f64;
+            sum += self.machine.loss(&self.state, &batch)? * batch.loss_tokens as f64;
             tokens += batch.loss_tokens;
         }
         Ok((tokens > 0).then(|| sum / tokens as f64))

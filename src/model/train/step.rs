@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::Example;
-use crate::model::ops::attention::Spans;
-use crate::model::ops::cross_entropy::{Targets, cross_entropy};
-use crate::model::ops::dropout::Dropout;
+use crate::model::dropout::Dropout;
+use crate::model::ops::cross_entropy::cross_entropy;
+use crate::model::rows::{Spans, Targets};
 use crate::model::{Gpt2, Gpt2Config, Weights};
 
 /// Tokens that go through the model at a time, unless one example is longer; larger batches are split and their
@@ -51,18 +51,20 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Mean loss over the tokens that count, and its gradients. `dropout` gives that of each part.
+/// Mean loss over the tokens that count, and its gradients.
 pub(super) fn gradients(
     config: &Gpt2Config,
     weights: &Weights,
     batch: &Batch<'_>,
-    dropout: &dyn Fn(u64) -> Option<Dropout>,
+    dropout: Option<Dropout>,
 ) -> (f64, Weights) {
     let device = Device::flex().autodiff();
     let model = Gpt2::new(config, weights, &device);
-    let (mut total, mut sum) = (0.0, None::<Weights>);
-    for (index, part) in (0..).zip(&batch.parts) {
-        let loss = loss_of(&model, part, batch.loss_tokens, dropout(index), &device);
+    let (mut total, mut sum, mut first) = (0.0, None::<Weights>, 0);
+    for part in &batch.parts {
+        let dropout = dropout.map(|dropout| dropout.from_example(first));
+        first += part.len();
+        let loss = loss_of(&model, part, batch.loss_tokens, dropout, &device);
         let mut gradients = loss.backward();
         total += f64::from(loss.into_scalar::<f32>());
         let gradients = model.gradients(&mut gradients);

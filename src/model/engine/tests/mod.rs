@@ -78,7 +78,11 @@ fn random(config: &Gpt2Config) -> Weights {
 }
 
 fn options(threads: usize, max_batch: usize) -> EngineOptions {
-    EngineOptions { threads, max_batch }
+    EngineOptions {
+        threads,
+        max_batch,
+        ..EngineOptions::default()
+    }
 }
 
 /// Bits, to compare exactly.

@@ -1,0 +1,122 @@
+//! A sequence on its way from its prompt to its end: what the CPU's kernels and other devices share, so that one
+//! rule of drawing holds everywhere.
+
+use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
+use super::generate::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+use crate::model::kernel::lanes::Isa;
+use crate::model::kernel::vector::most_probable;
+use crate::text::{EndReason, LogProbSummary};
+
+/// What all sequences of a call have in common.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct Rules<'a> {
+    pub(in crate::model) params: &'a SamplingParams,
+    pub(in crate::model) stop: Option<&'a StopRule<'a>>,
+    pub(in crate::model) end_of_text: u32,
+}
+
+/// A sequence, without its keys and values.
+pub(in crate::model) struct Sequence {
+    pub(in crate::model) prompt_index: usize,
+    pub(in crate::model) tokens: Vec<u32>,
+    pub(in crate::model) end: Option<EndReason>,
+    /// The logits were not finite.
+    pub(in crate::model) broken: bool,
+    tag: u64,
+    stream: Stream,
+    log_prob: LogProbSummary,
+    max_tokens: usize,
+    room: Vec<(f32, u32)>,
+}
+
+impl Sequence {
+    /// A sequence after a prompt whose last logits are `logits`; `max_tokens` fit.
+    pub(in crate::model) fn begin(
+        prompt_index: usize,
+        spec: &SequenceSpec,
+        isa: Isa,
+        (normalizer, logits): (Normalizer, &[f32]),
+        max_tokens: usize,
+        rules: Rules<'_>,
+    ) -> Self {
+        let mut sequence = Self {
+            prompt_index,
+            tokens: Vec::new(),
+            end: None,
+            broken: false,
+            tag: spec.tag,
+            stream: Stream::new(&spec.stream),
+            log_prob: LogProbSummary {
+                sum: 0.0,
+                count: 0,
+                first: 0.0,
+                min: 0.0,
+            },
+            max_tokens,
+            room: Vec::new(),
+        };
+        if let Some(token) = spec.forced_first {
+            let log_prob = normalizer.log_prob(logits[token as usize]);
+            record(&mut sequence.log_prob, log_prob);
+            sequence.tokens.push(token);
+            if max_tokens == 1 {
+                sequence.end = Some(EndReason::Length);
+            }
+        } else {
+            sequence.advance(isa, logits, rules);
+        }
+        sequence
+    }
+
+    /// Draws a token and decides whether the sequence ends.
+    pub(in crate::model) fn advance(&mut self, isa: Isa, logits: &[f32], rules: Rules<'_>) {
+        let Some(normalizer) = Normalizer::of(isa, logits) else {
+            self.broken = true;
+            return;
+        };
+        let token = draw(isa, logits, rules.params, &mut self.stream, &mut self.room);
+        let log_prob = normalizer.log_prob(logits[token as usize]);
+        record(&mut self.log_prob, log_prob);
+        if token == rules.end_of_text {
+            self.end = Some(EndReason::EndOfText);
+            return;
+        }
+        self.tokens.push(token);
+        if rules.stop.is_some_and(|stop| stop(&self.tokens)) {
+            self.end = Some(EndReason::Imitative);
+        } else if self.tokens.len() >= self.max_tokens {
+            self.end = Some(EndReason::Length);
+        }
+    }
+
+    /// Hands it to the caller.
+    pub(in crate::model) fn finish(self, done: &mut (dyn FnMut(Generated) + Send)) {
+        done(Generated {
+            prompt_index: self.prompt_index,
+            tag: self.tag,
+            tokens: self.tokens,
+            log_prob: self.log_prob,
+            end: self.end.unwrap_or(EndReason::Unknown),
+        });
+    }
+}
+
+/// The most probable first tokens after a prompt; `None` where the logits are not finite.
+pub(in crate::model) fn first_tokens(
+    isa: Isa,
+    logits: &[f32],
+    count: usize,
+) -> Option<(Normalizer, Vec<FirstTokenCandidate>)> {
+    let normalizer = Normalizer::of(isa, logits)?;
+    let mut best = Vec::new();
+    most_probable(isa, logits, count, &mut best);
+    let candidates = best.iter().zip(0..).map(|(&(logit, token), rank)| {
+        let log_prob = normalizer.log_prob(logit);
+        FirstTokenCandidate {
+            token,
+            rank,
+            log_prob,
+        }
+    });
+    Some((normalizer, candidates.collect()))
+}
