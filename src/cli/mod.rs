@@ -5,6 +5,7 @@
 
 mod cache;
 mod diff;
+mod doctor;
 mod exit;
 mod export;
 mod figure;
@@ -65,6 +66,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Rate paths by hand, blinded: write a sheet, read filled-in ones back.
     Rate(rate::RateArgs),
+    /// List the devices that models can run on, test them, and say how to mend what fails.
+    Doctor(doctor::DoctorArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Rate(args) => rate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
     };

@@ -11,6 +11,7 @@ use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest};
+use crate::model::device::{self, DeviceChoice};
 use crate::plan::{NodeId, Plan, Resolved, State, resolve, split_reference};
 use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Outputs, RunOptions};
@@ -66,6 +67,9 @@ pub(crate) struct OverrideArgs {
     /// Never ask the network
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Where models run: auto, cpu, flex, wgpu[:N], cuda:N, libtorch-cpu, libtorch-cuda:N; see `sert-run doctor`
+    #[arg(long, env = "SERT_DEVICE", value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
@@ -88,6 +92,8 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) options: RunOptions,
+    /// Why this device, where the choice was left to us.
+    pub(crate) why_device: Option<String>,
     pub(crate) cancel: CancelToken,
     purpose: Purpose,
     folder: PathBuf,
@@ -123,9 +129,19 @@ impl Session {
             cancel: cancel.clone(),
             ..from_environment
         });
+        let (device, why_device) = match args.device.unwrap_or(manifest.run.device) {
+            DeviceChoice::Named(device) => (device, None),
+            DeviceChoice::Auto => {
+                let (device, why) = device::auto();
+                (device, Some(why))
+            }
+        };
         let options = RunOptions {
             threads: manifest.run.threads,
             batch_size: manifest.run.batch_size,
+            device,
+            device_description: String::new(),
+            gradient_checkpointing: manifest.run.gradient_checkpointing,
         };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
@@ -134,6 +150,7 @@ impl Session {
             store,
             fetcher,
             options,
+            why_device,
             cancel,
             purpose,
             folder,

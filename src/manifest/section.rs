@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sweep::SweepSection;
+use crate::model::device::DeviceChoice;
 
-/// How to run; never part of a key, so that changing it keeps the cache.
+/// How to run. Only the backend of `device` is part of keys, so changing the rest keeps the cache.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSection {
@@ -19,6 +20,11 @@ pub struct RunSection {
     /// Sequences decoded together; 0, the default, for automatic.
     #[schemars(range(min = 0, max = 65_536))]
     pub batch_size: usize,
+    /// Where models run: auto, the default, takes the best device that answers; or cpu, flex, wgpu, wgpu:N, cuda:N,
+    /// libtorch-cpu, libtorch-cuda:N, as far as the build has them. The backend, not the card, is part of the key of what models make.
+    pub device: DeviceChoice,
+    /// Train with less memory and about a third more computing: false by default.
+    pub gradient_checkpointing: bool,
 }
 
 /// The keys at the top of a manifest that no stage kind shapes.

@@ -110,7 +110,10 @@ impl Calibration {
             &options,
             0,
             folder.path(),
-            TrainRuntime { threads },
+            TrainRuntime {
+                threads,
+                ..TrainRuntime::default()
+            },
             &mut |_| {},
             &CancelToken::default(),
         )

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use crate::key::Recipe;
-use crate::stage::{Context, Inputs, StageError, numerics};
+use crate::model::Dtype;
+use crate::stage::{Context, Inputs, StageError};
 
 /// The recipe of `node` with these inputs. Outside files are digested, and fetched where the
 /// context's fetcher may.
@@ -16,6 +17,11 @@ pub fn recipe(node: &Node, inputs: &Inputs, context: &Context<'_>) -> Result<Rec
     for file in node.kind.files(&node.params, context)? {
         files.insert(file.role, context.store.file_digest(&file.path)?);
     }
+    let dtype: Option<Dtype> = node
+        .params
+        .get("dtype")
+        .and_then(|dtype| serde_json::from_value(dtype.clone()).ok());
+    let dtype = dtype.unwrap_or_default();
     Ok(Recipe {
         kind: node.kind.name().to_owned(),
         version: node.kind.version(),
@@ -23,6 +29,6 @@ pub fn recipe(node: &Node, inputs: &Inputs, context: &Context<'_>) -> Result<Rec
         inputs: inputs.clone(),
         files,
         seed: node.kind.seeded().then_some(node.seed),
-        numerics: node.kind.runs_model().then(numerics),
+        numerics: node.kind.runs_model().then(|| context.numerics(dtype)),
     })
 }

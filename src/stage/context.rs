@@ -11,9 +11,9 @@ use crate::artifact::{Artifact, ModelFolder};
 use crate::dataset::{DataFile, Source};
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
-use crate::key::{Digest, StageKey};
-use crate::model::Student;
-use crate::model::engine::{Engine, EngineOptions};
+use crate::key::{Digest, Numerics, StageKey};
+use crate::model::engine::{ENGINE_VERSION, EngineOptions};
+use crate::model::{Dtype, Inference, Student};
 use crate::store::Store;
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -144,17 +144,40 @@ impl Context<'_> {
         })
     }
 
-    /// The sampling engine for `student`.
+    /// `student`, ready to be sampled on the run's device.
     ///
     /// # Errors
-    /// When the weights do not fit the configuration.
-    pub fn engine(&self, student: &Student) -> Result<Engine, StageError> {
+    /// When the weights do not fit the configuration, or the device is not to be had.
+    pub fn engine(&self, student: &Student, dtype: Dtype) -> Result<Inference, StageError> {
         let options = EngineOptions {
+            dtype,
             threads: self.options.threads,
             max_batch: self.options.batch_size,
-            ..EngineOptions::default()
         };
-        Ok(Engine::new(&student.config, &student.weights, options)?)
+        let (config, weights) = (&student.config, &student.weights);
+        Ok(Inference::new(
+            self.options.device,
+            config,
+            weights,
+            options,
+        )?)
+    }
+
+    /// Adds to the provenance how many sequences went on together, and where memory ran out.
+    pub fn record_batch(&self, engine: &Inference) {
+        let ladder = engine.batch_ladder();
+        if !ladder.is_empty() {
+            self.record_use("sequences", serde_json::json!(ladder));
+        }
+    }
+
+    /// The arithmetic of the run's device in this number format.
+    pub fn numerics(&self, dtype: Dtype) -> Numerics {
+        Numerics {
+            dtype: dtype.name().to_owned(),
+            backend: self.options.device.backend().to_owned(),
+            engine: ENGINE_VERSION,
+        }
     }
 
     /// Where `path` of the manifest leads: from the manifest's folder, or else (as for `--set`) from

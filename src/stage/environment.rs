@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::{Context, Inputs};
 use crate::event::{CancelToken, Observer, Reporter};
 use crate::fetch::Fetcher;
+use crate::model::device::DeviceName;
 use crate::store::Store;
 
 /// How to run; never part of a key.
@@ -15,6 +16,12 @@ pub struct RunOptions {
     pub threads: usize,
     /// Sequences decoded together; 0 for automatic.
     pub batch_size: usize,
+    /// Where models run. Its backend is in the key of everything that they make.
+    pub device: DeviceName,
+    /// How that device calls itself.
+    pub device_description: String,
+    /// Train with less memory and more computing.
+    pub gradient_checkpointing: bool,
 }
 
 impl RunOptions {

@@ -7,7 +7,9 @@ use crate::dataset::DatasetError;
 use crate::fetch::FetchError;
 use crate::filter::FilterError;
 use crate::metric::MetricError;
+use crate::model::InferenceError;
 use crate::model::ModelError;
+use crate::model::device::DeviceError;
 use crate::model::engine::EngineError;
 use crate::model::train::TrainError;
 use crate::store::StoreError;
@@ -57,6 +59,8 @@ pub enum StageError {
     #[error(transparent)]
     Engine(EngineError),
     #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
     Train(TrainError),
 }
 
@@ -80,6 +84,15 @@ from_or_cancelled! {
     FetchError: Fetch unless FetchError::Cancelled { .. },
     DatasetError: Dataset unless DatasetError::Fetch(FetchError::Cancelled { .. }),
     TeacherError: Teacher unless TeacherError::Fetch(FetchError::Cancelled { .. }),
+}
+
+impl From<InferenceError> for StageError {
+    fn from(error: InferenceError) -> Self {
+        match error {
+            InferenceError::Device(error) => error.into(),
+            InferenceError::Engine(error) => error.into(),
+        }
+    }
 }
 
 impl From<EndpointError> for StageError {

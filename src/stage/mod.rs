@@ -18,7 +18,7 @@ pub use context::{Context, Inputs, Outputs};
 pub use environment::{Environment, RunOptions};
 pub use error::StageError;
 pub use kind::{Complaint, Output, OutsideFile, Port, Stage, StageKind, Typed};
-pub use kinds::{KINDS, numerics};
+pub use kinds::KINDS;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 
 /// The kind called `name`.

@@ -29,6 +29,7 @@ pub use draw::SamplingParams;
 pub use generate::{Expand, FirstTokenCandidate, Generated, SequenceSpec, StopRule};
 pub use peak::product_rate;
 pub use score::ScoreJob;
+pub(super) use score::check_job;
 
 use rayon::prelude::*;
 
@@ -36,6 +37,7 @@ use self::cache::SequenceCache;
 use self::forward::{LOGIT_ROWS, Scratch, Segment};
 use self::model::Model;
 use self::parallel::Parallel;
+use crate::model::device::DeviceFailure;
 use crate::model::kernel::lanes::{Isa, LANES};
 use crate::model::{Dtype, Gpt2Config, Weights};
 
@@ -139,9 +141,41 @@ pub enum EngineError {
     /// The number format is another device's.
     #[error("the CPU does not compute in {0}\nhint: it has dtype = \"f32\"; see `sert-run doctor`")]
     Dtype(Dtype),
+    /// The device that it runs on failed.
+    #[error(
+        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with a smaller --batch-size or dtype = \"bf16\""
+    )]
+    Device(DeviceFailure),
     /// Somebody asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// Whether `tokens`, prompt or sequence `index`, can be read.
+pub(super) fn check_tokens(
+    index: usize,
+    tokens: &[u32],
+    limit: usize,
+    vocab_size: usize,
+) -> Result<(), EngineError> {
+    if tokens.is_empty() {
+        return Err(EngineError::EmptyPrompt { index });
+    }
+    if tokens.len() > limit {
+        return Err(EngineError::TooLong {
+            index,
+            tokens: tokens.len(),
+            limit,
+        });
+    }
+    match tokens.iter().find(|&&token| token as usize >= vocab_size) {
+        Some(&token) => Err(EngineError::Token {
+            index,
+            token,
+            vocab_size,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// How the engine runs. Only `dtype` changes a result.
@@ -240,27 +274,8 @@ impl Engine {
         }))
     }
 
-    /// Whether `tokens`, prompt or sequence `index`, can be read.
     fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
-        if tokens.is_empty() {
-            return Err(EngineError::EmptyPrompt { index });
-        }
-        if tokens.len() > limit {
-            return Err(EngineError::TooLong {
-                index,
-                tokens: tokens.len(),
-                limit,
-            });
-        }
-        let vocab_size = self.model.vocab;
-        match tokens.iter().find(|&&token| token as usize >= vocab_size) {
-            Some(&token) => Err(EngineError::Token {
-                index,
-                token,
-                vocab_size,
-            }),
-            None => Ok(()),
-        }
+        check_tokens(index, tokens, limit, self.model.vocab)
     }
 
     /// One scratch per share of a step.

@@ -4,7 +4,7 @@ use super::cache::SequenceCache;
 use super::draw::Normalizer;
 use super::forward::{LOGIT_ROWS, Scratch, Segment};
 use super::parallel::Parallel;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, check_tokens};
 use crate::event::CancelToken;
 
 /// Tokens that are read together, about.
@@ -17,6 +17,28 @@ pub struct ScoreJob {
     pub prompt: Vec<u32>,
     /// The tokens of each continuation.
     pub continuations: Vec<Vec<u32>>,
+}
+
+/// Whether a job can be read.
+pub(in crate::model) fn check_job(
+    index: usize,
+    job: &ScoreJob,
+    limit: usize,
+    vocab_size: usize,
+) -> Result<(), EngineError> {
+    check_tokens(index, &job.prompt, limit, vocab_size)?;
+    for continuation in job.continuations.iter().filter(|c| !c.is_empty()) {
+        check_tokens(index, continuation, usize::MAX, vocab_size)?;
+        let tokens = job.prompt.len() + continuation.len();
+        if tokens > limit {
+            return Err(EngineError::TooLong {
+                index,
+                tokens,
+                limit,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A continuation being scored.
@@ -42,19 +64,7 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         for (index, job) in jobs.iter().enumerate() {
-            self.check_tokens(index, &job.prompt, self.model.positions)?;
-            for continuation in job.continuations.iter().filter(|c| !c.is_empty()) {
-                self.check_tokens(index, continuation, usize::MAX)?;
-                let tokens = job.prompt.len() + continuation.len();
-                let limit = self.model.positions;
-                if tokens > limit {
-                    return Err(EngineError::TooLong {
-                        index,
-                        tokens,
-                        limit,
-                    });
-                }
-            }
+            check_job(index, job, self.model.positions, self.model.vocab)?;
         }
         self.pool.install(|| {
             let mut scratches = self.scratches();

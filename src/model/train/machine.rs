@@ -28,4 +28,9 @@ pub(super) trait Machine {
 
     /// Brings weights and moments into `state`.
     fn sync(&mut self, state: &mut State) -> Result<(), TrainError>;
+
+    /// Tokens that went through together, if that had to fall.
+    fn ladder(&self) -> Vec<usize> {
+        Vec::new()
+    }
 }

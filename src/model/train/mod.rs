@@ -10,7 +10,9 @@ mod checkpoint;
 mod cpu;
 mod data;
 mod machine;
+mod on_device;
 mod options;
+mod packed;
 mod step;
 
 use std::io::{self, Write};
@@ -23,9 +25,11 @@ use self::checkpoint::State;
 use self::cpu::Cpu;
 use self::data::{Prepared, order};
 use self::machine::{Machine, Update};
+use self::on_device::OnDevice;
 use self::step::Batch;
+use super::device::{DeviceError, DeviceFailure, DeviceName};
 use super::dropout::Dropout;
-use super::{ModelError, Student, Weights};
+use super::{Dtype, Gpt2Config, ModelError, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
 
@@ -37,6 +41,10 @@ pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
 pub struct TrainRuntime {
     /// Threads; 0 for as many as there are cores.
     pub threads: usize,
+    /// Where it is done. The backend changes rounding.
+    pub device: DeviceName,
+    /// Keep less and compute more.
+    pub gradient_checkpointing: bool,
 }
 
 /// Where a training is.
@@ -84,6 +92,9 @@ pub struct Trained {
     pub skipped: usize,
     /// What somebody should know, for example a checkpoint that was damaged.
     pub warnings: Vec<String>,
+    /// Tokens that went through a device together: the first number was chosen, each further one is where its
+    /// memory ran out. Empty on the CPU.
+    pub micro_batch_ladder: Vec<usize>,
 }
 
 /// A training that did not finish.
@@ -150,6 +161,19 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
+    /// The number format is not the device's.
+    #[error(
+        "this device does not train in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor` says what each device has"
+    )]
+    Dtype(Dtype),
+    /// The device is not to be had.
+    #[error(transparent)]
+    NoDevice(#[from] DeviceError),
+    /// The device failed, or its memory does not hold one example.
+    #[error(
+        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with gradient checkpointing or dtype = \"bf16\""
+    )]
+    Device(DeviceFailure),
     /// Somebody asked to stop; the last whole epoch's checkpoint stays.
     #[error("training was interrupted")]
     Cancelled,
@@ -186,15 +210,23 @@ pub fn train(
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
-    let mut machine = Cpu::new(&student.config, runtime.threads)?;
-    let identity = identity(student, &prepared.examples, &validation, options, seed);
+    let mut machine = machine(&student.config, options, runtime)?;
+    let backend = runtime.device.backend();
+    let identity = identity(
+        student,
+        &prepared.examples,
+        &validation,
+        options,
+        seed,
+        backend,
+    );
     let (found, warnings) = checkpoint::load(checkpoint_dir, identity);
     let mut training = Training {
         options,
         seed,
         examples: &prepared.examples,
         validation: &validation,
-        machine: &mut machine,
+        machine: &mut *machine,
         state: found.unwrap_or_else(|| State {
             epochs: 0,
             tokens: 0,
@@ -213,6 +245,7 @@ pub fn train(
             }
         })?;
     }
+    let micro_batch_ladder = training.machine.ladder();
     let State {
         weights,
         losses,
@@ -225,7 +258,26 @@ pub fn train(
         truncated: prepared.truncated,
         skipped: prepared.skipped,
         warnings,
+        micro_batch_ladder,
     })
+}
+
+/// What computes the steps.
+fn machine<'a>(
+    config: &'a Gpt2Config,
+    options: &TrainOptions,
+    runtime: TrainRuntime,
+) -> Result<Box<dyn Machine + 'a>, TrainError> {
+    if runtime.device == DeviceName::Cpu {
+        if options.dtype != Dtype::F32 {
+            return Err(TrainError::Dtype(options.dtype));
+        }
+        return Ok(Box::new(Cpu::new(config, runtime.threads)?));
+    }
+    let device = runtime.device.open()?;
+    let checkpointing = runtime.gradient_checkpointing;
+    let machine = OnDevice::new(config, device, options.dtype, checkpointing)?;
+    Ok(Box::new(machine))
 }
 
 /// What tells one training from another: all that its result depends on.
@@ -235,6 +287,7 @@ fn identity(
     validation: &[Example],
     options: &TrainOptions,
     seed: u64,
+    backend: &str,
 ) -> Digest {
     let mut writer = DigestWriter::new(io::sink());
     let mut write = |bytes: &[u8]| {
@@ -250,6 +303,7 @@ fn identity(
         write(&(options.extra_steps as u64).to_le_bytes());
     }
     write(&seed.to_le_bytes());
+    write(backend.as_bytes());
     write(student.config.to_json().as_bytes());
     for (name, array) in &student.weights.arrays {
         write(name.as_bytes());

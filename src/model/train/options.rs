@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::Dtype;
+
 /// How a student is trained. Defaults are the paper's where it speaks (arXiv 2502.12744, III-A).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +49,9 @@ pub struct TrainOptions {
     /// is larger, the model's context length holds. Default absent (ours; the paper is silent).
     #[schemars(inner(range(min = 2)))]
     pub max_length_tokens: Option<usize>,
+    /// Number format of weights and products; master weights, loss and Adam's moments are f32 in each. Default `f32`
+    /// (ours; the paper is silent). `bf16` and `f16` need a device that has them.
+    pub dtype: Dtype,
     /// Which weights are the result. Default `last` (the paper names no selection).
     pub keep: Keep,
     /// Steps beyond the epochs: data order and schedule go on over more epochs, of which the last may be cut. No
@@ -106,6 +111,7 @@ impl Default for TrainOptions {
             dropout: 0.1,
             loss_mask: LossMask::default(),
             max_length_tokens: None,
+            dtype: Dtype::default(),
             keep: Keep::default(),
             extra_steps: 0,
         }

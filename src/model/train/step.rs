@@ -49,6 +49,11 @@ impl<'a> Batch<'a> {
         }
         batch
     }
+
+    /// All of them, in order.
+    pub(super) fn examples(&self) -> Vec<&'a Example> {
+        self.parts.iter().flatten().copied().collect()
+    }
 }
 
 /// Mean loss over the tokens that count, and its gradients.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
+use super::rows::NEUTRAL_DTYPE;
 use super::training::{
     ADD_UPDATES_OF, TRAINED, Written, estimate_training, run_training, with_added_updates,
 };
@@ -61,6 +62,7 @@ impl StageKind for Finetune {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
 
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::judge::{JudgeParams, Rating};
 use super::prompts::LongPrompts;
-use super::rows::{cached_rows, numerics, row_key};
+use super::rows::{cached_rows, row_key};
 use crate::key::Digest;
-use crate::model::Student;
 use crate::model::engine::ScoreJob;
+use crate::model::{Dtype, Student};
 use crate::stage::{Context, Shape, StageError, Work};
 use crate::teacher::judge::label;
 
@@ -35,7 +35,7 @@ pub(super) fn ratings(
 ) -> Result<Vec<Rating>, StageError> {
     let (folder, student) = context.student("model")?;
     let jobs = jobs(params, prompts, &student, context)?;
-    let base = json!({ "row": "judge/1", "model": folder.identity(), "numerics": numerics() });
+    let base = json!({ "row": "judge/1", "model": folder.identity(), "numerics": context.numerics(Dtype::F32) });
     let base = row_key(&base);
     let keys: Vec<Digest> = jobs
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn ratings(
                 context.cancel.cancel();
             }
         };
-        let engine = context.engine(&student)?;
+        let engine = context.engine(&student, Dtype::F32)?;
         Ok(engine.score(&wanted, &mut finished, context.cancel)?)
     })?;
     Ok(log_probs

@@ -26,7 +26,6 @@ mod student;
 mod teach;
 mod training;
 
-pub use rows::numerics;
 pub(crate) use student::hub_files;
 
 use super::{Stage, Typed};

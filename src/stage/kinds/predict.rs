@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{cached_rows, numerics, row_key};
+use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
-use crate::model::Student;
 use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::model::{Dtype, Student};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
@@ -52,6 +52,9 @@ pub(crate) struct PredictParams {
     pub option_log_probs: bool,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
+    /// Number format of weights and products. Default `f32`; `int8` is the CPU's, `bf16` and `f16` need a device that
+    /// has them (ours).
+    pub dtype: Dtype,
 }
 
 impl Default for PredictParams {
@@ -64,6 +67,7 @@ impl Default for PredictParams {
             max_new_tokens: 256,
             option_log_probs: true,
             long_prompts: LongPrompts::TruncateLeft,
+            dtype: Dtype::default(),
         }
     }
 }
@@ -95,6 +99,7 @@ impl StageKind for Predict {
     }];
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
 
     fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
@@ -133,7 +138,14 @@ impl StageKind for Predict {
         )?;
         let answers = answer_rows(params, context, &folder, &student, &prompts)?;
         let options = if params.option_log_probs {
-            option_rows(context, &folder, &student, &questions, &prompts)?
+            option_rows(
+                params.dtype,
+                context,
+                &folder,
+                &student,
+                &questions,
+                &prompts,
+            )?
         } else {
             vec![Vec::new(); questions.len()]
         };
@@ -178,7 +190,7 @@ fn answer_rows(
     let base = row_key(&json!({
         "row": "answer/1",
         "model": folder.identity(),
-        "numerics": numerics(),
+        "numerics": context.numerics(params.dtype),
         "drawing": drawing,
         "seed": seed,
     }));
@@ -212,7 +224,7 @@ fn answer_rows(
                 context.cancel.cancel();
             }
         };
-        let engine = context.engine(student)?;
+        let engine = context.engine(student, params.dtype)?;
         Ok(engine.generate(
             &texts,
             0,
@@ -227,6 +239,7 @@ fn answer_rows(
 
 /// The log-likelihood of each legal answer after each prompt: from its row, or computed and kept.
 fn option_rows(
+    dtype: Dtype,
     context: &Context<'_>,
     folder: &ModelFolder,
     student: &Student,
@@ -236,7 +249,7 @@ fn option_rows(
     let base = row_key(&json!({
         "row": "options/1",
         "model": folder.identity(),
-        "numerics": numerics(),
+        "numerics": context.numerics(dtype),
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {
@@ -272,7 +285,7 @@ fn option_rows(
                 context.cancel.cancel();
             }
         };
-        let engine = context.engine(student)?;
+        let engine = context.engine(student, dtype)?;
         Ok(engine.score(&wanted, &mut finished, context.cancel)?)
     })?;
     let mut options = vec![Vec::new(); questions.len()];

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rows::NEUTRAL_DTYPE;
 use super::training::{TRAINED, Written, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
@@ -74,6 +75,7 @@ impl StageKind for Pretrain {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
     const LOCATIONS: &'static [&'static str] = &["corpus.path"];
 
     fn check(params: &PretrainParams) -> Vec<Complaint> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use crate::key::{Digest, Numerics, canonical_json};
+use crate::key::{Digest, canonical_json};
 use crate::stage::{Context, StageError};
 use crate::store::{Store, StoreError};
 
@@ -14,14 +14,8 @@ use crate::store::{Store, StoreError};
 const BATCH_ROWS: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// The arithmetic of the CPU engine; raise `engine` when a kernel changes a result's bits.
-pub fn numerics() -> Numerics {
-    Numerics {
-        dtype: "f32".to_owned(),
-        backend: "cpu".to_owned(),
-        engine: crate::model::engine::ENGINE_VERSION,
-    }
-}
+/// f32 is what numbers were before there was a choice.
+pub(super) const NEUTRAL_DTYPE: &[(&str, &str)] = &[("dtype", "\"f32\"")];
 
 /// The key of a row: the digest of everything that its value depends on.
 pub(crate) fn row_key(parts: &serde_json::Value) -> Digest {

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::prompts::{LongPrompts, prompts};
+use super::rows::NEUTRAL_DTYPE;
 use super::sampler::Sampler;
 use crate::artifact::ArtifactKind;
+use crate::model::Dtype;
 use crate::model::engine::SamplingParams;
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
@@ -67,6 +69,9 @@ pub(crate) struct SampleParams {
     pub stop: Vec<StopRule>,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
+    /// Number format of weights and products. Default `f32`; `int8` is the CPU's, `bf16` and `f16` need a device that
+    /// has them (ours).
+    pub dtype: Dtype,
 }
 
 impl Default for SampleParams {
@@ -82,6 +87,7 @@ impl Default for SampleParams {
             max_new_tokens: 128,
             stop: Vec::new(),
             long_prompts: LongPrompts::TruncateLeft,
+            dtype: Dtype::default(),
         }
     }
 }
@@ -124,6 +130,7 @@ impl StageKind for Sample {
     }];
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
 
     fn estimate(params: &SampleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::prompts::Prompt;
-use super::rows::{RowWriter, numerics, read_rows, row_key};
+use super::rows::{RowWriter, read_rows, row_key};
 use super::sample::{Branching, SampleParams, StopRule};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
@@ -56,14 +56,14 @@ struct RowKeys {
 }
 
 impl RowKeys {
-    fn new(params: &SampleParams, seed: u64, folder: &ModelFolder) -> Self {
+    fn new(params: &SampleParams, context: &Context<'_>, folder: &ModelFolder) -> Self {
         let base = |parts: Value| json!(row_key(&parts));
-        let model = json!({"files": folder.identity(), "numerics": numerics()});
+        let model = json!({"files": folder.identity(), "numerics": context.numerics(params.dtype)});
         Self {
             stream: base(json!({
                 "stream": "path/1",
                 "model": model,
-                "seed": seed,
+                "seed": context.seed,
                 "temperature": params.temperature,
                 "top_k": params.top_k,
                 "top_p": params.top_p,
@@ -109,7 +109,7 @@ impl<'a> Sampler<'a> {
             params,
             context,
             student,
-            keys: RowKeys::new(params, context.seed, folder),
+            keys: RowKeys::new(params, context, folder),
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Sampler<'a> {
         if todo.is_empty() {
             return Ok(());
         }
-        let engine = self.context.engine(self.student)?;
+        let engine = self.context.engine(self.student, self.params.dtype)?;
         let stop = self.stop_rule()?;
         let (mut rows, mut branch_rows) = (
             RowWriter::new(self.context.store, "paths"),
@@ -331,6 +331,7 @@ impl<'a> Sampler<'a> {
             &mut finished,
             self.context.cancel,
         );
+        self.context.record_batch(&engine);
         branch_rows.finish()?;
         rows.finish()?;
         if let Some(error) = failure {

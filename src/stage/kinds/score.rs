@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{cached_rows, numerics, row_key};
+use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
-use crate::model::Student;
 use crate::model::engine::ScoreJob;
+use crate::model::{Dtype, Student};
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
 use crate::text::{PromptForm, Question, ReasoningPath};
 
@@ -29,6 +29,8 @@ pub(crate) struct ScoreParams {
     pub prompt: PromptForm,
     /// What to do with a prompt that does not fit.
     pub long_prompts: LongPrompts,
+    /// The number format of weights and products.
+    pub dtype: Dtype,
 }
 
 /// Parameters of `score` as a manifest writes them.
@@ -46,6 +48,9 @@ struct WrittenParams {
     prompt: PromptForm,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
+    /// Number format of weights and products. Default `f32`; `int8` is the CPU's, `bf16` and `f16` need a device that
+    /// has them (ours).
+    dtype: Dtype,
 }
 
 impl From<WrittenParams> for ScoreParams {
@@ -55,12 +60,14 @@ impl From<WrittenParams> for ScoreParams {
             measure,
             prompt,
             long_prompts,
+            dtype,
         } = written;
         Self {
             name: name.unwrap_or_else(|| measure.score_name().to_owned()),
             measure,
             prompt,
             long_prompts,
+            dtype,
         }
     }
 }
@@ -156,6 +163,7 @@ impl StageKind for Score {
         doc: "The same paths with the score added.",
     }];
     const RUNS_MODEL: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
 
     fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
@@ -172,7 +180,7 @@ impl StageKind for Score {
         let base = row_key(&json!({
             "row": "score/1",
             "model": folder.identity(),
-            "numerics": numerics(),
+            "numerics": context.numerics(params.dtype),
         }));
         let scoring = Scoring {
             params,
@@ -209,7 +217,7 @@ impl StageKind for Score {
                     context.cancel.cancel();
                 }
             };
-            let engine = context.engine(&student)?;
+            let engine = context.engine(&student, params.dtype)?;
             Ok(engine.score(&wanted, &mut finished, context.cancel)?)
         })?;
         for ((path, asked), log_probs) in paths.iter_mut().zip(&asked).zip(&scored) {

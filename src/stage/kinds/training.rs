@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::artifact::ArtifactKind;
 use crate::model::Student;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
@@ -98,6 +100,8 @@ pub(crate) fn run_training(
     let checkpoints = context.work_dir()?;
     let runtime = TrainRuntime {
         threads: context.options.threads,
+        device: context.options.device,
+        gradient_checkpointing: context.options.gradient_checkpointing,
     };
     let mut progress = |at: crate::model::train::TrainProgress| {
         context.progress(
@@ -119,6 +123,9 @@ pub(crate) fn run_training(
         &mut progress,
         context.cancel,
     )?;
+    if !trained.micro_batch_ladder.is_empty() {
+        context.record_use("micro_batch_tokens", json!(trained.micro_batch_ladder));
+    }
     for warning in &trained.warnings {
         context.report.warn(warning);
     }

@@ -64,7 +64,10 @@ fn run_epochs(
         &options,
         7,
         folder,
-        TrainRuntime { threads },
+        TrainRuntime {
+            threads,
+            ..TrainRuntime::default()
+        },
         &mut progress,
         &cancel,
     )

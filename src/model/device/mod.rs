@@ -1,0 +1,14 @@
+//! Where a model runs: names, opening, finding, and what to do when a device fails.
+//!
+//! `open` and `probe` alone know which backends this build has.
+
+mod guard;
+mod name;
+mod open;
+mod probe;
+
+pub use guard::DeviceFailure;
+pub(crate) use guard::guarded;
+pub use name::{DeviceChoice, DeviceName, UnknownDevice};
+pub use open::DeviceError;
+pub use probe::{Backend, Found, auto, backends, description};

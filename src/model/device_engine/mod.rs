@@ -1,0 +1,121 @@
+//! The sampling engine on any burn device: what `model::engine` is to the CPU.
+//!
+//! Prompts are read once and their keys and values copied to their sequences; tiles of sequences stay full as sequences
+//! end; tokens are drawn on the host by the same rule and the same random streams. Tensors have fixed shapes (see
+//! `network::reading`), so a sequence is the same at any batch size. When a device runs out of memory, it goes on with half as
+//! many tiles, and the sequences that were under way begin again: they come out the same.
+
+mod generate;
+mod score;
+mod tiles;
+
+use std::sync::Mutex;
+
+use burn::tensor::Device;
+
+use super::device::DeviceFailure;
+use super::engine::{EngineError, EngineOptions};
+use super::kernel::lanes::Isa;
+use super::network::{DECODE_TILE, Network, Parameters, bucket};
+use super::{Gpt2Config, Weights};
+
+/// Bytes of keys and values that tiles may take, where the caller leaves the choice.
+const AUTO_CACHE_BYTES: usize = 4 << 30;
+/// Tiles at most, where the caller leaves the choice.
+const AUTO_TILES: usize = 8;
+/// The length, in tokens, that the choice reckons with.
+const AUTO_LENGTH: usize = 256;
+
+/// A GPT-2 on a device.
+pub struct DeviceEngine {
+    network: Network,
+    config: Gpt2Config,
+    isa: Isa,
+    /// Tiles at a time; falls when memory runs out.
+    tiles: Mutex<Vec<usize>>,
+}
+
+impl DeviceEngine {
+    /// Brings the weights to `device`.
+    ///
+    /// # Errors
+    /// The weights do not fit the configuration; the device has not the number format, or fails.
+    pub fn new(
+        config: &Gpt2Config,
+        weights: &Weights,
+        device: &Device,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        weights
+            .check(config)
+            .map_err(|error| EngineError::Shape(error.to_string()))?;
+        let dtype = options.dtype.on_device();
+        let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
+        let network = super::device::guarded(|| {
+            let parameters = Parameters::upload(weights, device).cast(dtype);
+            Network::new(config, &parameters, dtype)
+        })
+        .map_err(failed)?;
+        let slot = 2 * config.n_layer * config.n_embd * burn::tensor::DType::from(dtype).size();
+        let tile = slot * DECODE_TILE * bucket(AUTO_LENGTH, config.n_positions);
+        let tiles = match options.max_batch {
+            0 => (AUTO_CACHE_BYTES / tile).clamp(1, AUTO_TILES),
+            chosen => chosen.div_ceil(DECODE_TILE),
+        };
+        Ok(Self {
+            network,
+            config: config.clone(),
+            isa: Isa::available()[0],
+            tiles: Mutex::new(vec![tiles]),
+        })
+    }
+
+    /// How many sequences went on together: the first number was chosen, each further one is where memory ran out.
+    pub fn batch_ladder(&self) -> Vec<usize> {
+        let tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        tiles.iter().map(|tiles| tiles * DECODE_TILE).collect()
+    }
+
+    /// Logits `[tokens, vocab]` after each token of one sequence.
+    ///
+    /// # Errors
+    /// As of [`super::engine::Engine::logits`]; the device fails.
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
+        self.check_tokens(0, tokens, self.config.n_positions)?;
+        super::device::guarded(|| {
+            let bucket = bucket(tokens.len(), self.config.n_positions);
+            let (hidden, _) = self.network.read(&[tokens], bucket);
+            let rows: Vec<usize> = (0..tokens.len()).collect();
+            let logits = rows.chunks(super::network::LOGIT_TILE).flat_map(|rows| {
+                let logits = self.network.logits_of(&hidden, rows);
+                logits.into_iter().take(rows.len() * self.config.vocab_size)
+            });
+            logits.collect()
+        })
+        .map_err(failed)
+    }
+
+    fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
+        super::engine::check_tokens(index, tokens, limit, self.config.vocab_size)
+    }
+
+    fn tiles(&self) -> usize {
+        let tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        tiles.last().copied().unwrap_or(1)
+    }
+
+    /// Halves the tiles; `false` where there is but one.
+    fn halve(&self) -> bool {
+        let mut tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        let now = tiles.last().copied().unwrap_or(1);
+        if now > 1 {
+            tiles.push(now / 2);
+        }
+        now > 1
+    }
+}
+
+/// A failure that halving does not answer.
+fn failed(failure: DeviceFailure) -> EngineError {
+    EngineError::Device(failure)
+}

@@ -1,0 +1,112 @@
+//! Log-probabilities of given continuations.
+
+use super::super::device::guarded;
+use super::super::engine::draw::Normalizer;
+use super::super::engine::{EngineError, ScoreJob};
+use super::super::network::{LOGIT_TILE, READ_TILE, bucket};
+use super::{DeviceEngine, failed};
+use crate::event::CancelToken;
+
+/// Jobs whose sequences are sorted by length together.
+const JOBS: usize = 64;
+
+/// One continuation of a job.
+struct Asked<'a> {
+    job: usize,
+    continuation: usize,
+    /// The prompt and all but the continuation's last token.
+    tokens: Vec<u32>,
+    /// The continuation.
+    targets: &'a [u32],
+}
+
+impl DeviceEngine {
+    /// As [`super::super::engine::Engine::score`].
+    ///
+    /// # Errors
+    /// The same; the device fails.
+    pub fn score(
+        &self,
+        jobs: &[ScoreJob],
+        done: &mut (dyn FnMut(usize, Vec<Vec<f64>>) + Send),
+        cancel: &CancelToken,
+    ) -> Result<(), EngineError> {
+        for (index, job) in jobs.iter().enumerate() {
+            super::super::engine::check_job(
+                index,
+                job,
+                self.config.n_positions,
+                self.config.vocab_size,
+            )?;
+        }
+        for (chunk, jobs) in jobs.chunks(JOBS).enumerate() {
+            let first = chunk * JOBS;
+            let mut results: Vec<Vec<Vec<f64>>> = jobs
+                .iter()
+                .map(|job| vec![Vec::new(); job.continuations.len()])
+                .collect();
+            let mut asked: Vec<Asked<'_>> = Vec::new();
+            for (index, job) in jobs.iter().enumerate() {
+                for (place, continuation) in job.continuations.iter().enumerate() {
+                    let Some((_, read)) = continuation.split_last() else {
+                        continue;
+                    };
+                    asked.push(Asked {
+                        job: index,
+                        continuation: place,
+                        tokens: [&job.prompt, read].concat(),
+                        targets: continuation,
+                    });
+                }
+            }
+            let length = |asked: &Asked<'_>| bucket(asked.tokens.len(), self.config.n_positions);
+            asked.sort_by_key(length);
+            for same in asked.chunk_by(|a, b| length(a) == length(b)) {
+                for tile in same.chunks(READ_TILE) {
+                    if cancel.is_cancelled() {
+                        return Err(EngineError::Cancelled);
+                    }
+                    let scores =
+                        guarded(|| self.score_tile(tile, length(&tile[0]))).map_err(failed)?;
+                    for (asked, scores) in tile.iter().zip(scores) {
+                        let index = first + asked.job;
+                        let scores = scores.ok_or(EngineError::NotFinite { index })?;
+                        results[asked.job][asked.continuation] = scores;
+                    }
+                }
+            }
+            for (index, result) in (first..).zip(results) {
+                done(index, result);
+            }
+        }
+        Ok(())
+    }
+
+    /// The scores of up to [`READ_TILE`] sequences; `None` where logits are not finite.
+    fn score_tile(&self, tile: &[Asked<'_>], bucket: usize) -> Vec<Option<Vec<f64>>> {
+        let texts: Vec<&[u32]> = tile.iter().map(|asked| &*asked.tokens).collect();
+        let (hidden, _) = self.network.read(&texts, bucket);
+        let rows: Vec<(usize, u32)> = tile
+            .iter()
+            .enumerate()
+            .flat_map(|(place, asked)| {
+                let end = place * bucket + asked.tokens.len();
+                (end - asked.targets.len()..end).zip(asked.targets.iter().copied())
+            })
+            .collect();
+        let mut scores = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(LOGIT_TILE) {
+            let places: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
+            let logits = self.network.logits_of(&hidden, &places);
+            let logits = logits.chunks_exact(self.config.vocab_size);
+            scores.extend(logits.zip(rows).map(|(logits, (_, target))| {
+                let normalizer = Normalizer::of(self.isa, logits)?;
+                Some(normalizer.log_prob(logits[*target as usize]))
+            }));
+        }
+        let mut scores = scores.into_iter();
+        tile.iter()
+            .map(|asked| scores.by_ref().take(asked.targets.len()).collect())
+            .collect()
+    }
+}

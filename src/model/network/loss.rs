@@ -1,0 +1,154 @@
+//! The loss of packed rows, and the gradients of a model, with or without keeping every activation.
+
+use burn::tensor::{FloatDType, Int, Tensor, activation};
+
+use super::ops::Norm;
+use super::{Block, Embedding, Form, Network, Parameters, Part, ops};
+use crate::model::dropout::Dropout;
+use crate::model::rows::{Spans, Targets};
+use crate::model::{Dtype, Gpt2Config};
+
+/// Packed sequences and what is asked of them.
+pub(crate) struct Asked<'a> {
+    pub(crate) tokens: &'a [u32],
+    pub(crate) spans: &'a Spans,
+    pub(crate) targets: &'a Targets,
+    /// The loss is this times the sum of -ln p(target).
+    pub(crate) scale: f64,
+    pub(crate) dropout: Option<Dropout>,
+}
+
+/// How gradients are computed.
+#[derive(Clone, Copy)]
+pub(crate) struct Arithmetic {
+    pub(crate) dtype: FloatDType,
+    /// Keep each block's input alone and compute the block again in the backward pass.
+    pub(crate) gradient_checkpointing: bool,
+}
+
+impl Arithmetic {
+    /// `None` for a number format that only the CPU's own engine has.
+    pub(crate) fn new(dtype: Dtype, gradient_checkpointing: bool) -> Option<Self> {
+        let dtype = dtype.on_device()?;
+        Some(Self {
+            dtype,
+            gradient_checkpointing,
+        })
+    }
+}
+
+/// The loss and the gradients of every array, in the order of the parameters' names; `None` where none came.
+pub(crate) fn gradients(
+    config: &Gpt2Config,
+    parameters: &Parameters,
+    asked: &Asked<'_>,
+    arithmetic: Arithmetic,
+) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
+    let leaves = parameters.leaves();
+    if arithmetic.gradient_checkpointing {
+        return checkpointed(config, parameters, &leaves, asked, arithmetic.dtype);
+    }
+    let loss = loss(&Network::new(config, &leaves, arithmetic.dtype), asked);
+    let mut gradients = loss.backward();
+    let found = leaves.gradients(&mut gradients);
+    (loss.inner(), found)
+}
+
+/// The loss without gradients.
+pub(crate) fn loss_alone(
+    config: &Gpt2Config,
+    parameters: &Parameters,
+    asked: &Asked<'_>,
+    dtype: FloatDType,
+) -> Tensor<1> {
+    loss(&Network::new(config, parameters, dtype), asked)
+}
+
+fn loss(network: &Network, asked: &Asked<'_>) -> Tensor<1> {
+    let hidden = network.hidden(asked.tokens, asked.spans, asked.dropout);
+    head_loss(&network.embedding, hidden, asked)
+}
+
+/// From the last hidden states to the loss. Logits are made only where the loss asks for them.
+fn head_loss(embedding: &Embedding, hidden: Tensor<2>, asked: &Asked<'_>) -> Tensor<1> {
+    let device = hidden.device();
+    let rows = ops::indices(asked.targets.rows.iter().copied(), &device);
+    let tokens = asked.targets.tokens.iter().map(|token| i64::from(*token));
+    let tokens: Tensor<2, Int> = ops::integers(tokens.collect(), &device).unsqueeze_dim(1);
+    let logits = embedding.logits(hidden.select(0, rows));
+    let chosen = activation::log_softmax(logits, 1).gather(1, tokens);
+    chosen.sum() * -asked.scale
+}
+
+/// The same gradients from each block's input alone: blocks run forward without a graph, then backward one by one,
+/// each computed again. Source: Chen et al. 2016.
+fn checkpointed(
+    config: &Gpt2Config,
+    parameters: &Parameters,
+    leaves: &Parameters,
+    asked: &Asked<'_>,
+    dtype: FloatDType,
+) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
+    let form = Form::new(config, dtype);
+    let plain = Embedding::new(parameters, form);
+    let part = Part::new(asked.spans, asked.dropout, &plain.device());
+    let mut inputs = vec![plain.embed(asked.tokens, &part)];
+    for layer in 0..config.n_layer {
+        let block = Block::new(parameters, layer, form);
+        inputs.push(block.apply(inputs[layer].clone(), layer, &part, form));
+    }
+    let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.arrays.len()];
+    let mut next = || {
+        leaf(
+            inputs
+                .pop()
+                .expect("one for each block and one for the head"),
+        )
+    };
+    // The head. Graphs live for one pass each, so every part is made anew from the leaves.
+    let input = next();
+    let hidden = Norm::new(leaves, "ln_f", form).apply(input.clone());
+    let loss = head_loss(&Embedding::new(leaves, form), hidden, asked);
+    let mut upstream = back(&loss, &input, leaves, &mut found);
+    // The blocks, from the last.
+    let part = Part::new(asked.spans, asked.dropout, &input.device());
+    for layer in (0..config.n_layer).rev() {
+        let input = next();
+        let output = Block::new(leaves, layer, form).apply(input.clone(), layer, &part, form);
+        let product = (output * upstream.autodiff()).sum();
+        upstream = back(&product, &input, leaves, &mut found);
+    }
+    // The embeddings.
+    let embedded = Embedding::new(leaves, form).embed(asked.tokens, &part);
+    let mut gradients = (embedded * upstream.autodiff()).sum().backward();
+    add(&mut found, leaves.gradients(&mut gradients));
+    (loss.inner(), found)
+}
+
+fn leaf(values: Tensor<2>) -> Tensor<2> {
+    values.autodiff().require_grad()
+}
+
+/// Backward from `from`: adds the leaves' gradients to `found`, gives that of `input`.
+fn back(
+    from: &Tensor<1>,
+    input: &Tensor<2>,
+    leaves: &Parameters,
+    found: &mut [Option<Tensor<1>>],
+) -> Tensor<2> {
+    let mut gradients = from.backward();
+    add(found, leaves.gradients(&mut gradients));
+    input
+        .grad_remove(&mut gradients)
+        .expect("a block's output depends on its input")
+}
+
+/// Adds gradients to others of the same arrays.
+pub(crate) fn add(sums: &mut [Option<Tensor<1>>], more: Vec<Option<Tensor<1>>>) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = match (sum.take(), more) {
+            (Some(sum), Some(more)) => Some(sum + more),
+            (sum, more) => sum.or(more),
+        };
+    }
+}

@@ -1,0 +1,95 @@
+//! The parts of a block, by stock operations.
+
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
+
+use super::{Form, Parameters};
+use crate::model::dropout::Dropout;
+use crate::model::rows::Spans;
+
+/// `x * weight + bias`.
+pub(super) struct Affine {
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+}
+
+impl Affine {
+    pub(super) fn new(parameters: &Parameters, name: &str, form: Form) -> Self {
+        Self {
+            weight: parameters
+                .matrix(&format!("{name}.weight"))
+                .cast(form.dtype),
+            bias: parameters.vector(&format!("{name}.bias")).cast(form.dtype),
+        }
+    }
+
+    /// In the weights' number format.
+    ///
+    /// # Shapes
+    /// `[rows, inputs]` to `[rows, outputs]`.
+    pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = x.cast(self.weight.dtype());
+        x.matmul(self.weight.clone()) + self.bias.clone().unsqueeze()
+    }
+}
+
+/// A layer norm, in f32.
+pub(super) struct Norm {
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+}
+
+impl Norm {
+    pub(super) fn new(parameters: &Parameters, name: &str, form: Form) -> Self {
+        let single = |part: &str| {
+            let name = format!("{name}.{part}");
+            parameters.vector(&name).cast(FloatDType::F32)
+        };
+        Self {
+            gamma: single("weight"),
+            beta: single("bias"),
+            epsilon: form.epsilon,
+        }
+    }
+
+    pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let centred = x.clone() - x.mean_dim(1);
+        let variance = (centred.clone() * centred.clone()).mean_dim(1);
+        let normed = centred / (variance + self.epsilon).sqrt();
+        normed * self.gamma.clone().unsqueeze() + self.beta.clone().unsqueeze()
+    }
+}
+
+/// In f32.
+pub(super) fn single(x: Tensor<2>) -> Tensor<2> {
+    x.cast(FloatDType::F32)
+}
+
+/// Indices as a tensor.
+pub(super) fn indices(values: impl IntoIterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let values = values
+        .into_iter()
+        .map(|index| i64::try_from(index).expect("indices fit"));
+    integers(values.collect(), device)
+}
+
+/// Integers as a tensor.
+pub(super) fn integers(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+/// `x` times its dropout mask at `site`.
+pub(super) fn drop_out(
+    x: Tensor<2>,
+    site: u32,
+    spans: &Spans,
+    dropout: Option<Dropout>,
+) -> Tensor<2> {
+    let Some(dropout) = dropout else { return x };
+    let [rows, width] = x.dims();
+    let mut mask = vec![0.0; rows * width];
+    dropout.fill_rows(site, spans, width, &mut mask);
+    let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, width]), &x.device());
+    x * mask
+}

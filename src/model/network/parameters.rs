@@ -1,0 +1,109 @@
+//! Weights on a device: one flat tensor for each array, by the names of the Hub.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
+
+use crate::model::{Array, Dtype, Weights};
+
+/// The arrays of a model, or of anything that has their shape (gradients, moments).
+#[derive(Clone)]
+pub(crate) struct Parameters {
+    pub(crate) arrays: BTreeMap<String, Parameter>,
+}
+
+/// One array, flat, and its shape.
+#[derive(Clone)]
+pub(crate) struct Parameter {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Tensor<1>,
+}
+
+impl Dtype {
+    /// As burn has it; `None` for what only the CPU's own engine has.
+    pub(crate) fn on_device(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => Some(FloatDType::F32),
+            Self::Bf16 => Some(FloatDType::BF16),
+            Self::F16 => Some(FloatDType::F16),
+            Self::Int8 => None,
+        }
+    }
+}
+
+impl Parameters {
+    /// Brings weights to `device`, f32.
+    pub(crate) fn upload(weights: &Weights, device: &Device) -> Self {
+        let one = |(name, array): (&String, &Array)| {
+            let data = TensorData::new(array.data.clone(), [array.data.len()]);
+            let values = Tensor::from_data(data, (device, DType::F32));
+            let shape = array.shape.clone();
+            (name.clone(), Parameter { shape, values })
+        };
+        Self {
+            arrays: weights.arrays.iter().map(one).collect(),
+        }
+    }
+
+    /// Brings the values back, as f32.
+    pub(crate) fn download(&self) -> Weights {
+        let one = |(name, parameter): (&String, &Parameter)| {
+            let data = parameter.values.clone().cast(FloatDType::F32).into_data();
+            let data = data.try_into_vec().expect("cast to f32 above");
+            let shape = parameter.shape.clone();
+            (name.clone(), Array { shape, data })
+        };
+        Weights {
+            arrays: self.arrays.iter().map(one).collect(),
+        }
+    }
+
+    /// The same in another number format; differentiable.
+    pub(crate) fn cast(&self, dtype: FloatDType) -> Self {
+        self.map(|values| values.cast(dtype))
+    }
+
+    /// As leaves of a graph that gradients flow to.
+    pub(crate) fn leaves(&self) -> Self {
+        self.map(|values| values.autodiff().require_grad())
+    }
+
+    /// The gradients of these leaves, `None` for an array that none reached.
+    pub(crate) fn gradients(&self, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
+        let leaves = self.arrays.values();
+        leaves
+            .map(|leaf| leaf.values.grad_remove(gradients))
+            .collect()
+    }
+
+    fn map(&self, change: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
+        let one = |(name, parameter): (&String, &Parameter)| {
+            let parameter = Parameter {
+                shape: parameter.shape.clone(),
+                values: change(parameter.values.clone()),
+            };
+            (name.clone(), parameter)
+        };
+        Self {
+            arrays: self.arrays.iter().map(one).collect(),
+        }
+    }
+
+    pub(super) fn matrix(&self, name: &str) -> Tensor<2> {
+        let parameter = self.get(name);
+        parameter
+            .values
+            .clone()
+            .reshape([parameter.shape[0], parameter.shape[1]])
+    }
+
+    pub(super) fn vector(&self, name: &str) -> Tensor<1> {
+        self.get(name).values.clone()
+    }
+
+    fn get(&self, name: &str) -> &Parameter {
+        self.arrays
+            .get(name)
+            .expect("the weights were checked against the config")
+    }
+}

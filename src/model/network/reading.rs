@@ -1,0 +1,167 @@
+//! Sequences that are read and go on token by token, in tiles of one fixed shape.
+//!
+//! A device may sum in another order when a tensor has another shape, so shapes never depend on how many sequences there
+//! are: tiles are filled up with sequences that nobody reads, and keys and values are as long as the bucket of
+//! the sequence's own length. What comes of a sequence then depends on nothing but itself.
+
+use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData};
+
+use super::attention::{attention_weights, split_heads};
+use super::{Network, ops};
+
+/// Sequences that are read together.
+pub(crate) const READ_TILE: usize = 8;
+/// Sequences that go on together.
+pub(crate) const DECODE_TILE: usize = 64;
+/// Rows of logits that are made together.
+pub(crate) const LOGIT_TILE: usize = 64;
+/// The shortest bucket, in tokens.
+const SHORTEST_BUCKET: usize = 64;
+
+/// The length, in tokens, that keys and values of a sequence of `length` tokens have: a power of two.
+pub(crate) fn bucket(length: usize, positions: usize) -> usize {
+    length
+        .next_power_of_two()
+        .max(SHORTEST_BUCKET)
+        .min(positions)
+}
+
+/// Keys and values of some sequences, in one bucket: for each layer two tensors
+/// `[sequences, heads, bucket, width / heads]`, zeros beyond a sequence's end.
+#[derive(Clone)]
+pub(crate) struct Tile {
+    pub(crate) bucket: usize,
+    layers: Vec<[Tensor<4>; 2]>,
+}
+
+impl Tile {
+    /// A tile for [`DECODE_TILE`] sequences, empty.
+    pub(crate) fn new(network: &Network, bucket: usize) -> Self {
+        let [heads, head_width] = network.heads();
+        let empty = || {
+            let options = (&network.embedding.device(), network.embedding.wte.dtype());
+            Tensor::zeros([DECODE_TILE, heads, bucket, head_width], options)
+        };
+        Self {
+            bucket,
+            layers: network.blocks.iter().map(|_| [empty(), empty()]).collect(),
+        }
+    }
+
+    /// Puts the keys and values of sequence `from` of `other`, which is not longer, at place `to`.
+    pub(crate) fn put(&mut self, to: usize, other: &Self, from: usize) {
+        let bucket = self.bucket;
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                let [_, heads, length, head_width] = theirs.dims();
+                let one = theirs.clone().slice([from..from + 1]);
+                let place = [to..to + 1, 0..heads, 0..length, 0..head_width];
+                in_place(mine, |all| {
+                    let mut all = all.slice_assign(place, one);
+                    if length < bucket {
+                        let rest = [1, heads, bucket - length, head_width];
+                        let zeros = Tensor::zeros(rest, (&all.device(), all.dtype()));
+                        let place = [to..to + 1, 0..heads, length..bucket, 0..head_width];
+                        all = all.slice_assign(place, zeros);
+                    }
+                    all
+                });
+            }
+        }
+    }
+}
+
+/// Changes a tensor without another hand on it, so that it need not be copied.
+fn in_place(tensor: &mut Tensor<4>, change: impl FnOnce(Tensor<4>) -> Tensor<4>) {
+    let nothing = Tensor::empty([0; 4], (&tensor.device(), tensor.dtype()));
+    *tensor = change(std::mem::replace(tensor, nothing));
+}
+
+impl Network {
+    fn heads(&self) -> [usize; 2] {
+        let [_, width] = self.embedding.wte.dims();
+        [self.form.heads, width / self.form.heads]
+    }
+
+    /// Reads up to [`READ_TILE`] sequences of one bucket: hidden states after the last layer norm
+    /// `[READ_TILE * bucket, width]`, and keys and values.
+    pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, Tile) {
+        let device = self.embedding.device();
+        let [heads, head_width] = self.heads();
+        let mut tokens = vec![0; READ_TILE * bucket];
+        let mut kept = vec![0.0_f32; READ_TILE * bucket];
+        for (place, sequence) in sequences.iter().enumerate() {
+            let row = place * bucket;
+            tokens[row..row + sequence.len()].copy_from_slice(sequence);
+            kept[row..row + sequence.len()].fill(1.0);
+        }
+        let dtype = self.embedding.wte.dtype();
+        let kept = TensorData::new(kept, [READ_TILE, 1, bucket, 1]);
+        let kept = Tensor::<4>::from_data(kept, (&device, DType::F32)).cast(dtype);
+        let future = Tensor::<2, Bool>::tril_mask([bucket, bucket], 0, &device).unsqueeze();
+        let positions = (0..READ_TILE).flat_map(|_| 0..bucket);
+        let mut x = self.embedding.sum(&tokens, positions);
+        let mut layers = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
+            let [query, key, value] = split_heads(qkv, READ_TILE, heads);
+            let weights = attention_weights(query, key.clone(), Tensor::clone(&future));
+            let mixed = weights.cast(value.dtype()).matmul(value.clone());
+            let mixed = mixed
+                .swap_dims(1, 2)
+                .reshape([READ_TILE * bucket, heads * head_width]);
+            x = x + ops::single(block.attn_c_proj.apply(mixed));
+            x = x.clone() + block.feed_forward(x);
+            layers.push([key * kept.clone(), value * kept.clone()]);
+        }
+        (self.ln_f.apply(x), Tile { bucket, layers })
+    }
+
+    /// One more token for each sequence of a tile, at its position; logits after it, to the host.
+    ///
+    /// # Shapes
+    /// `tokens` and `positions` of [`DECODE_TILE`] sequences; to `DECODE_TILE * vocabulary` values.
+    pub(crate) fn decode(&self, tile: &mut Tile, tokens: &[u32], positions: &[usize]) -> Vec<f32> {
+        let device = self.embedding.device();
+        let [heads, head_width] = self.heads();
+        let count = tokens.len();
+        let future: Vec<bool> = positions
+            .iter()
+            .flat_map(|&position| (0..tile.bucket).map(move |column| column > position))
+            .collect();
+        let future = TensorData::new(future, [count, 1, 1, tile.bucket]);
+        let future = Tensor::<4, Bool>::from_data(future, &device);
+        let column: Tensor<4, Int> = ops::indices(positions.iter().copied(), &device)
+            .reshape([count, 1, 1, 1])
+            .expand([count, heads, 1, head_width]);
+        let mut x = self.embedding.sum(tokens, positions.iter().copied());
+        for (block, [keys, values]) in self.blocks.iter().zip(&mut tile.layers) {
+            let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
+            let [query, key, value] = split_heads(qkv, count, heads);
+            // Added to zeros: the place was empty.
+            let add = IndexingUpdateOp::Add;
+            in_place(keys, |keys| keys.scatter(2, column.clone(), key, add));
+            in_place(values, |values| {
+                values.scatter(2, column.clone(), value, add)
+            });
+            let weights = attention_weights(query, keys.clone(), future.clone());
+            let mixed = weights.cast(values.dtype()).matmul(values.clone());
+            let mixed = mixed.swap_dims(1, 2).reshape([count, heads * head_width]);
+            x = x + ops::single(block.attn_c_proj.apply(mixed));
+            x = x.clone() + block.feed_forward(x);
+        }
+        to_host(self.embedding.logits(self.ln_f.apply(x)))
+    }
+
+    /// Logits of up to [`LOGIT_TILE`] rows of hidden states, to the host: `LOGIT_TILE * vocabulary` values.
+    pub(crate) fn logits_of(&self, hidden: &Tensor<2>, rows: &[usize]) -> Vec<f32> {
+        let filled = rows.iter().copied().chain(std::iter::repeat(0));
+        let rows = ops::indices(filled.take(LOGIT_TILE), &hidden.device());
+        to_host(self.embedding.logits(hidden.clone().select(0, rows)))
+    }
+}
+
+fn to_host(logits: Tensor<2>) -> Vec<f32> {
+    let data = logits.into_data();
+    data.try_into_vec().expect("logits are f32")
+}

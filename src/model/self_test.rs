@@ -1,0 +1,273 @@
+//! Whether a device computes what the CPU does, and the same each time: seconds of work on a small model.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::device::DeviceName;
+use super::engine::{EngineOptions, SamplingParams, SequenceSpec};
+use super::train::{Example, TrainOptions, TrainRuntime, train};
+use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
+use crate::event::CancelToken;
+use crate::key::Digest;
+
+/// What a device was seen to do.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SelfTest {
+    /// The largest difference of a logit from the CPU's in f32; logits here are up to about 10.
+    pub logit_difference: f64,
+    /// What of that is accepted.
+    pub logit_tolerance: f64,
+    /// The largest difference of a training loss from the CPU's over some steps; `None` where it does not train in
+    /// this number format.
+    pub loss_difference: Option<f64>,
+    /// What of that is accepted.
+    pub loss_tolerance: f64,
+    /// Whether paths are the same, token for token and bit for bit in their log-probabilities, when sampled again, in
+    /// another batch size.
+    pub sampling_repeats: bool,
+    /// Whether training again gives the same bits; `None` where it does not train in this number format.
+    pub training_repeats: Option<bool>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl SelfTest {
+    /// Whether results can be trusted.
+    pub fn passed(&self) -> bool {
+        self.logit_difference <= self.logit_tolerance
+            && self
+                .loss_difference
+                .is_none_or(|difference| difference <= self.loss_tolerance)
+            && self.sampling_repeats
+    }
+}
+
+const STEPS: usize = 4;
+/// Weights are this many times larger than fresh ones, so that nothing is near uniform.
+const SPREAD: f32 = 6.0;
+
+/// The largest difference from the CPU's f32 that is accepted of logits and of losses: of f32 the rounding of sums in
+/// another order, of others their own rounding (ours).
+pub fn tolerances(dtype: Dtype) -> (f64, f64) {
+    match dtype {
+        Dtype::F32 => (1e-3, 1e-4),
+        Dtype::F16 => (0.05, 0.005),
+        Dtype::Bf16 => (0.3, 0.02),
+        Dtype::Int8 => (1.5, 0.1),
+    }
+}
+
+/// Tests a device in a number format.
+///
+/// # Errors
+/// What the device says when it fails, or has not the number format.
+pub fn self_test(device: DeviceName, dtype: Dtype, threads: usize) -> Result<SelfTest, String> {
+    let began = Instant::now();
+    let student = student();
+    let (logit_tolerance, loss_tolerance) = tolerances(dtype);
+    let logits = |device, dtype| {
+        let tokens: Vec<u32> = (0..40).map(|index| index * 37 % 257).collect();
+        let engine = engine(&student, device, dtype, threads, 0)?;
+        engine.logits(&tokens).map_err(|error| error.to_string())
+    };
+    let logit_difference = logits(DeviceName::Cpu, Dtype::F32)?
+        .iter()
+        .zip(logits(device, dtype)?)
+        .map(|(a, b)| f64::from((a - b).abs()))
+        .fold(0.0, f64::max);
+    let sampled = |batch| sample(&engine(&student, device, dtype, threads, batch)?);
+    let sampling_repeats = sampled(0)? == sampled(7)?;
+    let (mut loss_difference, mut training_repeats) = (None, None);
+    if dtype != Dtype::Int8 && (device != DeviceName::Cpu || dtype == Dtype::F32) {
+        let (expected, _) = trained(&student, DeviceName::Cpu, Dtype::F32, threads)?;
+        let (losses, weights) = trained(&student, device, dtype, threads)?;
+        let differences = losses.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        loss_difference = Some(differences.fold(0.0, f64::max));
+        training_repeats = Some(trained(&student, device, dtype, threads)? == (losses, weights));
+    }
+    Ok(SelfTest {
+        logit_difference,
+        logit_tolerance,
+        loss_difference,
+        loss_tolerance,
+        sampling_repeats,
+        training_repeats,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+fn student() -> Student {
+    let config = Gpt2Config {
+        vocab_size: 257,
+        n_positions: 128,
+        n_embd: 64,
+        n_layer: 2,
+        n_head: 4,
+        ..Gpt2Config::default()
+    };
+    let mut weights = Weights::init(&config, 1);
+    for array in weights.arrays.values_mut() {
+        if array.shape.len() > 1 {
+            array.data.iter_mut().for_each(|value| *value *= SPREAD);
+        }
+    }
+    let tokenizer = StudentTokenizer::train(std::iter::empty(), 257)
+        .expect("the bytes and end-of-text are a vocabulary");
+    Student {
+        config: Gpt2Config {
+            eos_token_id: tokenizer.eos_id(),
+            ..config
+        },
+        weights,
+        tokenizer,
+    }
+}
+
+fn engine(
+    student: &Student,
+    device: DeviceName,
+    dtype: Dtype,
+    threads: usize,
+    max_batch: usize,
+) -> Result<Inference, String> {
+    let options = EngineOptions {
+        dtype,
+        threads,
+        max_batch,
+    };
+    Inference::new(device, &student.config, &student.weights, options)
+        .map_err(|error| error.to_string())
+}
+
+/// Paths of different lengths after prompts of different lengths: tokens, and the log-probabilities' bits.
+fn sample(engine: &Inference) -> Result<Vec<(u64, Vec<u32>, u64)>, String> {
+    let prompts: Vec<Vec<u32>> = (1..6)
+        .map(|length| vec![length; 9 * length as usize])
+        .collect();
+    let drawing = SamplingParams {
+        max_new_tokens: 40,
+        ..SamplingParams::default()
+    };
+    let mut paths = Vec::new();
+    let outcome = engine.generate(
+        &prompts,
+        2,
+        &drawing,
+        None,
+        &mut |prompt, candidates| {
+            let specs = candidates
+                .iter()
+                .flat_map(|first| (0..4).map(move |draw| (first, draw)));
+            specs
+                .map(|(first, draw)| {
+                    let tag = (prompt * 100) as u64 + u64::from(first.rank) * 10 + draw;
+                    SequenceSpec {
+                        forced_first: Some(first.token),
+                        stream: Digest::of(&tag.to_le_bytes()),
+                        tag,
+                    }
+                })
+                .collect()
+        },
+        &mut |path| paths.push((path.tag, path.tokens, path.log_prob.sum.to_bits())),
+        &CancelToken::default(),
+    );
+    outcome.map_err(|error| error.to_string())?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// A short training: its losses step by step, and the weights at the end.
+fn trained(
+    student: &Student,
+    device: DeviceName,
+    dtype: Dtype,
+    threads: usize,
+) -> Result<(Vec<f64>, Weights), String> {
+    let examples: Vec<Example> = (0..4 * STEPS)
+        .map(|index| Example {
+            tokens: (0..20 + 3 * (index % 7))
+                .map(|place| u32::try_from((index * 31 + place * 7) % 256).expect("small"))
+                .collect(),
+            loss_from: 5,
+        })
+        .collect();
+    let options = TrainOptions {
+        epochs: 1,
+        batch_size: 4,
+        dtype,
+        ..TrainOptions::default()
+    };
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut losses = Vec::new();
+    let runtime = TrainRuntime {
+        threads,
+        device,
+        gradient_checkpointing: false,
+    };
+    let trained = train(
+        student,
+        &examples,
+        &[],
+        &options,
+        1,
+        folder.path(),
+        runtime,
+        &mut |progress| losses.push(progress.loss),
+        &CancelToken::default(),
+    );
+    let trained = trained.map_err(|error| error.to_string())?;
+    Ok((losses, trained.weights))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `flex` in every build; what `SERT_TEST_DEVICES` names besides.
+    fn devices() -> Vec<DeviceName> {
+        let named = std::env::var("SERT_TEST_DEVICES").unwrap_or_default();
+        let named = named.split(',').filter(|name| !name.is_empty());
+        let named = named.map(|name| name.parse().unwrap());
+        [DeviceName::Cpu, DeviceName::Flex]
+            .into_iter()
+            .chain(named)
+            .collect()
+    }
+
+    #[test]
+    fn every_device_computes_what_the_cpu_does_and_the_same_each_time() {
+        for device in devices() {
+            let found = self_test(device, Dtype::F32, 2).unwrap();
+            eprintln!("{device} f32: {found:?}");
+            assert!(found.passed(), "{device}: {found:?}");
+            assert_eq!(found.training_repeats, Some(true), "{device}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn other_number_formats_stay_near() {
+        for device in devices() {
+            for dtype in [Dtype::Bf16, Dtype::F16] {
+                match self_test(device, dtype, 2) {
+                    Ok(found) => {
+                        eprintln!("{device} {dtype}: {found:?}");
+                        assert!(found.passed(), "{device} {dtype}: {found:?}");
+                        // And differ: the number format is used.
+                        assert!(found.logit_difference > 1e-4, "{device} {dtype}: {found:?}");
+                    }
+                    Err(reason) => {
+                        eprintln!("{device} {dtype}: {reason}");
+                        assert!(reason.contains("hint: "), "{reason}");
+                        assert!(
+                            device == DeviceName::Cpu
+                                || device == DeviceName::Flex
+                                || reason.contains("dtype")
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

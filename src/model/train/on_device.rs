@@ -1,0 +1,280 @@
+//! Steps on a device of burn: weights and moments stay there, f32, and come back when a checkpoint is due.
+//!
+//! A batch goes through in micro-batches; when the device's memory runs out, they are halved and the step begins again.
+//! Dropout is by example, so nothing but rounding changes.
+
+use burn::tensor::{Device, FloatDType, Tensor};
+
+use super::TrainError;
+use super::adam::Adam;
+use super::checkpoint::State;
+use super::machine::{Machine, Update};
+use super::options::TrainOptions;
+use super::packed::{Packed, micro_batches};
+use super::step::Batch;
+use crate::model::device::{DeviceFailure, guarded};
+use crate::model::network::{Arithmetic, Asked, Parameter, Parameters, add, gradients, loss_alone};
+use crate::model::{Dtype, Gpt2Config};
+
+/// Padded tokens that go through together, unless memory says otherwise. Changes rounding only.
+const MICRO_BATCH_TOKENS: usize = 1024;
+/// What the loss is multiplied by in f16, so that small gradients do not vanish (ours).
+const F16_LOSS_SCALE: f64 = 1024.0;
+/// `PyTorch`'s `clip_grad_norm_`.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// A device that trains.
+pub(super) struct OnDevice<'a> {
+    config: &'a Gpt2Config,
+    device: Device,
+    arithmetic: Arithmetic,
+    loss_scale: f64,
+    /// Brought there at the first use.
+    there: Option<There>,
+    /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
+    ladder: Vec<usize>,
+    /// Test: how many micro-batches of more than so many tokens fail.
+    #[cfg(test)]
+    pub(super) room_tokens: Option<usize>,
+}
+
+/// What lives on the device.
+struct There {
+    weights: Parameters,
+    first: Vec<Tensor<1>>,
+    second: Vec<Tensor<1>>,
+}
+
+impl<'a> OnDevice<'a> {
+    pub(super) fn new(
+        config: &'a Gpt2Config,
+        device: Device,
+        dtype: Dtype,
+        gradient_checkpointing: bool,
+    ) -> Result<Self, TrainError> {
+        let arithmetic =
+            Arithmetic::new(dtype, gradient_checkpointing).ok_or(TrainError::Dtype(dtype))?;
+        Ok(Self {
+            config,
+            device,
+            arithmetic,
+            loss_scale: if dtype == Dtype::F16 {
+                F16_LOSS_SCALE
+            } else {
+                1.0
+            },
+            there: None,
+            ladder: vec![MICRO_BATCH_TOKENS],
+            #[cfg(test)]
+            room_tokens: None,
+        })
+    }
+
+    fn micro_batch(&self) -> usize {
+        self.ladder.last().copied().unwrap_or(1)
+    }
+
+    /// Brings weights and moments there, unless they are.
+    fn arrive(&mut self, state: &State) -> Result<(), DeviceFailure> {
+        if self.there.is_none() {
+            self.there = Some(guarded(|| {
+                let moments = |weights| {
+                    let there = Parameters::upload(weights, &self.device);
+                    there.arrays.into_values().map(|each| each.values).collect()
+                };
+                There {
+                    weights: Parameters::upload(&state.weights, &self.device),
+                    first: moments(&state.adam.first),
+                    second: moments(&state.adam.second),
+                }
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Mean loss and summed gradients of a batch.
+    fn gradients(
+        &self,
+        there: &There,
+        batch: &Batch<'_>,
+        update: &Update<'_>,
+    ) -> Result<(f64, Vec<Option<Tensor<1>>>), DeviceFailure> {
+        let examples = batch.examples();
+        guarded(|| {
+            let mut found = vec![None; there.weights.arrays.len()];
+            let mut total = 0.0;
+            for range in micro_batches(&examples, self.micro_batch()) {
+                let packed = Packed::new(&examples[range.clone()]);
+                #[cfg(test)]
+                if self
+                    .room_tokens
+                    .is_some_and(|room| packed.tokens.len() > room)
+                {
+                    panic!("test: out of memory");
+                }
+                let dropout = update
+                    .dropout
+                    .map(|dropout| dropout.from_example(range.start));
+                let asked = Asked {
+                    tokens: &packed.tokens,
+                    spans: &packed.spans,
+                    targets: &packed.targets,
+                    scale: self.loss_scale / batch.loss_tokens as f64,
+                    dropout,
+                };
+                let (loss, more) = gradients(self.config, &there.weights, &asked, self.arithmetic);
+                add(&mut found, more);
+                total += f64::from(loss.into_scalar::<f32>());
+            }
+            (total / self.loss_scale, found)
+        })
+    }
+
+    /// Answers a failure: half the micro-batch if memory ran out and there is half.
+    fn answer(&mut self, failure: DeviceFailure, examples: usize) -> Result<(), TrainError> {
+        let smallest = examples <= 1 || self.micro_batch() <= 1;
+        if matches!(failure, DeviceFailure::Other(_)) || smallest {
+            return Err(TrainError::Device(failure));
+        }
+        let half = self.micro_batch() / 2;
+        tracing::warn!(
+            tokens = half,
+            "the device's memory ran out; going on with smaller micro-batches"
+        );
+        self.ladder.push(half);
+        Ok(())
+    }
+}
+
+impl Machine for OnDevice<'_> {
+    fn step(
+        &mut self,
+        state: &mut State,
+        batch: &Batch<'_>,
+        update: &Update<'_>,
+    ) -> Result<f64, TrainError> {
+        self.arrive(state).map_err(TrainError::Device)?;
+        let mut there = self.there.take().expect("it has just arrived");
+        let (loss, gradients) = loop {
+            match self.gradients(&there, batch, update) {
+                Ok(found) => break found,
+                Err(failure) => {
+                    let cuts = micro_batches(&batch.examples(), self.micro_batch());
+                    let largest = cuts.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+                    self.answer(failure, largest)?;
+                }
+            }
+        };
+        state.adam.steps += 1;
+        guarded(|| adam(&mut there, gradients, &state.adam, update, self.loss_scale))
+            .map_err(TrainError::Device)?;
+        self.there = Some(there);
+        Ok(loss)
+    }
+
+    fn loss(&mut self, state: &State, batch: &Batch<'_>) -> Result<f64, TrainError> {
+        self.arrive(state).map_err(TrainError::Device)?;
+        let examples = batch.examples();
+        loop {
+            let there = self.there.as_ref().expect("it has just arrived");
+            let cuts = micro_batches(&examples, self.micro_batch());
+            let largest = cuts.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+            let total = guarded(|| {
+                let one = |range: std::ops::Range<usize>| {
+                    let packed = Packed::new(&examples[range]);
+                    let asked = Asked {
+                        tokens: &packed.tokens,
+                        spans: &packed.spans,
+                        targets: &packed.targets,
+                        scale: 1.0 / batch.loss_tokens as f64,
+                        dropout: None,
+                    };
+                    let dtype = self.arithmetic.dtype;
+                    let loss = loss_alone(self.config, &there.weights, &asked, dtype);
+                    f64::from(loss.into_scalar::<f32>())
+                };
+                cuts.into_iter().map(one).sum()
+            });
+            match total {
+                Ok(total) => return Ok(total),
+                Err(failure) => self.answer(failure, largest)?,
+            }
+        }
+    }
+
+    fn sync(&mut self, state: &mut State) -> Result<(), TrainError> {
+        let Some(there) = &self.there else {
+            return Ok(());
+        };
+        guarded(|| {
+            state.weights = there.weights.download();
+            for (host, device) in [
+                (&mut state.adam.first, &there.first),
+                (&mut state.adam.second, &there.second),
+            ] {
+                for (array, values) in host.arrays.values_mut().zip(device) {
+                    let data = values.clone().into_data().try_into_vec();
+                    array.data = data.expect("moments are f32");
+                }
+            }
+        })
+        .map_err(TrainError::Device)
+    }
+
+    fn ladder(&self) -> Vec<usize> {
+        self.ladder.clone()
+    }
+}
+
+/// One update, as [`Adam::step`] does it on the CPU; f32.
+fn adam(
+    there: &mut There,
+    gradients: Vec<Option<Tensor<1>>>,
+    state: &Adam,
+    update: &Update<'_>,
+    loss_scale: f64,
+) {
+    let options = update.options;
+    let scale = clip(&gradients, options, loss_scale) / loss_scale;
+    let power = i32::try_from(state.steps).unwrap_or(i32::MAX);
+    let (beta1, beta2) = (options.adam_beta1, options.adam_beta2);
+    let step_size = update.learning_rate / (1.0 - beta1.powi(power));
+    let root = (1.0 - beta2.powi(power)).sqrt();
+    let moments = there.first.iter_mut().zip(&mut there.second);
+    let arrays = there
+        .weights
+        .arrays
+        .values_mut()
+        .zip(gradients)
+        .zip(moments);
+    for ((Parameter { shape, values }, gradient), (first, second)) in arrays {
+        let gradient = match gradient {
+            Some(gradient) => gradient.cast(FloatDType::F32) * scale,
+            None => values.zeros_like(),
+        };
+        let decay = if shape.len() > 1 {
+            1.0 - update.learning_rate * options.weight_decay
+        } else {
+            1.0
+        };
+        let m = first.clone() + (gradient.clone() - first.clone()) * (1.0 - beta1);
+        let v = second.clone() * beta2 + gradient.clone() * gradient * (1.0 - beta2);
+        let change = m.clone() * step_size / (v.clone().sqrt() / root + options.adam_epsilon);
+        *values = values.clone() * decay - change;
+        (*first, *second) = (m, v);
+    }
+}
+
+/// What brings the gradients' common norm down to the limit.
+fn clip(gradients: &[Option<Tensor<1>>], options: &TrainOptions, loss_scale: f64) -> f64 {
+    let Some(limit) = options.grad_clip else {
+        return 1.0;
+    };
+    let squares = gradients.iter().flatten().map(|gradient| {
+        let gradient = gradient.clone().cast(FloatDType::F32);
+        let square = (gradient.clone() * gradient).sum();
+        f64::from(square.into_scalar::<f32>())
+    });
+    let norm = squares.sum::<f64>().sqrt() / loss_scale;
+    (limit / (norm + CLIP_EPSILON)).min(1.0)
+}
