@@ -116,7 +116,11 @@ fn gc(args: &GcArgs) -> Result<Exit, Failure> {
     for manifest in &args.manifests {
         let session = Session::open_with(manifest, &args.overrides, Purpose::Look)?;
         let nodes = session.plan.order().to_vec();
-        for each in resolve(&session.plan, &nodes, &session.environment(&Silent))? {
+        for each in resolve(
+            &session.plan,
+            &nodes,
+            &session.environment(&session.options, &Silent),
+        )? {
             keep.extend(each.key);
             if each.key.is_none() {
                 unknown.extend(session.plan.node(each.node).names.iter().cloned());

@@ -50,7 +50,11 @@ impl Side {
         overrides.overrides.extend_from_slice(own);
         let session = Session::open_with(path, &overrides, Purpose::Look)?;
         let nodes = session.plan.order().to_vec();
-        let resolved = resolve(&session.plan, &nodes, &session.environment(&Silent))?;
+        let resolved = resolve(
+            &session.plan,
+            &nodes,
+            &session.environment(&session.options, &Silent),
+        )?;
         let mut stages = BTreeMap::new();
         for each in resolved {
             for name in &session.plan.node(each.node).names {

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let backends = device::backends();
     let mut out = anstream::stdout().lock();
     if !args.json {
-        write!(out, "{}", listed(&backends))?;
+        write!(out, "{}", listed(backends))?;
         let (best, why) = device::auto();
         writeln!(out, "\n`--device auto` takes {best}: {why}\n")?;
         out.flush()?;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let json = as_json(&backends, &tested);
+        let json = as_json(backends, &tested);
         let text = serde_json::to_string_pretty(&json).map_err(anyhow::Error::from)?;
         writeln!(out, "{text}")?;
     }

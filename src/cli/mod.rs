@@ -127,7 +127,7 @@ fn begins_run(first: &OsStr) -> bool {
 /// Diagnostics of libraries and of ours, on stderr, as `RUST_LOG` asks; warnings by default.
 fn start_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,cubecl_common=error"));
     // At `trace` ureq dumps the bytes that it sends and the addresses that it is sent to, keys among them.
     let no_bytes = filter_fn(|metadata| {
         *metadata.level() < Level::TRACE || !metadata.target().starts_with("ureq")

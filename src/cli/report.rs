@@ -36,7 +36,11 @@ pub(crate) struct ReportArgs {
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Look)?;
     let nodes = session.plan.order();
-    let resolved = resolve(&session.plan, nodes, &session.environment(&Silent))?;
+    let resolved = resolve(
+        &session.plan,
+        nodes,
+        &session.environment(&session.options, &Silent),
+    )?;
     let ratings = match &args.rated {
         Some(stage) => Some(agreement(
             &session,

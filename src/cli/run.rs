@@ -9,10 +9,12 @@ use clap::{Args, ValueEnum};
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
+use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
 use crate::report::{self, ReportError, Source};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
+use crate::stage::RunOptions;
 
 /// How progress is told, on stderr.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,6 +46,17 @@ pub(crate) struct RunArgs {
     /// Sequences decoded together; 0 for automatic
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// Several devices of one backend, for example cuda:0,cuda:1: independent stages run side by side, one on each
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
+    devices: Vec<DeviceName>,
+    /// Train with less memory and about a third more computing
+    #[arg(long)]
+    gradient_checkpointing: bool,
     /// How progress is told, on stderr
     #[arg(long, value_enum, default_value = "auto")]
     progress: ProgressStyle,
@@ -57,8 +70,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(batch_size) = args.batch_size {
         session.options.batch_size = batch_size;
     }
+    session.options.gradient_checkpointing |= args.gradient_checkpointing;
+    let workers = workers(&mut session, &args.devices)?;
     let nodes = session.plan.needed(&args.stages)?;
     let voice = Voice::new(args.progress);
+    if let Some(why) = &session.why_device {
+        voice.info(&format!("device: {} ({why})", session.options.device));
+    }
     for warning in session.store.take_warnings() {
         voice.warn(&warning);
     }
@@ -72,7 +90,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let execution = execute(
         &session.plan,
         &nodes,
-        &session.environment(&*voice.observer),
+        &workers
+            .iter()
+            .map(|options| session.environment(options, &*voice.observer))
+            .collect::<Vec<_>>(),
         policy,
     );
     let flushed = session.store.flush();
@@ -105,6 +126,45 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// How each worker runs: one for each device, which share the threads. The devices must be there.
+fn workers(session: &mut Session, devices: &[DeviceName]) -> Result<Vec<RunOptions>, Failure> {
+    if let Some(&first) = devices.first() {
+        let other = devices
+            .iter()
+            .find(|device| device.backend() != first.backend());
+        if let Some(other) = other {
+            return Err(Failure::usage(format!(
+                "--devices: {first} and {other} are of different backends, so results would depend on which one is free\nhint: name devices of one backend, for example cuda:0,cuda:1"
+            )));
+        }
+        session.options.device = first;
+        session.why_device = None;
+    }
+    let devices = if devices.is_empty() {
+        &[session.options.device]
+    } else {
+        devices
+    };
+    let threads = match devices.len() {
+        1 => session.options.threads,
+        count => (session.options.thread_count() / count).max(1),
+    };
+    let options = devices.iter().map(|&device| {
+        if device != DeviceName::Cpu {
+            device
+                .open()
+                .map_err(|error| Failure::usage(error.to_string()))?;
+        }
+        Ok(RunOptions {
+            device,
+            device_description: description(device),
+            threads,
+            ..session.options.clone()
+        })
+    });
+    options.collect()
 }
 
 /// How a run speaks besides its stages' events: in the same way as they are told.

@@ -157,9 +157,13 @@ impl Session {
         })
     }
 
-    pub(crate) fn environment<'a>(&'a self, observer: &'a dyn Observer) -> Environment<'a> {
+    pub(crate) fn environment<'a>(
+        &'a self,
+        options: &'a RunOptions,
+        observer: &'a dyn Observer,
+    ) -> Environment<'a> {
         Environment {
-            options: &self.options,
+            options,
             folder: &self.folder,
             store: &self.store,
             fetcher: &self.fetcher,
@@ -176,7 +180,11 @@ impl Session {
         &self,
         work: impl FnOnce(&Source<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let resolved = resolve(&self.plan, self.plan.order(), &self.environment(&Silent))?;
+        let resolved = resolve(
+            &self.plan,
+            self.plan.order(),
+            &self.environment(&self.options, &Silent),
+        )?;
         let states: BTreeMap<NodeId, State> = resolved
             .into_iter()
             .map(|each| (each.node, each.state))
@@ -259,7 +267,11 @@ impl Session {
     /// The key and the outputs of a node that is in the store; none where it would run.
     fn made(&self, id: NodeId) -> Result<(Option<StageKey>, Outputs), Failure> {
         let nodes = self.plan.needed(&[self.plan.node(id).name().to_owned()])?;
-        let resolved = resolve(&self.plan, &nodes, &self.environment(&Silent))?;
+        let resolved = resolve(
+            &self.plan,
+            &nodes,
+            &self.environment(&self.options, &Silent),
+        )?;
         Ok(match resolved.into_iter().find(|each| each.node == id) {
             Some(Resolved {
                 key,

@@ -36,11 +36,14 @@ const SHOWN: usize = 10;
 pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Look)?;
     let nodes = session.plan.order();
-    let keys: BTreeMap<NodeId, StageKey> =
-        resolve(&session.plan, nodes, &session.environment(&Silent))?
-            .into_iter()
-            .filter_map(|each| Some((each.node, each.key?)))
-            .collect();
+    let keys: BTreeMap<NodeId, StageKey> = resolve(
+        &session.plan,
+        nodes,
+        &session.environment(&session.options, &Silent),
+    )?
+    .into_iter()
+    .filter_map(|each| Some((each.node, each.key?)))
+    .collect();
     let found = session.with_source(|source| {
         let parts: Vec<&str> = args.cell.split(':').map(str::trim).collect();
         let (spec, rest) = match chosen(&session, &[])?.as_slice() {

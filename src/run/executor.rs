@@ -1,8 +1,8 @@
 //! Runs what is not in the store, each stage after its inputs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::board::Board;
 use super::clock::Stopwatch;
 use super::provenance::provenance;
 use crate::event::{Outcome, RunEvent};
@@ -67,49 +67,39 @@ impl Execution {
     }
 }
 
-/// Carries out `nodes`, which come each after its inputs.
+/// Carries out `nodes`, which come each after its inputs: one at a time in each of `environments`, which differ in
+/// where models run.
 pub fn execute(
     plan: &Plan,
     nodes: &[NodeId],
-    environment: &Environment<'_>,
+    environments: &[Environment<'_>],
     policy: Policy,
 ) -> Execution {
     let watch = Stopwatch::start();
-    let mut execution = Execution::default();
-    let mut made: BTreeMap<NodeId, Outputs> = BTreeMap::new();
-    let mut failed: BTreeSet<NodeId> = BTreeSet::new();
-    for &id in nodes {
-        let stage_watch = Stopwatch::start();
-        let blocked = plan
-            .inputs(id)
-            .values()
-            .any(|(from, _)| failed.contains(from));
-        let halted = policy == Policy::FailFast && !failed.is_empty();
-        let finished = if blocked || halted || environment.cancel.is_cancelled() {
-            Finished::skipped(id)
-        } else {
-            run_node(plan, id, &made, environment)
-        };
-        match finished.outcome {
-            Outcome::Hit | Outcome::Ran => {
-                made.insert(id, finished.outputs.clone());
+    let board = Board::new(plan, nodes, policy);
+    match environments {
+        [environment] => board.work(environment),
+        environments => std::thread::scope(|scope| {
+            for environment in environments {
+                scope.spawn(|| board.work(environment));
             }
-            Outcome::Failed | Outcome::Skipped => {
-                failed.insert(id);
-            }
-        }
-        tell_end(plan.node(id), &finished, &stage_watch, environment);
-        execution.stages.push(finished);
+        }),
     }
-    execution.interrupted = environment.cancel.is_cancelled()
-        && execution.count(Outcome::Failed) == 0
-        && execution.count(Outcome::Skipped) > 0;
+    let mut execution = Execution {
+        stages: board.finished(),
+        ..Execution::default()
+    };
+    let cancelled = environments
+        .iter()
+        .any(|environment| environment.cancel.is_cancelled());
+    execution.interrupted =
+        cancelled && execution.count(Outcome::Failed) == 0 && execution.count(Outcome::Skipped) > 0;
     execution.elapsed = watch.elapsed();
     execution
 }
 
 impl Finished {
-    fn skipped(node: NodeId) -> Self {
+    pub(super) fn skipped(node: NodeId) -> Self {
         Self {
             node,
             outcome: Outcome::Skipped,
@@ -120,22 +110,14 @@ impl Finished {
     }
 }
 
-fn run_node(
-    plan: &Plan,
+pub(super) fn run_node(
+    node: &Node,
     id: NodeId,
-    made: &BTreeMap<NodeId, Outputs>,
+    inputs: &Inputs,
     environment: &Environment<'_>,
 ) -> Finished {
-    let node = plan.node(id);
     let mut finished = Finished::skipped(id);
-    let inputs: Inputs = plan
-        .inputs(id)
-        .into_iter()
-        .filter_map(|(port, (from, output))| {
-            Some((port.to_owned(), *made.get(&from)?.get(output)?))
-        })
-        .collect();
-    match hit_or_run(node, &inputs, environment, &mut finished.key) {
+    match hit_or_run(node, inputs, environment, &mut finished.key) {
         Ok((outcome, outputs)) => {
             finished.outcome = outcome;
             finished.outputs = outputs;
@@ -201,7 +183,12 @@ fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Output
     Ok(whole.then_some(result.outputs))
 }
 
-fn tell_end(node: &Node, finished: &Finished, watch: &Stopwatch, environment: &Environment<'_>) {
+pub(super) fn tell_end(
+    node: &Node,
+    finished: &Finished,
+    watch: &Stopwatch,
+    environment: &Environment<'_>,
+) {
     environment.observer.event(&RunEvent::StageFinished {
         stage: node.name().to_owned(),
         outcome: finished.outcome,

@@ -2,6 +2,7 @@
 //!
 //! Clocks live here and nowhere else; the runner never prints.
 
+mod board;
 mod clock;
 mod executor;
 mod json_lines;

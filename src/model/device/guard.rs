@@ -33,13 +33,20 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// How CubeCL names the threads that talk to a device; what fails there fails here a moment later.
+const DEVICE_THREAD: &str = "DSD-";
+
 /// Runs `work`; a panic of the device's backend comes back as an error and prints nothing.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if GUARDED.get() {
+            let current = std::thread::current();
+            let of_device = current
+                .name()
+                .is_some_and(|name| name.starts_with(DEVICE_THREAD));
+            if GUARDED.get() || of_device {
                 tracing::debug!("a device failed: {info}");
             } else {
                 usual(info);

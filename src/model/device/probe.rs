@@ -1,6 +1,7 @@
 //! What devices this machine has, and what keeps others away.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "tch"))]
 use burn::tensor::{Device, DeviceType};
@@ -36,8 +37,13 @@ pub struct Found {
     pub software: bool,
 }
 
-/// Every backend that a build can have, in the order in which `auto` prefers them.
-pub fn backends() -> Vec<Backend> {
+/// Every backend that a build can have, in the order in which `auto` prefers them. Looked for once.
+pub fn backends() -> &'static [Backend] {
+    static FOUND: OnceLock<Vec<Backend>> = OnceLock::new();
+    FOUND.get_or_init(look)
+}
+
+fn look() -> Vec<Backend> {
     [
         DeviceName::LibtorchCuda(0),
         DeviceName::Cuda(0),
@@ -135,10 +141,13 @@ fn numbered(kind: DeviceType, name: fn(usize) -> DeviceName) -> Vec<Found> {
     found.collect()
 }
 
-/// The adapters of wgpu.
+/// The adapters of wgpu. Looked for once: some drivers complain on stderr each time.
 #[cfg(feature = "wgpu")]
 pub(super) fn wgpu_adapters() -> Vec<Device> {
-    Device::enumerate(DeviceType::Wgpu).into_vec()
+    static FOUND: OnceLock<Vec<Device>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| Device::enumerate(DeviceType::Wgpu).into_vec())
+        .clone()
 }
 
 /// Whether an adapter is no card but a program.
@@ -159,9 +168,10 @@ fn describe(device: &Device) -> String {
 /// How a device calls itself, with its driver where that is known; for the provenance.
 pub fn description(device: DeviceName) -> String {
     let backend = backends()
-        .into_iter()
+        .iter()
         .find(|backend| backend.name == device.backend());
-    let found = backend.map(|backend| backend.found).unwrap_or_default();
+    let found = backend.map(|backend| backend.found.clone());
+    let found = found.unwrap_or_default();
     let same = |found: &&Found| found.device == device || matches!(device, DeviceName::Wgpu(None));
     let name = found
         .iter()
@@ -196,7 +206,7 @@ pub fn auto() -> (DeviceName, String) {
                 Err(_) => passed_over.push(format!("{} does not answer", found.device)),
             }
         }
-        if let Some(problem) = backend.problem {
+        if let Some(problem) = &backend.problem {
             passed_over.push(format!("{}: {problem}", backend.name));
         }
     }

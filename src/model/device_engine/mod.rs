@@ -50,6 +50,7 @@ impl DeviceEngine {
             .check(config)
             .map_err(|error| EngineError::Shape(error.to_string()))?;
         let dtype = options.dtype.on_device();
+        let dtype = dtype.filter(|_| options.dtype.is_on(device));
         let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
         let network = super::device::guarded(|| {
             let parameters = Parameters::upload(weights, device).cast(dtype);

@@ -139,7 +139,9 @@ pub enum EngineError {
         source: rayon::ThreadPoolBuildError,
     },
     /// The number format is another device's.
-    #[error("the CPU does not compute in {0}\nhint: it has dtype = \"f32\"; see `sert-run doctor`")]
+    #[error(
+        "this device does not compute in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
+    )]
     Dtype(Dtype),
     /// The device that it runs on failed.
     #[error(

@@ -31,6 +31,14 @@ impl Dtype {
     }
 }
 
+impl Dtype {
+    /// Whether a device multiplies in it.
+    pub(crate) fn is_on(self, device: &Device) -> bool {
+        self.on_device()
+            .is_some_and(|dtype| device.supports_dtype(dtype))
+    }
+}
+
 impl Parameters {
     /// Brings weights to `device`, f32.
     pub(crate) fn upload(weights: &Weights, device: &Device) -> Self {

@@ -163,7 +163,7 @@ pub enum TrainError {
     },
     /// The number format is not the device's.
     #[error(
-        "this device does not train in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor` says what each device has"
+        "this device does not train in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
     )]
     Dtype(Dtype),
     /// The device is not to be had.
@@ -275,6 +275,9 @@ fn machine<'a>(
         return Ok(Box::new(Cpu::new(config, runtime.threads)?));
     }
     let device = runtime.device.open()?;
+    if !options.dtype.is_on(&device) {
+        return Err(TrainError::Dtype(options.dtype));
+    }
     let checkpointing = runtime.gradient_checkpointing;
     let machine = OnDevice::new(config, device, options.dtype, checkpointing)?;
     Ok(Box::new(machine))
