@@ -4,67 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A whole pipeline on a world so small that it runs in seconds.
-pub(crate) const TINY: &str = r#"
-title = "tiny"
-seed = 7
-
-[data]
-dataset = "microworld"
-microworld = { entities = 12, train_questions = 12, test_questions = 8, pretrain_questions = 60, fact_repeats = 2 }
-
-[stages.student]
-kind = "pretrain"
-vocab_size = 300
-width = 32
-layers = 2
-heads = 2
-context = 160
-epochs = 2
-learning_rate = 3e-3
-
-[stages.sampled]
-kind = "sample"
-first_tokens = 3
-paths_per_first_token = 8
-max_new_tokens = 48
-stop = ["imitative"]
-
-[stages.kept]
-kind = "filter"
-paths = "sampled"
-length = { min_tokens = 2 }
-repetition = { max_rate = 1.0 }
-perplexity = { min_perplexity = 0.0 }
-pattern = { enabled = false }
-
-[stages.teacher]
-kind = "teach"
-recording = "microworld-solver"
-
-[stages.sert]
-kind = "finetune"
-paths = "kept"
-epochs = 3
-
-[stages.sert-rd]
-kind = "distill"
-model = "sert"
-paths = "teacher"
-epochs = 2
-
-[stages.answers]
-kind = "predict"
-model = "sert-rd"
-max_new_tokens = 32
-
-[stages.measured]
-kind = "eval"
-predictions = "answers"
-
-[tables.results]
-caption = "tiny"
-rows = [{ label = "SERT+RD", eval = "measured" }]
-"#;
+pub(crate) const TINY: &str = include_str!("../../experiments/tiny.toml");
 
 /// A temporary folder to run the program in.
 pub(crate) struct Bench {
