@@ -38,7 +38,8 @@ impl Bench {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .env_remove("SERT_MIRROR")
-            .env_remove("SERT_CACHE");
+            .env_remove("SERT_CACHE")
+            .env_remove("SERT_DEVICE");
         command
     }
 
@@ -86,11 +87,16 @@ impl Run {
             .count()
     }
 
-    /// The stages that ran, in order.
-    pub(crate) fn ran(&self) -> Vec<String> {
+    /// What was told as JSON lines.
+    pub(crate) fn events(&self) -> impl Iterator<Item = serde_json::Value> {
         self.stderr
             .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter_map(|line| serde_json::from_str(line).ok())
+    }
+
+    /// The stages that ran, in order.
+    pub(crate) fn ran(&self) -> Vec<String> {
+        self.events()
             .filter(|event| event["event"] == "stage-started")
             .map(|event| event["stage"].as_str().unwrap_or_default().to_owned())
             .collect()

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sert_run::key::{Digest, Recipe};
-use sert_run::stage::{KINDS, numerics};
+use sert_run::key::{Digest, Numerics, Recipe};
+use sert_run::model::engine::ENGINE_VERSION;
+use sert_run::stage::KINDS;
 
 /// The key of `kind` with its defaults, and inputs named by their ports: those that must be fed, since one
 /// that stays empty is not in the key.
@@ -22,7 +23,11 @@ fn default_key(kind: &str) -> String {
             .collect(),
         files: BTreeMap::new(),
         seed: kind.seeded().then_some(0),
-        numerics: kind.runs_model().then(numerics),
+        numerics: kind.runs_model().then(|| Numerics {
+            dtype: "f32".to_owned(),
+            backend: "cpu".to_owned(),
+            engine: ENGINE_VERSION,
+        }),
     };
     recipe.key().0.short()
 }

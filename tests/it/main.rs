@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod controls;
 mod determinism;
+mod devices;
 mod endpoint_batch;
 mod endpoint_money;
 mod endpoint_outcomes;

@@ -158,6 +158,8 @@ impl Call<'_> {
         }
         let (isa, rules) = (engine.isa, self.rules);
         guarded(|| {
+            #[cfg(test)]
+            engine.fail_if_due();
             self.tiles
                 .step(network, engine.config.vocab_size, &|sequence, logits| {
                     sequence.advance(isa, logits, rules);

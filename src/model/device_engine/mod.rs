@@ -7,6 +7,8 @@
 
 mod generate;
 mod score;
+#[cfg(test)]
+mod tests;
 mod tiles;
 
 use std::sync::Mutex;
@@ -33,6 +35,9 @@ pub struct DeviceEngine {
     isa: Isa,
     /// Tiles at a time; falls when memory runs out.
     tiles: Mutex<Vec<usize>>,
+    /// Test: the steps at which memory runs out.
+    #[cfg(test)]
+    faults: Mutex<Vec<usize>>,
 }
 
 impl DeviceEngine {
@@ -68,6 +73,8 @@ impl DeviceEngine {
             config: config.clone(),
             isa: Isa::available()[0],
             tiles: Mutex::new(vec![tiles]),
+            #[cfg(test)]
+            faults: Mutex::default(),
         })
     }
 

@@ -33,6 +33,20 @@ pub(super) struct State {
     pub(super) best: Option<(f64, Weights)>,
 }
 
+impl State {
+    /// Before the first step.
+    pub(super) fn new(weights: &Weights) -> Self {
+        Self {
+            epochs: 0,
+            tokens: 0,
+            weights: weights.clone(),
+            adam: Adam::new(weights),
+            losses: Vec::new(),
+            best: None,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     /// Which training this is: options, seed, start and examples.

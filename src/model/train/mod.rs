@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::adam::Adam;
 use self::checkpoint::State;
 use self::cpu::Cpu;
 use self::data::{Prepared, order};
@@ -227,14 +226,7 @@ pub fn train(
         examples: &prepared.examples,
         validation: &validation,
         machine: &mut *machine,
-        state: found.unwrap_or_else(|| State {
-            epochs: 0,
-            tokens: 0,
-            weights: student.weights.clone(),
-            adam: Adam::new(&student.weights),
-            losses: Vec::new(),
-            best: None,
-        }),
+        state: found.unwrap_or_else(|| State::new(&student.weights)),
     };
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;

@@ -278,3 +278,7 @@ fn clip(gradients: &[Option<Tensor<1>>], options: &TrainOptions, loss_scale: f64
     let norm = squares.sum::<f64>().sqrt() / loss_scale;
     (limit / (norm + CLIP_EPSILON)).min(1.0)
 }
+
+#[cfg(test)]
+#[path = "on_device_tests.rs"]
+mod tests;

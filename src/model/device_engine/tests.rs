@@ -1,0 +1,297 @@
+//! The engine on burn's `flex`, and on what `SERT_TEST_DEVICES` names: the numbers of transformers, the CPU engine's paths, the
+//! same at any batch size and when memory runs out.
+
+use std::path::Path;
+
+use super::*;
+use crate::event::CancelToken;
+use crate::key::Digest;
+use crate::model::device::DeviceName;
+use crate::model::engine::{Engine, Expand, Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::model::{Dtype, Gpt2Config, Student, Weights};
+
+impl DeviceEngine {
+    /// Test: fails as a device does whose memory runs out, if this is such a step.
+    pub(super) fn fail_if_due(&self) {
+        let mut faults = self.faults.lock().unwrap();
+        let due = faults.iter().position(|left| *left == 0);
+        faults
+            .iter_mut()
+            .for_each(|left| *left = left.saturating_sub(1));
+        if let Some(due) = due {
+            faults.remove(due);
+            drop(faults);
+            panic!("test: out of memory");
+        }
+    }
+}
+
+fn devices() -> Vec<DeviceName> {
+    let named = std::env::var("SERT_TEST_DEVICES").unwrap_or_default();
+    let named = named.split(',').filter(|name| !name.is_empty());
+    let named = named.map(|name| name.parse().unwrap());
+    std::iter::once(DeviceName::Flex).chain(named).collect()
+}
+
+fn student() -> Student {
+    Student::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")).unwrap()
+}
+
+/// A model whose sequences here grow through three buckets, far from uniform.
+fn model() -> (Gpt2Config, Weights) {
+    let config = Gpt2Config {
+        vocab_size: 257,
+        n_positions: 256,
+        n_embd: 32,
+        n_layer: 2,
+        n_head: 2,
+        ..Gpt2Config::default()
+    };
+    let mut weights = Weights::init(&config, 3);
+    for array in weights.arrays.values_mut() {
+        array.data.iter_mut().for_each(|value| *value *= 3.0);
+    }
+    (config, weights)
+}
+
+fn engine(device: DeviceName, max_batch: usize) -> DeviceEngine {
+    let (config, weights) = model();
+    let options = EngineOptions {
+        max_batch,
+        ..EngineOptions::default()
+    };
+    let device = device.open().unwrap();
+    DeviceEngine::new(&config, &weights, &device, options).unwrap()
+}
+
+/// Prompts of two buckets.
+fn prompts() -> Vec<Vec<u32>> {
+    (1..12)
+        .map(|index| {
+            (0..4 + index * 9)
+                .map(|place| (place * 7 + index) % 256)
+                .collect()
+        })
+        .collect()
+}
+
+fn specs(prompt: usize, first: &[crate::model::engine::FirstTokenCandidate]) -> Vec<SequenceSpec> {
+    let each = first
+        .iter()
+        .flat_map(|first| (0..5).map(move |draw| (first, draw)));
+    each.map(|(first, draw)| {
+        let tag = prompt as u64 * 100 + u64::from(first.rank) * 10 + draw;
+        SequenceSpec {
+            forced_first: Some(first.token),
+            stream: Digest::of(&tag.to_le_bytes()),
+            tag,
+        }
+    })
+    .collect()
+}
+
+type Generate<'a> = dyn FnMut(&mut Expand<'_>, &mut (dyn FnMut(Generated) + Send)) + 'a;
+
+/// All paths by tag.
+fn paths(generate: &mut Generate<'_>) -> Vec<Generated> {
+    let mut found = Vec::new();
+    let mut asked = Vec::new();
+    generate(
+        &mut |prompt, first| {
+            asked.push(prompt);
+            specs(prompt, first)
+        },
+        &mut |path| found.push(path),
+    );
+    asked.sort_unstable();
+    assert_eq!(
+        asked,
+        (0..prompts().len()).collect::<Vec<_>>(),
+        "each prompt is asked for once"
+    );
+    found.sort_by_key(|path| path.tag);
+    found
+}
+
+fn on(engine: &DeviceEngine) -> Vec<Generated> {
+    paths(&mut |expand, done| {
+        let drawing = SamplingParams {
+            max_new_tokens: 60,
+            ..SamplingParams::default()
+        };
+        engine
+            .generate(
+                &prompts(),
+                3,
+                &drawing,
+                None,
+                expand,
+                done,
+                &CancelToken::default(),
+            )
+            .unwrap();
+    })
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let sequences: Vec<Vec<u32>> = serde_json::from_value(expected["sequences"].clone()).unwrap();
+    let wanted: Vec<f32> = std::fs::read(folder.join("logits.f32"))
+        .unwrap()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    for device in devices() {
+        let student = student();
+        let options = EngineOptions::default();
+        let there = device.open().unwrap();
+        let engine = DeviceEngine::new(&student.config, &student.weights, &there, options).unwrap();
+        let found: Vec<f32> = sequences
+            .iter()
+            .flat_map(|tokens| engine.logits(tokens).unwrap())
+            .collect();
+        assert_eq!(found.len(), wanted.len());
+        let differences = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
+        let worst = differences.fold(0.0, f32::max);
+        eprintln!("{device}: logits within {worst:.1e} of transformers'");
+        assert!(worst < 1e-4, "{device}: {worst}");
+    }
+}
+
+#[test]
+fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
+    let (config, weights) = model();
+    let cpu = Engine::new(&config, &weights, EngineOptions::default()).unwrap();
+    let drawing = SamplingParams {
+        max_new_tokens: 60,
+        ..SamplingParams::default()
+    };
+    let expected = paths(&mut |expand, done| {
+        cpu.generate(
+            &prompts(),
+            3,
+            &drawing,
+            None,
+            expand,
+            done,
+            &CancelToken::default(),
+        )
+        .unwrap();
+    });
+    assert_eq!(expected.len(), 11 * 15);
+    for device in devices() {
+        let all = on(&engine(device, 0));
+        let same = all
+            .iter()
+            .zip(&expected)
+            .filter(|(a, b)| a.tokens == b.tokens && a.end == b.end);
+        let share = same.count() as f64 / all.len() as f64;
+        eprintln!(
+            "{device}: {:.1} % of {} paths are the CPU's",
+            100.0 * share,
+            all.len()
+        );
+        assert!(share > 0.97, "{device}: {share}");
+        // Three tiles hold all; one holds but 64.
+        assert_eq!(on(&engine(device, 1)), all, "{device}");
+    }
+}
+
+#[test]
+fn memory_that_runs_out_changes_no_path() {
+    let whole = on(&engine(DeviceName::Flex, 256));
+    let short = engine(DeviceName::Flex, 256);
+    *short.faults.lock().unwrap() = vec![3, 20];
+    assert_eq!(on(&short), whole);
+    assert_eq!(short.batch_ladder(), [256, 128, 64]);
+    // One tile cannot be halved.
+    let least = engine(DeviceName::Flex, 64);
+    *least.faults.lock().unwrap() = vec![3];
+    let drawing = SamplingParams::default();
+    let failure = least.generate(
+        &prompts(),
+        3,
+        &drawing,
+        None,
+        &mut specs,
+        &mut |_| {},
+        &CancelToken::default(),
+    );
+    let message = failure.unwrap_err().to_string();
+    assert!(
+        message.contains("out of memory") && message.contains("hint: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn scores_are_the_cpus() {
+    let (config, weights) = model();
+    let cpu = Engine::new(&config, &weights, EngineOptions::default()).unwrap();
+    let jobs: Vec<ScoreJob> = prompts()
+        .into_iter()
+        .map(|prompt| ScoreJob {
+            continuations: vec![vec![1, 2, 3], Vec::new(), vec![9], prompt[..3].to_vec()],
+            prompt,
+        })
+        .collect();
+    let mut expected = Vec::new();
+    cpu.score(
+        &jobs,
+        &mut |_, scores| expected.push(scores),
+        &CancelToken::default(),
+    )
+    .unwrap();
+    for device in devices() {
+        let mut found = Vec::new();
+        engine(device, 0)
+            .score(
+                &jobs,
+                &mut |index, scores| {
+                    assert_eq!(index, found.len(), "in order");
+                    found.push(scores);
+                },
+                &CancelToken::default(),
+            )
+            .unwrap();
+        let flat =
+            |all: &[Vec<Vec<f64>>]| all.iter().flatten().flatten().copied().collect::<Vec<_>>();
+        let (found, expected) = (flat(&found), flat(&expected));
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-3, "{device}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_as_on_the_cpu() {
+    let engine = engine(DeviceName::Flex, 0);
+    let long = vec![1; 257];
+    let message = engine.logits(&long).unwrap_err().to_string();
+    assert!(message.contains("at most 256 fit"), "{message}");
+    assert!(
+        engine
+            .logits(&[999])
+            .unwrap_err()
+            .to_string()
+            .contains("999")
+    );
+    let student = student();
+    let options = EngineOptions {
+        dtype: Dtype::Int8,
+        ..EngineOptions::default()
+    };
+    let device = DeviceName::Flex.open().unwrap();
+    let refused = DeviceEngine::new(&student.config, &student.weights, &device, options);
+    let message = refused.err().unwrap().to_string();
+    assert!(
+        message.contains("int8") && message.contains("hint: "),
+        "{message}"
+    );
+}

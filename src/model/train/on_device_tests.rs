@@ -1,0 +1,132 @@
+//! Training on burn's `flex`, and on what `SERT_TEST_DEVICES` names: the CPU's losses and weights, with and without gradient
+//! checkpointing, and when memory runs out.
+
+use super::super::data::Example;
+use super::*;
+use crate::event::CancelToken;
+use crate::model::device::DeviceName;
+use crate::model::train::{TrainRuntime, Trained, train};
+use crate::model::{Student, Weights};
+
+fn student() -> Student {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    Student::load(&folder).unwrap()
+}
+
+fn examples() -> Vec<Example> {
+    (0..10)
+        .map(|index| Example {
+            tokens: (0..12 + index * 4)
+                .map(|place| u32::try_from((index * 31 + place * place) % 256).unwrap())
+                .collect(),
+            loss_from: 3,
+        })
+        .collect()
+}
+
+fn options() -> TrainOptions {
+    TrainOptions {
+        epochs: 2,
+        batch_size: 5,
+        weight_decay: 0.01,
+        grad_clip: Some(1.0),
+        ..TrainOptions::default()
+    }
+}
+
+fn trained(device: DeviceName, gradient_checkpointing: bool) -> Trained {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = TrainRuntime {
+        threads: 2,
+        device,
+        gradient_checkpointing,
+    };
+    let examples = examples();
+    train(
+        &student(),
+        &examples,
+        &examples[..3],
+        &options(),
+        5,
+        folder.path(),
+        runtime,
+        &mut |_| {},
+        &CancelToken::default(),
+    )
+    .unwrap()
+}
+
+/// The largest difference of a weight.
+fn distance(a: &Weights, b: &Weights) -> f32 {
+    let arrays = a.arrays.values().zip(b.arrays.values());
+    arrays
+        .flat_map(|(a, b)| a.data.iter().zip(&b.data))
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn losses_and_weights_are_the_cpus() {
+    let cpu = trained(DeviceName::Cpu, false);
+    let named = std::env::var("SERT_TEST_DEVICES").unwrap_or_default();
+    let named = named.split(',').filter(|name| !name.is_empty());
+    let named = named.map(|name| name.parse().unwrap());
+    for device in std::iter::once(DeviceName::Flex).chain(named) {
+        let plain = trained(device, false);
+        let checkpointed = trained(device, true);
+        for found in [&plain, &checkpointed] {
+            for (found, expected) in found.losses.iter().zip(&cpu.losses) {
+                assert!(
+                    (found.train_loss - expected.train_loss).abs() < 1e-4,
+                    "{device}: {found:?} {expected:?}"
+                );
+                let losses = (
+                    found.validation_loss.unwrap(),
+                    expected.validation_loss.unwrap(),
+                );
+                assert!((losses.0 - losses.1).abs() < 1e-4, "{device}: {losses:?}");
+            }
+        }
+        // Adam's first steps are the sign of the gradient, so a rounding error near 0 can be a whole step.
+        let far = distance(&plain.weights, &cpu.weights);
+        eprintln!("{device}: weights within {far:.1e} of the CPU's");
+        assert!(far < 2e-3, "{device}: {far}");
+        assert_eq!(plain.micro_batch_ladder, [MICRO_BATCH_TOKENS]);
+    }
+}
+
+#[test]
+fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
+    let (student, options, examples) = (student(), options(), examples());
+    let batch = Batch::new(&examples);
+    let run = |room_tokens| {
+        let device = DeviceName::Flex.open().unwrap();
+        let mut machine = OnDevice::new(&student.config, device, Dtype::F32, false).unwrap();
+        machine.room_tokens = room_tokens;
+        let mut state = State::new(&student.weights);
+        let mut losses = Vec::new();
+        for step in 0..3 {
+            let update = Update {
+                options: &options,
+                learning_rate: 1e-3,
+                dropout: crate::model::dropout::Dropout::new(0.1, 1, step),
+            };
+            losses.push(machine.step(&mut state, &batch, &update)?);
+        }
+        machine.sync(&mut state)?;
+        Ok::<_, TrainError>((losses, machine.ladder()))
+    };
+    let (whole, ladder) = run(None).unwrap();
+    assert_eq!(ladder, [1024]);
+    let (halved, ladder) = run(Some(100)).unwrap();
+    assert_eq!(ladder, [1024, 512, 256, 128]);
+    for (a, b) in whole.iter().zip(&halved) {
+        assert!((a - b).abs() < 1e-5, "{whole:?} {halved:?}");
+    }
+    // One example that does not fit cannot be split.
+    let message = run(Some(20)).unwrap_err().to_string();
+    assert!(
+        message.contains("out of memory") && message.contains("hint: "),
+        "{message}"
+    );
+}

@@ -1,0 +1,133 @@
+//! Where models run: what is in the key, what is told, several devices at once, and names that no machine has.
+
+use crate::harness::{Bench, TINY};
+
+#[test]
+fn a_backend_is_in_the_key_of_what_models_make_and_nothing_else() {
+    let bench = Bench::new(TINY);
+    let first = bench.run_manifest(&["--device", "cpu"]).ok();
+    assert_eq!(first.ran().len(), 9, "{:?}", first.ran());
+    // Burn's own backend, by the way that every other device takes: data and teacher are the same.
+    let other = bench
+        .run_manifest(&["--device", "flex", "--threads", "2"])
+        .ok();
+    assert!(
+        !other
+            .ran()
+            .iter()
+            .any(|stage| stage == "data" || stage == "teacher")
+    );
+    for stage in ["student", "sampled", "sert", "sert-rd", "answers"] {
+        assert!(other.ran().iter().any(|ran| ran == stage), "{stage}");
+    }
+    assert!(other.stdout.contains("SERT+RD"), "{}", other.stdout);
+    for device in ["cpu", "flex"] {
+        let again = bench
+            .run_manifest(&["--device", device, "--batch-size", "64"])
+            .ok();
+        assert!(again.ran().is_empty(), "{device}: {:?}", again.ran());
+    }
+    let why = bench
+        .run(&[
+            "plan",
+            "m.toml",
+            "--device",
+            "cpu",
+            "--set",
+            "stages.sampled.dtype=\"bf16\"",
+        ])
+        .ok();
+    assert!(why.stdout.contains("bf16"), "{}", why.stdout);
+}
+
+#[test]
+fn two_devices_run_independent_stages_side_by_side_with_the_same_results() {
+    let sweep = format!("{TINY}\n[sweep.grid]\nseed = [1, 2, 3, 4]\n");
+    let (one, two) = (Bench::new(&sweep), Bench::new(&sweep));
+    let alone = one.run_manifest(&[]).ok();
+    let together = two.run_manifest(&["--devices", "cpu,cpu"]).ok();
+    assert_eq!(alone.stdout, together.stdout);
+    let (mut in_order, mut side_by_side) = (alone.ran(), together.ran());
+    in_order.sort();
+    side_by_side.sort();
+    assert_eq!(in_order, side_by_side);
+    // At some time two stages were under way.
+    let mut under_way = 0_i32;
+    let mut most = 0;
+    for event in together.events() {
+        match event["event"].as_str() {
+            Some("stage-started") => under_way += 1,
+            Some("stage-finished") if event["outcome"] == "ran" => under_way -= 1,
+            _ => {}
+        }
+        most = most.max(under_way);
+    }
+    assert_eq!(most, 2);
+    assert!(
+        two.run_manifest(&[]).ok().ran().is_empty(),
+        "what two made, one finds"
+    );
+}
+
+#[test]
+fn devices_that_cannot_be_had_say_why() {
+    let bench = Bench::new(TINY);
+    let unknown = bench.run(&["m.toml", "--device", "gpu"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(
+        unknown
+            .stderr
+            .contains("no device is called `gpu`; accepted: auto, cpu"),
+        "{}",
+        unknown.stderr
+    );
+    bench.write("wrong.toml", format!("{TINY}\n[run]\ndevice = \"tpu\"\n"));
+    let unknown = bench.run(&["wrong.toml"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("run.device"), "{}", unknown.stderr);
+    let mixed = bench.run(&["m.toml", "--devices", "cpu,flex"]);
+    assert_eq!(mixed.code, Some(2));
+    assert!(
+        mixed.stderr.contains("different backends") && mixed.stderr.contains("hint: "),
+        "{}",
+        mixed.stderr
+    );
+    if !cfg!(feature = "cuda") {
+        let missing = bench.run(&["m.toml", "--device", "cuda:0"]);
+        assert_eq!(missing.code, Some(2));
+        assert!(
+            missing.stderr.contains("--features cuda"),
+            "{}",
+            missing.stderr
+        );
+    }
+    // A number format that the device has not.
+    let dtype = bench.run_manifest(&["--device", "cpu", "--set", "stages.sampled.dtype=\"bf16\""]);
+    assert_eq!(dtype.code, Some(1));
+    assert!(
+        dtype.stderr.contains("does not compute in bf16"),
+        "{}",
+        dtype.stderr
+    );
+}
+
+#[test]
+fn the_doctor_lists_and_tests() {
+    let bench = Bench::new("");
+    let told = bench
+        .run(&["doctor", "--device", "cpu,flex", "--dtype", "f32"])
+        .ok();
+    for line in ["cpu f32: ok", "flex f32: ok", "`--device auto` takes"] {
+        assert!(told.stdout.contains(line), "{}", told.stdout);
+    }
+    let json = bench.run(&["doctor", "--json", "--no-test"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["backends"].as_array().unwrap().len(), 6);
+    let failed = bench.run(&["doctor", "--device", "cpu", "--dtype", "bf16"]);
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed.stdout.contains("cpu bf16: failed"),
+        "{}",
+        failed.stdout
+    );
+}
