@@ -171,7 +171,10 @@ fn training(student: &Student, threads: usize) -> f64 {
         &options,
         0,
         folder.path(),
-        TrainRuntime { threads },
+        TrainRuntime {
+            threads,
+            ..TrainRuntime::default()
+        },
         &mut progress,
         &CancelToken::default(),
     )
