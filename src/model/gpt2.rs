@@ -1,18 +1,11 @@
 //! GPT-2 as a burn module.
 //!
-//! In: [`Weights`] and a device. Out: logits, on any burn device; on the CPU with autodiff the fused kernels of
-//! `model::ops` do the work. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`.
+//! In: [`Weights`] and a device. Out: logits, on any burn device, by its stock operations. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 
 use super::config::Gpt2Config;
-use super::dropout::Dropout;
-use super::ops::attention::attention;
-use super::ops::gelu::gelu;
-use super::ops::layer_norm::layer_norm;
-use super::ops::linear::linear;
-use super::rows::Spans;
 use super::weights::{Array, Weights};
 
 /// The model. The head is tied to the token embedding.
@@ -44,10 +37,6 @@ struct Affine<const D: usize> {
     weight: Param<Tensor<D>>,
     bias: Param<Tensor<1>>,
 }
-
-/// Places of dropout masks: the embedding's, then three in each block.
-const EMBEDDING_SITE: u32 = 0;
-const SITES_IN_BLOCK: u32 = 3;
 
 impl Gpt2 {
     /// The model with these weights.
@@ -92,11 +81,12 @@ impl Gpt2 {
     /// sequences may be padded on the right with any token.
     pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
         let [batch, length] = tokens.dims();
-        let spans = Spans::new(std::iter::repeat_n(length, batch));
-        let hidden = self.hidden(tokens.reshape([batch * length]), &spans, None);
+        let hidden = self.hidden(tokens);
         let embedding = self.wte.val();
         let [vocabulary, _] = embedding.dims();
+        let width = self.wpe.dims()[1];
         hidden
+            .reshape([batch * length, width])
             .matmul(embedding.transpose())
             .reshape([batch, length, vocabulary])
     }
@@ -104,57 +94,22 @@ impl Gpt2 {
     /// Hidden states after the last layer norm.
     ///
     /// # Shapes
-    /// `tokens` `[rows]`, the sequences of `spans` end to end; to `[rows, width]`.
-    pub(crate) fn hidden(
-        &self,
-        tokens: Tensor<1, Int>,
-        spans: &Spans,
-        dropout: Option<Dropout>,
-    ) -> Tensor<2> {
-        let device = tokens.device();
-        let positions = spans
-            .positions()
-            .into_iter()
-            .map(|position| i64::try_from(position).expect("positions fit"))
-            .collect();
-        let positions = TensorData::new::<i64, _>(positions, [spans.rows()]);
-        let positions = Tensor::<1, Int>::from_data(positions, &device);
-        let embedded = self.wte.val().select(0, tokens) + self.wpe.val().select(0, positions);
-        let mut x = drop_out(embedded, EMBEDDING_SITE, spans, dropout);
-        let mut site = EMBEDDING_SITE + 1;
+    /// `tokens` `[batch, length]` to `[batch, length, width]`.
+    fn hidden(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, length] = tokens.dims();
+        let [_, width] = self.wpe.dims();
+        let positions = self.wpe.val().slice([0..length]);
+        let embedded = self.wte.val().select(0, tokens.reshape([batch * length]));
+        let mut x = embedded.reshape([batch, length, width]) + positions.unsqueeze();
         for block in &self.h {
             let normed = block.ln_1.layer_norm(x.clone(), self.epsilon);
-            let qkv = block.c_attn.linear(normed);
-            let mixed = attention(
-                &qkv,
-                spans,
-                self.heads,
-                dropout.map(|dropout| (dropout, site)),
-            );
-            x = x + drop_out(block.attn_c_proj.linear(mixed), site + 1, spans, dropout);
+            let mixed = attention(&block.c_attn.linear(normed), self.heads);
+            x = x + block.attn_c_proj.linear(mixed);
             let normed = block.ln_2.layer_norm(x.clone(), self.epsilon);
-            let inner = gelu(block.c_fc.linear(normed));
-            x = x + drop_out(block.mlp_c_proj.linear(inner), site + 2, spans, dropout);
-            site += SITES_IN_BLOCK;
+            let inner = activation::gelu_approximate(block.c_fc.linear(normed));
+            x = x + block.mlp_c_proj.linear(inner);
         }
         self.ln_f.layer_norm(x, self.epsilon)
-    }
-
-    /// The token embedding, which is also the head.
-    ///
-    /// # Shapes
-    /// `[vocabulary, width]`.
-    pub(crate) fn embedding(&self) -> Tensor<2> {
-        self.wte.val()
-    }
-
-    /// The gradients of all weights, by the weights' names; zeros where none came.
-    pub(crate) fn gradients(&self, gradients: &mut Gradients) -> Weights {
-        let mut weights = Weights::default();
-        self.visit(|name, tensor| {
-            weights.arrays.insert(name, tensor.gradient(gradients));
-        });
-        weights
     }
 
     /// Calls `visit` for each parameter with the name that the Hub gives it.
@@ -186,33 +141,48 @@ impl<const D: usize> Affine<D> {
 }
 
 impl Affine<1> {
-    fn layer_norm(&self, x: Tensor<2>, epsilon: f64) -> Tensor<2> {
-        layer_norm(x, self.weight.val(), self.bias.val(), epsilon)
+    fn layer_norm(&self, x: Tensor<3>, epsilon: f64) -> Tensor<3> {
+        let centred = x.clone() - x.mean_dim(2);
+        let variance = (centred.clone() * centred.clone()).mean_dim(2);
+        centred / (variance + epsilon).sqrt() * self.weight.val().unsqueeze()
+            + self.bias.val().unsqueeze()
     }
 }
 
 impl Affine<2> {
-    fn linear(&self, x: Tensor<2>) -> Tensor<2> {
-        linear(x, self.weight.val(), self.bias.val())
+    fn linear(&self, x: Tensor<3>) -> Tensor<3> {
+        x.matmul(self.weight.val().unsqueeze()) + self.bias.val().unsqueeze()
     }
+}
+
+/// Causal attention. `qkv` `[batch, length, 3 * width]` to `[batch, length, width]`.
+fn attention(qkv: &Tensor<3>, heads: usize) -> Tensor<3> {
+    let [batch, length, columns] = qkv.dims();
+    let width = columns / 3;
+    let part = |index: usize| {
+        let columns = index * width..(index + 1) * width;
+        let part = qkv.clone().slice([0..batch, 0..length, columns]);
+        part.reshape([batch, length, heads, width / heads])
+            .swap_dims(1, 2)
+    };
+    let (query, key, value) = (part(0), part(1), part(2));
+    let scores = query.matmul(key.swap_dims(2, 3)) / ((width / heads) as f64).sqrt();
+    let future = Tensor::<2, Bool>::tril_mask([length, length], 0, &qkv.device());
+    let scores = scores.mask_fill(future.unsqueeze(), f32::NEG_INFINITY);
+    activation::softmax(scores, 3)
+        .matmul(value)
+        .swap_dims(1, 2)
+        .reshape([batch, length, width])
 }
 
 /// A parameter of any rank, as an array.
 trait Values {
     fn values(&self) -> Array;
-    fn gradient(&self, gradients: &mut Gradients) -> Array;
 }
 
 impl<const D: usize> Values for Param<Tensor<D>> {
     fn values(&self) -> Array {
         array(self.val())
-    }
-
-    fn gradient(&self, gradients: &mut Gradients) -> Array {
-        let tensor = self.val();
-        tensor
-            .grad_remove(gradients)
-            .map_or_else(|| Array::full(&tensor.dims(), 0.0), array)
     }
 }
 
@@ -240,13 +210,4 @@ fn parameter<const D: usize>(weights: &Weights, name: &str, device: &Device) -> 
         TensorData::new(array.data.clone(), array.shape.clone()),
         device,
     )
-}
-
-fn drop_out(x: Tensor<2>, site: u32, spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
-    let Some(dropout) = dropout else { return x };
-    let [rows, width] = x.dims();
-    let mut mask = vec![0.0; rows * width];
-    dropout.fill_rows(site, spans, width, &mut mask);
-    let mask = Tensor::from_data(TensorData::new(mask, [rows, width]), &x.device());
-    x * mask
 }

@@ -67,6 +67,16 @@ impl Weights {
         shapes
     }
 
+    /// Zeros of the same names and shapes.
+    #[must_use]
+    pub fn zeros(&self) -> Self {
+        let zeros =
+            |(name, array): (&String, &Array)| (name.clone(), Array::full(&array.shape, 0.0));
+        Self {
+            arrays: self.arrays.iter().map(zeros).collect(),
+        }
+    }
+
     /// The array of this name.
     pub fn get(&self, name: &str) -> Option<&Array> {
         self.arrays.get(name)

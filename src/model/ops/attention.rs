@@ -1,10 +1,9 @@
-//! Causal multi-head attention over sequences of different lengths laid end to end: no padding is computed.
-//! Source: Vaswani et al. 2017; Radford et al. 2019.
+//! Causal multi-head attention over sequences of different lengths laid end to end: no padding is computed, and the
+//! backward pass makes the attention weights anew, so none are kept.
+//! Source: Vaswani et al. 2017; Radford et al. 2019; Dao et al. 2022 for the recomputation.
 
-use burn::tensor::{Tensor, TensorData, activation};
 use rayon::prelude::*;
 
-use super::fused::{Kernel, apply, on_cpu};
 use super::gemm::{Into, Matrix, product};
 use super::layer_norm::sum;
 use super::math::exp;
@@ -12,79 +11,45 @@ use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
 /// Each sequence attends to its own past; `mask` names the dropout of the attention weights.
-///
-/// # Shapes
-/// `qkv` `[rows, 3 * width]`: queries, keys, values; to `[rows, width]`.
-pub(crate) fn attention(
-    qkv: &Tensor<2>,
-    spans: &Spans,
-    heads: usize,
-    mask: Option<(Dropout, u32)>,
-) -> Tensor<2> {
-    let [rows, columns] = qkv.dims();
-    assert_eq!(rows, spans.rows(), "the sequences cover the rows");
-    let width = columns / 3;
-    if let Some(qkv) = on_cpu(qkv) {
-        let spans = spans.clone();
-        return apply(
-            Attention {
-                spans,
-                heads,
-                width,
-                mask,
-            },
-            [qkv],
-        );
-    }
-    let mut outputs = Vec::new();
-    for (part, span) in spans.ranges().iter().enumerate() {
-        let rows = qkv.clone().slice([span.clone()]);
-        let mask = mask.map(|(dropout, site)| {
-            let mut values = vec![0.0; heads * span.len() * span.len()];
-            for (head, values) in values.chunks_mut(span.len() * span.len()).enumerate() {
-                dropout.fill_head(site, part, (head, heads), values);
-            }
-            let shape = [heads, span.len(), span.len()];
-            Tensor::<3>::from_data(TensorData::new(values, shape), &rows.device())
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attention<'a> {
+    pub(crate) spans: &'a Spans,
+    pub(crate) heads: usize,
+    pub(crate) width: usize,
+    pub(crate) mask: Option<(Dropout, u32)>,
+}
+
+/// The weights of one head, and what they are after dropout.
+#[derive(Default)]
+struct Mixing {
+    weights: Vec<f32>,
+    mask: Vec<f32>,
+    dropped: Vec<f32>,
+}
+
+impl Attention<'_> {
+    /// # Shapes
+    /// `qkv` `[rows, 3 * width]`: queries, keys, values; `out` `[rows, width]`.
+    pub(crate) fn forward(&self, qkv: &[f32], out: &mut [f32]) {
+        let parts = self.spans.split(out, self.width).into_par_iter();
+        parts.enumerate().for_each(|(sequence, out)| {
+            let span = &self.spans.ranges()[sequence];
+            let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
+            self.forward_one(sequence, span.len(), qkv, out);
         });
-        outputs.push(stock(&rows, heads, mask));
     }
-    Tensor::cat(outputs, 0)
-}
 
-/// One sequence, by stock operations.
-fn stock(qkv: &Tensor<2>, heads: usize, mask: Option<Tensor<3>>) -> Tensor<2> {
-    let [length, columns] = qkv.dims();
-    let width = columns / 3;
-    let device = qkv.device();
-    let part = |index: usize| {
-        let columns = index * width..(index + 1) * width;
-        let part = qkv.clone().slice([0..length, columns]);
-        part.reshape([length, heads, width / heads]).swap_dims(0, 1)
-    };
-    let (query, key, value) = (part(0), part(1), part(2));
-    let scores = query.matmul(key.swap_dims(1, 2)) / ((width / heads) as f64).sqrt();
-    let future = Tensor::<2, burn::tensor::Bool>::tril_mask([length, length], 0, &device);
-    let scores = scores.mask_fill(future.unsqueeze(), f32::NEG_INFINITY);
-    let mut weights = activation::softmax(scores, 2);
-    if let Some(mask) = mask {
-        weights = weights * mask;
+    /// The gradient of `qkv`, into `dqkv`.
+    pub(crate) fn backward(&self, qkv: &[f32], upstream: &[f32], dqkv: &mut [f32]) {
+        let parts = self.spans.split(dqkv, 3 * self.width).into_par_iter();
+        parts.enumerate().for_each(|(sequence, dqkv)| {
+            let span = &self.spans.ranges()[sequence];
+            let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
+            let upstream = &upstream[self.width * span.start..self.width * span.end];
+            self.backward_one(sequence, span.len(), [qkv, upstream], dqkv);
+        });
     }
-    weights
-        .matmul(value)
-        .swap_dims(0, 1)
-        .reshape([length, width])
-}
 
-#[derive(Clone, Debug)]
-struct Attention {
-    spans: Spans,
-    heads: usize,
-    width: usize,
-    mask: Option<(Dropout, u32)>,
-}
-
-impl Attention {
     /// Where in a row the queries, keys and values of a head begin.
     fn columns(&self, head: usize) -> [usize; 3] {
         let start = head * self.width / self.heads;
@@ -95,125 +60,107 @@ impl Attention {
         1.0 / ((self.width / self.heads) as f32).sqrt()
     }
 
-    fn forward_one(
+    /// Fills `mixing` for one head of one sequence; the same in both passes.
+    fn mix(
         &self,
-        sequence: usize,
+        (sequence, head): (usize, usize),
         length: usize,
         qkv: &[f32],
-        out: &mut [f32],
-    ) -> Vec<f32> {
-        let (width, head_width, square) = (self.width, self.width / self.heads, length * length);
-        let mut weights = vec![0.0; self.heads * square];
-        let mut dropped = vec![0.0; if self.mask.is_some() { square } else { 0 }];
-        for (head, weights) in weights.chunks_exact_mut(square).enumerate() {
-            let [query, key, value] = self
-                .columns(head)
-                .map(|start| Matrix::rows(&qkv[start..], 3 * width));
-            let sizes = [length, head_width, length];
-            product(sizes, query, key.transposed(), Into::Set, weights, length);
-            for (row, weights) in weights.chunks_exact_mut(length).enumerate() {
-                let (past, future) = weights.split_at_mut(row + 1);
-                softmax(past, self.scale());
-                future.fill(0.0);
-            }
-            let mut used = &*weights;
-            if let Some((dropout, site)) = self.mask {
-                dropout.fill_head(site, sequence, (head, self.heads), &mut dropped);
-                dropped
-                    .iter_mut()
-                    .zip(&*weights)
-                    .for_each(|(mask, weight)| *mask *= weight);
-                used = &dropped;
-            }
-            let weights = Matrix::rows(used, length);
-            let out = &mut out[head * head_width..];
-            product(
-                [length, length, head_width],
-                weights,
-                value,
-                Into::Set,
-                out,
-                width,
+        mixing: &mut Mixing,
+    ) {
+        let square = length * length;
+        let Mixing {
+            weights,
+            mask,
+            dropped,
+        } = mixing;
+        weights.resize(square, 0.0);
+        let [query, key, _] = self
+            .columns(head)
+            .map(|start| Matrix::rows(&qkv[start..], 3 * self.width));
+        let sizes = [length, self.width / self.heads, length];
+        product(sizes, query, key.transposed(), Into::Set, weights, length);
+        for (row, weights) in weights.chunks_exact_mut(length).enumerate() {
+            let (past, future) = weights.split_at_mut(row + 1);
+            softmax(past, self.scale());
+            future.fill(0.0);
+        }
+        if let Some((dropout, site)) = self.mask {
+            mask.resize(square, 0.0);
+            dropout.fill_head(site, sequence, (head, self.heads), mask);
+            dropped.clear();
+            dropped.extend(
+                mask.iter()
+                    .zip(weights)
+                    .map(|(mask, weight)| mask * *weight),
             );
         }
-        weights
+    }
+
+    fn forward_one(&self, sequence: usize, length: usize, qkv: &[f32], out: &mut [f32]) {
+        let head_width = self.width / self.heads;
+        let mut mixing = Mixing::default();
+        for head in 0..self.heads {
+            self.mix((sequence, head), length, qkv, &mut mixing);
+            let used = Matrix::rows(mixing.used(self.mask.is_some()), length);
+            let value = Matrix::rows(&qkv[self.columns(head)[2]..], 3 * self.width);
+            let sizes = [length, length, head_width];
+            let out = &mut out[head * head_width..];
+            product(sizes, used, value, Into::Set, out, self.width);
+        }
     }
 
     fn backward_one(
         &self,
         sequence: usize,
         length: usize,
-        [qkv, weights, upstream]: [&[f32]; 3],
+        [qkv, upstream]: [&[f32]; 2],
         dqkv: &mut [f32],
     ) {
-        let (width, head_width, square) = (self.width, self.width / self.heads, length * length);
-        let stride = 3 * width;
-        let (mut mask, mut dropped) = (Vec::new(), Vec::new());
-        let mut dweights = vec![0.0; square];
-        for (head, weights) in weights.chunks_exact(square).enumerate() {
+        let (width, head_width) = (self.width, self.width / self.heads);
+        let (stride, scale) = (3 * width, self.scale());
+        let mut mixing = Mixing::default();
+        let mut dweights = vec![0.0; length * length];
+        for head in 0..self.heads {
+            self.mix((sequence, head), length, qkv, &mut mixing);
             let starts = self.columns(head);
             let [query, key, value] = starts.map(|start| Matrix::rows(&qkv[start..], stride));
             let upstream = Matrix::rows(&upstream[head * head_width..], width);
+            let value = value.transposed();
             let sizes = [length, head_width, length];
-            product(
-                sizes,
-                upstream,
-                value.transposed(),
-                Into::Set,
-                &mut dweights,
-                length,
-            );
-            let mut used = weights;
-            if let Some((dropout, site)) = self.mask {
-                mask.resize(square, 0.0);
-                dropout.fill_head(site, sequence, (head, self.heads), &mut mask);
-                dropped.clear();
-                dropped.extend(mask.iter().zip(weights).map(|(mask, weight)| mask * weight));
-                dweights
-                    .iter_mut()
-                    .zip(&mask)
-                    .for_each(|(dweight, mask)| *dweight *= mask);
-                used = &dropped;
+            product(sizes, upstream, value, Into::Set, &mut dweights, length);
+            if self.mask.is_some() {
+                for (dweight, mask) in dweights.iter_mut().zip(&mixing.mask) {
+                    *dweight *= mask;
+                }
             }
             let sizes = [length, length, head_width];
-            let used = Matrix::rows(used, length).transposed();
-            product(
-                sizes,
-                used,
-                upstream,
-                Into::Set,
-                &mut dqkv[starts[2]..],
-                stride,
-            );
+            let used = Matrix::rows(mixing.used(self.mask.is_some()), length).transposed();
+            let dvalue = &mut dqkv[starts[2]..];
+            product(sizes, used, upstream, Into::Set, dvalue, stride);
             // Through the softmax: weight * (dweight - sum of weight * dweight); zero in the future.
-            let scale = self.scale();
-            for (dweights, weights) in dweights
-                .chunks_exact_mut(length)
-                .zip(weights.chunks_exact(length))
-            {
+            let rows = dweights.chunks_exact_mut(length);
+            for (dweights, weights) in rows.zip(mixing.weights.chunks_exact(length)) {
                 let inner = sum(dweights.iter().zip(weights).map(|(d, w)| d * w));
-                dweights
-                    .iter_mut()
-                    .zip(weights)
-                    .for_each(|(d, w)| *d = w * (*d - inner) * scale);
+                for (d, w) in dweights.iter_mut().zip(weights) {
+                    *d = w * (*d - inner) * scale;
+                }
             }
             let dscores = Matrix::rows(&dweights, length);
-            product(
-                sizes,
-                dscores,
-                key,
-                Into::Set,
-                &mut dqkv[starts[0]..],
-                stride,
-            );
-            product(
-                sizes,
-                dscores.transposed(),
-                query,
-                Into::Set,
-                &mut dqkv[starts[1]..],
-                stride,
-            );
+            let dquery = &mut dqkv[starts[0]..];
+            product(sizes, dscores, key, Into::Set, dquery, stride);
+            let (dscores, dkey) = (dscores.transposed(), &mut dqkv[starts[1]..]);
+            product(sizes, dscores, query, Into::Set, dkey, stride);
+        }
+    }
+}
+
+impl Mixing {
+    fn used(&self, dropout: bool) -> &[f32] {
+        if dropout {
+            &self.dropped
+        } else {
+            &self.weights
         }
     }
 }
@@ -227,49 +174,5 @@ fn softmax(values: &mut [f32], scale: f32) {
     let scale = 1.0 / sum(values.iter().copied());
     for value in values {
         *value *= scale;
-    }
-}
-
-impl Kernel<1> for Attention {
-    /// The attention weights of each sequence, `[heads, length, length]`, before dropout.
-    type Saved = Vec<Vec<f32>>;
-
-    fn shape(&self) -> [usize; 2] {
-        [self.spans.rows(), self.width]
-    }
-
-    fn forward(&self, [qkv]: [&[f32]; 1], track: bool) -> (Vec<f32>, Option<Self::Saved>) {
-        let mut out = vec![0.0; self.spans.rows() * self.width];
-        let parts = self.spans.split(&mut out, self.width);
-        let saved = parts.into_par_iter().enumerate().map(|(sequence, out)| {
-            let span = &self.spans.ranges()[sequence];
-            let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
-            let weights = self.forward_one(sequence, span.len(), qkv, out);
-            if track { weights } else { Vec::new() }
-        });
-        let saved = saved.collect();
-        (out, Some(saved))
-    }
-
-    fn backward(
-        &self,
-        [qkv]: [&[f32]; 1],
-        saved: Self::Saved,
-        gradient: &[f32],
-        _: [bool; 1],
-    ) -> [Option<Vec<f32>>; 1] {
-        let mut dqkv = vec![0.0; qkv.len()];
-        let parts = self.spans.split(&mut dqkv, 3 * self.width);
-        parts
-            .into_par_iter()
-            .zip(&saved)
-            .enumerate()
-            .for_each(|(sequence, (dqkv, weights))| {
-                let span = &self.spans.ranges()[sequence];
-                let qkv = &qkv[3 * self.width * span.start..3 * self.width * span.end];
-                let upstream = &gradient[self.width * span.start..self.width * span.end];
-                self.backward_one(sequence, span.len(), [qkv, weights, upstream], dqkv);
-            });
-        [Some(dqkv)]
     }
 }

@@ -1,134 +1,93 @@
-//! Layer normalisation of every row. Source: Ba et al. 2016.
+//! Layer normalisation. Source: Ba et al. 2016.
 
-use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::fused::{Kernel, apply, on_cpu};
 use super::linear::column_sums;
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 32;
 
-/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, row by row.
+/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, row by row, into `out`; each row's mean and
+/// 1 / standard deviation into `moments`.
 ///
 /// # Shapes
-/// `x` `[rows, width]`, `gamma` and `beta` `[width]` to `[rows, width]`.
+/// `x` and `out` `[rows, width]`, `gamma` and `beta` `[width]`, `moments` `[rows]`.
 pub(crate) fn layer_norm(
-    x: Tensor<2>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    epsilon: f64,
-) -> Tensor<2> {
-    let [rows, width] = x.dims();
-    if let (Some(x), Some(gamma), Some(beta)) = (on_cpu(&x), on_cpu(&gamma), on_cpu(&beta)) {
-        #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
-        let epsilon = epsilon as f32;
-        return apply(
-            LayerNorm {
-                rows,
-                width,
-                epsilon,
-            },
-            [x, gamma, beta],
-        );
-    }
-    let centred = x.clone() - x.mean_dim(1);
-    let variance = (centred.clone() * centred.clone()).mean_dim(1);
-    centred / (variance + epsilon).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
-}
-
-#[derive(Clone, Debug)]
-struct LayerNorm {
-    rows: usize,
-    width: usize,
+    x: &[f32],
+    [gamma, beta]: [&[f32]; 2],
     epsilon: f32,
+    out: &mut [f32],
+    moments: &mut [[f32; 2]],
+) {
+    let width = gamma.len();
+    let outputs = out
+        .par_chunks_mut(ROWS * width)
+        .zip(moments.par_chunks_mut(ROWS));
+    outputs
+        .zip(x.par_chunks(ROWS * width))
+        .for_each(|((out, moments), x)| {
+            let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+            for ((out, x), moments) in rows.zip(moments) {
+                let mean = sum(x.iter().copied()) / width as f32;
+                let variance = sum(x.iter().map(|x| (x - mean) * (x - mean))) / width as f32;
+                let scale = 1.0 / (variance + epsilon).sqrt();
+                for (((out, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
+                    *out = (x - mean) * scale * gamma + beta;
+                }
+                *moments = [mean, scale];
+            }
+        });
 }
 
-impl Kernel<3> for LayerNorm {
-    /// Mean and 1 / standard deviation of each row.
-    type Saved = Vec<[f32; 2]>;
-
-    fn shape(&self) -> [usize; 2] {
-        [self.rows, self.width]
-    }
-
-    fn forward(&self, [x, gamma, beta]: [&[f32]; 3], _: bool) -> (Vec<f32>, Option<Self::Saved>) {
-        let width = self.width;
-        let mut out = vec![0.0; x.len()];
-        let mut moments = vec![[0.0; 2]; self.rows];
-        let outputs = out
-            .par_chunks_mut(ROWS * width)
-            .zip(moments.par_chunks_mut(ROWS));
-        outputs
-            .zip(x.par_chunks(ROWS * width))
-            .for_each(|((out, moments), x)| {
-                let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                for ((out, x), moments) in rows.zip(moments) {
-                    let mean = sum(x.iter().copied()) / width as f32;
-                    let variance = sum(x.iter().map(|x| (x - mean) * (x - mean))) / width as f32;
-                    let scale = 1.0 / (variance + self.epsilon).sqrt();
-                    for (((out, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
-                        *out = (x - mean) * scale * gamma + beta;
-                    }
-                    *moments = [mean, scale];
-                }
-            });
-        (out, Some(moments))
-    }
-
-    fn backward(
-        &self,
-        [x, gamma, _]: [&[f32]; 3],
-        moments: Self::Saved,
-        gradient: &[f32],
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
-        let width = self.width;
-        let mut dx = vec![0.0; x.len()];
-        let inputs = x
-            .par_chunks(ROWS * width)
-            .zip(gradient.par_chunks(ROWS * width));
-        let blocks = dx
-            .par_chunks_mut(ROWS * width)
-            .zip(inputs.zip(moments.par_chunks(ROWS)));
-        blocks.for_each(|(dx, ((x, gradient), moments))| {
-            let rows = x
-                .chunks_exact(width)
-                .zip(gradient.chunks_exact(width))
-                .zip(moments);
-            for (dx, ((x, gradient), &[mean, scale])) in dx.chunks_exact_mut(width).zip(rows) {
-                // d/dx of the normalisation: remove from the upstream what changes mean and variance.
-                let terms = || gradient.iter().zip(gamma).map(|(g, gamma)| g * gamma);
-                let first = sum(terms()) / width as f32;
-                let second =
-                    sum(terms().zip(x).map(|(t, x)| t * (x - mean) * scale)) / width as f32;
-                for ((dx, term), x) in dx.iter_mut().zip(terms()).zip(x) {
-                    *dx = scale * (term - first - (x - mean) * scale * second);
-                }
+/// Adds the gradient of `x` to `dx`, where the residual stream's own gradient is already.
+pub(crate) fn add_input_gradient(
+    x: &[f32],
+    gamma: &[f32],
+    moments: &[[f32; 2]],
+    upstream: &[f32],
+    dx: &mut [f32],
+) {
+    let width = gamma.len();
+    let inputs = x
+        .par_chunks(ROWS * width)
+        .zip(upstream.par_chunks(ROWS * width));
+    let blocks = dx
+        .par_chunks_mut(ROWS * width)
+        .zip(inputs.zip(moments.par_chunks(ROWS)));
+    blocks.for_each(|(dx, ((x, upstream), moments))| {
+        let rows = x
+            .chunks_exact(width)
+            .zip(upstream.chunks_exact(width))
+            .zip(moments);
+        for (dx, ((x, upstream), &[mean, scale])) in dx.chunks_exact_mut(width).zip(rows) {
+            // d/dx of the normalisation: remove from the upstream what changes mean and variance.
+            let terms = || upstream.iter().zip(gamma).map(|(g, gamma)| g * gamma);
+            let first = sum(terms()) / width as f32;
+            let second = sum(terms().zip(x).map(|(t, x)| t * (x - mean) * scale)) / width as f32;
+            for ((dx, term), x) in dx.iter_mut().zip(terms()).zip(x) {
+                *dx += scale * (term - first - (x - mean) * scale * second);
             }
-        });
-        let rows = || {
-            x.chunks_exact(width)
-                .zip(gradient.chunks_exact(width))
-                .zip(&moments)
-        };
-        let dgamma = column_sums(width, |sums, columns| {
-            for ((x, gradient), &[mean, scale]) in rows() {
-                let pairs = x[columns.clone()].iter().zip(&gradient[columns.clone()]);
-                for (sum, (x, g)) in sums.iter_mut().zip(pairs) {
-                    *sum += g * (x - mean) * scale;
-                }
+        }
+    });
+}
+
+/// Adds the gradient of `gamma`; that of `beta` is [`super::linear::add_bias_gradient`].
+pub(crate) fn add_gamma_gradient(
+    x: &[f32],
+    moments: &[[f32; 2]],
+    upstream: &[f32],
+    dgamma: &mut [f32],
+) {
+    let width = dgamma.len();
+    column_sums(dgamma, |sums, columns| {
+        let rows = x.chunks_exact(width).zip(upstream.chunks_exact(width));
+        for ((x, upstream), &[mean, scale]) in rows.zip(moments) {
+            let pairs = x[columns.clone()].iter().zip(&upstream[columns.clone()]);
+            for (sum, (x, g)) in sums.iter_mut().zip(pairs) {
+                *sum += g * (x - mean) * scale;
             }
-        });
-        let dbeta = column_sums(width, |sums, columns| {
-            for gradient in gradient.chunks_exact(width) {
-                for (sum, g) in sums.iter_mut().zip(&gradient[columns.clone()]) {
-                    *sum += g;
-                }
-            }
-        });
-        [Some(dx), Some(dgamma), Some(dbeta)]
-    }
+        }
+    });
 }
 
 /// A sum in eight interleaved parts, which vectorises; the order is fixed.

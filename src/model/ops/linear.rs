@@ -1,121 +1,67 @@
-//! Affine map of every row: product and bias in one pass.
+//! Affine map of every row, and the gradients of its three inputs.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::fused::{Kernel, apply, on_cpu};
 use super::gemm::{Into, Matrix, product};
 
 /// Columns that one thread sums at a time; fixed, so that threads do not change a sum.
 const COLUMNS: usize = 64;
 
-/// `x * weight + bias`.
+/// `out = x * weight + bias`.
 ///
 /// # Shapes
-/// `x` `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]` to `[rows, outputs]`.
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    let [rows, inputs] = x.dims();
-    let [_, outputs] = weight.dims();
-    if let (Some(x), Some(weight), Some(bias)) = (on_cpu(&x), on_cpu(&weight), on_cpu(&bias)) {
-        let kernel = Linear {
-            rows,
-            inputs,
-            outputs,
-        };
-        return apply(kernel, [x, weight, bias]);
-    }
-    x.matmul(weight) + bias.unsqueeze()
+/// `x` `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`, `out` `[rows, outputs]`.
+pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+    let outputs = bias.len();
+    let inputs = weight.len() / outputs;
+    let sizes = [x.len() / inputs, inputs, outputs];
+    let (x, weight) = (Matrix::rows(x, inputs), Matrix::rows(weight, outputs));
+    product(sizes, x, weight, Into::Bias(bias), out, outputs);
 }
 
-#[derive(Clone, Debug)]
-struct Linear {
-    rows: usize,
-    inputs: usize,
+/// The gradient of `x`: `dx = upstream * weight^T`; `outputs` columns in `upstream`.
+pub(crate) fn input_gradient(upstream: &[f32], weight: &[f32], outputs: usize, dx: &mut [f32]) {
+    let inputs = weight.len() / outputs;
+    let sizes = [upstream.len() / outputs, outputs, inputs];
+    let weight = Matrix::rows(weight, outputs).transposed();
+    let upstream = Matrix::rows(upstream, outputs);
+    product(sizes, upstream, weight, Into::Set, dx, inputs);
+}
+
+/// Adds the gradient of the weight: `dweight += x^T * upstream`.
+pub(crate) fn add_weight_gradient(
+    x: &[f32],
+    upstream: &[f32],
     outputs: usize,
+    dweight: &mut [f32],
+) {
+    let inputs = dweight.len() / outputs;
+    let sizes = [inputs, upstream.len() / outputs, outputs];
+    let x = Matrix::rows(x, inputs).transposed();
+    let upstream = Matrix::rows(upstream, outputs);
+    product(sizes, x, upstream, Into::Add, dweight, outputs);
 }
 
-impl Kernel<3> for Linear {
-    type Saved = ();
-
-    fn shape(&self) -> [usize; 2] {
-        [self.rows, self.outputs]
-    }
-
-    fn forward(&self, [x, weight, bias]: [&[f32]; 3], _: bool) -> (Vec<f32>, Option<()>) {
-        let mut out = vec![0.0; self.rows * self.outputs];
-        let sizes = [self.rows, self.inputs, self.outputs];
-        let (left, right) = (
-            Matrix::rows(x, self.inputs),
-            Matrix::rows(weight, self.outputs),
-        );
-        product(sizes, left, right, Into::Bias(bias), &mut out, self.outputs);
-        (out, Some(()))
-    }
-
-    fn backward(
-        &self,
-        [x, weight, _]: [&[f32]; 3],
-        (): (),
-        gradient: &[f32],
-        wanted: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
-        let Self {
-            rows,
-            inputs,
-            outputs,
-        } = *self;
-        let upstream = Matrix::rows(gradient, outputs);
-        let dx = wanted[0].then(|| {
-            let mut dx = vec![0.0; rows * inputs];
-            let weight = Matrix::rows(weight, outputs).transposed();
-            product(
-                [rows, outputs, inputs],
-                upstream,
-                weight,
-                Into::Set,
-                &mut dx,
-                inputs,
-            );
-            dx
-        });
-        let dweight = wanted[1].then(|| {
-            let mut dweight = vec![0.0; inputs * outputs];
-            let x = Matrix::rows(x, inputs).transposed();
-            product(
-                [inputs, rows, outputs],
-                x,
-                upstream,
-                Into::Set,
-                &mut dweight,
-                outputs,
-            );
-            dweight
-        });
-        let dbias = wanted[2].then(|| {
-            column_sums(outputs, |sums, columns| {
-                for row in gradient.chunks_exact(outputs) {
-                    for (sum, value) in sums.iter_mut().zip(&row[columns.clone()]) {
-                        *sum += value;
-                    }
-                }
-            })
-        });
-        [dx, dweight, dbias]
-    }
+/// Adds the gradient of the bias: the sums of `upstream`'s columns.
+pub(crate) fn add_bias_gradient(upstream: &[f32], dbias: &mut [f32]) {
+    let outputs = dbias.len();
+    column_sums(dbias, |sums, columns| {
+        for row in upstream.chunks_exact(outputs) {
+            for (sum, value) in sums.iter_mut().zip(&row[columns.clone()]) {
+                *sum += value;
+            }
+        }
+    });
 }
 
-/// Sums over rows, by blocks of columns: `add` adds all rows' values of the columns it is given.
-pub(super) fn column_sums(
-    columns: usize,
-    add: impl Fn(&mut [f32], std::ops::Range<usize>) + Sync,
-) -> Vec<f32> {
-    let mut sums = vec![0.0; columns];
-    sums.par_chunks_mut(COLUMNS)
-        .enumerate()
-        .for_each(|(block, sums)| {
-            let start = block * COLUMNS;
-            let end = start + sums.len();
-            add(sums, start..end);
-        });
-    sums
+/// Adds sums over rows, by blocks of columns: `add` adds all rows' values of the columns it is given.
+pub(super) fn column_sums(sums: &mut [f32], add: impl Fn(&mut [f32], Range<usize>) + Sync) {
+    let blocks = sums.par_chunks_mut(COLUMNS).enumerate();
+    blocks.for_each(|(block, sums)| {
+        let start = block * COLUMNS;
+        let end = start + sums.len();
+        add(sums, start..end);
+    });
 }

@@ -22,14 +22,9 @@ pub(super) struct Adam {
 impl Adam {
     /// Zero moments for these weights.
     pub(super) fn new(weights: &Weights) -> Self {
-        let zeros =
-            |(name, array): (&String, &Array)| (name.clone(), Array::full(&array.shape, 0.0));
-        let zeros = Weights {
-            arrays: weights.arrays.iter().map(zeros).collect(),
-        };
         Self {
-            first: zeros.clone(),
-            second: zeros,
+            first: weights.zeros(),
+            second: weights.zeros(),
             steps: 0,
         }
     }

@@ -173,14 +173,15 @@ fn read(path: &Path, training: Digest) -> io::Result<State> {
     let mut arrays = || -> io::Result<Weights> {
         let mut weights = Weights::default();
         for (name, shape) in &header.arrays {
-            let mut bytes = vec![0; 4 * shape.iter().product::<usize>()];
-            reader.read_exact(&mut bytes)?;
-            let data = bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|raw| f32::from_le_bytes(*raw))
-                .collect();
+            let mut data = vec![0.0; shape.iter().product()];
+            let mut bytes = vec![0; 1 << 16];
+            for block in data.chunks_mut(bytes.len() / 4) {
+                let bytes = &mut bytes[..4 * block.len()];
+                reader.read_exact(bytes)?;
+                for (value, raw) in block.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *value = f32::from_le_bytes(*raw);
+                }
+            }
             let shape = shape.clone();
             weights.arrays.insert(name.clone(), Array { shape, data });
         }

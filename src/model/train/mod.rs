@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use self::checkpoint::State;
-use self::cpu::Cpu;
+use self::cpu::{Cpu, MICRO_BATCH_TOKENS};
 use self::data::{Prepared, order};
 use self::machine::{Machine, Update};
 use self::on_device::OnDevice;
@@ -42,7 +42,8 @@ pub struct TrainRuntime {
     pub threads: usize,
     /// Where it is done. The backend changes rounding.
     pub device: DeviceName,
-    /// Keep less and compute more.
+    /// Keep each block's input only and make the rest again in the backward pass: less memory, about a third more
+    /// work. On the CPU the same bits.
     pub gradient_checkpointing: bool,
 }
 
@@ -264,7 +265,9 @@ fn machine<'a>(
         if options.dtype != Dtype::F32 {
             return Err(TrainError::Dtype(options.dtype));
         }
-        return Ok(Box::new(Cpu::new(config, runtime.threads)?));
+        let (threads, checkpointing) = (runtime.threads, runtime.gradient_checkpointing);
+        let machine = Cpu::new(config, threads, MICRO_BATCH_TOKENS, checkpointing)?;
+        return Ok(Box::new(machine));
     }
     let device = runtime.device.open()?;
     if !options.dtype.is_on(&device) {
@@ -302,12 +305,11 @@ fn identity(
     write(student.config.to_json().as_bytes());
     for (name, array) in &student.weights.arrays {
         write(name.as_bytes());
-        let bytes: Vec<u8> = array
-            .data
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        write(&bytes);
+        // Block by block: the bytes of a large embedding are as much memory as it is.
+        for block in array.data.chunks(1 << 14) {
+            let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+            write(&bytes);
+        }
     }
     for examples in [train, validation] {
         write(&(examples.len() as u64).to_le_bytes());

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Deserialize;
 
+use super::cpu::Network;
 use super::*;
 use crate::model::Gpt2;
 
@@ -41,7 +42,7 @@ fn examples(expected: &Expected) -> Vec<Example> {
         .collect()
 }
 
-/// Logits of one sequence; a fused device runs the training kernels up to the head.
+/// Logits of one sequence.
 fn logits(model: &Gpt2, tokens: &[u32], device: &Device) -> Vec<f32> {
     let data = TensorData::new(
         tokens.iter().map(|token| i64::from(*token)).collect(),
@@ -162,13 +163,15 @@ fn loss_and_gradients_are_those_of_pytorch() {
     let (student, expected) = fixture();
     let examples = examples(&expected);
     let batch = Batch::new(&examples);
-    let (loss, gradients) = step::gradients(&student.config, &student.weights, &batch, None);
+    let mut network = Network::new(&student.config, MICRO_BATCH_TOKENS, false);
+    let mut gradients = student.weights.zeros();
+    let loss = network.gradients(&student.weights, &batch, None, &mut gradients);
     assert!(
         (loss - expected.loss).abs() < 1e-5,
         "{loss} {}",
         expected.loss
     );
-    assert!((step::loss(&student.config, &student.weights, &batch) - loss).abs() < 1e-9);
+    assert!((network.loss(&student.weights, &batch) - loss).abs() < 1e-9);
     assert_eq!(gradients.arrays.len(), expected.gradient_norms.len());
     for (name, wanted) in &expected.gradient_norms {
         let squares = gradients
@@ -182,6 +185,47 @@ fn loss_and_gradients_are_those_of_pytorch() {
             (norm / wanted - 1.0).abs() < 1e-4,
             "{name}: {norm} {wanted}"
         );
+    }
+}
+
+/// Splitting a step changes rounding only, making blocks again changes nothing, and memory that was used before
+/// changes nothing either.
+#[test]
+fn micro_batches_agree_and_checkpointing_is_the_same_to_the_bit() {
+    let (student, _) = fixture();
+    let options = TrainOptions::default();
+    let prepared = Prepared::new(&resume::many(), &student.config, &options).unwrap();
+    let examples = prepared.examples;
+    let batch = Batch::new(&examples);
+    let dropout = Dropout::new(0.1, 1, 2);
+    let run = |limit: usize, checkpointing: bool| {
+        let mut network = Network::new(&student.config, limit, checkpointing);
+        let mut gradients = student.weights.zeros();
+        network.gradients(
+            &student.weights,
+            &Batch::new(&examples[3..9]),
+            None,
+            &mut gradients,
+        );
+        let loss = network.gradients(&student.weights, &batch, dropout, &mut gradients);
+        (loss, gradients)
+    };
+    let (loss, gradients) = run(usize::MAX, false);
+    assert_eq!(batch.parts(usize::MAX).len(), 1);
+    for limit in [1, 50, 200] {
+        assert!(batch.parts(limit).len() > 2);
+        let (split_loss, split) = run(limit, false);
+        assert!((split_loss - loss).abs() < 1e-5, "{split_loss} {loss}");
+        for (name, array) in &gradients.arrays {
+            let scale = array
+                .data
+                .iter()
+                .fold(1e-3_f32, |most, x| most.max(x.abs()));
+            for (a, b) in split.arrays[name].data.iter().zip(&array.data) {
+                assert!((a - b).abs() < 1e-4 * scale, "{name} at {limit}: {a} {b}");
+            }
+        }
+        assert!(run(limit, true) == (split_loss, split));
     }
 }
 
@@ -250,7 +294,8 @@ fn the_best_epoch_is_kept() {
         .collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(best < losses[5], "{losses:?}");
-    let found = step::loss(&student.config, &trained.weights, &Batch::new(&examples));
+    let mut network = Network::new(&student.config, MICRO_BATCH_TOKENS, false);
+    let found = network.loss(&trained.weights, &Batch::new(&examples));
     assert!((found - best).abs() < 1e-9, "{found} {losses:?}");
 }
 

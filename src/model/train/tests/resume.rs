@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 
 /// Examples of many lengths for the fixture's student.
-fn many() -> Vec<Example> {
+pub(super) fn many() -> Vec<Example> {
     let token =
         |index: usize, place: usize| u32::try_from((index * 31 + place * place * 7) % 257).unwrap();
     let example = |index| {

@@ -1,0 +1,73 @@
+//! Steps on the CPU, where `state` itself is what is trained: weights are read and moved in place, and the memory of
+//! one step serves the next.
+
+mod layers;
+mod network;
+
+use super::TrainError;
+use super::checkpoint::State;
+use super::machine::{Machine, Update};
+use super::step::Batch;
+use crate::model::{Gpt2Config, Weights};
+
+pub(super) use self::network::Network;
+
+/// Tokens that go through the model at a time, unless one example is longer; larger batches are split and their
+/// gradients added, so that memory stays bounded. Part of the rounding, hence no option. Ours, measured.
+pub(super) const MICRO_BATCH_TOKENS: usize = 1024;
+
+/// The CPU's threads, and memory that they use step after step.
+pub(super) struct Cpu {
+    network: Network,
+    /// Made by the first step; a training that only goes on to validate needs none.
+    gradients: Option<Weights>,
+    pool: rayon::ThreadPool,
+}
+
+impl Cpu {
+    /// Starts threads; 0 for as many as there are cores. At most `micro_batch_tokens` go through the model at a time.
+    pub(super) fn new(
+        config: &Gpt2Config,
+        threads: usize,
+        micro_batch_tokens: usize,
+        gradient_checkpointing: bool,
+    ) -> Result<Self, TrainError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| TrainError::Threads {
+            threads,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            network: Network::new(config, micro_batch_tokens, gradient_checkpointing),
+            gradients: None,
+            pool,
+        })
+    }
+}
+
+impl Machine for Cpu {
+    fn step(
+        &mut self,
+        state: &mut State,
+        batch: &Batch<'_>,
+        update: &Update<'_>,
+    ) -> Result<f64, TrainError> {
+        let State { weights, adam, .. } = state;
+        let gradients = self.gradients.get_or_insert_with(|| weights.zeros());
+        let network = &mut self.network;
+        Ok(self.pool.install(|| {
+            let loss = network.gradients(weights, batch, update.dropout, gradients);
+            adam.step(weights, gradients, update.learning_rate, update.options);
+            loss
+        }))
+    }
+
+    fn loss(&mut self, state: &State, batch: &Batch<'_>) -> Result<f64, TrainError> {
+        let network = &mut self.network;
+        Ok(self.pool.install(|| network.loss(&state.weights, batch)))
+    }
+
+    fn sync(&mut self, _: &mut State) -> Result<(), TrainError> {
+        Ok(())
+    }
+}
