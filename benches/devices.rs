@@ -1,0 +1,174 @@
+//! Tokens per second of sampling and of training on any device: `cargo bench --bench devices -- DEVICE DTYPE SIZE
+//! [QUESTIONS [NEW_TOKENS [STEPS]]]`, for example `-- cuda:0 bf16 small 40 128 10`. SIZE is tiny, small, medium or large.
+//!
+//! Random weights; 25 sequences for each question; training steps of 8 examples of 128 tokens. One line of JSON, which
+//! `scripts/gpu-bench` makes a table of. Each figure is of a second run of the same work, since a device compiles its kernels in the first.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and stops at an error"
+)]
+
+use std::time::Instant;
+
+use sert_run::event::CancelToken;
+use sert_run::key::Digest;
+use sert_run::model::device::{DeviceName, description};
+use sert_run::model::engine::{EngineOptions, SamplingParams, SequenceSpec};
+use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
+use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
+
+const PROMPT_TOKENS: usize = 24;
+const LENGTH: usize = 128;
+const BATCH: usize = 8;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    let text = |place: usize, default: &str| {
+        arguments
+            .get(place)
+            .map_or(default.to_owned(), Clone::clone)
+    };
+    let number = |place: usize, default: usize| {
+        arguments
+            .get(place)
+            .map_or(default, |text| text.parse().unwrap())
+    };
+    let device: DeviceName = text(0, "cpu").parse().unwrap();
+    let dtype: Dtype = serde_json::from_value(text(1, "f32").into()).unwrap();
+    let (size, questions) = (text(2, "tiny"), number(3, 4));
+    let (new_tokens, steps) = (number(4, 16), number(5, 2));
+    let (width, layers, heads) = match size.as_str() {
+        "tiny" => (128, 2, 2),
+        "small" => (768, 12, 12),
+        "medium" => (1024, 24, 16),
+        "large" => (1280, 36, 20),
+        other => panic!("{other} is none of tiny, small, medium, large"),
+    };
+    let config = Gpt2Config {
+        vocab_size: 50257,
+        n_positions: 1024,
+        n_embd: width,
+        n_layer: layers,
+        n_head: heads,
+        ..Gpt2Config::default()
+    };
+    let student = Student {
+        weights: Weights::init(&config, 1),
+        tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
+        config,
+    };
+    let sampled = sampling(&student, device, dtype, questions, new_tokens);
+    let trained = training(&student, device, dtype, steps);
+    let line = serde_json::json!({
+        "device": device.to_string(),
+        "description": description(device),
+        "dtype": dtype,
+        "size": size,
+        "questions": questions,
+        "new_tokens": new_tokens,
+        "sampled_tokens_per_s": sampled,
+        "trained_tokens_per_s": trained.as_ref().ok(),
+        "training_failed": trained.as_ref().err(),
+    });
+    println!("{line}");
+}
+
+/// Generated tokens per second.
+fn sampling(
+    student: &Student,
+    device: DeviceName,
+    dtype: Dtype,
+    questions: usize,
+    new: usize,
+) -> f64 {
+    let options = EngineOptions {
+        dtype,
+        ..EngineOptions::default()
+    };
+    let engine = Inference::new(device, &student.config, &student.weights, options).unwrap();
+    let drawing = SamplingParams {
+        max_new_tokens: u32::try_from(new).unwrap(),
+        ..SamplingParams::default()
+    };
+    let token = |index: usize| u32::try_from(index * 7919 % 50256).unwrap();
+    let prompts: Vec<Vec<u32>> = (0..questions)
+        .map(|question| {
+            (0..PROMPT_TOKENS)
+                .map(|place| token(question * 31 + place))
+                .collect()
+        })
+        .collect();
+    let mut rate = 0.0;
+    for _ in 0..2 {
+        let (began, mut tokens) = (Instant::now(), 0);
+        engine
+            .generate(
+                &prompts,
+                5,
+                &drawing,
+                None,
+                &mut |prompt, first| {
+                    let each = first
+                        .iter()
+                        .flat_map(|first| (0..5_u32).map(move |draw| (first, draw)));
+                    each.map(|(first, draw)| SequenceSpec {
+                        forced_first: Some(first.token),
+                        stream: Digest::of(format!("{prompt} {} {draw}", first.rank).as_bytes()),
+                        tag: 0,
+                    })
+                    .collect()
+                },
+                &mut |path| tokens += path.tokens.len(),
+                &CancelToken::default(),
+            )
+            .unwrap();
+        rate = tokens as f64 / began.elapsed().as_secs_f64();
+    }
+    rate
+}
+
+/// Tokens trained on per second, from the first step's end to the last's of a second training.
+fn training(
+    student: &Student,
+    device: DeviceName,
+    dtype: Dtype,
+    steps: usize,
+) -> Result<f64, String> {
+    let examples: Vec<Example> = (0..BATCH * (steps + 1))
+        .map(|index| Example {
+            tokens: (0..=LENGTH)
+                .map(|place| u32::try_from((index * 97 + place * place * 31) % 50256).unwrap())
+                .collect(),
+            loss_from: LENGTH / 4,
+        })
+        .collect();
+    let options = TrainOptions {
+        epochs: 1,
+        batch_size: BATCH,
+        dtype,
+        ..TrainOptions::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut ends = Vec::new();
+    let trained = train(
+        student,
+        &examples,
+        &[],
+        &options,
+        0,
+        folder.path(),
+        TrainRuntime {
+            device,
+            ..TrainRuntime::default()
+        },
+        &mut |progress| ends.push((Instant::now(), progress.tokens)),
+        &CancelToken::default(),
+    );
+    trained.map_err(|error| error.to_string())?;
+    let ((began, before), (ended, after)) = (ends[0], *ends.last().unwrap());
+    Ok((after - before) as f64 / ended.duration_since(began).as_secs_f64())
+}
