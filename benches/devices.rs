@@ -155,7 +155,7 @@ fn training(
     let folder = tempfile::tempdir().unwrap();
     let mut ends = Vec::new();
     let trained = train(
-        student,
+        student.clone(),
         &examples,
         &[],
         &options,

@@ -165,7 +165,7 @@ fn training(student: &Student, threads: usize) -> f64 {
         Some(clock) => seconds = clock.seconds(),
     };
     train(
-        student,
+        student.clone(),
         &examples,
         &[],
         &options,

@@ -59,13 +59,20 @@ fn main() {
             batch_size,
             ..TrainOptions::default()
         };
-        let best = (0..rounds)
-            .map(|_| {
+        let mut student = Some(student);
+        let best = (1..=rounds)
+            .map(|round| {
+                // The last one is given away, so that its weights are held once.
+                let given = if round == rounds {
+                    student.take()
+                } else {
+                    student.clone()
+                };
                 let folder = tempfile::tempdir().unwrap();
                 let began = Instant::now();
                 let cancel = CancelToken::default();
                 train(
-                    &student,
+                    given.unwrap(),
                     &examples,
                     &[],
                     &options,

@@ -104,7 +104,7 @@ impl Calibration {
         let folder = tempfile::tempdir().ok()?;
         let began = Instant::now();
         let trained = train(
-            &student,
+            student,
             &examples,
             &[],
             &options,

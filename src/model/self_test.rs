@@ -207,7 +207,7 @@ fn trained(
         gradient_checkpointing: false,
     };
     let trained = train(
-        student,
+        student.clone(),
         &examples,
         &[],
         &options,

@@ -35,12 +35,12 @@ pub(super) struct State {
 
 impl State {
     /// Before the first step.
-    pub(super) fn new(weights: &Weights) -> Self {
+    pub(super) fn new(weights: Weights) -> Self {
         Self {
             epochs: 0,
             tokens: 0,
-            weights: weights.clone(),
-            adam: Adam::new(weights),
+            adam: Adam::new(&weights),
+            weights,
             losses: Vec::new(),
             best: None,
         }

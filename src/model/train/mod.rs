@@ -179,7 +179,7 @@ pub enum TrainError {
     Cancelled,
 }
 
-/// Trains `student` on `train`. Goes on from a checkpoint of the same training in `checkpoint_dir`, and leaves its own there.
+/// Trains `student`, which is taken so that its weights are held once, on `train`. Goes on from a checkpoint of the same training in `checkpoint_dir`, and leaves its own there.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -188,7 +188,7 @@ pub enum TrainError {
     reason = "three things to train with, three that say how, two to talk through"
 )]
 pub fn train(
-    student: &Student,
+    student: Student,
     train: &[Example],
     validation: &[Example],
     options: &TrainOptions,
@@ -198,22 +198,25 @@ pub fn train(
     progress: &mut dyn FnMut(TrainProgress),
     cancel: &CancelToken,
 ) -> Result<Trained, TrainError> {
-    student.weights.check(&student.config)?;
-    let prepared = Prepared::new(train, &student.config, options)?;
+    let Student {
+        config, weights, ..
+    } = student;
+    weights.check(&config)?;
+    let prepared = Prepared::new(train, &config, options)?;
     if prepared.examples.is_empty() {
         return Err(TrainError::Empty {
             given: train.len(),
             skipped: prepared.skipped,
         });
     }
-    let validation = Prepared::new(validation, &student.config, options)?.examples;
+    let validation = Prepared::new(validation, &config, options)?.examples;
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
-    let mut machine = machine(&student.config, options, runtime)?;
+    let mut machine = machine(&config, options, runtime)?;
     let backend = runtime.device.backend();
     let identity = identity(
-        student,
+        (&config, &weights),
         &prepared.examples,
         &validation,
         options,
@@ -227,7 +230,7 @@ pub fn train(
         examples: &prepared.examples,
         validation: &validation,
         machine: &mut *machine,
-        state: found.unwrap_or_else(|| State::new(&student.weights)),
+        state: found.unwrap_or_else(|| State::new(weights)),
     };
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
@@ -280,7 +283,7 @@ fn machine<'a>(
 
 /// What tells one training from another: all that its result depends on.
 fn identity(
-    student: &Student,
+    (config, weights): (&Gpt2Config, &Weights),
     train: &[Example],
     validation: &[Example],
     options: &TrainOptions,
@@ -302,8 +305,8 @@ fn identity(
     }
     write(&seed.to_le_bytes());
     write(backend.as_bytes());
-    write(student.config.to_json().as_bytes());
-    for (name, array) in &student.weights.arrays {
+    write(config.to_json().as_bytes());
+    for (name, array) in &weights.arrays {
         write(name.as_bytes());
         // Block by block: the bytes of a large embedding are as much memory as it is.
         for block in array.data.chunks(1 << 14) {

@@ -43,7 +43,7 @@ fn trained(device: DeviceName, gradient_checkpointing: bool) -> Trained {
     };
     let examples = examples();
     train(
-        &student(),
+        student(),
         &examples,
         &examples[..3],
         &options(),
@@ -103,7 +103,7 @@ fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
         let device = DeviceName::Flex.open().unwrap();
         let mut machine = OnDevice::new(&student.config, device, Dtype::F32, false).unwrap();
         machine.room_tokens = room_tokens;
-        let mut state = State::new(&student.weights);
+        let mut state = State::new(student.weights.clone());
         let mut losses = Vec::new();
         for step in 0..3 {
             let update = Update {

@@ -242,7 +242,7 @@ fn ten_steps_of_adam_are_those_of_pytorch() {
     let folder = tempfile::tempdir().unwrap();
     let mut progress = |progress: TrainProgress| losses.push(progress.loss);
     train(
-        &student,
+        student,
         &examples,
         &[],
         &options,
@@ -276,7 +276,7 @@ fn the_best_epoch_is_kept() {
     };
     let folder = tempfile::tempdir().unwrap();
     let trained = train(
-        &student,
+        student.clone(),
         &examples,
         &examples,
         &options,
@@ -306,7 +306,7 @@ fn what_cannot_be_trained_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let failure = |student: &Student, examples: &[Example], options: &TrainOptions| {
         let result = train(
-            student,
+            student.clone(),
             examples,
             &[],
             options,

@@ -115,7 +115,7 @@ impl StageKind for Distill {
         let validation = writer.validation(context, true, params.train.keep)?;
         run_training(
             context,
-            &student,
+            student,
             &examples,
             &validation,
             &with_added_updates(context, &params.train)?,

@@ -101,7 +101,7 @@ impl StageKind for Finetune {
         let validation = writer.validation(context, paths.is_some(), params.train.keep)?;
         run_training(
             context,
-            &student,
+            student,
             &examples,
             &validation,
             &with_added_updates(context, &params.train)?,

@@ -169,7 +169,7 @@ impl StageKind for Pretrain {
         ));
         run_training(
             context,
-            &student,
+            student,
             &examples,
             &[],
             &params.train,

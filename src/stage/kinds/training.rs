@@ -86,7 +86,7 @@ pub(crate) struct Written {
 /// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.
 pub(crate) fn run_training(
     context: &Context<'_>,
-    student: &Student,
+    student: Student,
     examples: &[Example],
     validation: &[Example],
     options: &TrainOptions,
@@ -112,6 +112,7 @@ pub(crate) fn run_training(
             format!("epoch {}, loss {:.3}", at.epoch, at.loss),
         );
     };
+    let (config, tokenizer) = (student.config.clone(), student.tokenizer.clone());
     let trained = train(
         student,
         examples,
@@ -144,8 +145,9 @@ pub(crate) fn run_training(
         ));
     }
     let result = Student {
+        config,
         weights: trained.weights,
-        ..student.clone()
+        tokenizer,
     };
     let outputs = Outputs::from([
         (

@@ -58,7 +58,7 @@ fn run_epochs(
         }
     };
     train(
-        &student,
+        student.clone(),
         &examples,
         &examples[..5],
         &options,
