@@ -1,6 +1,7 @@
 //! `sert-run doctor`: which devices this build and this machine have, whether they compute what the CPU does, and how
 //! to mend what fails.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use clap::Args;
@@ -18,7 +19,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long = "device", value_name = "DEVICE", value_delimiter = ',')]
     devices: Vec<DeviceName>,
     /// The number formats to test; may be given again
-    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', default_value = "f32", value_parser = ["f32", "bf16", "f16", "int8"])]
+    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', default_value = "f32", value_parser = ["f32", "bf16", "f16"])]
     dtypes: Vec<String>,
     /// List the devices and test none
     #[arg(long, conflicts_with = "devices")]
@@ -122,7 +123,7 @@ fn listed(backends: &[Backend]) -> String {
     let mut text = format!("{table}\n");
     for backend in backends {
         if let Some(hint) = &backend.hint {
-            text.push_str(&format!("hint: {}: {hint}\n", backend.name));
+            let _ = writeln!(text, "hint: {}: {hint}", backend.name);
         }
     }
     text

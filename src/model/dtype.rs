@@ -17,8 +17,6 @@ pub enum Dtype {
     Bf16,
     /// IEEE half precision.
     F16,
-    /// 8-bit integers with one scale for each output; for sampling and reading on the CPU.
-    Int8,
 }
 
 impl Dtype {
@@ -28,7 +26,6 @@ impl Dtype {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
-            Self::Int8 => "int8",
         }
     }
 }

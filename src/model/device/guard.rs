@@ -33,7 +33,7 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How CubeCL names the threads that talk to a device; what fails there fails here a moment later.
+/// How `CubeCL` names the threads that talk to a device; what fails there fails here a moment later.
 const DEVICE_THREAD: &str = "DSD-";
 
 /// Runs `work`; a panic of the device's backend comes back as an error and prints nothing.

@@ -11,7 +11,7 @@ mod score;
 mod tests;
 mod tiles;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 
@@ -54,9 +54,10 @@ impl DeviceEngine {
         weights
             .check(config)
             .map_err(|error| EngineError::Shape(error.to_string()))?;
+        if !options.dtype.is_on(device) {
+            return Err(EngineError::Dtype(options.dtype));
+        }
         let dtype = options.dtype.on_device();
-        let dtype = dtype.filter(|_| options.dtype.is_on(device));
-        let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
         let network = super::device::guarded(|| {
             let parameters = Parameters::upload(weights, device).cast(dtype);
             Network::new(config, &parameters, dtype)
@@ -80,7 +81,7 @@ impl DeviceEngine {
 
     /// How many sequences went on together: the first number was chosen, each further one is where memory ran out.
     pub fn batch_ladder(&self) -> Vec<usize> {
-        let tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        let tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
         tiles.iter().map(|tiles| tiles * DECODE_TILE).collect()
     }
 
@@ -108,13 +109,13 @@ impl DeviceEngine {
     }
 
     fn tiles(&self) -> usize {
-        let tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        let tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
         tiles.last().copied().unwrap_or(1)
     }
 
     /// Halves the tiles; `false` where there is but one.
     fn halve(&self) -> bool {
-        let mut tiles = self.tiles.lock().unwrap_or_else(|error| error.into_inner());
+        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
         let now = tiles.last().copied().unwrap_or(1);
         if now > 1 {
             tiles.push(now / 2);

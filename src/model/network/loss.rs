@@ -4,9 +4,9 @@ use burn::tensor::{FloatDType, Int, Tensor, activation};
 
 use super::ops::Norm;
 use super::{Block, Embedding, Form, Network, Parameters, Part, ops};
+use crate::model::Gpt2Config;
 use crate::model::dropout::Dropout;
 use crate::model::rows::{Spans, Targets};
-use crate::model::{Dtype, Gpt2Config};
 
 /// Packed sequences and what is asked of them.
 pub(crate) struct Asked<'a> {
@@ -24,17 +24,6 @@ pub(crate) struct Arithmetic {
     pub(crate) dtype: FloatDType,
     /// Keep each block's input alone and compute the block again in the backward pass.
     pub(crate) gradient_checkpointing: bool,
-}
-
-impl Arithmetic {
-    /// `None` for a number format that only the CPU's own engine has.
-    pub(crate) fn new(dtype: Dtype, gradient_checkpointing: bool) -> Option<Self> {
-        let dtype = dtype.on_device()?;
-        Some(Self {
-            dtype,
-            gradient_checkpointing,
-        })
-    }
 }
 
 /// The loss and the gradients of every array, in the order of the parameters' names; `None` where none came.

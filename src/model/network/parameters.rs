@@ -20,13 +20,12 @@ pub(crate) struct Parameter {
 }
 
 impl Dtype {
-    /// As burn has it; `None` for what only the CPU's own engine has.
-    pub(crate) fn on_device(self) -> Option<FloatDType> {
+    /// As burn has it.
+    pub(crate) fn on_device(self) -> FloatDType {
         match self {
-            Self::F32 => Some(FloatDType::F32),
-            Self::Bf16 => Some(FloatDType::BF16),
-            Self::F16 => Some(FloatDType::F16),
-            Self::Int8 => None,
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
         }
     }
 }
@@ -34,8 +33,7 @@ impl Dtype {
 impl Dtype {
     /// Whether a device multiplies in it.
     pub(crate) fn is_on(self, device: &Device) -> bool {
-        self.on_device()
-            .is_some_and(|dtype| device.supports_dtype(dtype))
+        device.supports_dtype(self.on_device())
     }
 }
 

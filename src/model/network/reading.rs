@@ -54,7 +54,7 @@ impl Tile {
         for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
                 let [_, heads, length, head_width] = theirs.dims();
-                let one = theirs.clone().slice([from..from + 1]);
+                let one = theirs.clone().narrow(0, from, 1);
                 let place = [to..to + 1, 0..heads, 0..length, 0..head_width];
                 in_place(mine, |all| {
                     let mut all = all.slice_assign(place, one);

@@ -273,9 +273,6 @@ fn machine<'a>(
         return Ok(Box::new(machine));
     }
     let device = runtime.device.open()?;
-    if !options.dtype.is_on(&device) {
-        return Err(TrainError::Dtype(options.dtype));
-    }
     let checkpointing = runtime.gradient_checkpointing;
     let machine = OnDevice::new(config, device, options.dtype, checkpointing)?;
     Ok(Box::new(machine))

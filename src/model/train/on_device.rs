@@ -52,12 +52,16 @@ impl<'a> OnDevice<'a> {
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
-        let arithmetic =
-            Arithmetic::new(dtype, gradient_checkpointing).ok_or(TrainError::Dtype(dtype))?;
+        if !dtype.is_on(&device) {
+            return Err(TrainError::Dtype(dtype));
+        }
         Ok(Self {
             config,
             device,
-            arithmetic,
+            arithmetic: Arithmetic {
+                dtype: dtype.on_device(),
+                gradient_checkpointing,
+            },
             loss_scale: if dtype == Dtype::F16 {
                 F16_LOSS_SCALE
             } else {
@@ -114,7 +118,7 @@ impl<'a> OnDevice<'a> {
                 }
                 let dropout = update
                     .dropout
-                    .map(|dropout| dropout.from_example(range.start));
+                    .map(|dropout| dropout.beginning_at(range.start));
                 let asked = Asked {
                     tokens: &packed.tokens,
                     spans: &packed.spans,

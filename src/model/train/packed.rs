@@ -66,7 +66,10 @@ mod tests {
             .into();
         let examples: Vec<&Example> = examples.iter().collect();
         assert_eq!(micro_batches(&examples, 10), [0..2, 2..3, 3..4, 4..6]);
-        assert_eq!(micro_batches(&examples, 1000), [0..6]);
+        assert_eq!(
+            micro_batches(&examples, 1000).as_slice(),
+            std::slice::from_ref(&(0..6))
+        );
         assert_eq!(micro_batches(&examples, 1).len(), 6);
     }
 

@@ -135,7 +135,7 @@ impl Network {
         }
         let (mut total, mut first) = (0.0, 0);
         for examples in batch.parts(self.micro_batch_tokens) {
-            let dropout = dropout.map(|dropout| dropout.from_example(first));
+            let dropout = dropout.map(|dropout| dropout.beginning_at(first));
             first += examples.len();
             let part = Part::new(examples, batch.loss_tokens, dropout);
             total += self.pass(weights, &part, Some(&mut *gradients));
