@@ -1,8 +1,8 @@
-//! Tokens per second of training: `cargo bench --bench training`, on two shapes, best of three trainings of a few
-//! steps. Machines are noisy: compare figures of one run only.
+//! Tokens per second of training, and the process's greatest memory (Linux): `cargo bench --bench training -- small`.
 //!
-//! `cargo bench --bench training -- large`, or `-- large checkpointing`: two steps of GPT-2 large with random weights
-//! and the process's greatest memory (Linux). It needs up to 20 GB.
+//! `narrow` (width 128), `small` (GPT-2 small), `large` (GPT-2 large: minutes, 16 GB); random weights, two threads
+//! unless `threads=N`; `checkpointing` makes blocks again in the backward pass. Time runs from the first step's end to
+//! the last's, best of three trainings (of one for `large`). Machines are noisy: compare figures of one run only.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -15,79 +15,130 @@ use sert_run::event::CancelToken;
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Weights};
 
+struct Shape {
+    name: &'static str,
+    width: usize,
+    layers: usize,
+    heads: usize,
+    vocabulary: usize,
+    batch: usize,
+    length: usize,
+    steps: usize,
+    rounds: usize,
+}
+
+const SHAPES: [Shape; 3] = [
+    Shape {
+        name: "narrow",
+        width: 128,
+        layers: 4,
+        heads: 4,
+        vocabulary: 640,
+        batch: 16,
+        length: 192,
+        steps: 7,
+        rounds: 3,
+    },
+    Shape {
+        name: "small",
+        width: 768,
+        layers: 12,
+        heads: 12,
+        vocabulary: 50257,
+        batch: 8,
+        length: 128,
+        steps: 4,
+        rounds: 3,
+    },
+    Shape {
+        name: "large",
+        width: 1280,
+        layers: 36,
+        heads: 20,
+        vocabulary: 50257,
+        batch: 8,
+        length: 128,
+        steps: 2,
+        rounds: 1,
+    },
+];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    let threads = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix("threads="));
     let runtime = TrainRuntime {
+        threads: threads.map_or(2, |count| count.parse().unwrap()),
         gradient_checkpointing: asked("checkpointing"),
         ..TrainRuntime::default()
     };
-    let shapes = [
-        ("width 128, 4 layers, 16 x 192", 128, 4, 640, 16, 192, 6),
-        ("GPT-2 small, 8 x 128", 768, 12, 50257, 8, 128, 1),
-        ("GPT-2 large, 8 x 128", 1280, 36, 50257, 8, 128, 2),
-    ];
-    let (shapes, rounds) = if asked("large") {
-        (&shapes[2..], 1)
-    } else {
-        (&shapes[..2], 3)
-    };
-    for &(name, width, layers, vocab_size, batch_size, length, steps) in shapes {
-        let config = Gpt2Config {
-            vocab_size,
-            n_positions: 256,
-            n_embd: width,
-            n_layer: layers,
-            n_head: width / 64 * 2,
-            ..Gpt2Config::default()
-        };
-        let student = Student {
-            weights: Weights::init(&config, 1),
-            tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
-            config,
-        };
-        let examples: Vec<Example> = (0..batch_size * steps)
-            .map(|index| Example {
-                tokens: (0..length)
-                    .map(|place| u32::try_from((index * 97 + place * place * 31) % 257).unwrap())
-                    .collect(),
-                loss_from: length / 3,
-            })
-            .collect();
-        let options = TrainOptions {
-            epochs: 1,
-            batch_size,
-            ..TrainOptions::default()
-        };
-        let mut student = Some(student);
-        let best = (1..=rounds)
-            .map(|round| {
-                // The last one is given away, so that its weights are held once.
-                let given = if round == rounds {
-                    student.take()
-                } else {
-                    student.clone()
-                };
-                let folder = tempfile::tempdir().unwrap();
-                let began = Instant::now();
-                let cancel = CancelToken::default();
-                train(
-                    given.unwrap(),
-                    &examples,
-                    &[],
-                    &options,
-                    0,
-                    folder.path(),
-                    runtime,
-                    &mut |_| {},
-                    &cancel,
-                )
-                .unwrap();
-                (batch_size * steps * length) as f64 / began.elapsed().as_secs_f64()
-            })
-            .fold(0.0, f64::max);
-        println!("{name}: {best:.0} tokens/s, peak {}", peak());
+    for shape in SHAPES.iter().filter(|shape| asked(shape.name)) {
+        let best = measure(shape, runtime);
+        let (name, batch, length) = (shape.name, shape.batch, shape.length);
+        println!(
+            "{name}, {batch} x {length}: {best:.0} tokens/s, peak {}",
+            peak()
+        );
     }
+}
+
+/// Tokens per second of the quickest round.
+fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
+    let config = Gpt2Config {
+        vocab_size: shape.vocabulary,
+        n_positions: 256,
+        n_embd: shape.width,
+        n_layer: shape.layers,
+        n_head: shape.heads,
+        ..Gpt2Config::default()
+    };
+    let mut student = Some(Student {
+        weights: Weights::init(&config, 1),
+        tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
+        config,
+    });
+    let examples: Vec<Example> = (0..shape.batch * shape.steps)
+        .map(|index| Example {
+            tokens: (0..shape.length)
+                .map(|place| u32::try_from((index * 97 + place * place * 31) % 257).unwrap())
+                .collect(),
+            loss_from: shape.length / 3,
+        })
+        .collect();
+    let options = TrainOptions {
+        epochs: 1,
+        batch_size: shape.batch,
+        ..TrainOptions::default()
+    };
+    let mut best = 0.0_f64;
+    for round in 1..=shape.rounds {
+        // The last one is given away, so that its weights are held once.
+        let given = if round == shape.rounds {
+            student.take()
+        } else {
+            student.clone()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut ends = Vec::new();
+        train(
+            given.unwrap(),
+            &examples,
+            &[],
+            &options,
+            0,
+            folder.path(),
+            runtime,
+            &mut |_| ends.push(Instant::now()),
+            &CancelToken::default(),
+        )
+        .unwrap();
+        let seconds = (ends[ends.len() - 1] - ends[0]).as_secs_f64();
+        let tokens = shape.batch * (shape.steps - 1) * shape.length;
+        best = best.max(tokens as f64 / seconds);
+    }
+    best
 }
 
 /// The most memory that this process has had so far.

@@ -1,7 +1,8 @@
 //! The student: architecture, tokenizer, weights, sampling engine, scoring and training.
 //!
-//! A [`Student`] is what a Hub folder holds. [`gpt2`] runs it on any burn device, [`train`] trains it on the CPU;
-//! both work on the same [`Weights`], named f32 arrays that know no backend.
+//! A [`Student`] is what a Hub folder holds. On the CPU [`engine`] samples from it and [`train`] trains it, on kernels
+//! of our own; `network` does both on any device of burn. All work on the same [`Weights`], named f32 arrays that know
+//! no backend.
 
 mod calibration;
 pub mod config;
@@ -11,7 +12,6 @@ mod dropout;
 mod dtype;
 pub mod engine;
 pub mod error;
-pub mod gpt2;
 mod inference;
 mod init;
 mod kernel;
@@ -29,7 +29,6 @@ pub use calibration::Calibration;
 pub use config::Gpt2Config;
 pub use dtype::Dtype;
 pub use error::ModelError;
-pub use gpt2::Gpt2;
 pub use inference::{Inference, InferenceError};
 pub use student::Student;
 pub use tokenizer::StudentTokenizer;

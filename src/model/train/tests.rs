@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Deserialize;
 
 use super::cpu::Network;
 use super::*;
-use crate::model::Gpt2;
+use crate::model::engine::{Engine, EngineOptions};
 
 mod resume;
 
@@ -42,113 +41,39 @@ fn examples(expected: &Expected) -> Vec<Example> {
         .collect()
 }
 
-/// Logits of one sequence.
-fn logits(model: &Gpt2, tokens: &[u32], device: &Device) -> Vec<f32> {
-    let data = TensorData::new(
-        tokens.iter().map(|token| i64::from(*token)).collect(),
-        [1, tokens.len()],
-    );
-    model
-        .forward(Tensor::<2, Int>::from_data(data, device))
-        .into_data()
-        .try_into_vec()
-        .unwrap()
+fn engine(student: &Student) -> Engine {
+    Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap()
 }
 
-/// The sampling engine, which has kernels of its own, gives HF's logits too.
+/// The sampling engine has kernels of its own; what trains is compared by its loss and gradients below.
 #[test]
-fn the_engines_logits_are_those_of_transformers() {
+fn tokens_and_logits_are_those_of_transformers() {
     let (student, expected) = fixture();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
     let raw = fs::read(folder.join("logits.f32")).unwrap();
-    let wanted = raw
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .copied()
-        .map(f32::from_le_bytes);
-    let options = crate::model::engine::EngineOptions::default();
-    let engine =
-        crate::model::engine::Engine::new(&student.config, &student.weights, options).unwrap();
+    let wanted = raw.as_chunks::<4>().0;
+    let engine = engine(&student);
     let mut found = Vec::new();
-    for tokens in &expected.sequences {
+    for (text, tokens) in expected.texts.iter().zip(&expected.sequences) {
+        let mut encoded = student.tokenizer.encode(text).unwrap();
+        encoded.push(student.tokenizer.eos_id());
+        assert_eq!(encoded, *tokens);
         found.extend(engine.logits(tokens).unwrap());
     }
     assert_eq!(found.len(), wanted.len());
     for (found, wanted) in found.iter().zip(wanted) {
+        let wanted = f32::from_le_bytes(*wanted);
         assert!((found - wanted).abs() < 1e-4, "{found} against {wanted}");
-    }
-}
-
-#[test]
-fn tokens_and_logits_are_those_of_transformers() {
-    let (student, expected) = fixture();
-    let raw =
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/logits.f32"))
-            .unwrap();
-    let wanted: Vec<f32> = raw
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|raw| f32::from_le_bytes(*raw))
-        .collect();
-    for device in [Device::flex(), Device::flex().autodiff()] {
-        let model = Gpt2::new(&student.config, &student.weights, &device);
-        assert_eq!(model.weights(), student.weights);
-        let mut found = Vec::new();
-        for (text, tokens) in expected.texts.iter().zip(&expected.sequences) {
-            let mut encoded = student.tokenizer.encode(text).unwrap();
-            encoded.push(student.tokenizer.eos_id());
-            assert_eq!(encoded, *tokens);
-            found.extend(logits(&model, tokens, &device));
-        }
-        assert_eq!(found.len(), wanted.len());
-        let worst = found
-            .iter()
-            .zip(&wanted)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
-        eprintln!("largest difference of a logit: {worst:e}");
-        assert!(worst < 1e-4, "{worst}");
-    }
-}
-
-#[test]
-fn padding_on_the_right_and_the_batch_change_nothing() {
-    let (student, expected) = fixture();
-    let device = Device::flex();
-    let model = Gpt2::new(&student.config, &student.weights, &device);
-    let [long, short] = expected.sequences.as_slice() else {
-        panic!("two sequences")
-    };
-    let mut padded = short.clone();
-    padded.resize(long.len(), 0);
-    let both: Vec<i64> = long
-        .iter()
-        .chain(&padded)
-        .map(|token| i64::from(*token))
-        .collect();
-    let both = Tensor::<2, Int>::from_data(TensorData::new(both, [2, long.len()]), &device);
-    let together: Vec<f32> = model.forward(both).into_data().try_into_vec().unwrap();
-    let alone = logits(&model, short, &device);
-    let vocabulary = student.config.vocab_size;
-    let start = long.len() * vocabulary;
-    for (a, b) in alone
-        .iter()
-        .zip(&together[start..start + short.len() * vocabulary])
-    {
-        assert!((a - b).abs() < 1e-5, "{a} {b}");
     }
 }
 
 #[test]
 fn greedy_continuation_is_that_of_transformers() {
     let (student, expected) = fixture();
-    let device = Device::flex();
-    let model = Gpt2::new(&student.config, &student.weights, &device);
+    let engine = engine(&student);
     let mut tokens = expected.sequences[0][..expected.greedy_prompt_tokens].to_vec();
     for _ in 0..expected.greedy.len() {
-        let logits = logits(&model, &tokens, &device);
+        let logits = engine.logits(&tokens).unwrap();
         let last = &logits[logits.len() - student.config.vocab_size..];
         let best = (0..last.len())
             .max_by(|a, b| last[*a].total_cmp(&last[*b]))
