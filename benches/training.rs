@@ -1,6 +1,6 @@
 //! Tokens per second of training, and the process's greatest memory (Linux): `cargo bench --bench training -- small`.
 //!
-//! `narrow` (width 128), `small` (GPT-2 small), `large` (GPT-2 large: minutes, 16 GB); random weights, two threads
+//! `narrow` (width 128), `small` (GPT-2 small), `large` (GPT-2 large: minutes, about 15 GB by count); random weights, two threads
 //! unless `threads=N`; `checkpointing` makes blocks again in the backward pass. Time runs from the first step's end to
 //! the last's, best of three trainings (of one for `large`). Machines are noisy: compare figures of one run only.
 #![expect(
