@@ -146,7 +146,7 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::materialise`] for a reader: where the file system has hard links, the files are the objects
+    /// As [`Store::materialise`] for a reader: where the file system has links, the files are the objects
     /// themselves under other names, checked but not copied, so nobody may write to them.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl Store {
             let source = source.ok_or(StoreError::MissingObject(*digest))?;
             let target = folder.join(name);
             durable::create_dir(target.parent().unwrap_or(folder))?;
-            if fs::hard_link(&source, &target).is_err() {
+            if link(&source, &target).is_err() {
                 self.materialise(&BTreeMap::from([(name.clone(), *digest)]), folder)?;
             }
         }
@@ -241,6 +241,15 @@ impl Store {
 pub(super) struct ObjectList {
     pub(super) objects: Vec<(Digest, PathBuf, u64)>,
     pub(super) others: Vec<PathBuf>,
+}
+
+/// Another name for a file. Not a hard link where there is a choice: that changes the file's times, by which its digest
+/// is remembered.
+fn link(source: &Path, target: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(fs::canonicalize(source)?, target);
+    #[cfg(not(unix))]
+    fs::hard_link(source, target)
 }
 
 /// A name that leads out of the folder must not be written.
