@@ -4,8 +4,6 @@
     reason = "views a vector of aligned lines as a flat slice; asks for memory that is zero already"
 )]
 
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-
 use super::lanes::LANES;
 
 /// One cache line.
@@ -19,21 +17,10 @@ pub(crate) struct Buffer(Vec<Line>);
 impl Buffer {
     /// At least `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
-        let lines = len.div_ceil(LANES);
-        if lines == 0 {
-            return Self(Vec::new());
-        }
         // `vec![zero; lines]` would write zeros into memory that the system has just cleared.
-        let layout = Layout::array::<Line>(lines).expect("what is asked for fits in memory");
-        // SAFETY: the layout has a size. What comes back is null, or aligned for `lines` lines from the global
-        // allocator, all bits zero, which is 0.0 in every place: a vector of that length and capacity.
-        unsafe {
-            let memory = alloc_zeroed(layout).cast::<Line>();
-            if memory.is_null() {
-                handle_alloc_error(layout);
-            }
-            Self(Vec::from_raw_parts(memory, lines, lines))
-        }
+        let lines = Box::<[Line]>::new_zeroed_slice(len.div_ceil(LANES));
+        // SAFETY: all bits zero is 0.0 in every place of every line.
+        Self(unsafe { lines.assume_init() }.into_vec())
     }
 
     /// The values.

@@ -309,12 +309,11 @@ fn once<'e>(
     dtype: Dtype,
     context: &Context<'_>,
 ) -> Result<&'e Inference, StageError> {
-    let engine = match made.take() {
-        Some(engine) => engine,
-        None => {
-            let weights = std::mem::take(&mut student.weights);
-            context.engine_of(&student.config, weights, dtype)?
-        }
+    let engine = if let Some(engine) = made.take() {
+        engine
+    } else {
+        let weights = std::mem::take(&mut student.weights);
+        context.engine_of(&student.config, weights, dtype)?
     };
     Ok(made.insert(engine))
 }

@@ -135,10 +135,6 @@ fn partings(
 }
 
 /// Draws `sequences` paths and compares each with the plain engine's.
-#[expect(
-    clippy::print_stdout,
-    reason = "the measurement, where it is asked for"
-)]
 fn compare(
     shape: &Gpt2Config,
     weights: &Weights,
