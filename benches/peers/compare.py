@@ -2,10 +2,12 @@
 
 Called by `run`, which builds sert-run and the environment of the peers. Every round runs every contestant once, in an
 order that rotates; a ratio is the median over the rounds of the ratio within a round, because machines drift.
-Results are kept in the work folder, so that `--only` can make one job again, and `--report` the tables alone.
+Results are kept in the work folder after every run of a program: the same command goes on where it was broken off, and
+does again what another size, number of threads or build of sert-run has made (`--again`: all).
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import report
@@ -36,22 +39,24 @@ class Case:
     contestants: tuple
 
 
-SAMPLE = ("sert-run", "ctranslate2", "transformers")
-STOPPED = ("sert-run", "sert-run, stop", "ctranslate2", "transformers")
+SAMPLE = ("sert-run", "ctranslate2", "llama.cpp", "transformers")
+STOPPED = ("sert-run", "sert-run, stop", "ctranslate2", "llama.cpp", "transformers")
 TRAIN = ("sert-run", "transformers")
 
 SIZES = {
     "quick": [
         Case("sample-nano", "sample", "nano", 4, 64, 100, STOPPED),
         Case("sample-small", "sample", "small", 2, 26, 50, SAMPLE),
+        Case("sample-medium", "sample", "medium", 1, 26, 25, SAMPLE),
         Case("predict-small", "predict", "small", 16, 16, 16, SAMPLE),
         Case("finetune-small", "finetune", "small", 24, 0, 0, TRAIN),
     ],
     "standard": [
-        Case("sample-small", "sample", "small", 8, 32, 200, SAMPLE),
-        Case("finetune-small", "finetune", "small", 24, 0, 0, TRAIN),
-        Case("sample-nano", "sample", "nano", 12, 64, 300, STOPPED),
+        Case("sample-small", "sample", "small", 8, 30, 200, SAMPLE),
+        Case("finetune-small", "finetune", "small", 32, 0, 0, TRAIN),
+        Case("sample-nano", "sample", "nano", 8, 64, 200, STOPPED),
         Case("predict-small", "predict", "small", 64, 24, 64, SAMPLE),
+        Case("sample-medium", "sample", "medium", 2, 26, 50, SAMPLE),
     ],
     "full": [
         Case("sample-nano", "sample", "nano", 100, 128, 400, STOPPED),
@@ -106,6 +111,12 @@ path = "{path}"
 kind = "filter"
 paths = "imported"
 """
+
+SCRIPTS = {
+    "ctranslate2": "ctranslate2_peer.py",
+    "llama.cpp": "llama_peer.py",
+    "transformers": "transformers_peer.py",
+}
 
 STAGES = {
     ("sample", "sert-run"): "kept",
@@ -173,7 +184,7 @@ class Bench:
         return done.stdout
 
     def student(self, name):
-        """A folder in Hub format, and the same for CTranslate2."""
+        """A folder in Hub format, and the same for CTranslate2 and llama.cpp."""
         folder = SHARED / "models" / "qa-nano" if name == "nano" else self.work / name
         if not folder.is_dir():
             self.call(sys.executable, HERE / "random_student.py", name, SHARED / "models" / "qa-nano", folder)
@@ -181,46 +192,45 @@ class Bench:
         if not converted.is_dir():
             tool = Path(sys.executable).parent / "ct2-transformers-converter"
             self.call(tool, "--model", folder, "--output_dir", converted, "--quantization", "float32")
-        return folder, converted
+        gguf = self.work / f"{name}.gguf"
+        if find_spec("llama_cpp") and not gguf.exists():
+            self.call(sys.executable, HERE / "gguf_student.py", folder, gguf)
+        return folder, converted, gguf
 
-    def run(self, case):
-        """All rounds of one case."""
-        arguments = self.arguments
+    def prepare(self, case):
+        """A folder with what all rounds of a case begin from."""
         folder = self.work / case.name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        student, converted = self.student(case.student)
+        student = self.student(case.student)[0]
         manifest = folder / "manifest.toml"
         manifest.write_text(MANIFEST.format(student=student, tokens=max(case.max_new_tokens, 1)))
-        limit = [*self.common, "--limit", case.questions]
-        ready = folder / "ready"
+        limit = self.limit(case)
         stages = ["--stage", "data", "--stage", "student", "--stage", "teacher"]
-        self.call(self.sert_run, "run", manifest, *stages, *limit, "--cache", ready)
+        self.call(self.sert_run, "run", manifest, *stages, *limit, "--cache", folder / "ready")
         split = "data.test" if case.work == "predict" else "data.train"
         for stage, file in [(split, "questions.jsonl"), ("teacher", "teacher.jsonl")]:
-            self.call(self.sert_run, "export", manifest, *limit, "--cache", ready, stage, folder / file)
-        rounds = []
-        for index in range(arguments.rounds):
-            turn = index % len(case.contestants)
-            results = {}
-            for contestant in case.contestants[turn:] + case.contestants[:turn]:
-                here = folder / f"{index}-{contestant.replace(', ', '-')}"
-                here.mkdir()
-                if (case.work, contestant) in STAGES:
-                    results[contestant] = self.ours(case, contestant, manifest, limit, ready, here)
-                else:
-                    results[contestant] = self.peer(case, contestant, student, converted, limit, folder, here)
-                seconds = results[contestant]["seconds"]
-                print(f"{case.name}, round {index + 1}, {contestant}: {seconds:.1f} s", file=sys.stderr, flush=True)
-            rounds.append(results)
-        load = os.getloadavg()[2]
-        return {"case": case.__dict__, "threads": arguments.threads, "rounds": rounds, "load": load}
+            self.call(self.sert_run, "export", manifest, *limit, "--cache", folder / "ready", stage, folder / file)
 
-    def ours(self, case, contestant, manifest, limit, ready, here):
-        cache = here / "cache"
+    def limit(self, case):
+        return [*self.common, "--limit", case.questions]
+
+    def once(self, case, index, contestant):
+        """One contestant's work in one round."""
+        here = self.work / case.name / f"{index}-{contestant.replace(', ', '-')}"
+        shutil.rmtree(here, ignore_errors=True)
+        here.mkdir()
+        work = self.ours if (case.work, contestant) in STAGES else self.peer
+        run = work(case, contestant, here)
+        told = f"{run['cpu']:.1f} s of the processor, {run['seconds']:.1f} s by the wall, {run['peak_mib']:,.0f} MiB"
+        print(f"round {index + 1}, {case.name}, {contestant}: {told}", file=sys.stderr, flush=True)
+        return run
+
+    def ours(self, case, contestant, here):
+        cache, manifest, limit = here / "cache", here.parent / "manifest.toml", self.limit(case)
         # Inputs are in the store already; objects are never changed, so a link is a copy.
         copy = lambda a, b: os.link(a, b) if "objects" in Path(a).parts else shutil.copy2(a, b)
-        shutil.copytree(ready, cache, copy_function=copy)
+        shutil.copytree(here.parent / "ready", cache, copy_function=copy)
         stage = STAGES[case.work, contestant]
         command = [self.sert_run, "run", manifest, "--stage", stage, *limit, "--cache", cache]
         command += ["--threads", self.arguments.threads, "--progress", "json"]
@@ -241,10 +251,13 @@ class Bench:
         shutil.rmtree(cache)
         return result
 
-    def peer(self, case, contestant, student, converted, limit, folder, here):
+    def peer(self, case, contestant, here):
+        student, converted, gguf = self.student(case.student)
+        folder, limit = here.parent, self.limit(case)
         job = {
             "student": str(student),
             "converted": str(converted),
+            "gguf": str(gguf),
             "questions": str(folder / "questions.jsonl"),
             "teacher": str(folder / "teacher.jsonl"),
             "out": str(here / "rows.jsonl"),
@@ -253,8 +266,7 @@ class Bench:
             "batch": case.batch,
         }
         (here / "job.json").write_text(json.dumps(job, indent=1))
-        script = HERE / f"{contestant}_peer.py"
-        measured = measure([sys.executable, script, here / "job.json", case.work], self.arguments.threads, here)
+        measured = measure([sys.executable, HERE / SCRIPTS[contestant], here / "job.json", case.work], self.arguments.threads, here)
         result = {"cpu": measured.cpu, "peak_mib": measured.peak_mib} | json.loads(measured.stdout.splitlines()[-1])
         if case.work == "sample":
             # sert-run's own filter judges the peer's paths.
@@ -301,6 +313,37 @@ def answers(found):
     }
 
 
+def cases_of(arguments):
+    """The jobs to do, without the peers that are not installed."""
+    for case in SIZES[arguments.size]:
+        if arguments.only is None or arguments.only in case.name:
+            there = tuple(name for name in case.contestants if name != "llama.cpp" or find_spec("llama_cpp"))
+            yield replace(case, contestants=there)
+
+
+def compare(bench, cases, results, save):
+    """Every round of every case, interleaved. What `results` holds of the same work is not done again."""
+    arguments = bench.arguments
+    program = hashlib.sha256(bench.sert_run.read_bytes()).hexdigest()
+    for case in cases:
+        made = {"case": asdict(case) | {"contestants": list(case.contestants)}, "threads": arguments.threads, "program": program}
+        earlier = results.get(case.name, {})
+        if not (earlier.items() >= made.items() and (bench.work / case.name / "ready").is_dir()):
+            results[case.name] = made | {"rounds": [], "loads": []}
+            bench.prepare(case)
+    for index in range(arguments.rounds):
+        for case in cases:
+            result = results[case.name]
+            result["rounds"] += [{} for _ in range(index + 1 - len(result["rounds"]))]
+            done = result["rounds"][index]
+            turn = index % len(case.contestants)
+            for contestant in case.contestants[turn:] + case.contestants[:turn]:
+                if contestant not in done:
+                    done[contestant] = bench.once(case, index, contestant)
+                    result["loads"].append(os.getloadavg()[0])
+                    save()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sert-run", type=Path, required=True)
@@ -309,18 +352,29 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="jobs whose name contains this")
+    parser.add_argument("--again", action="store_true", help="forget the results of an earlier or interrupted run")
     parser.add_argument("--report", action="store_true", help="write the tables of the last results, and run nothing")
     parser.add_argument("--document", type=Path, default=REPOSITORY / "docs" / "performance.md")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     file = bench.work / f"results-{arguments.size}.json"
-    results = json.loads(file.read_text()) if file.exists() else {}
+    results = json.loads(file.read_text()) if file.exists() and not arguments.again else {}
     if not arguments.report:
-        for case in SIZES[arguments.size]:
-            if arguments.only is None or arguments.only in case.name:
-                results[case.name] = bench.run(case)
-                file.write_text(json.dumps(results, indent=1))
-    report.write(arguments.document, results, arguments)
+
+        def save():
+            new = file.with_suffix(".new")
+            new.write_text(json.dumps(results, indent=1))
+            new.replace(file)
+
+        compare(bench, list(cases_of(arguments)), results, save)
+    names = [case.name for case in SIZES[arguments.size] if case.name in results]
+    report.write(arguments.document, {name: complete(results[name]) for name in names}, arguments)
+
+
+def complete(result):
+    """The result without a round that was broken off."""
+    whole = [each for each in result["rounds"] if len(each) == len(result["case"]["contestants"])]
+    return result | {"rounds": whole}
 
 
 if __name__ == "__main__":

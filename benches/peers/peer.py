@@ -19,6 +19,7 @@ class Job:
 
     student: Path  # a folder in Hub format
     converted: Path  # the same weights as CTranslate2 wants them
+    gguf: Path  # the same as llama.cpp wants them
     questions: Path  # JSON lines, as `sert-run export` writes them
     teacher: Path  # the same, of the teacher's paths
     out: Path  # where the rows go
@@ -36,7 +37,7 @@ class Job:
     @classmethod
     def read(cls):
         fields = json.loads(Path(sys.argv[1]).read_text())
-        for name in ("student", "converted", "questions", "teacher", "out"):
+        for name in ("student", "converted", "gguf", "questions", "teacher", "out"):
             fields[name] = Path(fields[name])
         return cls(**fields)
 

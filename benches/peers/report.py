@@ -105,13 +105,14 @@ def cases_table(results):
 
 def write(document, results, arguments):
     """Puts the tables between the markers of `document`."""
-    loads = ", ".join(f"{name} {result['load']:.1f}" for name, result in results.items())
+    results = {name: result for name, result in results.items() if result["rounds"]}
+    loads = ", ".join(f"{name} {statistics.median(result['loads']):.1f}" for name, result in results.items())
     rounds = max((len(result["rounds"]) for result in results.values()), default=0)
     lines = [
         BEGIN,
         f"`benches/peers/run --size {arguments.size} --threads {arguments.threads}`: {cpu()}, {os.cpu_count()} cores; "
-        f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round. Load average over 15 minutes at each "
-        f"job's end ({arguments.threads} on an idle machine): {loads}.",
+        f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round. Load average over a minute, median "
+        f"of each job ({arguments.threads} at most on an idle machine): {loads}.",
         "",
         *cases_table(results),
         "",

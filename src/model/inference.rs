@@ -1,5 +1,7 @@
 //! Sampling and scoring on whatever device: the CPU's own engine, or the one over burn.
 
+use std::borrow::Cow;
+
 use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
 use super::engine::{
@@ -32,17 +34,17 @@ impl Inference {
     ///
     /// # Errors
     /// The device is not to be had; the weights do not fit; the number format is not the device's.
-    pub fn new(
+    pub fn new<'a>(
         device: DeviceName,
         config: &Gpt2Config,
-        weights: &Weights,
+        weights: impl Into<Cow<'a, Weights>>,
         options: EngineOptions,
     ) -> Result<Self, InferenceError> {
         if device == DeviceName::Cpu {
             return Ok(Self::Cpu(Box::new(Engine::new(config, weights, options)?)));
         }
         let device = device.open()?;
-        let engine = DeviceEngine::new(config, weights, &device, options)?;
+        let engine = DeviceEngine::new(config, &weights.into(), &device, options)?;
         Ok(Self::Device(Box::new(engine)))
     }
 

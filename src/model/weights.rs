@@ -2,6 +2,7 @@
 //!
 //! Reading and writing safetensors is in `model::safetensors`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::Gpt2Config;
@@ -33,6 +34,18 @@ impl Array {
 pub struct Weights {
     /// The arrays by name.
     pub arrays: BTreeMap<String, Array>,
+}
+
+impl<'a> From<&'a Weights> for Cow<'a, Weights> {
+    fn from(weights: &'a Weights) -> Self {
+        Self::Borrowed(weights)
+    }
+}
+
+impl From<Weights> for Cow<'_, Weights> {
+    fn from(weights: Weights) -> Self {
+        Self::Owned(weights)
+    }
 }
 
 impl Weights {

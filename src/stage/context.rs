@@ -1,5 +1,6 @@
 //! What a running stage is given, and what it gives back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,7 @@ use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::engine::{ENGINE_VERSION, EngineOptions};
-use crate::model::{Dtype, Inference, Student};
+use crate::model::{Dtype, Gpt2Config, Inference, Student, Weights};
 use crate::store::Store;
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -98,7 +99,7 @@ impl Context<'_> {
     pub fn student(&self, port: &str) -> Result<(ModelFolder, Student), StageError> {
         let folder: ModelFolder = self.input(port)?;
         let scratch = self.scratch()?;
-        self.store.materialise(&folder.files, scratch.path())?;
+        self.store.lend(&folder.files, scratch.path())?;
         let student = Student::load(scratch.path())?;
         Ok((folder, student))
     }
@@ -149,12 +150,24 @@ impl Context<'_> {
     /// # Errors
     /// When the weights do not fit the configuration, or the device is not to be had.
     pub fn engine(&self, student: &Student, dtype: Dtype) -> Result<Inference, StageError> {
+        self.engine_of(&student.config, &student.weights, dtype)
+    }
+
+    /// As [`Context::engine`]; weights that are given away are held once, not twice.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn engine_of<'w>(
+        &self,
+        config: &Gpt2Config,
+        weights: impl Into<Cow<'w, Weights>>,
+        dtype: Dtype,
+    ) -> Result<Inference, StageError> {
         let options = EngineOptions {
             dtype,
             threads: self.options.threads,
             max_batch: self.options.batch_size,
         };
-        let (config, weights) = (&student.config, &student.weights);
         Ok(Inference::new(
             self.options.device,
             config,

@@ -113,14 +113,7 @@ impl Store {
         files: &BTreeMap<String, Digest>,
         folder: &Path,
     ) -> Result<(), StoreError> {
-        for name in files.keys() {
-            let inside = Path::new(name)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            if name.is_empty() || !inside {
-                return Err(StoreError::BadName(name.clone()));
-            }
-        }
+        check_names(files)?;
         for (name, digest) in files {
             let source = self.path_of(digest);
             let input = match File::open(&source) {
@@ -149,6 +142,25 @@ impl Store {
             copy.persist(&target)
                 .map_err(|failed| failed.error)
                 .doing("write", &target)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Store::materialise`] for a reader: where the file system has links, the files are the objects
+    /// themselves under other names, checked but not copied, so nobody may write to them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lend(&self, files: &BTreeMap<String, Digest>, folder: &Path) -> Result<(), StoreError> {
+        check_names(files)?;
+        for (name, digest) in files {
+            let source = self.object_path(digest)?;
+            let source = source.ok_or(StoreError::MissingObject(*digest))?;
+            let target = folder.join(name);
+            durable::create_dir(target.parent().unwrap_or(folder))?;
+            if link(&source, &target).is_err() {
+                self.materialise(&BTreeMap::from([(name.clone(), *digest)]), folder)?;
+            }
         }
         Ok(())
     }
@@ -229,6 +241,27 @@ impl Store {
 pub(super) struct ObjectList {
     pub(super) objects: Vec<(Digest, PathBuf, u64)>,
     pub(super) others: Vec<PathBuf>,
+}
+
+/// Another name for a file. Not a hard link where there is a choice: that changes the file's times, by which its digest
+/// is remembered.
+fn link(source: &Path, target: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(fs::canonicalize(source)?, target);
+    #[cfg(not(unix))]
+    fs::hard_link(source, target)
+}
+
+/// A name that leads out of the folder must not be written.
+fn check_names(files: &BTreeMap<String, Digest>) -> Result<(), StoreError> {
+    let inside = |name: &String| {
+        let mut parts = Path::new(name).components();
+        !name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    match files.keys().find(|name| !inside(name)) {
+        Some(name) => Err(StoreError::BadName(name.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Copies all of `source`; an error names the side that failed.

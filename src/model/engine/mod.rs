@@ -31,6 +31,8 @@ pub use peak::product_rate;
 pub use score::ScoreJob;
 pub(super) use score::check_job;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use self::cache::SequenceCache;
@@ -201,28 +203,29 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Checks every array's name and shape, packs the weights and starts the threads.
+    /// Checks every array's name and shape, packs the weights and starts the threads. Weights that are given away
+    /// instead of lent are freed as they are packed.
     ///
     /// # Errors
     /// An array is missing, has another shape or is not a GPT-2's; threads cannot be started.
-    pub fn new(
+    pub fn new<'a>(
         config: &Gpt2Config,
-        weights: &Weights,
+        weights: impl Into<Cow<'a, Weights>>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
         Self::with_isa(config, weights, options, Isa::available()[0])
     }
 
-    fn with_isa(
+    fn with_isa<'a>(
         config: &Gpt2Config,
-        weights: &Weights,
+        weights: impl Into<Cow<'a, Weights>>,
         options: EngineOptions,
         isa: Isa,
     ) -> Result<Self, EngineError> {
         if options.dtype != Dtype::F32 {
             return Err(EngineError::Dtype(options.dtype));
         }
-        let model = Model::new(config, weights)?;
+        let model = Model::new(config, weights.into())?;
         let pool = Self::pool(options.threads)?;
         let sequence_bytes = model.page.page_bytes() * (128 / LANES);
         let max_batch = match options.max_batch {

@@ -1,5 +1,6 @@
 //! The weights of a GPT-2 as the kernels want them: checked by name and shape, packed once.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::EngineError;
@@ -41,8 +42,9 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Checks and packs `weights`.
-    pub(super) fn new(config: &Gpt2Config, weights: &Weights) -> Result<Self, EngineError> {
+    /// Checks and packs `weights`. Of weights that it owns, it frees each array when that is packed, so the peak is
+    /// hardly more than one copy of them.
+    pub(super) fn new(config: &Gpt2Config, weights: Cow<'_, Weights>) -> Result<Self, EngineError> {
         let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
         let sizes = [width, inner, vocab, config.n_positions, config.n_head];
         if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
@@ -86,10 +88,10 @@ impl Model {
             },
             blocks,
             final_norm: arrays.norm("ln_f", width)?,
-            head: Packed::transposed(embedding, width, vocab),
+            head: Packed::transposed(&embedding, width, vocab),
             position_embedding: arrays
                 .take("wpe.weight", &[config.n_positions, width])?
-                .to_vec(),
+                .into_owned(),
         };
         arrays.no_others()?;
         Ok(model)
@@ -114,13 +116,16 @@ impl Model {
 
 /// The arrays by name, and which were asked for.
 struct Arrays<'a> {
-    weights: &'a Weights,
+    weights: Cow<'a, Weights>,
     used: BTreeSet<String>,
 }
 
 impl<'a> Arrays<'a> {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<&'a [f32], EngineError> {
-        let array = self.weights.arrays.get(name);
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Cow<'a, [f32]>, EngineError> {
+        let array = match &mut self.weights {
+            Cow::Borrowed(weights) => weights.arrays.get(name).map(Cow::Borrowed),
+            Cow::Owned(weights) => weights.arrays.remove(name).map(Cow::Owned),
+        };
         let array = array.ok_or_else(|| EngineError::MissingArray {
             name: name.to_owned(),
             shape: shape.to_vec(),
@@ -134,20 +139,23 @@ impl<'a> Arrays<'a> {
             });
         }
         self.used.insert(name.to_owned());
-        Ok(&array.data)
+        Ok(match array {
+            Cow::Borrowed(array) => Cow::Borrowed(array.data.as_slice()),
+            Cow::Owned(array) => Cow::Owned(array.data),
+        })
     }
 
     fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Packed, EngineError> {
         let weights = self.take(&format!("{name}.weight"), &[k, n])?;
         let bias = self.take(&format!("{name}.bias"), &[n])?;
-        Ok(Packed::new(weights, k, n, bias))
+        Ok(Packed::new(&weights, k, n, &bias))
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
         let mut padded = |part: &str| -> Result<Buffer, EngineError> {
             let mut buffer = Buffer::zeroed(width);
             let values = self.take(&format!("{name}.{part}"), &[width])?;
-            buffer.as_mut_slice()[..width].copy_from_slice(values);
+            buffer.as_mut_slice()[..width].copy_from_slice(&values);
             Ok(buffer)
         };
         Ok(Norm {

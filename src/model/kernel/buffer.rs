@@ -1,7 +1,7 @@
 //! A block of f32 that starts on a cache line, so that vector loads do not straddle two.
 #![expect(
     unsafe_code,
-    reason = "views a vector of aligned lines as a flat slice"
+    reason = "views a vector of aligned lines as a flat slice; asks for memory that is zero already"
 )]
 
 use super::lanes::LANES;
@@ -17,7 +17,10 @@ pub(crate) struct Buffer(Vec<Line>);
 impl Buffer {
     /// At least `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self(vec![Line([0.0; LANES]); len.div_ceil(LANES)])
+        // `vec![zero; lines]` would write zeros into memory that the system has just cleared.
+        let lines = Box::<[Line]>::new_zeroed_slice(len.div_ceil(LANES));
+        // SAFETY: all bits zero is 0.0 in every place of every line.
+        Self(unsafe { lines.assume_init() }.into_vec())
     }
 
     /// The values.

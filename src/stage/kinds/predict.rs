@@ -11,7 +11,7 @@ use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
-use crate::model::{Dtype, Student};
+use crate::model::{Dtype, Inference, Student};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
@@ -122,7 +122,7 @@ impl StageKind for Predict {
 
     fn run(params: &PredictParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let (folder, student) = context.student("model")?;
+        let (folder, mut student) = context.student("model")?;
         let form = match params.prompt {
             PredictPrompt::Auto => folder.prompt,
             PredictPrompt::Answer => PromptForm::Answer,
@@ -136,13 +136,20 @@ impl StageKind for Predict {
             params.max_new_tokens,
             params.long_prompts,
         )?;
-        let answers = answer_rows(params, context, &folder, &student, &prompts)?;
+        let mut engine = None;
+        let answers = answer_rows(
+            params,
+            context,
+            &folder,
+            (&mut student, &mut engine),
+            &prompts,
+        )?;
         let options = if params.option_log_probs {
             option_rows(
                 params.dtype,
                 context,
                 &folder,
-                &student,
+                (&mut student, &mut engine),
                 &questions,
                 &prompts,
             )?
@@ -176,7 +183,7 @@ fn answer_rows(
     params: &PredictParams,
     context: &Context<'_>,
     folder: &ModelFolder,
-    student: &Student,
+    (student, engine): (&mut Student, &mut Option<Inference>),
     prompts: &[Prompt],
 ) -> Result<Vec<AnswerRow>, StageError> {
     let drawing = SamplingParams {
@@ -224,7 +231,7 @@ fn answer_rows(
                 context.cancel.cancel();
             }
         };
-        let engine = context.engine(student, params.dtype)?;
+        let engine = once(engine, student, params.dtype, context)?;
         Ok(engine.generate(
             &texts,
             0,
@@ -242,7 +249,7 @@ fn option_rows(
     dtype: Dtype,
     context: &Context<'_>,
     folder: &ModelFolder,
-    student: &Student,
+    (student, engine): (&mut Student, &mut Option<Inference>),
     questions: &[Question],
     prompts: &[Prompt],
 ) -> Result<Vec<Vec<f64>>, StageError> {
@@ -285,7 +292,7 @@ fn option_rows(
                 context.cancel.cancel();
             }
         };
-        let engine = context.engine(student, dtype)?;
+        let engine = once(engine, student, dtype, context)?;
         Ok(engine.score(&wanted, &mut finished, context.cancel)?)
     })?;
     let mut options = vec![Vec::new(); questions.len()];
@@ -293,6 +300,22 @@ fn option_rows(
         options[place] = sums;
     }
     Ok(options)
+}
+
+/// The engine, made of the student's weights where it is first needed; of the student its tokenizer stays.
+fn once<'e>(
+    made: &'e mut Option<Inference>,
+    student: &mut Student,
+    dtype: Dtype,
+    context: &Context<'_>,
+) -> Result<&'e Inference, StageError> {
+    let engine = if let Some(engine) = made.take() {
+        engine
+    } else {
+        let weights = std::mem::take(&mut student.weights);
+        context.engine_of(&student.config, weights, dtype)?
+    };
+    Ok(made.insert(engine))
 }
 
 /// The legal answers of a question as they would follow its prompt, in the form that the student was

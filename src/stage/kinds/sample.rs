@@ -162,7 +162,7 @@ impl StageKind for Sample {
             params.max_new_tokens,
             params.long_prompts,
         )?;
-        let paths = Sampler::new(params, context, &folder, &student).paths(&questions, &prompts)?;
+        let paths = Sampler::new(params, context, &folder, student).paths(&questions, &prompts)?;
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
 }

@@ -94,7 +94,7 @@ impl RowKeys {
 pub(super) struct Sampler<'a> {
     params: &'a SampleParams,
     context: &'a Context<'a>,
-    student: &'a Student,
+    student: Student,
     keys: RowKeys,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Sampler<'a> {
         params: &'a SampleParams,
         context: &'a Context<'a>,
         folder: &ModelFolder,
-        student: &'a Student,
+        student: Student,
     ) -> Self {
         Self {
             params,
@@ -115,7 +115,7 @@ impl<'a> Sampler<'a> {
 
     /// Every path of every question, in order of question, first token and draw.
     pub(super) fn paths(
-        &self,
+        mut self,
         questions: &[Question],
         prompts: &[Prompt],
     ) -> Result<Vec<ReasoningPath>, StageError> {
@@ -227,7 +227,7 @@ impl<'a> Sampler<'a> {
     }
 
     fn sample_missing(
-        &self,
+        &mut self,
         prompts: &[&Vec<u32>],
         branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
     ) -> Result<(), StageError> {
@@ -251,7 +251,11 @@ impl<'a> Sampler<'a> {
         if todo.is_empty() {
             return Ok(());
         }
-        let engine = self.context.engine(self.student, self.params.dtype)?;
+        let engine = {
+            let weights = std::mem::take(&mut self.student.weights);
+            self.context
+                .engine_of(&self.student.config, weights, self.params.dtype)?
+        };
         let stop = self.stop_rule()?;
         let (mut rows, mut branch_rows) = (
             RowWriter::new(self.context.store, "paths"),

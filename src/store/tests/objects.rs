@@ -76,6 +76,26 @@ fn materialise_writes_editable_copies_inside_the_folder_only() {
 }
 
 #[test]
+fn what_is_lent_is_the_object_itself_checked() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(&root.path().join("store"));
+    let digest = store.put_object(b"{}").unwrap();
+    let out = root.path().join("out");
+    let files = |name: &str| BTreeMap::from([(name.to_owned(), digest)]);
+    store.lend(&files("a/vocab.json"), &out).unwrap();
+    assert_eq!(fs::read(out.join("a/vocab.json")).unwrap(), b"{}");
+    // Its reader ends: the object stays.
+    fs::remove_dir_all(&out).unwrap();
+    assert_eq!(store.object(&digest).unwrap().unwrap(), b"{}");
+    let refused = store.lend(&files("../up"), &out);
+    assert!(matches!(refused, Err(StoreError::BadName(_))));
+    flip(&store.path_of(&digest), 0);
+    let refused = store.lend(&files("damaged"), &out);
+    assert!(matches!(refused, Err(StoreError::MissingObject(_))));
+    assert!(!out.join("damaged").exists() && !store.has_object(&digest));
+}
+
+#[test]
 fn a_file_digest_is_remembered_and_notices_a_change() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());

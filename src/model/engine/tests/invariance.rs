@@ -35,7 +35,7 @@ fn logits_agree_with_f64_on_every_instruction_set() {
 #[test]
 fn reading_in_pieces_changes_no_bit() {
     let config = config([48, 2, 3, 40, 64]);
-    let engine = Engine::new(&config, &random(&config), options(1, 0)).unwrap();
+    let engine = Engine::new(&config, random(&config), options(1, 0)).unwrap();
     let tokens: Vec<u32> = (0..50).map(|i| (i * 7 + 1) % 40).collect();
     let whole = engine.logits(&tokens).unwrap();
     let parallel = Parallel::serial(engine.isa);

@@ -1,6 +1,7 @@
 //! Tests of the engine: its kernels and its logits against plain f64 arithmetic, its invariances bit
 //! for bit, its rules by hand.
 
+mod agreement;
 mod invariance;
 mod kernels;
 mod reference;
