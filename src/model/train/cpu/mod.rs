@@ -13,7 +13,7 @@ use crate::model::{Gpt2Config, Weights};
 pub(super) use self::network::Network;
 
 /// Tokens that go through the model at a time, unless one example is longer; larger batches are split and their
-/// gradients added, so that memory stays bounded. Part of the rounding, hence no option. Ours, measured.
+/// gradients added, so that memory stays bounded. Part of the rounding, hence no option. Ours.
 pub(super) const MICRO_BATCH_TOKENS: usize = 1024;
 
 /// The CPU's threads, and memory that they use step after step.
