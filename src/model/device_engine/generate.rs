@@ -8,7 +8,7 @@ use super::super::engine::sequence::{Rules, Sequence, first_tokens};
 use super::super::engine::{
     EngineError, Expand, Generated, SamplingParams, SequenceSpec, StopRule,
 };
-use super::super::network::{READ_TILE, Tile, bucket};
+use super::super::network::{DECODE_TILE, READ_TILE, Tile, bucket};
 use super::tiles::{Active, Tiles};
 use super::{DeviceEngine, failed};
 use crate::event::CancelToken;
@@ -87,7 +87,7 @@ impl DeviceEngine {
                         return Err(failed(DeviceFailure::OutOfMemory(reason)));
                     }
                     tracing::warn!(
-                        sequences = self.tiles() * 64,
+                        sequences = self.tiles() * DECODE_TILE,
                         "the device's memory ran out; going on with half"
                     );
                     call.begin_again();
@@ -136,20 +136,16 @@ impl Call<'_> {
                 active,
                 read,
                 place,
-            }) = self.waiting.pop_front()
+            }) = self.waiting.front()
             {
-                let from = (&*read, place);
-                let admitted = self
-                    .tiles
-                    .admit(network, positions, active, from, engine.tiles());
-                if let Err(active) = admitted {
-                    let active = *active;
-                    self.waiting.push_front(Waiting {
-                        active,
-                        read,
-                        place,
-                    });
-                    break;
+                #[cfg(test)]
+                engine.fail_if_due();
+                let from = (&**read, *place);
+                let tiles = engine.tiles();
+                let prepared = self.tiles.prepare(network, positions, active, from, tiles);
+                let Some(prepared) = prepared else { break };
+                if let Some(next) = self.waiting.pop_front() {
+                    self.tiles.begin(prepared, next.active);
                 }
             }
         })?;

@@ -206,7 +206,7 @@ fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
 fn memory_that_runs_out_changes_no_path() {
     let whole = on(&engine(DeviceName::Flex, 256));
     let short = engine(DeviceName::Flex, 256);
-    *short.faults.lock().unwrap() = vec![3, 20];
+    *short.faults.lock().unwrap() = vec![3, 200];
     assert_eq!(on(&short), whole);
     assert_eq!(short.batch_ladder(), [256, 128, 64]);
     // One tile cannot be halved.

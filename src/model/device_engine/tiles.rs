@@ -44,24 +44,25 @@ impl Tiles {
         (tiles * DECODE_TILE).saturating_sub(taken)
     }
 
-    /// Begins a sequence whose prompt's keys and values are at `from` of `read`; gives it back where no tile has
-    /// room and `tiles` are there.
-    pub(super) fn admit(
+    /// Brings a prompt's keys and values, at `from` of `read`, to a free place for `active`; `None` where no tile has
+    /// room and `tiles` are there. [`Tiles::begin`] takes the place. Two steps, because the first may fail.
+    pub(super) fn prepare(
         &mut self,
         network: &Network,
         positions: usize,
-        active: Active,
+        active: &Active,
         (read, from): (&Tile, usize),
         tiles: usize,
-    ) -> Result<(), Box<Active>> {
+    ) -> Option<(usize, usize)> {
         let bucket = bucket(active.position() + 1, positions);
-        let Some((group, slot)) = self.place(network, bucket, tiles) else {
-            return Err(Box::new(active));
-        };
-        let group = &mut self.0[group];
-        group.tile.put(slot, read, from);
-        group.slots[slot] = Some(active);
-        Ok(())
+        let (group, slot) = self.place(network, bucket, tiles)?;
+        self.0[group].tile.put(slot, read, from);
+        Some((group, slot))
+    }
+
+    /// Begins a sequence at a place that was prepared for it.
+    pub(super) fn begin(&mut self, (group, slot): (usize, usize), active: Active) {
+        self.0[group].slots[slot] = Some(active);
     }
 
     /// A free place in a tile of this bucket.
