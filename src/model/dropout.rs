@@ -9,6 +9,15 @@ use rayon::prelude::*;
 use super::rows::Spans;
 use crate::key::Digest;
 
+/// The place of the embedding's mask.
+pub(crate) const EMBEDDING_SITE: u32 = 0;
+
+/// The first of a block's three places: attention weights, and the ends of its two residual branches. Every way
+/// through the network takes its masks from the same places.
+pub(crate) fn block_site(layer: usize) -> u32 {
+    EMBEDDING_SITE + 1 + 3 * u32::try_from(layer).expect("few layers")
+}
+
 /// The dropout of one step, or of the examples of one micro-batch of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dropout {

@@ -20,7 +20,7 @@ pub(crate) use self::reading::{DECODE_TILE, LOGIT_TILE, READ_TILE, Tile, bucket}
 use self::attention::Padded;
 use self::ops::{Affine, Norm};
 use super::config::Gpt2Config;
-use super::dropout::Dropout;
+use super::dropout::{Dropout, EMBEDDING_SITE, block_site};
 use super::rows::Spans;
 
 /// A view of [`Parameters`] as a GPT-2.
@@ -54,10 +54,6 @@ struct Block {
     c_fc: Affine,
     mlp_c_proj: Affine,
 }
-
-/// Places of dropout masks: the embedding's, then three in each block.
-const EMBEDDING_SITE: u32 = 0;
-const SITES_IN_BLOCK: u32 = 3;
 
 impl Form {
     fn new(config: &Gpt2Config, dtype: FloatDType) -> Self {
@@ -148,8 +144,7 @@ impl Block {
 
     /// The block on packed rows, f32 `[rows, width]`.
     fn apply(&self, x: Tensor<2>, layer: usize, part: &Part<'_>, form: Form) -> Tensor<2> {
-        let layer = u32::try_from(layer).expect("few layers");
-        let site = EMBEDDING_SITE + 1 + SITES_IN_BLOCK * layer;
+        let site = block_site(layer);
         let qkv = self.c_attn.apply(self.ln_1.apply(x.clone()));
         let mask = part.dropout.map(|dropout| (dropout, site));
         let mixed = part.padded.attention(&qkv, form.heads, mask);

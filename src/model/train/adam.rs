@@ -105,8 +105,12 @@ fn clip_factor(gradients: &Weights, limit: Option<f64>) -> f32 {
     };
     // Each array is summed by one thread, and the sums in order.
     let sums: Vec<f64> = arrays.par_iter().map(squares).collect();
-    let norm = sums.iter().sum::<f64>().sqrt();
-    (limit / (norm + CLIP_EPSILON)).min(1.0) as f32
+    clip_to(limit, sums.iter().sum::<f64>().sqrt()) as f32
+}
+
+/// What brings a norm down to `limit`, as `PyTorch`'s `clip_grad_norm_` does.
+pub(super) fn clip_to(limit: f64, norm: f64) -> f64 {
+    (limit / (norm + CLIP_EPSILON)).min(1.0)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod adam;
 mod checkpoint;
 mod cpu;
 mod data;
+mod error;
 mod machine;
 mod on_device;
 mod options;
@@ -16,7 +17,7 @@ mod packed;
 mod step;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +27,14 @@ use self::data::{Prepared, order};
 use self::machine::{Machine, Update};
 use self::on_device::OnDevice;
 use self::step::Batch;
-use super::device::{DeviceError, DeviceFailure, DeviceName};
+use super::device::DeviceName;
 use super::dropout::Dropout;
-use super::{Dtype, Gpt2Config, ModelError, Student, Weights};
+use super::{Dtype, Gpt2Config, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
 
 pub use self::data::Example;
+pub use self::error::TrainError;
 pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
 
 /// How the work is done, as opposed to what is computed: none of it changes the result.
@@ -95,88 +97,6 @@ pub struct Trained {
     /// Tokens that went through a device together: the first number was chosen, each further one is where its
     /// memory ran out. Empty on the CPU.
     pub micro_batch_ladder: Vec<usize>,
-}
-
-/// A training that did not finish.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// Nothing to learn from.
-    #[error(
-        "the training set is empty: {given} examples were given, {skipped} have no token to learn\nhint: did the filter drop every path?"
-    )]
-    Empty {
-        /// Examples given.
-        given: usize,
-        /// Of these, left out.
-        skipped: usize,
-    },
-    /// The best epoch cannot be told.
-    #[error(
-        "`keep` is best, but there are no validation examples to tell the best by\nhint: set keep = \"last\" or give a validation set"
-    )]
-    NoValidation,
-    /// A token that the student does not have.
-    #[error(
-        "example {index} has token {token}, but the vocabulary has {vocabulary} tokens\nhint: was it encoded with another student's tokenizer?"
-    )]
-    Token {
-        /// The example, from 0.
-        index: usize,
-        /// The token.
-        token: u32,
-        /// Tokens of the student.
-        vocabulary: usize,
-    },
-    /// The loss left the numbers.
-    #[error(
-        "the loss is {loss} at step {step} (epoch {epoch})\nhint: lower `learning_rate`, or set `grad_clip` or `warmup_steps`"
-    )]
-    NotFinite {
-        /// The loss.
-        loss: f64,
-        /// The step, from 1.
-        step: usize,
-        /// The epoch, from 1.
-        epoch: usize,
-    },
-    /// The weights left the numbers, or do not fit the config.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// A checkpoint cannot be written.
-    #[error(
-        "cannot write a checkpoint into `{}`: {source}\nhint: is the disk full or not writable? `--cache DIR` puts the store elsewhere; what is done is kept",
-        folder.display()
-    )]
-    Checkpoint {
-        /// Where.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Threads cannot be started.
-    #[error("cannot start {threads} threads: {reason}")]
-    Threads {
-        /// How many.
-        threads: usize,
-        /// Why not.
-        reason: String,
-    },
-    /// The number format is not the device's.
-    #[error(
-        "this device does not train in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
-    )]
-    Dtype(Dtype),
-    /// The device is not to be had.
-    #[error(transparent)]
-    NoDevice(#[from] DeviceError),
-    /// The device failed, or its memory does not hold one example.
-    #[error(
-        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with gradient checkpointing or dtype = \"bf16\""
-    )]
-    Device(DeviceFailure),
-    /// Somebody asked to stop; the last whole epoch's checkpoint stays.
-    #[error("training was interrupted")]
-    Cancelled,
 }
 
 /// Trains `student`, which is taken so that its weights are held once, on `train`. Goes on from a checkpoint of the same training in `checkpoint_dir`, and leaves its own there.

@@ -6,12 +6,13 @@
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::TrainError;
-use super::adam::Adam;
+use super::adam::{Adam, clip_to};
 use super::checkpoint::State;
+use super::data::Example;
 use super::machine::{Machine, Update};
 use super::options::TrainOptions;
-use super::packed::{Packed, micro_batches};
-use super::step::Batch;
+use super::packed::Packed;
+use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, guarded};
 use crate::model::network::{Arithmetic, Asked, Parameter, Parameters, add, gradients, loss_alone};
 use crate::model::{Dtype, Gpt2Config};
@@ -20,8 +21,6 @@ use crate::model::{Dtype, Gpt2Config};
 const MICRO_BATCH_TOKENS: usize = 1024;
 /// What the loss is multiplied by in f16, so that small gradients do not vanish (ours).
 const F16_LOSS_SCALE: f64 = 1024.0;
-/// `PyTorch`'s `clip_grad_norm_`.
-const CLIP_EPSILON: f64 = 1e-6;
 
 /// A device that trains.
 pub(super) struct OnDevice<'a> {
@@ -103,12 +102,11 @@ impl<'a> OnDevice<'a> {
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<(f64, Vec<Option<Tensor<1>>>), DeviceFailure> {
-        let examples = batch.examples();
         guarded(|| {
             let mut found = vec![None; there.weights.arrays.len()];
             let mut total = 0.0;
-            for range in micro_batches(&examples, self.micro_batch()) {
-                let packed = Packed::new(&examples[range.clone()]);
+            for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
+                let packed = Packed::new(examples);
                 #[cfg(test)]
                 if self
                     .room_tokens
@@ -116,9 +114,7 @@ impl<'a> OnDevice<'a> {
                 {
                     panic!("test: out of memory");
                 }
-                let dropout = update
-                    .dropout
-                    .map(|dropout| dropout.beginning_at(range.start));
+                let dropout = update.dropout.map(|dropout| dropout.beginning_at(first));
                 let asked = Asked {
                     tokens: &packed.tokens,
                     spans: &packed.spans,
@@ -135,8 +131,9 @@ impl<'a> OnDevice<'a> {
     }
 
     /// Answers a failure: half the micro-batch if memory ran out and there is half.
-    fn answer(&mut self, failure: DeviceFailure, examples: usize) -> Result<(), TrainError> {
-        let smallest = examples <= 1 || self.micro_batch() <= 1;
+    fn answer(&mut self, failure: DeviceFailure, batch: &Batch<'_>) -> Result<(), TrainError> {
+        let parts = batch.parts(self.micro_batch(), Layout::Padded);
+        let smallest = parts.iter().all(|(_, examples)| examples.len() == 1);
         if matches!(failure, DeviceFailure::Other(_)) || smallest {
             return Err(TrainError::Device(failure));
         }
@@ -162,11 +159,7 @@ impl Machine for OnDevice<'_> {
         let (loss, gradients) = loop {
             match self.gradients(&there, batch, update) {
                 Ok(found) => break found,
-                Err(failure) => {
-                    let cuts = micro_batches(&batch.examples(), self.micro_batch());
-                    let largest = cuts.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-                    self.answer(failure, largest)?;
-                }
+                Err(failure) => self.answer(failure, batch)?,
             }
         };
         state.adam.steps += 1;
@@ -178,14 +171,11 @@ impl Machine for OnDevice<'_> {
 
     fn loss(&mut self, state: &State, batch: &Batch<'_>) -> Result<f64, TrainError> {
         self.arrive(state).map_err(TrainError::Device)?;
-        let examples = batch.examples();
         loop {
             let there = self.there.as_ref().expect("it has just arrived");
-            let cuts = micro_batches(&examples, self.micro_batch());
-            let largest = cuts.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
             let total = guarded(|| {
-                let one = |range: std::ops::Range<usize>| {
-                    let packed = Packed::new(&examples[range]);
+                let one = |(_, examples): (usize, &[&Example])| {
+                    let packed = Packed::new(examples);
                     let asked = Asked {
                         tokens: &packed.tokens,
                         spans: &packed.spans,
@@ -197,11 +187,12 @@ impl Machine for OnDevice<'_> {
                     let loss = loss_alone(self.config, &there.weights, &asked, dtype);
                     f64::from(loss.into_scalar::<f32>())
                 };
-                cuts.into_iter().map(one).sum()
+                let parts = batch.parts(self.micro_batch(), Layout::Padded);
+                parts.into_iter().map(one).sum()
             });
             match total {
                 Ok(total) => return Ok(total),
-                Err(failure) => self.answer(failure, largest)?,
+                Err(failure) => self.answer(failure, batch)?,
             }
         }
     }
@@ -279,8 +270,7 @@ fn clip(gradients: &[Option<Tensor<1>>], options: &TrainOptions, loss_scale: f64
         let square = (gradient.clone() * gradient).sum();
         f64::from(square.into_scalar::<f32>())
     });
-    let norm = squares.sum::<f64>().sqrt() / loss_scale;
-    (limit / (norm + CLIP_EPSILON)).min(1.0)
+    clip_to(limit, squares.sum::<f64>().sqrt() / loss_scale)
 }
 
 #[cfg(test)]

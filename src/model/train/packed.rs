@@ -1,7 +1,5 @@
 //! Examples as packed rows: what goes in, and what each row is to predict.
 
-use std::ops::Range;
-
 use super::data::Example;
 use crate::model::rows::{Spans, Targets};
 
@@ -34,44 +32,9 @@ impl Packed {
     }
 }
 
-/// Cuts a batch into micro-batches that take at most `limit` tokens when all are padded to the longest, one example at
-/// least.
-pub(super) fn micro_batches(examples: &[&Example], limit: usize) -> Vec<Range<usize>> {
-    let mut cuts = Vec::new();
-    let (mut start, mut longest) = (0, 0);
-    for (index, example) in examples.iter().enumerate() {
-        let length = longest.max(example.tokens.len() - 1);
-        if index > start && length * (index + 1 - start) > limit {
-            cuts.push(start..index);
-            (start, longest) = (index, example.tokens.len() - 1);
-        } else {
-            longest = length;
-        }
-    }
-    cuts.push(start..examples.len());
-    cuts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn micro_batches_cover_the_batch_and_keep_the_limit() {
-        let examples: Vec<Example> = [3, 5, 2, 9, 2, 2]
-            .map(|length| Example {
-                tokens: vec![1; length + 1],
-                loss_from: 1,
-            })
-            .into();
-        let examples: Vec<&Example> = examples.iter().collect();
-        assert_eq!(micro_batches(&examples, 10), [0..2, 2..3, 3..4, 4..6]);
-        assert_eq!(
-            micro_batches(&examples, 1000).as_slice(),
-            std::slice::from_ref(&(0..6))
-        );
-        assert_eq!(micro_batches(&examples, 1).len(), 6);
-    }
 
     #[test]
     fn rows_predict_the_next_token_where_the_loss_asks() {

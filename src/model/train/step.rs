@@ -25,28 +25,64 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The examples in order, in parts of at most `limit` tokens each, unless one example is longer.
-    pub(super) fn parts(&self, limit: usize) -> Vec<&[&'a Example]> {
-        let (mut parts, mut start, mut tokens) = (Vec::new(), 0, 0);
+    /// The examples in order, in micro-batches of at most `limit` tokens each, unless one example is longer; with the
+    /// number of each part's first example.
+    pub(super) fn parts(&self, limit: usize, layout: Layout) -> Vec<(usize, &[&'a Example])> {
+        let (mut parts, mut start, mut tokens, mut longest) = (Vec::new(), 0, 0, 0);
         for (index, example) in self.examples.iter().enumerate() {
             let length = inputs(example);
-            if index > start && tokens + length > limit {
-                parts.push(&self.examples[start..index]);
-                (start, tokens) = (index, 0);
+            let with_it = match layout {
+                Layout::Packed => tokens + length,
+                Layout::Padded => longest.max(length) * (index + 1 - start),
+            };
+            if index > start && with_it > limit {
+                parts.push((start, &self.examples[start..index]));
+                (start, tokens, longest) = (index, 0, 0);
             }
             tokens += length;
+            longest = longest.max(length);
         }
-        parts.push(&self.examples[start..]);
+        parts.push((start, &self.examples[start..]));
         parts
     }
+}
 
-    /// All of them, in order.
-    pub(super) fn examples(&self) -> Vec<&'a Example> {
-        self.examples.clone()
-    }
+/// How the sequences of a micro-batch lie, and so how many tokens it counts.
+#[derive(Clone, Copy)]
+pub(super) enum Layout {
+    /// End to end.
+    Packed,
+    /// Each as long as the longest.
+    Padded,
 }
 
 /// The last token predicts nothing that is known, so it does not go in.
 fn inputs(example: &Example) -> usize {
     example.tokens.len() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_batch_and_keep_the_limit() {
+        let examples: Vec<Example> = [3, 5, 2, 9, 2, 2]
+            .map(|length| Example {
+                tokens: vec![1; length + 1],
+                loss_from: 1,
+            })
+            .into();
+        let batch = Batch::new(&examples);
+        let cuts = |limit, layout| -> Vec<(usize, usize)> {
+            let parts = batch.parts(limit, layout).into_iter();
+            parts.map(|(first, part)| (first, part.len())).collect()
+        };
+        assert_eq!(cuts(10, Layout::Padded), [(0, 2), (2, 1), (3, 1), (4, 2)]);
+        assert_eq!(cuts(10, Layout::Packed), [(0, 3), (3, 1), (4, 2)]);
+        for layout in [Layout::Padded, Layout::Packed] {
+            assert_eq!(cuts(1000, layout), [(0, 6)]);
+            assert_eq!(cuts(1, layout).len(), 6);
+        }
+    }
 }

@@ -136,9 +136,9 @@ fn micro_batches_agree_and_checkpointing_is_the_same_to_the_bit() {
         (loss, gradients)
     };
     let (loss, gradients) = run(usize::MAX, false);
-    assert_eq!(batch.parts(usize::MAX).len(), 1);
+    assert_eq!(batch.parts(usize::MAX, step::Layout::Packed).len(), 1);
     for limit in [1, 50, 200] {
-        assert!(batch.parts(limit).len() > 2);
+        assert!(batch.parts(limit, step::Layout::Packed).len() > 2);
         let (split_loss, split) = run(limit, false);
         assert!((split_loss - loss).abs() < 1e-5, "{split_loss} {loss}");
         for (name, array) in &gradients.arrays {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use self::backward::norm_backward;
 use super::layers::{Affine, Layer, values, values_mut};
-use crate::model::dropout::Dropout;
+use crate::model::dropout::{Dropout, EMBEDDING_SITE, block_site};
 use crate::model::ops::attention::Attention;
 use crate::model::ops::cross_entropy::{HeadScratch, cross_entropy};
 use crate::model::ops::gelu::gelu;
@@ -21,12 +21,9 @@ use crate::model::ops::linear::linear;
 use crate::model::rows::{Spans, Targets};
 use crate::model::train::data::Example;
 use crate::model::train::packed::Packed;
-use crate::model::train::step::Batch;
+use crate::model::train::step::{Batch, Layout};
 use crate::model::{Gpt2Config, Weights};
 
-/// Places of dropout masks: the embedding's, then three in each block.
-const EMBEDDING_SITE: u32 = 0;
-const SITES_IN_BLOCK: u32 = 3;
 /// Elements that a thread takes at a time where each stands alone.
 const BLOCK: usize = 1 << 13;
 
@@ -136,10 +133,9 @@ impl Network {
                 .par_chunks_mut(BLOCK)
                 .for_each(|block| block.fill(0.0));
         }
-        let (mut total, mut first) = (0.0, 0);
-        for examples in batch.parts(self.micro_batch_tokens) {
+        let mut total = 0.0;
+        for (first, examples) in batch.parts(self.micro_batch_tokens, Layout::Packed) {
             let dropout = dropout.map(|dropout| dropout.beginning_at(first));
-            first += examples.len();
             let part = Part::new(examples, batch.loss_tokens, dropout);
             total += self.pass(weights, &part, Some(&mut *gradients));
         }
@@ -149,7 +145,7 @@ impl Network {
     /// Mean loss over the tokens that count, without dropout.
     pub(in crate::model::train) fn loss(&mut self, weights: &Weights, batch: &Batch<'_>) -> f64 {
         let mut total = 0.0;
-        for examples in batch.parts(self.micro_batch_tokens) {
+        for (_, examples) in batch.parts(self.micro_batch_tokens, Layout::Packed) {
             let part = Part::new(examples, batch.loss_tokens, None);
             total += self.pass(weights, &part, None);
         }
@@ -172,8 +168,8 @@ impl Network {
                 [index % 2, (index + 1) % 2]
             };
             let kept = if keeps_blocks { index } else { 0 };
-            self.inside(layer, site(index), streams[0], kept, part);
-            self.outside(layer, site(index), streams[1], kept, part);
+            self.inside(layer, block_site(index), streams[0], kept, part);
+            self.outside(layer, block_site(index), streams[1], kept, part);
         }
         let last = if keeps_inputs {
             self.layers
@@ -187,9 +183,9 @@ impl Network {
         for (index, layer) in layers.iter().enumerate().rev() {
             let kept = if keeps_blocks { index } else { 0 };
             if !keeps_blocks && index + 1 < self.layers {
-                self.inside(layer, site(index), index, kept, part);
+                self.inside(layer, block_site(index), index, kept, part);
             }
-            self.block_backward(layer, site(index), index, kept, part, gradients);
+            self.block_backward(layer, block_site(index), index, kept, part, gradients);
         }
         self.embed_backward(part, gradients);
         loss
@@ -322,12 +318,6 @@ impl Network {
         norm_backward(x, norm, "ln_f", moments, branch, dx, gradients);
         (loss, Some(gradients))
     }
-}
-
-/// The first place of masks in this block.
-fn site(layer: usize) -> u32 {
-    let layer = u32::try_from(layer).expect("a model has fewer than 2^32 layers");
-    EMBEDDING_SITE + 1 + layer * SITES_IN_BLOCK
 }
 
 fn attention(heads: usize, width: usize, site: u32, part: &Part) -> Attention<'_> {

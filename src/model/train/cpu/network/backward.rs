@@ -1,7 +1,8 @@
 //! The way back through a block and the embedding, from what the forward pass kept.
 
-use super::{EMBEDDING_SITE, Network, Part, Scratch, attention, drop_out};
+use super::{Network, Part, Scratch, attention, drop_out};
 use crate::model::Weights;
+use crate::model::dropout::EMBEDDING_SITE;
 use crate::model::ops::gelu::{gelu, gelu_gradient};
 use crate::model::ops::layer_norm::{add_gamma_gradient, add_input_gradient, layer_norm};
 use crate::model::ops::linear::{add_bias_gradient, input_gradient};
