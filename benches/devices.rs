@@ -9,6 +9,7 @@
     reason = "a benchmark prints, and stops at an error"
 )]
 
+use std::error::Error;
 use std::time::Instant;
 
 use sert_run::event::CancelToken;
@@ -22,7 +23,7 @@ const PROMPT_TOKENS: usize = 24;
 const LENGTH: usize = 128;
 const BATCH: usize = 8;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
@@ -35,18 +36,18 @@ fn main() {
     let number = |place: usize, default: usize| {
         arguments
             .get(place)
-            .map_or(default, |text| text.parse().unwrap())
+            .map_or(Ok(default), |text| text.parse())
     };
-    let device: DeviceName = text(0, "cpu").parse().unwrap();
-    let dtype: Dtype = serde_json::from_value(text(1, "f32").into()).unwrap();
-    let (size, questions) = (text(2, "tiny"), number(3, 4));
-    let (new_tokens, steps) = (number(4, 16), number(5, 2));
+    let device: DeviceName = text(0, "cpu").parse()?;
+    let dtype: Dtype = serde_json::from_value(text(1, "f32").into())?;
+    let (size, questions) = (text(2, "tiny"), number(3, 4)?);
+    let (new_tokens, steps) = (number(4, 16)?, number(5, 2)?);
     let (width, layers, heads) = match size.as_str() {
         "tiny" => (128, 2, 2),
         "small" => (768, 12, 12),
         "medium" => (1024, 24, 16),
         "large" => (1280, 36, 20),
-        other => panic!("{other} is none of tiny, small, medium, large"),
+        other => return Err(format!("{other} is none of tiny, small, medium, large").into()),
     };
     let config = Gpt2Config {
         vocab_size: 50257,
@@ -61,7 +62,7 @@ fn main() {
         tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
         config,
     };
-    let sampled = sampling(&student, device, dtype, questions, new_tokens);
+    let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
     let line = serde_json::json!({
         "device": device.to_string(),
@@ -75,6 +76,7 @@ fn main() {
         "training_failed": trained.as_ref().err(),
     });
     println!("{line}");
+    Ok(())
 }
 
 /// Generated tokens per second.
@@ -84,12 +86,12 @@ fn sampling(
     dtype: Dtype,
     questions: usize,
     new: usize,
-) -> f64 {
+) -> Result<f64, Box<dyn Error>> {
     let options = EngineOptions {
         dtype,
         ..EngineOptions::default()
     };
-    let engine = Inference::new(device, &student.config, &student.weights, options).unwrap();
+    let engine = Inference::new(device, &student.config, &student.weights, options)?;
     let drawing = SamplingParams {
         max_new_tokens: u32::try_from(new).unwrap(),
         ..SamplingParams::default()
@@ -128,7 +130,7 @@ fn sampling(
             .unwrap();
         rate = tokens as f64 / began.elapsed().as_secs_f64();
     }
-    rate
+    Ok(rate)
 }
 
 /// Tokens trained on per second, from the first step's end to the last's of a second training.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{NodeId, Plan, Resolved, State};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
+use crate::model::device::DeviceName;
 use crate::model::{Calibration, Gpt2Config};
 use crate::stage::{Environment, Inputs, Shape, Size, Sizes, Work};
 use crate::store::{Store, StoreError};
@@ -88,7 +89,9 @@ pub fn estimate(
             None => estimates.unknown.push(each.node),
         }
     }
-    if estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
+    // Only the CPU is measured: another device would be estimated by the wrong machine.
+    let on_cpu = environment.options.device == DeviceName::Cpu;
+    if on_cpu && estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
         estimates.calibration = Calibration::measure(environment.options.threads);
     }
     Ok(estimates)

@@ -232,7 +232,7 @@ fn answer_rows(
             }
         };
         let engine = once(engine, student, params.dtype, context)?;
-        Ok(engine.generate(
+        let outcome = engine.generate(
             &texts,
             0,
             &drawing,
@@ -240,7 +240,9 @@ fn answer_rows(
             &mut expand,
             &mut finished,
             context.cancel,
-        )?)
+        );
+        context.record_batch(engine);
+        Ok(outcome?)
     })
 }
 
