@@ -87,3 +87,48 @@ fn controls_run_beside_the_arms() {
         );
     }
 }
+
+/// A filter that keeps nothing fails the training as a rule, and where the manifest says so leaves the student as it was.
+#[test]
+fn an_arm_that_kept_nothing_is_a_row_where_the_manifest_says_so() {
+    let arm = r#"
+[stages.none]
+kind = "filter"
+paths = "sampled"
+length = { min_tokens = 100000 }
+
+[stages.sert-none]
+kind = "finetune"
+paths = "none"
+
+[stages.predict-none]
+kind = "predict"
+model = "sert-none"
+max_new_tokens = 8
+"#;
+    let bench = Bench::new(&format!("{TINY}{arm}"));
+    let failed = bench.run_manifest(&["--stage", "predict-none"]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("nothing to train on") && failed.stderr.contains("if_empty"),
+        "{}",
+        failed.stderr
+    );
+    let kept = arm.replace(
+        "paths = \"none\"",
+        "paths = \"none\"\nif_empty = \"keep-student\"",
+    );
+    let untrained = "[stages.predict-raw]\nkind = \"predict\"\nmax_new_tokens = 8\n";
+    bench.write("m.toml", format!("{TINY}{kept}{untrained}"));
+    let run = bench
+        .run_manifest(&["--stage", "predict-none", "--stage", "predict-raw"])
+        .ok();
+    assert!(
+        run.stderr.contains("comes out as it went in"),
+        "{}",
+        run.stderr
+    );
+    let (none, raw) = (rows(&bench, "predict-none"), rows(&bench, "predict-raw"));
+    assert!(!none.is_empty() && none[0]["option_log_probs"].is_array());
+    assert_eq!(none, raw);
+}

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
-use super::rows::NEUTRAL_DTYPE;
 use super::training::{
-    ADD_UPDATES_OF, TRAINED, Written, estimate_training, run_training, with_added_updates,
+    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, estimate_training, kept_as_it_is,
+    run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
 use crate::filter::{conclusions, correct};
@@ -34,6 +34,8 @@ pub(crate) struct DistillParams {
     pub teacher_paths: TeacherPaths,
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
+    /// What to do if no example comes in. Default `fail` (ours).
+    pub if_empty: IfEmpty,
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
@@ -70,7 +72,7 @@ impl StageKind for Distill {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
 
     fn estimate(params: &DistillParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
@@ -112,6 +114,9 @@ impl StageKind for Distill {
             written,
         };
         let examples = from_paths(&writer, &questions, &paths)?;
+        if examples.is_empty() && params.if_empty == IfEmpty::KeepStudent {
+            return kept_as_it_is(context, &student, written);
+        }
         let validation = writer.validation(context, true, params.train.keep)?;
         run_training(
             context,

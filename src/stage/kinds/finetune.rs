@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
-use super::rows::NEUTRAL_DTYPE;
 use super::training::{
-    ADD_UPDATES_OF, TRAINED, Written, estimate_training, run_training, with_added_updates,
+    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, estimate_training, kept_as_it_is,
+    run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
@@ -19,6 +19,8 @@ use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
 pub(crate) struct FinetuneParams {
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
+    /// What to do if no example comes in. Default `fail` (ours).
+    pub if_empty: IfEmpty,
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
@@ -62,7 +64,7 @@ impl StageKind for Finetune {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
 
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
@@ -98,6 +100,9 @@ impl StageKind for Finetune {
                 .map(|q| writer.label(q))
                 .collect::<Result<_, _>>()?,
         };
+        if examples.is_empty() && params.if_empty == IfEmpty::KeepStudent {
+            return kept_as_it_is(context, &student, written);
+        }
         let validation = writer.validation(context, paths.is_some(), params.train.keep)?;
         run_training(
             context,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::artifact::ArtifactKind;
@@ -35,6 +37,41 @@ pub(crate) const ADD_UPDATES_OF: Port = Port::required(
 )
 .trains()
 .optional();
+
+/// What a training does to which no example comes, as where a filter dropped every path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum IfEmpty {
+    /// It fails: as a rule something before it is wrong.
+    #[default]
+    Fail,
+    /// The student comes out as it went in, after no update: an arm that kept nothing is then a row like others.
+    KeepStudent,
+}
+
+/// Parameters that change nothing at their defaults, which were there before them.
+pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] =
+    &[("dtype", "\"f32\""), ("if_empty", "\"fail\"")];
+
+/// The student as it is, for a training to which no example came, where `if_empty` says so.
+pub(crate) fn kept_as_it_is(
+    context: &Context<'_>,
+    student: &Student,
+    written: Written,
+) -> Result<Outputs, StageError> {
+    let warning = "no example came in: the student comes out as it went in (`if_empty`)";
+    context.report.warn(warning.to_owned());
+    Ok(Outputs::from([
+        (
+            "model".to_owned(),
+            context.keep_student(student, written.prompt, written.choice_answer)?,
+        ),
+        (
+            "losses".to_owned(),
+            context.keep::<Vec<LossPoint>>(&vec![])?,
+        ),
+    ]))
+}
 
 /// The options with as many more steps as the training at the port [`ADD_UPDATES_OF`] took, if it is fed.
 pub(crate) fn with_added_updates(
@@ -94,7 +131,7 @@ pub(crate) fn run_training(
 ) -> Result<Outputs, StageError> {
     if examples.is_empty() {
         return Err(StageError::Invalid(
-            "there is nothing to train on: no example came in\nhint: `sert-run show X.toml STAGE` shows what the stage that feeds this one made".to_owned(),
+            "there is nothing to train on: no example came in\nhint: `sert-run show X.toml STAGE` shows what the stage that feeds this one made; `if_empty = \"keep-student\"` lets the student through as it is".to_owned(),
         ));
     }
     let checkpoints = context.work_dir()?;
