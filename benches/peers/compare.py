@@ -39,6 +39,7 @@ class Case:
     contestants: tuple
 
 
+DECODE = ("sert-run", "ctranslate2")
 SAMPLE = ("sert-run", "ctranslate2", "llama.cpp", "transformers")
 STOPPED = ("sert-run", "sert-run, stop", "ctranslate2", "llama.cpp", "transformers")
 TRAIN = ("sert-run", "transformers")
@@ -48,6 +49,7 @@ SIZES = {
         Case("sample-nano", "sample", "nano", 4, 64, 100, STOPPED),
         Case("sample-small", "sample", "small", 2, 26, 50, SAMPLE),
         Case("sample-medium", "sample", "medium", 1, 26, 25, SAMPLE),
+        Case("decode-small", "decode", "small", 2, 26, 50, DECODE),
         Case("predict-small", "predict", "small", 16, 16, 16, SAMPLE),
         Case("finetune-small", "finetune", "small", 24, 0, 0, TRAIN),
     ],
@@ -57,11 +59,13 @@ SIZES = {
         Case("sample-nano", "sample", "nano", 8, 64, 200, STOPPED),
         Case("predict-small", "predict", "small", 64, 24, 64, SAMPLE),
         Case("sample-medium", "sample", "medium", 2, 26, 50, SAMPLE),
+        Case("decode-small", "decode", "small", 16, 48, 400, DECODE),
     ],
     "full": [
         Case("sample-nano", "sample", "nano", 100, 128, 400, STOPPED),
         Case("sample-small", "sample", "small", 100, 128, 400, SAMPLE),
         Case("sample-medium", "sample", "medium", 100, 128, 200, SAMPLE),
+        Case("decode-small", "decode", "small", 16, 128, 400, DECODE),
         Case("predict-nano", "predict", "nano", 687, 128, 128, SAMPLE),
         Case("predict-small", "predict", "small", 687, 128, 128, SAMPLE),
         Case("finetune-small", "finetune", "small", 256, 0, 0, TRAIN),
@@ -121,6 +125,7 @@ SCRIPTS = {
 STAGES = {
     ("sample", "sert-run"): "kept",
     ("sample", "sert-run, stop"): "kept-stop",
+    ("decode", "sert-run"): "sampled",
     ("predict", "sert-run"): "answers",
     ("finetune", "sert-run"): "tuned",
 }
@@ -156,7 +161,7 @@ def measure(command, threads, folder):
         )
         for line in process.stderr:
             kept.append(line)
-            if '"unit":"steps"' in line:
+            if '"unit":"steps"' in line or '"unit":"paths"' in line:
                 steps.append((time.perf_counter(), cpu_of(process.pid), json.loads(line)["progress"]["tokens"]))
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
@@ -237,17 +242,19 @@ class Bench:
         measured = measure(command, self.arguments.threads, here)
         look = [*limit, "--cache", cache]
         result = {"seconds": measured.wall, "cpu": measured.cpu, "peak_mib": measured.peak_mib}
+        if case.work in ("decode", "finetune"):
+            # From where the weights are ready, or the first step's end, to the last path or step.
+            spans = [last - first for first, last in zip(measured.steps[0], measured.steps[-1], strict=True)]
+            result |= dict(zip(("step_seconds", "step_cpu", "step_tokens"), spans, strict=True))
         if case.work == "sample":
             sampled = self.rows(manifest, look, stage.replace("kept", "sampled"), here / "rows.jsonl")
             result |= {"tokens": sum(len(row["tokens"]) for row in sampled)}
             result |= self.statistics(manifest, look, stage, here)
         elif case.work == "predict":
             result |= answers(self.rows(manifest, look, stage, here / "rows.jsonl"))
-        else:
+        elif case.work == "finetune":
             losses = self.rows(manifest, look, f"{stage}.losses", here / "losses.jsonl")
             result |= {"tokens": losses[-1]["tokens"], "loss": losses[-1]["train_loss"]}
-            spans = [last - first for first, last in zip(measured.steps[0], measured.steps[-1], strict=True)]
-            result |= dict(zip(("step_seconds", "step_cpu", "step_tokens"), spans, strict=True))
         shutil.rmtree(cache)
         return result
 

@@ -1,8 +1,8 @@
-"""CTranslate2 in f32: `ctranslate2_peer.py JOB.json sample|predict`.
+"""CTranslate2 in f32: `ctranslate2_peer.py JOB.json sample|decode|predict`.
 
 In its best configuration that we know: one pass over the prompts gives the five first tokens; each prompt with each of
 them is read once and branches into its draws (`num_hypotheses`); scores are returned, so no perplexity pass is
-needed; wide batches of like length.
+needed; wide batches of like length. `decode` is `sample` whose clock of steps runs while the weights are loaded.
 """
 
 import sys
@@ -27,9 +27,10 @@ def texts(tokenizer, ids):
     return [tokenizer.id_to_token(token) for token in ids]
 
 
-def sample(job):
+def sample(job, decode=False):
     clock = Clock()
     tokenizer, generator = load(job)
+    ready = Clock()
     pairs = encoded_prompts(tokenizer, rows(job.questions))
     at_once = max(1, job.batch // (job.first_tokens * job.draws))
     written = []
@@ -63,7 +64,10 @@ def sample(job):
                 log_probs = [first_log_prob] + [score / count] * count
                 written.append(path_row(tokenizer, question, rank, first, draw, [first, *tokens], log_probs, ended))
     write_rows(job.out, written)
-    clock.finish(tokens=sum(len(row["tokens"]) for row in written))
+    tokens = sum(len(row["tokens"]) for row in written)
+    spent = ready.spent()
+    steps = {"step_tokens": tokens, "step_seconds": spent["seconds"], "step_cpu": spent["cpu"]}
+    clock.finish(tokens=tokens, **(steps if decode else {}))
 
 
 def predict(job):
@@ -87,4 +91,4 @@ def predict(job):
 
 
 if __name__ == "__main__":
-    {"sample": sample, "predict": predict}[sys.argv[2]](Job.read())
+    {"sample": sample, "decode": lambda job: sample(job, decode=True), "predict": predict}[sys.argv[2]](Job.read())

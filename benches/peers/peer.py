@@ -106,9 +106,11 @@ class Clock:
     def __init__(self):
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
+    def spent(self):
+        return {"seconds": time.perf_counter() - self.wall, "cpu": time.process_time() - self.cpu}
+
     def finish(self, **counted):
-        seconds = {"seconds": time.perf_counter() - self.wall, "cpu": time.process_time() - self.cpu}
-        print(json.dumps(seconds | counted), flush=True)
+        print(json.dumps(self.spent() | counted), flush=True)
 
 
 def write_rows(path, written):

@@ -184,6 +184,9 @@ kernel! {
 #[inline(always)]
 unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
     let mut sums = [0.0f32; MAX_TILE_ROWS * PANEL];
+    // The weights are streamed from memory: each tile brings its share of the panel that follows this one near.
+    let ahead_step = PANEL.div_ceil(job.rows.div_ceil(V::TILE_ROWS));
+    let mut ahead = job.panel.wrapping_add(job.k * PANEL);
     let mut row = 0;
     while row < job.rows {
         let rows = V::TILE_ROWS.min(job.rows - row);
@@ -205,7 +208,10 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
                 begin_row: 0,
                 to,
                 to_row: stride,
+                ahead,
+                ahead_step,
             };
+            ahead = ahead.wrapping_add(job.k * ahead_step);
             multiply_tile::<V>(rows, tile);
             finish::<V>(&job, rows, sums.as_ptr(), y);
         }

@@ -111,6 +111,7 @@ impl Engine {
             stop,
             end_of_text: self.model.end_of_text,
         };
+        let (batch, surplus) = self.batch(params.max_new_tokens as usize);
         self.pool.install(|| {
             let mut scratches = self.scratches();
             let mut unread = prompts.iter().map(Vec::as_slice).enumerate().peekable();
@@ -125,10 +126,7 @@ impl Engine {
                         return Err(EngineError::Cancelled);
                     }
                 }
-                while !stopping
-                    && active.len() + waiting.len() < self.max_batch
-                    && unread.peek().is_some()
-                {
+                while !stopping && active.len() + waiting.len() < batch && unread.peek().is_some() {
                     let mut group: Vec<(usize, &[u32])> = Vec::new();
                     let mut rows = 0;
                     while let Some((index, prompt)) =
@@ -146,7 +144,10 @@ impl Engine {
                         break;
                     }
                 }
-                let free = self.max_batch.saturating_sub(active.len());
+                let mut free = batch.saturating_sub(active.len());
+                if unread.peek().is_none() && waiting.len() <= free + surplus {
+                    free = waiting.len();
+                }
                 active.extend(waiting.drain(..free.min(waiting.len())));
                 if active.is_empty() {
                     return Ok(());

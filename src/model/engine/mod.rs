@@ -47,12 +47,15 @@ use crate::model::{Dtype, Gpt2Config, Weights};
 /// order of operations or a rule of drawing changes.
 pub const ENGINE_VERSION: u32 = 2;
 
-/// Sequences decoded together, at most, where the caller leaves the choice: eight tiles of GEMM rows.
+/// Sequences decoded together, about, where the caller leaves the choice: eight tiles of GEMM rows.
 const AUTO_BATCH: usize = 96;
 /// The same, at least.
 const AUTO_BATCH_MIN: usize = 12;
-/// Bytes of keys and values that `AUTO_BATCH` sequences of 128 tokens may take.
+/// Bytes that the keys and values of so many sequences may take, of the length that is asked for but not of more
+/// tokens than [`AUTO_TOKENS`]: few grow longer at once.
 const AUTO_CACHE_BYTES: usize = 1 << 30;
+/// See [`AUTO_CACHE_BYTES`].
+const AUTO_TOKENS: usize = 128;
 /// Up to this size of the weights every thread streams all of them for a share of the rows, which
 /// needs no hand-overs within a step; above, threads share the weights out.
 const SHARDED_BYTES: usize = 4 << 20;
@@ -197,6 +200,7 @@ pub struct EngineOptions {
 pub struct Engine {
     model: Model,
     pool: rayon::ThreadPool,
+    /// Sequences decoded together, at most; 0 to choose.
     max_batch: usize,
     isa: Isa,
     sharded: bool,
@@ -227,19 +231,26 @@ impl Engine {
         }
         let model = Model::new(config, weights.into())?;
         let pool = Self::pool(options.threads)?;
-        let sequence_bytes = model.page.page_bytes() * (128 / LANES);
-        let max_batch = match options.max_batch {
-            0 => (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH),
-            chosen => chosen,
-        };
         let sharded = model.bytes() <= SHARDED_BYTES;
         Ok(Self {
             model,
             pool,
-            max_batch,
+            max_batch: options.max_batch,
             isa,
             sharded,
         })
+    }
+
+    /// How many sequences of so many new tokens are decoded together, and how many more the last of them may be:
+    /// a few that are left alone would stream all weights for themselves.
+    fn batch(&self, max_new_tokens: usize) -> (usize, usize) {
+        if self.max_batch != 0 {
+            return (self.max_batch, 0);
+        }
+        let tokens = max_new_tokens.clamp(1, AUTO_TOKENS);
+        let sequence_bytes = self.model.page.page_bytes() * tokens.div_ceil(LANES);
+        let batch = (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH);
+        (batch, batch / 4)
     }
 
     /// Starts threads; 0 for one per core.

@@ -33,6 +33,11 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// Writes to `to`, any alignment. Safety: `to` must be writable for sixteen values.
     unsafe fn store(self, to: *mut f32);
+    /// Asks for the cache line at `from`, which need not be readable, to be brought near. Safety: see the trait.
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        let _ = from;
+    }
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -215,6 +220,13 @@ pub(crate) mod x86 {
             Self(unsafe { _mm512_set1_ps(x) })
         }
         #[inline(always)]
+        unsafe fn prefetch(from: *const f32) {
+            // SAFETY: a hint, which faults nowhere.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(from.cast())
+            };
+        }
+        #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's promise.
             Self(unsafe { _mm512_loadu_ps(from) })
@@ -259,6 +271,13 @@ pub(crate) mod x86 {
         unsafe fn splat(x: f32) -> Self {
             // SAFETY: the caller's promise.
             unsafe { Self(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const f32) {
+            // SAFETY: a hint, which faults nowhere.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(from.cast())
+            };
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {

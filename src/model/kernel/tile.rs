@@ -35,6 +35,10 @@ pub(crate) struct Tile {
     pub(crate) to: *mut f32,
     /// Distance between the rows of `to`.
     pub(crate) to_row: usize,
+    /// What to bring near meanwhile; it is never read, so it may lie anywhere.
+    pub(crate) ahead: *const f32,
+    /// How many values of it for each line of the panel; 0 for nothing.
+    pub(crate) ahead_step: usize,
 }
 
 /// A tile with as many rows as there are, at most `V::TILE_ROWS`.
@@ -90,8 +94,10 @@ unsafe fn sums<V: Lanes, const ROWS: usize, const WIDTH: usize>(tile: &Tile, col
                 // Three pointers of four rows each: every address is one of them plus 0 to 3 strides.
                 let row = tile.x_row;
                 let mut x = [tile.x, tile.x.wrapping_add(4 * row), tile.x.wrapping_add(8 * row)];
-                let (mut panel, mut left) = (tile.panel, tile.k);
+                let (mut panel, mut left, mut ahead) = (tile.panel, tile.k, tile.ahead);
                 while left != 0 {
+                    V::prefetch(ahead);
+                    ahead = ahead.wrapping_add(tile.ahead_step);
                     let low = V::load(panel.add(column));
                     let high = V::load(panel.add(high_column));
                     $(if $row < ROWS {

@@ -252,6 +252,8 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
                             begin_row: 0,
                             to: std::ptr::null_mut(),
                             to_row: 0,
+                            ahead: ZEROS.as_ptr(),
+                            ahead_step: 0,
                         };
                         multiply_part::<V>(region, &part, tile, edge.as_mut_slice());
                     }

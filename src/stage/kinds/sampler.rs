@@ -256,6 +256,9 @@ impl<'a> Sampler<'a> {
             self.context
                 .engine_of(&self.student.config, weights, self.params.dtype)?
         };
+        // The weights are there, and now it begins.
+        self.context
+            .progress("paths", done, total, 0, String::new());
         let stop = self.stop_rule()?;
         let (mut rows, mut branch_rows) = (
             RowWriter::new(self.context.store, "paths"),

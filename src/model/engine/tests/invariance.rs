@@ -112,13 +112,14 @@ fn same(a: &Generated, b: &Generated) -> bool {
 
 #[test]
 fn batch_threads_order_and_company_change_no_bit() {
-    // The first is computed in shares, the second by shared-out products; the third is wide.
+    // The first is computed in shares, the second by shared-out products; the third is wide. The first has a few more
+    // sequences than a batch that the engine chooses, which then takes them in.
     let shapes = [
         [32, 2, 2, 60, 48],
         [192, 3, 4, 3000, 48],
         [256, 1, 8, 50_257, 48],
     ];
-    for (shape, draws, tokens) in [(shapes[0], 9, 40), (shapes[1], 5, 12), (shapes[2], 3, 4)] {
+    for (shape, draws, tokens) in [(shapes[0], 27, 40), (shapes[1], 5, 12), (shapes[2], 3, 4)] {
         let config = config(shape);
         let weights = random(&config);
         let prompts: Vec<Vec<u32>> = (1..5)
@@ -132,7 +133,7 @@ fn batch_threads_order_and_company_change_no_bit() {
         assert_eq!(alone.sharded, shape[0] == 32);
         let expected = generated(&alone, &prompts, &params, draws);
         assert_eq!(expected.len(), prompts.len() * draws as usize);
-        for (threads, batch) in [(4, 1), (1, 7), (4, 7), (2, 32), (4, 32)] {
+        for (threads, batch) in [(4, 1), (1, 7), (4, 7), (2, 32), (4, 32), (2, 0)] {
             let engine = Engine::new(&config, &weights, options(threads, batch)).unwrap();
             let found = generated(&engine, &prompts, &params, draws);
             assert!(
