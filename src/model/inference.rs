@@ -1,13 +1,11 @@
 //! Sampling and scoring on whatever device: the CPU's own engine, or the one over burn.
 
-use std::borrow::Cow;
-
 use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
 use super::engine::{
     Engine, EngineError, EngineOptions, Expand, Generated, SamplingParams, ScoreJob, StopRule,
 };
-use super::{Gpt2Config, Weights};
+use super::{Gpt2Config, ModelError, WeightSource};
 use crate::event::CancelToken;
 
 /// A model that is ready to be sampled.
@@ -27,6 +25,9 @@ pub enum InferenceError {
     /// The engine refuses the model.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
 }
 
 impl Inference {
@@ -37,14 +38,14 @@ impl Inference {
     pub fn new<'a>(
         device: DeviceName,
         config: &Gpt2Config,
-        weights: impl Into<Cow<'a, Weights>>,
+        weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
     ) -> Result<Self, InferenceError> {
         if device == DeviceName::Cpu {
             return Ok(Self::Cpu(Box::new(Engine::new(config, weights, options)?)));
         }
         let device = device.open()?;
-        let engine = DeviceEngine::new(config, &weights.into(), &device, options)?;
+        let engine = DeviceEngine::new(config, &*weights.into().in_memory()?, &device, options)?;
         Ok(Self::Device(Box::new(engine)))
     }
 

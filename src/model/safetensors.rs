@@ -1,35 +1,17 @@
-//! Weights as safetensors in a Hub folder.
-//!
-//! In: `model.safetensors`, or shards named by `model.safetensors.index.json`; f32, f16 or bf16; names with or
-//! without `transformer.`. Out: [`Weights`] in f32. Arrays are read one by one straight into place, so the peak
-//! is the f32 weights themselves, and a file that another process cuts short is an error, not a crash.
-//! Source: the safetensors format; HF transformers' names.
+//! Weights as safetensors in a Hub folder: written with HF transformers' names, read by way of [`WeightFiles`].
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, View};
-use serde::Deserialize;
+use safetensors::tensor::{Dtype, View};
 
 use super::config::Gpt2Config;
 use super::error::ModelError;
+use super::weight_files::WeightFiles;
 use super::weights::{Array, Weights};
-
-/// The safetensors format allows no longer header.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// Weights in one file.
 pub(crate) const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
 
 impl Weights {
     /// Reads the weights of a Hub folder and checks them against `config`.
@@ -37,33 +19,7 @@ impl Weights {
     /// # Errors
     /// No weights, a damaged file, or arrays that do not fit.
     pub fn load(folder: &Path, config: &Gpt2Config) -> Result<Self, ModelError> {
-        let mut raw = BTreeMap::new();
-        for path in files(folder)? {
-            read_file(&path, &mut raw)?;
-        }
-        let mut weights = Self::default();
-        let mut head = None;
-        for (name, array) in raw {
-            let name = name
-                .strip_prefix("transformer.")
-                .unwrap_or(&name)
-                .to_owned();
-            match name.as_str() {
-                "lm_head.weight" => head = Some(array),
-                // Older files carry the causal mask as an array.
-                mask if mask.ends_with(".attn.bias") || mask.ends_with(".attn.masked_bias") => {}
-                _ => drop(weights.arrays.insert(name, array)),
-            }
-        }
-        if let Some(head) = head {
-            match weights.arrays.get("wte.weight") {
-                None => drop(weights.arrays.insert("wte.weight".to_owned(), head)),
-                Some(embedding) if *embedding == head => {}
-                Some(_) => return Err(ModelError::UntiedHead),
-            }
-        }
-        weights.check(config)?;
-        Ok(weights)
+        WeightFiles::open(folder, config)?.read()
     }
 
     /// Writes one f32 safetensors file with the names and the metadata that HF writes.
@@ -83,136 +39,6 @@ impl Weights {
                 source: std::io::Error::other(error),
             }
         })
-    }
-}
-
-/// The safetensors files of a folder, in a fixed order.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let single = folder.join(SINGLE);
-    if single.is_file() {
-        return Ok(vec![single]);
-    }
-    let index = folder.join(INDEX);
-    if index.is_file() {
-        let bytes = std::fs::read(&index).map_err(ModelError::reading(&index))?;
-        let parsed: Index = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
-            path: index.clone(),
-            source,
-        })?;
-        let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
-        return names
-            .into_iter()
-            .map(|name| shard(folder, &index, &name))
-            .collect();
-    }
-    if folder.join("pytorch_model.bin").is_file()
-        || folder.join("pytorch_model.bin.index.json").is_file()
-    {
-        return Err(ModelError::OnlyPickle(folder.to_owned()));
-    }
-    Err(ModelError::NoFile {
-        path: single,
-        hint: "a model in Hub format has its weights in model.safetensors",
-    })
-}
-
-/// A shard lies in the folder itself: an index must not lead elsewhere.
-fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError> {
-    if Path::new(name).file_name().and_then(|file| file.to_str()) != Some(name) {
-        return Err(ModelError::Damaged {
-            path: index.to_owned(),
-            reason: format!("`{name}` is not a plain file name"),
-        });
-    }
-    let path = folder.join(name);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(ModelError::NoFile {
-            path,
-            hint: "model.safetensors.index.json names this shard; fetch the folder again",
-        })
-    }
-}
-
-fn read_file(path: &Path, arrays: &mut BTreeMap<String, Array>) -> Result<(), ModelError> {
-    let damaged = |reason: String| ModelError::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
-    let mut file = File::open(path).map_err(ModelError::reading(path))?;
-    let length = file.metadata().map_err(ModelError::reading(path))?.len();
-    let mut head = [0; 8];
-    if length < 8 {
-        return Err(damaged(format!("it has only {length} bytes")));
-    }
-    file.read_exact(&mut head)
-        .map_err(ModelError::reading(path))?;
-    let header_bytes = u64::from_le_bytes(head);
-    if header_bytes > MAX_HEADER_BYTES || header_bytes > length - 8 {
-        return Err(damaged(format!(
-            "its header claims {header_bytes} bytes of {length}"
-        )));
-    }
-    let mut header = Vec::new();
-    (&mut file)
-        .take(header_bytes)
-        .read_to_end(&mut header)
-        .map_err(ModelError::reading(path))?;
-    // `Metadata` checks offsets, shapes and formats against one another as it is read.
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
-    let expected = (8 + header_bytes).saturating_add(metadata.data_len() as u64);
-    if length != expected {
-        return Err(damaged(format!(
-            "it has {length} bytes, its header says {expected}"
-        )));
-    }
-    for name in metadata.offset_keys() {
-        let info = metadata.info(&name).expect("the name comes from this list");
-        // The buffers of older files (causal masks) are in formats of their own and are not needed.
-        if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
-            continue;
-        }
-        let (start, end) = info.data_offsets;
-        file.seek(SeekFrom::Start(8 + header_bytes + start as u64))
-            .map_err(ModelError::reading(path))?;
-        let mut bytes = vec![0; end - start];
-        file.read_exact(&mut bytes)
-            .map_err(ModelError::reading(path))?;
-        let data = decode(info.dtype, &bytes).ok_or_else(|| ModelError::NumberFormat {
-            path: path.to_owned(),
-            name: name.clone(),
-            found: format!("{:?}", info.dtype),
-        })?;
-        let shape = info.shape.clone();
-        arrays.insert(name, Array { shape, data });
-    }
-    Ok(())
-}
-
-fn decode(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    let pairs = || bytes.as_chunks::<2>().0.iter().copied();
-    match dtype {
-        Dtype::F32 => Some(
-            bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|raw| f32::from_le_bytes(*raw))
-                .collect(),
-        ),
-        Dtype::F16 => Some(
-            pairs()
-                .map(|raw| f16::from_le_bytes(raw).to_f32())
-                .collect(),
-        ),
-        Dtype::BF16 => Some(
-            pairs()
-                .map(|raw| bf16::from_le_bytes(raw).to_f32())
-                .collect(),
-        ),
-        _ => None,
     }
 }
 
@@ -243,8 +69,10 @@ impl View for ArrayView<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
 
+    use half::{bf16, f16};
     use safetensors::tensor::TensorView;
 
     use super::*;

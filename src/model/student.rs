@@ -9,15 +9,16 @@ use super::config::Gpt2Config;
 use super::error::ModelError;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
+use super::weight_files::WeightFiles;
 use super::weights::Weights;
 
-/// A small language model that is sampled and trained.
+/// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
 #[derive(Clone, Debug)]
-pub struct Student {
+pub struct Student<W = Weights> {
     /// Its shape.
     pub config: Gpt2Config,
     /// Its weights.
-    pub weights: Weights,
+    pub weights: W,
     /// Its tokenizer.
     pub tokenizer: StudentTokenizer,
 }
@@ -47,16 +48,7 @@ impl Student {
     /// # Errors
     /// A file is missing or damaged, or they do not belong together.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        let config = Gpt2Config::load(folder)?;
-        let tokenizer = StudentTokenizer::load(folder)?;
-        // Before the weights: they take the longest to read.
-        tokenizer.check(&config)?;
-        let weights = Weights::load(folder, &config)?;
-        Ok(Self {
-            config,
-            weights,
-            tokenizer,
-        })
+        Student::open(folder)?.read()
     }
 
     /// A student with fresh weights (see [`Weights::init`]).
@@ -103,6 +95,36 @@ impl Student {
     /// Number of parameters; the tied head counts once.
     pub fn parameters(&self) -> usize {
         self.weights.parameters()
+    }
+}
+
+impl Student<WeightFiles> {
+    /// Opens a Hub folder: reads all but the values of the weights.
+    ///
+    /// # Errors
+    /// A file is missing or damaged, or they do not belong together.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let config = Gpt2Config::load(folder)?;
+        let tokenizer = StudentTokenizer::load(folder)?;
+        tokenizer.check(&config)?;
+        let weights = WeightFiles::open(folder, &config)?;
+        Ok(Self {
+            config,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// The same with its weights in memory.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a weight is not a number.
+    pub fn read(self) -> Result<Student, ModelError> {
+        Ok(Student {
+            weights: self.weights.read()?,
+            config: self.config,
+            tokenizer: self.tokenizer,
+        })
     }
 }
 

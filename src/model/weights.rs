@@ -1,8 +1,7 @@
 //! Named f32 arrays: the weights of a student, independent of any backend.
 //!
-//! Reading and writing safetensors is in `model::safetensors`.
+//! Writing safetensors is in `model::safetensors`, reading in `model::weight_files`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::Gpt2Config;
@@ -34,18 +33,6 @@ impl Array {
 pub struct Weights {
     /// The arrays by name.
     pub arrays: BTreeMap<String, Array>,
-}
-
-impl<'a> From<&'a Weights> for Cow<'a, Weights> {
-    fn from(weights: &'a Weights) -> Self {
-        Self::Borrowed(weights)
-    }
-}
-
-impl From<Weights> for Cow<'_, Weights> {
-    fn from(weights: Weights) -> Self {
-        Self::Owned(weights)
-    }
 }
 
 impl Weights {
@@ -105,24 +92,17 @@ impl Weights {
     /// # Errors
     /// The first array, by name, that is missing, misshapen, unknown or not finite.
     pub fn check(&self, config: &Gpt2Config) -> Result<(), ModelError> {
-        let shapes = Self::shapes(config);
-        for (name, expected) in &shapes {
-            let Some(array) = self.arrays.get(name) else {
-                return Err(ModelError::MissingArray {
-                    name: name.clone(),
-                    expected: expected.clone(),
-                });
-            };
-            if array.shape != *expected || array.data.len() != expected.iter().product::<usize>() {
+        let found = self.arrays.iter();
+        let found = found.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
+        check_shapes(config, &found.collect())?;
+        for (name, array) in &self.arrays {
+            if array.data.len() != array.shape.iter().product::<usize>() {
                 return Err(ModelError::ArrayShape {
                     name: name.clone(),
-                    found: array.shape.clone(),
-                    expected: expected.clone(),
+                    found: vec![array.data.len()],
+                    expected: array.shape.clone(),
                 });
             }
-        }
-        if let Some(name) = self.arrays.keys().find(|name| !shapes.contains_key(*name)) {
-            return Err(ModelError::UnknownArray(name.clone()));
         }
         self.check_finite()
     }
@@ -142,6 +122,36 @@ impl Weights {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that exactly the arrays of `config` were found, by name and shape.
+///
+/// # Errors
+/// The first array, by name, that is missing, misshapen or unknown.
+pub(super) fn check_shapes(
+    config: &Gpt2Config,
+    found: &BTreeMap<&str, &[usize]>,
+) -> Result<(), ModelError> {
+    let shapes = Weights::shapes(config);
+    for (name, expected) in &shapes {
+        let Some(&shape) = found.get(name.as_str()) else {
+            return Err(ModelError::MissingArray {
+                name: name.clone(),
+                expected: expected.clone(),
+            });
+        };
+        if shape != expected {
+            return Err(ModelError::ArrayShape {
+                name: name.clone(),
+                found: shape.to_owned(),
+                expected: expected.clone(),
+            });
+        }
+    }
+    match found.keys().find(|&&name| !shapes.contains_key(name)) {
+        Some(&name) => Err(ModelError::UnknownArray(name.to_owned())),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a running stage is given, and what it gives back.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +13,7 @@ use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::engine::{ENGINE_VERSION, EngineOptions};
-use crate::model::{Dtype, Gpt2Config, Inference, Student, Weights};
+use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::store::Store;
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -92,15 +91,28 @@ impl Context<'_> {
         Ok(self.store.put_object(&value.encode())?)
     }
 
-    /// The student that comes in at `port`, loaded.
+    /// The student that comes in at `port`, its weights in memory.
     ///
     /// # Errors
     /// When a file is gone or is not what a student is made of.
     pub fn student(&self, port: &str) -> Result<(ModelFolder, Student), StageError> {
+        let (folder, student) = self.opened_student(port)?;
+        Ok((folder, student.read()?))
+    }
+
+    /// The student that comes in at `port`, its weights still to be read; see [`Context::engine`].
+    ///
+    /// # Errors
+    /// When a file is gone or is not what a student is made of.
+    pub fn opened_student(
+        &self,
+        port: &str,
+    ) -> Result<(ModelFolder, Student<WeightFiles>), StageError> {
         let folder: ModelFolder = self.input(port)?;
         let scratch = self.scratch()?;
         self.store.lend(&folder.files, scratch.path())?;
-        let student = Student::load(scratch.path())?;
+        // The open files outlast their names.
+        let student = Student::open(scratch.path())?;
         Ok((folder, student))
     }
 
@@ -145,22 +157,13 @@ impl Context<'_> {
         })
     }
 
-    /// `student`, ready to be sampled on the run's device.
+    /// `student`, ready to be sampled on the run's device. Its weights are read here.
     ///
     /// # Errors
-    /// When the weights do not fit the configuration, or the device is not to be had.
-    pub fn engine(&self, student: &Student, dtype: Dtype) -> Result<Inference, StageError> {
-        self.engine_of(&student.config, &student.weights, dtype)
-    }
-
-    /// As [`Context::engine`]; weights that are given away are held once, not twice.
-    ///
-    /// # Errors
-    /// See there.
-    pub fn engine_of<'w>(
+    /// When the weights cannot be read or do not fit the configuration, or the device is not to be had.
+    pub fn engine(
         &self,
-        config: &Gpt2Config,
-        weights: impl Into<Cow<'w, Weights>>,
+        student: &Student<WeightFiles>,
         dtype: Dtype,
     ) -> Result<Inference, StageError> {
         let options = EngineOptions {
@@ -170,8 +173,8 @@ impl Context<'_> {
         };
         Ok(Inference::new(
             self.options.device,
-            config,
-            weights,
+            &student.config,
+            student.weights.clone(),
             options,
         )?)
     }

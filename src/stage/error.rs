@@ -91,6 +91,7 @@ impl From<InferenceError> for StageError {
         match error {
             InferenceError::Device(error) => error.into(),
             InferenceError::Engine(error) => error.into(),
+            InferenceError::Model(error) => error.into(),
         }
     }
 }

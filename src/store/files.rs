@@ -15,6 +15,10 @@ use super::{Store, StoreError};
 /// A file written to within this time may be written to again with no visible change of its
 /// times: file systems count in steps of up to 2 s (FAT). Git calls such a file racy.
 const CLOCK_GRAIN: Duration = Duration::from_secs(2);
+/// The same where the time of its last change is no multiple of a step of those file systems (FAT 2 s, HFS+ 1 s, exFAT
+/// 10 ms): then the step is that of the system's clock, at most 10 ms.
+#[cfg(unix)]
+const FINE_GRAIN: Duration = Duration::from_millis(100);
 
 impl Store {
     /// The digest of an outside file. It is read only where its size, times or inode differ from
@@ -104,19 +108,22 @@ fn stamp(meta: &Metadata) -> Vec<u8> {
 /// This is the store's only clock; it decides what is remembered, never what an answer is.
 fn is_settled(meta: &Metadata) -> bool {
     #[cfg(unix)]
-    let changed = {
+    let (changed, grain) = {
         use std::os::unix::fs::MetadataExt;
         let (seconds, nanos) =
             (meta.ctime(), meta.ctime_nsec()).max((meta.mtime(), meta.mtime_nsec()));
         let since =
             |seconds| Duration::from_secs(seconds) + Duration::from_nanos(nanos.unsigned_abs());
         // Before 1970 is settled too.
-        SystemTime::UNIX_EPOCH.checked_add(u64::try_from(seconds).map_or(Duration::ZERO, since))
+        let changed = u64::try_from(seconds).map_or(Duration::ZERO, since);
+        let fine = meta.ctime_nsec() % 10_000_000 != 0;
+        let grain = if fine { FINE_GRAIN } else { CLOCK_GRAIN };
+        (SystemTime::UNIX_EPOCH.checked_add(changed), grain)
     };
     #[cfg(not(unix))]
-    let changed = meta.modified().ok();
+    let (changed, grain) = (meta.modified().ok(), CLOCK_GRAIN);
     // A time in the future, or none, is never settled.
     changed
         .and_then(|changed| SystemTime::now().duration_since(changed).ok())
-        .is_some_and(|age| age >= CLOCK_GRAIN)
+        .is_some_and(|age| age >= grain)
 }

@@ -73,9 +73,12 @@ impl Model {
         let (wide, inner) = (row_stride(3 * width), row_stride(self.inner));
         let mut rows = Vec::new();
         let mut firsts = Vec::new();
-        for (index, segment) in segments.iter_mut().enumerate() {
-            let start = segment.cache.len();
+        // Shared out, since a new page of memory takes the system longer than much of what is computed in it.
+        parallel.for_each_mut(segments, 1, |_, segment| {
             segment.cache.grow(self.page, segment.tokens.len());
+        });
+        for (index, segment) in segments.iter().enumerate() {
+            let start = segment.cache.len() - segment.tokens.len();
             firsts.push(rows.len());
             rows.extend((0..segment.tokens.len()).map(|i| Row {
                 segment: index,

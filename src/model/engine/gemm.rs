@@ -15,17 +15,23 @@
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
 
+use rayon::prelude::*;
+
 use super::parallel::Parallel;
+use crate::model::ModelError;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::lanes::{LANES, Lanes, kernel};
 use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
 use crate::model::kernel::vector::gelu;
+use crate::model::source::Values;
 
 /// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
 /// L2 cache.
 const BLOCK_ROWS: usize = 128;
 /// Multiply-adds that one task should hold at least, or handing it out costs more than it saves.
 const TASK_WORK: usize = 300_000;
+/// Panels that one thread packs at a time: some 2 MiB of GPT-2 small's, the size of a page of memory.
+const PACK_PANELS: usize = 16;
 
 /// A weight matrix `[k, n]` in panels, padded with zero columns, and its bias.
 pub(super) struct Packed {
@@ -40,27 +46,44 @@ impl Packed {
     pub(super) fn new(weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
         let mut packed = Self::zeros(k, n);
         let panels = packed.panels.as_mut_slice();
-        for (row, values) in weights.chunks_exact(n).enumerate() {
-            for (panel, columns) in values.chunks(PANEL).enumerate() {
-                let at = (panel * k + row) * PANEL;
-                panels[at..at + columns.len()].copy_from_slice(columns);
+        for (index, panel) in panels.chunks_exact_mut(k * PANEL).enumerate() {
+            let columns = index * PANEL..n.min((index + 1) * PANEL);
+            let rows = panel.as_chunks_mut::<PANEL>().0.iter_mut();
+            for (row, values) in rows.zip(weights.chunks_exact(n)) {
+                row[..columns.len()].copy_from_slice(&values[columns.clone()]);
             }
         }
         packed.bias.as_mut_slice()[..n].copy_from_slice(bias);
         packed
     }
 
-    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias.
-    pub(super) fn transposed(weights: &[f32], k: usize, n: usize) -> Self {
+    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias. The threads of the caller's pool share it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value in one is not a number.
+    pub(super) fn transposed(weights: &Values<'_>, k: usize, n: usize) -> Result<Self, ModelError> {
         let mut packed = Self::zeros(k, n);
-        let panels = packed.panels.as_mut_slice();
-        for (column, values) in weights.chunks_exact(k).enumerate() {
-            let at = column / PANEL * k * PANEL + column % PANEL;
-            for (row, &value) in values.iter().enumerate() {
-                panels[at + row * PANEL] = value;
-            }
-        }
-        packed
+        let groups = packed
+            .panels
+            .as_mut_slice()
+            .par_chunks_mut(PACK_PANELS * k * PANEL);
+        let done = groups
+            .enumerate()
+            .map_init(Vec::new, |room, (group, panels)| {
+                let columns = group * PACK_PANELS * PANEL..n.min((group + 1) * PACK_PANELS * PANEL);
+                let values = weights.part(columns.start * k..columns.end * k, room)?;
+                for (panel, values) in panels
+                    .chunks_exact_mut(k * PANEL)
+                    .zip(values.chunks(k * PANEL))
+                {
+                    transpose(values, k, panel);
+                }
+                Ok(())
+            });
+        // Of several errors, always the same one.
+        let done: Vec<Result<(), ModelError>> = done.collect();
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(packed)
     }
 
     fn zeros(k: usize, n: usize) -> Self {
@@ -85,6 +108,23 @@ impl Packed {
     /// Bytes that a product streams.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(self.panels.as_slice())
+    }
+}
+
+/// Up to [`PANEL`] columns of `k` values, one after the other, into a panel: a few lines of each at a time, so that what
+/// is read and what is written stay in the L1 cache.
+fn transpose(columns: &[f32], k: usize, panel: &mut [f32]) {
+    for (first, rows) in (0..k).step_by(LANES).zip(panel.chunks_mut(LANES * PANEL)) {
+        for (column, values) in columns.chunks_exact(k).enumerate() {
+            for (row, &value) in rows
+                .as_chunks_mut::<PANEL>()
+                .0
+                .iter_mut()
+                .zip(&values[first..])
+            {
+                row[column] = value;
+            }
+        }
     }
 }
 

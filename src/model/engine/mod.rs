@@ -31,8 +31,6 @@ pub use peak::product_rate;
 pub use score::ScoreJob;
 pub(super) use score::check_job;
 
-use std::borrow::Cow;
-
 use rayon::prelude::*;
 
 use self::cache::SequenceCache;
@@ -41,7 +39,7 @@ use self::model::Model;
 use self::parallel::Parallel;
 use crate::model::device::DeviceFailure;
 use crate::model::kernel::lanes::{Isa, LANES};
-use crate::model::{Dtype, Gpt2Config, Weights};
+use crate::model::{Dtype, Gpt2Config, ModelError, WeightSource};
 
 /// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an
 /// order of operations or a rule of drawing changes.
@@ -90,6 +88,9 @@ pub enum EngineError {
         /// The shape that the configuration implies.
         expected: Vec<usize>,
     },
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] ModelError),
     /// An array that a GPT-2 does not have.
     #[error("array `{0}` is not part of a GPT-2 with this configuration")]
     UnknownArray(String),
@@ -207,14 +208,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Checks every array's name and shape, packs the weights and starts the threads. Weights that are given away
-    /// instead of lent are freed as they are packed.
+    /// Checks every array's name and shape, starts the threads and lets them pack the weights. Weights that are given
+    /// away instead of lent are freed as they are packed; weights in files are read as they are packed.
     ///
     /// # Errors
-    /// An array is missing, has another shape or is not a GPT-2's; threads cannot be started.
+    /// A file cannot be read; an array is missing, has another shape or is not a GPT-2's; threads cannot be started.
     pub fn new<'a>(
         config: &Gpt2Config,
-        weights: impl Into<Cow<'a, Weights>>,
+        weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
         Self::with_isa(config, weights, options, Isa::available()[0])
@@ -222,15 +223,16 @@ impl Engine {
 
     fn with_isa<'a>(
         config: &Gpt2Config,
-        weights: impl Into<Cow<'a, Weights>>,
+        weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
         isa: Isa,
     ) -> Result<Self, EngineError> {
         if options.dtype != Dtype::F32 {
             return Err(EngineError::Dtype(options.dtype));
         }
-        let model = Model::new(config, weights.into())?;
         let pool = Self::pool(options.threads)?;
+        let weights = weights.into();
+        let model = pool.install(|| Model::new(config, weights))?;
         let sharded = model.bytes() <= SHARDED_BYTES;
         Ok(Self {
             model,

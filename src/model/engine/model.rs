@@ -1,13 +1,15 @@
 //! The weights of a GPT-2 as the kernels want them: checked by name and shape, packed once.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+use rayon::prelude::*;
 
 use super::EngineError;
 use super::cache::PageShape;
 use super::gemm::Packed;
 use crate::model::kernel::buffer::Buffer;
-use crate::model::{Gpt2Config, Weights};
+use crate::model::source::Values;
+use crate::model::{Gpt2Config, ModelError, WeightSource};
 
 /// Gain and bias of a layer norm, padded with zeros to whole vectors.
 pub(super) struct Norm {
@@ -42,9 +44,10 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Checks and packs `weights`. Of weights that it owns, it frees each array when that is packed, so the peak is
-    /// hardly more than one copy of them.
-    pub(super) fn new(config: &Gpt2Config, weights: Cow<'_, Weights>) -> Result<Self, EngineError> {
+    /// Checks and packs `weights`. Of weights that it owns, it frees each array when that is packed, and those in files
+    /// it reads then, so the peak is hardly more than one copy of them. The threads of the caller's pool share the arrays
+    /// out: most of the time goes to memory that is touched for the first time.
+    pub(super) fn new(config: &Gpt2Config, weights: WeightSource<'_>) -> Result<Self, EngineError> {
         let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
         let sizes = [width, inner, vocab, config.n_positions, config.n_head];
         if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
@@ -57,20 +60,44 @@ impl Model {
             weights,
             used: BTreeSet::new(),
         };
-        let mut blocks = Vec::new();
+        let (mut norms, mut linears) = (Vec::new(), Vec::new());
         for layer in 0..config.n_layer {
             let name = |part: &str| format!("h.{layer}.{part}");
-            blocks.push(Block {
-                attention_norm: arrays.norm(&name("ln_1"), width)?,
-                query_key_value: arrays.linear(&name("attn.c_attn"), width, 3 * width)?,
-                attention_out: arrays.linear(&name("attn.c_proj"), width, width)?,
-                feed_forward_norm: arrays.norm(&name("ln_2"), width)?,
-                up: arrays.linear(&name("mlp.c_fc"), width, inner)?,
-                down: arrays.linear(&name("mlp.c_proj"), inner, width)?,
-            });
+            norms.push([
+                arrays.norm(&name("ln_1"), width)?,
+                arrays.norm(&name("ln_2"), width)?,
+            ]);
+            linears.extend([
+                arrays.linear(&name("attn.c_attn"), width, 3 * width)?,
+                arrays.linear(&name("attn.c_proj"), width, width)?,
+                arrays.linear(&name("mlp.c_fc"), width, inner)?,
+                arrays.linear(&name("mlp.c_proj"), inner, width)?,
+            ]);
         }
         let embedding = arrays.take("wte.weight", &[vocab, width])?;
-        let model = Self {
+        let final_norm = arrays.norm("ln_f", width)?;
+        let positions = arrays.take("wpe.weight", &[config.n_positions, width])?;
+        let position_embedding = positions.all(&mut Vec::new())?.to_vec();
+        arrays.no_others()?;
+
+        let packed = linears.into_par_iter().with_max_len(1);
+        let packed: Vec<_> = packed
+            .map_init(Vec::new, |room, linear| linear.pack(room))
+            .collect();
+        let mut packed = packed.into_iter();
+        let mut next = || packed.next().expect("four for each layer");
+        let mut blocks = Vec::new();
+        for [attention_norm, feed_forward_norm] in norms {
+            blocks.push(Block {
+                attention_norm,
+                query_key_value: next()?,
+                attention_out: next()?,
+                feed_forward_norm,
+                up: next()?,
+                down: next()?,
+            });
+        }
+        Ok(Self {
             width,
             inner,
             vocab,
@@ -87,14 +114,10 @@ impl Model {
                 head_dim: width / config.n_head,
             },
             blocks,
-            final_norm: arrays.norm("ln_f", width)?,
-            head: Packed::transposed(&embedding, width, vocab),
-            position_embedding: arrays
-                .take("wpe.weight", &[config.n_positions, width])?
-                .into_owned(),
-        };
-        arrays.no_others()?;
-        Ok(model)
+            final_norm,
+            head: Packed::transposed(&embedding, width, vocab)?,
+            position_embedding,
+        })
     }
 
     /// Bytes that one step streams.
@@ -114,48 +137,61 @@ impl Model {
     }
 }
 
+/// A weight matrix `[k, n]` and its bias, still to be packed.
+struct Unpacked<'a> {
+    weights: Values<'a>,
+    bias: Values<'a>,
+    k: usize,
+    n: usize,
+}
+
+impl Unpacked<'_> {
+    /// `room` holds what has to be read.
+    fn pack(self, room: &mut Vec<f32>) -> Result<Packed, ModelError> {
+        let bias = self.bias.all(room)?.to_vec();
+        Ok(Packed::new(self.weights.all(room)?, self.k, self.n, &bias))
+    }
+}
+
 /// The arrays by name, and which were asked for.
 struct Arrays<'a> {
-    weights: Cow<'a, Weights>,
+    weights: WeightSource<'a>,
     used: BTreeSet<String>,
 }
 
 impl<'a> Arrays<'a> {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Cow<'a, [f32]>, EngineError> {
-        let array = match &mut self.weights {
-            Cow::Borrowed(weights) => weights.arrays.get(name).map(Cow::Borrowed),
-            Cow::Owned(weights) => weights.arrays.remove(name).map(Cow::Owned),
-        };
-        let array = array.ok_or_else(|| EngineError::MissingArray {
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Values<'a>, EngineError> {
+        let array = self.weights.take(name);
+        let (found, values) = array.ok_or_else(|| EngineError::MissingArray {
             name: name.to_owned(),
             shape: shape.to_vec(),
         })?;
-        if array.shape != shape || array.data.len() != shape.iter().product::<usize>() {
+        if found != shape || values.len() != shape.iter().product::<usize>() {
             return Err(EngineError::ArrayShape {
                 name: name.to_owned(),
-                found: array.shape.clone(),
-                values: array.data.len(),
+                found,
+                values: values.len(),
                 expected: shape.to_vec(),
             });
         }
         self.used.insert(name.to_owned());
-        Ok(match array {
-            Cow::Borrowed(array) => Cow::Borrowed(array.data.as_slice()),
-            Cow::Owned(array) => Cow::Owned(array.data),
-        })
+        Ok(values)
     }
 
-    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Packed, EngineError> {
-        let weights = self.take(&format!("{name}.weight"), &[k, n])?;
-        let bias = self.take(&format!("{name}.bias"), &[n])?;
-        Ok(Packed::new(&weights, k, n, &bias))
+    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Unpacked<'a>, EngineError> {
+        Ok(Unpacked {
+            weights: self.take(&format!("{name}.weight"), &[k, n])?,
+            bias: self.take(&format!("{name}.bias"), &[n])?,
+            k,
+            n,
+        })
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
         let mut padded = |part: &str| -> Result<Buffer, EngineError> {
             let mut buffer = Buffer::zeroed(width);
             let values = self.take(&format!("{name}.{part}"), &[width])?;
-            buffer.as_mut_slice()[..width].copy_from_slice(&values);
+            buffer.as_mut_slice()[..width].copy_from_slice(values.all(&mut Vec::new())?);
             Ok(buffer)
         };
         Ok(Norm {
@@ -166,9 +202,9 @@ impl<'a> Arrays<'a> {
 
     /// Every array was asked for: another one means that the weights are not of this architecture.
     fn no_others(&self) -> Result<(), EngineError> {
-        let mut names = self.weights.arrays.keys();
+        let mut names = self.weights.names().into_iter();
         match names.find(|&name| !self.used.contains(name)) {
-            Some(name) => Err(EngineError::UnknownArray(name.clone())),
+            Some(name) => Err(EngineError::UnknownArray(name.to_owned())),
             None => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use super::prompts::LongPrompts;
 use super::rows::{cached_rows, row_key};
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
-use crate::model::{Dtype, Student};
+use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{Context, Shape, StageError, Work};
 use crate::teacher::judge::label;
 
@@ -33,7 +33,7 @@ pub(super) fn ratings(
     prompts: &[String],
     context: &Context<'_>,
 ) -> Result<Vec<Rating>, StageError> {
-    let (folder, student) = context.student("model")?;
+    let (folder, student) = context.opened_student("model")?;
     let jobs = jobs(params, prompts, &student, context)?;
     let base = json!({ "row": "judge/1", "model": folder.identity(), "numerics": context.numerics(Dtype::F32) });
     let base = row_key(&base);
@@ -66,7 +66,7 @@ pub(super) fn ratings(
 fn jobs(
     params: &JudgeParams,
     prompts: &[String],
-    student: &Student,
+    student: &Student<WeightFiles>,
     context: &Context<'_>,
 ) -> Result<Vec<ScoreJob>, StageError> {
     let scores: Vec<Vec<u32>> = (0..=BEST)

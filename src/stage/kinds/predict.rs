@@ -11,7 +11,7 @@ use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
-use crate::model::{Dtype, Inference, Student};
+use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
@@ -122,7 +122,7 @@ impl StageKind for Predict {
 
     fn run(params: &PredictParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let (folder, mut student) = context.student("model")?;
+        let (folder, student) = context.opened_student("model")?;
         let form = match params.prompt {
             PredictPrompt::Auto => folder.prompt,
             PredictPrompt::Answer => PromptForm::Answer,
@@ -137,19 +137,13 @@ impl StageKind for Predict {
             params.long_prompts,
         )?;
         let mut engine = None;
-        let answers = answer_rows(
-            params,
-            context,
-            &folder,
-            (&mut student, &mut engine),
-            &prompts,
-        )?;
+        let answers = answer_rows(params, context, &folder, (&student, &mut engine), &prompts)?;
         let options = if params.option_log_probs {
             option_rows(
                 params.dtype,
                 context,
                 &folder,
-                (&mut student, &mut engine),
+                (&student, &mut engine),
                 &questions,
                 &prompts,
             )?
@@ -183,7 +177,7 @@ fn answer_rows(
     params: &PredictParams,
     context: &Context<'_>,
     folder: &ModelFolder,
-    (student, engine): (&mut Student, &mut Option<Inference>),
+    (student, engine): (&Student<WeightFiles>, &mut Option<Inference>),
     prompts: &[Prompt],
 ) -> Result<Vec<AnswerRow>, StageError> {
     let drawing = SamplingParams {
@@ -251,7 +245,7 @@ fn option_rows(
     dtype: Dtype,
     context: &Context<'_>,
     folder: &ModelFolder,
-    (student, engine): (&mut Student, &mut Option<Inference>),
+    (student, engine): (&Student<WeightFiles>, &mut Option<Inference>),
     questions: &[Question],
     prompts: &[Prompt],
 ) -> Result<Vec<Vec<f64>>, StageError> {
@@ -304,18 +298,16 @@ fn option_rows(
     Ok(options)
 }
 
-/// The engine, made of the student's weights where it is first needed; of the student its tokenizer stays.
+/// The engine, made where it is first needed.
 fn once<'e>(
     made: &'e mut Option<Inference>,
-    student: &mut Student,
+    student: &Student<WeightFiles>,
     dtype: Dtype,
     context: &Context<'_>,
 ) -> Result<&'e Inference, StageError> {
-    let engine = if let Some(engine) = made.take() {
-        engine
-    } else {
-        let weights = std::mem::take(&mut student.weights);
-        context.engine_of(&student.config, weights, dtype)?
+    let engine = match made.take() {
+        Some(engine) => engine,
+        None => context.engine(student, dtype)?,
     };
     Ok(made.insert(engine))
 }

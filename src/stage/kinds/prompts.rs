@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Student;
+use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError};
 use crate::text::{PromptForm, Question};
 
@@ -27,7 +27,7 @@ pub(crate) struct Prompt {
 /// The prompts of `questions` in order.
 pub(crate) fn prompts(
     context: &Context<'_>,
-    student: &Student,
+    student: &Student<WeightFiles>,
     questions: &[Question],
     form: PromptForm,
     max_new_tokens: u32,

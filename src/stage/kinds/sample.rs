@@ -153,7 +153,7 @@ impl StageKind for Sample {
 
     fn run(params: &SampleParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let (folder, student) = context.student("model")?;
+        let (folder, student) = context.opened_student("model")?;
         let prompts = prompts(
             context,
             &student,

@@ -11,8 +11,8 @@ use super::rows::{RowWriter, read_rows, row_key};
 use super::sample::{Branching, SampleParams, StopRule};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
-use crate::model::Student;
 use crate::model::engine::{FirstTokenCandidate, Generated, SequenceSpec};
+use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError};
 use crate::text::{
     EndReason, FirstToken, LogProbSummary, Question, ReasoningPath, imitative_complete,
@@ -94,7 +94,7 @@ impl RowKeys {
 pub(super) struct Sampler<'a> {
     params: &'a SampleParams,
     context: &'a Context<'a>,
-    student: Student,
+    student: Student<WeightFiles>,
     keys: RowKeys,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Sampler<'a> {
         params: &'a SampleParams,
         context: &'a Context<'a>,
         folder: &ModelFolder,
-        student: Student,
+        student: Student<WeightFiles>,
     ) -> Self {
         Self {
             params,
@@ -115,7 +115,7 @@ impl<'a> Sampler<'a> {
 
     /// Every path of every question, in order of question, first token and draw.
     pub(super) fn paths(
-        mut self,
+        self,
         questions: &[Question],
         prompts: &[Prompt],
     ) -> Result<Vec<ReasoningPath>, StageError> {
@@ -227,7 +227,7 @@ impl<'a> Sampler<'a> {
     }
 
     fn sample_missing(
-        &mut self,
+        &self,
         prompts: &[&Vec<u32>],
         branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
     ) -> Result<(), StageError> {
@@ -251,11 +251,7 @@ impl<'a> Sampler<'a> {
         if todo.is_empty() {
             return Ok(());
         }
-        let engine = {
-            let weights = std::mem::take(&mut self.student.weights);
-            self.context
-                .engine_of(&self.student.config, weights, self.params.dtype)?
-        };
+        let engine = self.context.engine(&self.student, self.params.dtype)?;
         // The weights are there, and now it begins.
         self.context
             .progress("paths", done, total, 0, String::new());

@@ -13,7 +13,7 @@ use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
-use crate::model::{Dtype, Student};
+use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
 use crate::text::{PromptForm, Question, ReasoningPath};
 
@@ -176,7 +176,7 @@ impl StageKind for Score {
     fn run(params: &ScoreParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let mut paths: Vec<ReasoningPath> = context.input("paths")?;
         let questions: Vec<Question> = context.input("questions")?;
-        let (folder, student) = context.student("model")?;
+        let (folder, student) = context.opened_student("model")?;
         let base = row_key(&json!({
             "row": "score/1",
             "model": folder.identity(),
@@ -241,7 +241,7 @@ impl StageKind for Score {
 pub(super) struct Scoring<'a> {
     pub(super) params: &'a ScoreParams,
     pub(super) context: &'a Context<'a>,
-    pub(super) student: &'a Student,
+    pub(super) student: &'a Student<WeightFiles>,
     pub(super) questions: &'a [Question],
     by_id: BTreeMap<&'a str, usize>,
 }

@@ -164,12 +164,13 @@ impl StageKind for Student {
 
     fn run(params: &StudentParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let folder = Self::folder(params, context)?;
-        // Loading checks shapes, vocabulary and numbers before anything builds on them.
-        let student = crate::model::Student::load(&folder)?;
+        // Shapes, vocabulary and numbers are checked before anything builds on them.
+        let student = crate::model::Student::open(&folder)?;
+        student.weights.check_values()?;
         context.report.info(format!(
             "{}: {:.1}M parameters, {} layers of width {}, context {}",
             params.model,
-            student.parameters() as f64 / 1e6,
+            student.weights.parameters() as f64 / 1e6,
             student.config.n_layer,
             student.config.n_embd,
             student.config.n_positions

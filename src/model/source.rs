@@ -1,0 +1,126 @@
+//! Where an engine takes weights from: memory, lent or given away, or files.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::error::ModelError;
+use super::weight_files::{StoredArray, WeightFiles};
+use super::weights::Weights;
+
+/// Weights for whoever packs them.
+pub enum WeightSource<'a> {
+    /// In memory, and needed afterwards.
+    Lent(&'a Weights),
+    /// In memory; each array is freed when it has been packed.
+    Given(Weights),
+    /// In files, from which each array is read as it is packed: there is never a second copy in memory.
+    Files(WeightFiles),
+}
+
+impl<'a> From<&'a Weights> for WeightSource<'a> {
+    fn from(weights: &'a Weights) -> Self {
+        Self::Lent(weights)
+    }
+}
+
+impl From<Weights> for WeightSource<'_> {
+    fn from(weights: Weights) -> Self {
+        Self::Given(weights)
+    }
+}
+
+impl From<WeightFiles> for WeightSource<'_> {
+    fn from(files: WeightFiles) -> Self {
+        Self::Files(files)
+    }
+}
+
+impl<'a> WeightSource<'a> {
+    /// All of them in memory.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value in one is not a number.
+    pub fn in_memory(self) -> Result<Cow<'a, Weights>, ModelError> {
+        Ok(match self {
+            Self::Lent(weights) => Cow::Borrowed(weights),
+            Self::Given(weights) => Cow::Owned(weights),
+            Self::Files(files) => Cow::Owned(files.read()?),
+        })
+    }
+
+    /// The shape and the values of an array, out of the source unless it is only lent.
+    pub(super) fn take(&mut self, name: &str) -> Option<(Vec<usize>, Values<'a>)> {
+        match self {
+            Self::Lent(weights) => {
+                let array = weights.arrays.get(name)?;
+                Some((array.shape.clone(), Values::Lent(&array.data)))
+            }
+            Self::Given(weights) => {
+                let array = weights.arrays.remove(name)?;
+                Some((array.shape, Values::Given(array.data)))
+            }
+            Self::Files(files) => {
+                let array = files.arrays.remove(name)?;
+                Some((array.shape.clone(), Values::Stored(array)))
+            }
+        }
+    }
+
+    /// The names of the arrays that are in it.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Lent(weights) => weights.arrays.keys().map(String::as_str).collect(),
+            Self::Given(weights) => weights.arrays.keys().map(String::as_str).collect(),
+            Self::Files(files) => files.arrays.keys().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// The values of one array.
+pub(super) enum Values<'a> {
+    Lent(&'a [f32]),
+    Given(Vec<f32>),
+    Stored(StoredArray),
+}
+
+impl Values<'_> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Lent(values) => values.len(),
+            Self::Given(values) => values.len(),
+            Self::Stored(array) => array.len(),
+        }
+    }
+
+    /// Those of `range`; `room` holds what has to be read.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value in one is not a number.
+    pub(super) fn part<'r>(
+        &'r self,
+        range: Range<usize>,
+        room: &'r mut Vec<f32>,
+    ) -> Result<&'r [f32], ModelError> {
+        match self {
+            Self::Lent(values) => Ok(&values[range]),
+            Self::Given(values) => Ok(&values[range]),
+            Self::Stored(array) => {
+                if room.len() < range.len() {
+                    room.resize(range.len(), 0.0);
+                }
+                let room = &mut room[..range.len()];
+                array.read_at(range.start, room)?;
+                Ok(room)
+            }
+        }
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// As of [`Values::part`].
+    pub(super) fn all<'r>(&'r self, room: &'r mut Vec<f32>) -> Result<&'r [f32], ModelError> {
+        self.part(0..self.len(), room)
+    }
+}

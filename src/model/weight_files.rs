@@ -1,0 +1,374 @@
+//! A student's weights as they lie in the safetensors files of a Hub folder: opened and checked by name and shape,
+//! their values not read yet.
+//!
+//! In: `model.safetensors`, or shards named by `model.safetensors.index.json`; f32, f16 or bf16; names with or
+//! without `transformer.`. Out: values in f32, a piece at a time and from several threads at once, so whoever packs or
+//! copies them needs no second copy of the whole. Files are read, not mapped: one that another process cuts short is an
+//! error, not a crash.
+//! Source: the safetensors format; HF transformers' names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, Metadata};
+use serde::Deserialize;
+
+use super::config::Gpt2Config;
+use super::error::ModelError;
+use super::safetensors::SINGLE;
+use super::weights::{Array, Weights, check_shapes};
+
+/// The safetensors format allows no longer header.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+const INDEX: &str = "model.safetensors.index.json";
+/// Bytes that are read and converted at a time: they stay in the cache in between.
+const BYTES: usize = 32 * 1024;
+/// Values that a thread reads at a time, where threads share an array.
+const PIECE: usize = 32 * 1024;
+const EMBEDDING: &str = "wte.weight";
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Weights in files. A clone reads from the same open files.
+#[derive(Clone, Debug)]
+pub struct WeightFiles {
+    pub(super) arrays: BTreeMap<String, StoredArray>,
+}
+
+impl WeightFiles {
+    /// Opens the weights of a Hub folder and checks names and shapes against `config`.
+    ///
+    /// # Errors
+    /// No weights, a damaged file, or arrays that do not fit.
+    pub fn open(folder: &Path, config: &Gpt2Config) -> Result<Self, ModelError> {
+        let mut arrays = BTreeMap::new();
+        let mut head = None;
+        for path in files(folder)? {
+            for (name, array) in read_header(&path)? {
+                let name = name.strip_prefix("transformer.").unwrap_or(&name);
+                if name == "lm_head.weight" {
+                    head = Some(array);
+                } else {
+                    arrays.insert(name.to_owned(), array);
+                }
+            }
+        }
+        if let Some(head) = head {
+            let embedding = arrays.entry(EMBEDDING.to_owned());
+            let embedding = embedding.or_insert_with(|| head.clone());
+            if !embedding.equals(&head)? {
+                return Err(ModelError::UntiedHead);
+            }
+        }
+        let shapes = arrays.iter();
+        let shapes = shapes.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
+        check_shapes(config, &shapes.collect())?;
+        Ok(Self { arrays })
+    }
+
+    /// All values, in memory. Threads of the caller's pool read together.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value is not a number.
+    pub fn read(&self) -> Result<Weights, ModelError> {
+        let read = self.arrays.par_iter().map(|(name, array)| {
+            let data = array.read_all()?;
+            let shape = array.shape.clone();
+            Ok((name.clone(), Array { shape, data }))
+        });
+        let read: Vec<Result<_, ModelError>> = read.collect();
+        // Of several errors, always the same one.
+        let arrays = read.into_iter().collect::<Result<_, _>>()?;
+        Ok(Weights { arrays })
+    }
+
+    /// Reads every value, and keeps none.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value is not a number.
+    pub fn check_values(&self) -> Result<(), ModelError> {
+        let checked = self
+            .arrays
+            .par_iter()
+            .map_init(Vec::new, |room, (_, array)| {
+                (0..array.len()).step_by(PIECE).try_for_each(|first| {
+                    room.resize(PIECE.min(array.len() - first), 0.0);
+                    array.read_at(first, room)
+                })
+            });
+        let checked: Vec<Result<(), ModelError>> = checked.collect();
+        checked.into_iter().collect()
+    }
+
+    /// Number of parameters; the tied head counts once.
+    pub fn parameters(&self) -> usize {
+        self.arrays.values().map(StoredArray::len).sum()
+    }
+}
+
+/// One array of a file.
+#[derive(Clone, Debug)]
+pub(super) struct StoredArray {
+    pub(super) shape: Vec<usize>,
+    name: Arc<str>,
+    file: Arc<File>,
+    path: Arc<Path>,
+    start: u64,
+    format: Format,
+}
+
+impl StoredArray {
+    /// How many values it has.
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The values from `first` on, as many as `into` has room for.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a value is not a number.
+    pub(super) fn read_at(&self, first: usize, into: &mut [f32]) -> Result<(), ModelError> {
+        let width = self.format.width();
+        let mut bytes = [0; BYTES];
+        let mut at = first;
+        for values in into.chunks_mut(bytes.len() / width) {
+            let bytes = &mut bytes[..values.len() * width];
+            read_exact_at(&self.file, self.start + (at * width) as u64, bytes)
+                .map_err(ModelError::reading(&self.path))?;
+            self.format.decode(bytes, values);
+            // Together they are a number only if each is; adding them up takes no branches.
+            if !values
+                .iter()
+                .fold(0.0, |sum, value| sum + value * 0.0)
+                .is_finite()
+                && let Some(index) = values.iter().position(|value| !value.is_finite())
+            {
+                return Err(ModelError::NotFinite {
+                    name: self.name.to_string(),
+                    index: at + index,
+                    value: values[index],
+                });
+            }
+            at += values.len();
+        }
+        Ok(())
+    }
+
+    /// All values.
+    ///
+    /// # Errors
+    /// As of [`StoredArray::read_at`].
+    pub(super) fn read_all(&self) -> Result<Vec<f32>, ModelError> {
+        let mut values = vec![0.0; self.len()];
+        let pieces = values.par_chunks_mut(PIECE).enumerate();
+        let read: Vec<Result<(), ModelError>> = pieces
+            .map(|(index, piece)| self.read_at(index * PIECE, piece))
+            .collect();
+        read.into_iter().collect::<Result<(), _>>()?;
+        Ok(values)
+    }
+
+    fn equals(&self, other: &Self) -> Result<bool, ModelError> {
+        if self.shape != other.shape {
+            return Ok(false);
+        }
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for first in (0..self.len()).step_by(PIECE) {
+            let count = PIECE.min(self.len() - first);
+            ours.resize(count, 0.0);
+            theirs.resize(count, 0.0);
+            self.read_at(first, &mut ours)?;
+            other.read_at(first, &mut theirs)?;
+            if ours != theirs {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A number format that is read.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Format {
+    fn of(dtype: Dtype) -> Option<Self> {
+        match dtype {
+            Dtype::F32 => Some(Self::F32),
+            Dtype::F16 => Some(Self::F16),
+            Dtype::BF16 => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a value.
+    fn width(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    fn decode(self, bytes: &[u8], into: &mut [f32]) {
+        let pairs = bytes.as_chunks::<2>().0;
+        match self {
+            Self::F32 => {
+                for (value, raw) in into.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *value = f32::from_le_bytes(*raw);
+                }
+            }
+            Self::F16 => {
+                for (value, raw) in into.iter_mut().zip(pairs) {
+                    *value = f16::from_le_bytes(*raw).to_f32();
+                }
+            }
+            Self::Bf16 => {
+                for (value, raw) in into.iter_mut().zip(pairs) {
+                    *value = bf16::from_le_bytes(*raw).to_f32();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                bytes = &mut bytes[read..];
+                offset += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The safetensors files of a folder, in a fixed order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let single = folder.join(SINGLE);
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join(INDEX);
+    if index.is_file() {
+        let bytes = std::fs::read(&index).map_err(ModelError::reading(&index))?;
+        let parsed: Index = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
+            path: index.clone(),
+            source,
+        })?;
+        let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+        return names
+            .into_iter()
+            .map(|name| shard(folder, &index, &name))
+            .collect();
+    }
+    if folder.join("pytorch_model.bin").is_file()
+        || folder.join("pytorch_model.bin.index.json").is_file()
+    {
+        return Err(ModelError::OnlyPickle(folder.to_owned()));
+    }
+    Err(ModelError::NoFile {
+        path: single,
+        hint: "a model in Hub format has its weights in model.safetensors",
+    })
+}
+
+/// A shard lies in the folder itself: an index must not lead elsewhere.
+fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError> {
+    if Path::new(name).file_name().and_then(|file| file.to_str()) != Some(name) {
+        return Err(ModelError::Damaged {
+            path: index.to_owned(),
+            reason: format!("`{name}` is not a plain file name"),
+        });
+    }
+    let path = folder.join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(ModelError::NoFile {
+            path,
+            hint: "model.safetensors.index.json names this shard; fetch the folder again",
+        })
+    }
+}
+
+/// The arrays of one file by their names in it.
+fn read_header(path: &Path) -> Result<Vec<(String, StoredArray)>, ModelError> {
+    let damaged = |reason: String| ModelError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut file = File::open(path).map_err(ModelError::reading(path))?;
+    let length = file.metadata().map_err(ModelError::reading(path))?.len();
+    let mut head = [0; 8];
+    if length < 8 {
+        return Err(damaged(format!("it has only {length} bytes")));
+    }
+    file.read_exact(&mut head)
+        .map_err(ModelError::reading(path))?;
+    let header_bytes = u64::from_le_bytes(head);
+    if header_bytes > MAX_HEADER_BYTES || header_bytes > length - 8 {
+        return Err(damaged(format!(
+            "its header claims {header_bytes} bytes of {length}"
+        )));
+    }
+    let mut header = Vec::new();
+    (&mut file)
+        .take(header_bytes)
+        .read_to_end(&mut header)
+        .map_err(ModelError::reading(path))?;
+    // `Metadata` checks offsets, shapes and formats against one another as it is read.
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
+    let expected = (8 + header_bytes).saturating_add(metadata.data_len() as u64);
+    if length != expected {
+        return Err(damaged(format!(
+            "it has {length} bytes, its header says {expected}"
+        )));
+    }
+    let (file, shared): (Arc<File>, Arc<Path>) = (Arc::new(file), Arc::from(path));
+    let mut arrays = Vec::new();
+    for name in metadata.offset_keys() {
+        let info = metadata.info(&name).expect("the name comes from this list");
+        // Older files carry the causal mask as arrays, in formats of their own; they are not needed.
+        if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
+            continue;
+        }
+        let format = Format::of(info.dtype).ok_or_else(|| ModelError::NumberFormat {
+            path: path.to_owned(),
+            name: name.clone(),
+            found: format!("{:?}", info.dtype),
+        })?;
+        let array = StoredArray {
+            shape: info.shape.clone(),
+            name: name.strip_prefix("transformer.").unwrap_or(&name).into(),
+            file: Arc::clone(&file),
+            path: Arc::clone(&shared),
+            start: 8 + header_bytes + info.data_offsets.0 as u64,
+            format,
+        };
+        arrays.push((name, array));
+    }
+    Ok(arrays)
+}
