@@ -75,6 +75,9 @@ mod tests {
     use half::{bf16, f16};
     use safetensors::tensor::TensorView;
 
+    use super::super::engine::{Engine, EngineOptions};
+    use super::super::source::WeightSource;
+    use super::super::weight_files::INDEX;
     use super::*;
 
     fn tiny() -> (Gpt2Config, Weights) {
@@ -164,6 +167,71 @@ mod tests {
                 assert_eq!(Weights::load(folder.path(), &config).unwrap(), weights);
             }
         }
+    }
+
+    #[test]
+    fn an_engine_that_reads_files_is_the_same_to_the_bit() {
+        // More than one piece of an array, and columns that fill no panel.
+        let config = Gpt2Config {
+            vocab_size: 5_003,
+            n_positions: 4,
+            n_embd: 20,
+            n_layer: 2,
+            n_head: 2,
+            eos_token_id: 0,
+            ..Gpt2Config::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SINGLE);
+        let mut fresh = Weights::init(&config, 3);
+        fresh.save(&path).unwrap();
+        let files = WeightFiles::open(folder.path(), &config).unwrap();
+        assert_eq!(files.parameters(), fresh.parameters());
+        files.check_values().unwrap();
+        let logits = |weights: WeightSource<'_>| {
+            let engine = Engine::new(&config, weights, EngineOptions::default()).unwrap();
+            let logits = engine.logits(&[1, 5_002, 7]).unwrap();
+            logits.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        let expected = logits((&fresh).into());
+        assert_eq!(logits(files.clone().into()), expected);
+        // Its name may go while it is open.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(logits(files.into()), expected);
+
+        for name in ["wte.weight", "h.1.mlp.c_fc.weight", "h.0.ln_2.bias"] {
+            let kept = fresh.clone();
+            *fresh.arrays.get_mut(name).unwrap().data.last_mut().unwrap() = f32::NAN;
+            fresh.save(&path).unwrap();
+            let files = WeightFiles::open(folder.path(), &config).unwrap();
+            let index = fresh.arrays[name].data.len() - 1;
+            let expected = format!("array `{name}` holds NaN at index {index}");
+            let options = EngineOptions::default();
+            for error in [
+                files.check_values().unwrap_err().to_string(),
+                files.read().unwrap_err().to_string(),
+                Engine::new(&config, files, options)
+                    .err()
+                    .unwrap()
+                    .to_string(),
+            ] {
+                assert!(error.contains(&expected), "{error}");
+            }
+            fresh = kept;
+        }
+        // Cut short after it was opened: an error too.
+        fresh.save(&path).unwrap();
+        let files = WeightFiles::open(folder.path(), &config).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(9_000)
+            .unwrap();
+        let error = Engine::new(&config, files, EngineOptions::default())
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("cannot read"), "{error}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::weights::{Array, Weights, check_shapes};
 
 /// The safetensors format allows no longer header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Bytes that are read and converted at a time: they stay in the cache in between.
 const BYTES: usize = 32 * 1024;
 /// Values that a thread reads at a time, where threads share an array.

@@ -12,6 +12,9 @@ use crate::key::{Digest, DigestWriter};
 use super::error::Doing;
 use super::{Store, StoreError, durable};
 
+/// Bytes of an object that names others, at most: some 2,500 files.
+const MAX_LIST_BYTES: u64 = 256 << 10;
+
 impl Store {
     /// Keeps `bytes`; durable on return.
     ///
@@ -169,7 +172,12 @@ impl Store {
     /// names its weights and tokenizer so): every string of 64 hexadecimal digits in it.
     pub(super) fn references(&self, digest: &Digest) -> BTreeSet<Digest> {
         let mut found = BTreeSet::new();
-        let Ok(mut file) = File::open(self.path_of(digest)).map(BufReader::new) else {
+        let path = self.path_of(digest);
+        // A tokenizer is JSON too, but far longer than any list of files.
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_LIST_BYTES) {
+            return found;
+        }
+        let Ok(mut file) = File::open(path).map(BufReader::new) else {
             return found;
         };
         // Other objects (weights, JSON lines) fail within their first line and are not read on.

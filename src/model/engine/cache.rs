@@ -100,6 +100,16 @@ impl SequenceCache {
         }
     }
 
+    /// What `count` sequences begin with that go on from here. A single one keeps the pages, so the rest of the last one
+    /// is not wasted.
+    pub(super) fn branch(self, count: usize) -> Vec<Self> {
+        if count == 1 {
+            return vec![self];
+        }
+        let prefix = self.into_prefix();
+        (0..count).map(|_| Self::after(&prefix)).collect()
+    }
+
     /// Freezes what was read, to be shared. The cache must have begun empty.
     pub(super) fn into_prefix(self) -> Arc<Prefix> {
         debug_assert!(self.prefix.is_none(), "a prefix has no prefix");

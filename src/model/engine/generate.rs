@@ -221,8 +221,9 @@ impl Engine {
             })?;
         let left = self.model.positions - read.tokens.len();
         let max_tokens = left.min(rules.params.max_new_tokens as usize);
-        let prefix = read.into_prefix();
-        for spec in expand(prompt_index, &candidates) {
+        let specs = expand(prompt_index, &candidates);
+        let caches = read.cache.branch(specs.len());
+        for (spec, cache) in specs.into_iter().zip(caches) {
             if let Some(token) = spec.forced_first {
                 self.check_tokens(prompt_index, &[token], 1)?;
             }
@@ -231,10 +232,7 @@ impl Engine {
             if sequence.end.is_some() {
                 sequence.finish(done);
             } else {
-                waiting.push_back(Active {
-                    sequence,
-                    cache: SequenceCache::after(&prefix),
-                });
+                waiting.push_back(Active { sequence, cache });
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::model::engine::parallel::Parallel;
 use crate::model::kernel::buffer::row_stride;
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
 use crate::model::kernel::vector::{exp, gelu, layer_norm, most_probable, softmax, sum_exp};
+use crate::model::source::Values;
 
 #[test]
 fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
@@ -77,7 +78,7 @@ fn a_transposed_pack_is_the_same_matrix() {
     let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
     let (a, b) = (
         Packed::new(&w, k, n, &vec![0.0; n]),
-        Packed::transposed(&turned, k, n),
+        Packed::transposed(&Values::Lent(&turned), k, n).unwrap(),
     );
     let mut columns = [vec![0.0; k], vec![0.0; k]];
     for column in 0..n {

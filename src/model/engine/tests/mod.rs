@@ -8,7 +8,7 @@ mod reference;
 mod rules;
 
 use super::*;
-use crate::model::Array;
+use crate::model::{Array, Weights};
 
 /// A small deterministic source of numbers in [-0.5, 0.5).
 struct Numbers(u64);
