@@ -12,7 +12,7 @@ use crate::dataset::{DataFile, Source};
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::key::{Digest, Numerics, StageKey};
-use crate::model::engine::{ENGINE_VERSION, EngineOptions};
+use crate::model::engine::{ENGINE_VERSION, EngineOptions, thread_pool};
 use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::store::Store;
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -97,7 +97,8 @@ impl Context<'_> {
     /// When a file is gone or is not what a student is made of.
     pub fn student(&self, port: &str) -> Result<(ModelFolder, Student), StageError> {
         let (folder, student) = self.opened_student(port)?;
-        Ok((folder, student.read()?))
+        let student = self.on_threads(|| student.read())??;
+        Ok((folder, student))
     }
 
     /// The student that comes in at `port`, its weights still to be read; see [`Context::engine`].
@@ -177,6 +178,14 @@ impl Context<'_> {
             student.weights.clone(),
             options,
         )?)
+    }
+
+    /// Does `work` with as many threads as the run may use.
+    ///
+    /// # Errors
+    /// When they cannot be started.
+    pub fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, StageError> {
+        Ok(thread_pool(self.options.threads)?.install(work))
     }
 
     /// Adds to the provenance how many sequences went on together, and where memory ran out.

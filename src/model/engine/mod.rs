@@ -197,6 +197,18 @@ pub struct EngineOptions {
     pub max_batch: usize,
 }
 
+/// Starts threads; 0 for one per core.
+///
+/// # Errors
+/// They cannot be started.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("engine-{index}"))
+        .build()
+        .map_err(|source| EngineError::Threads { threads, source })
+}
+
 /// A GPT-2, packed and ready.
 pub struct Engine {
     model: Model,
@@ -230,7 +242,7 @@ impl Engine {
         if options.dtype != Dtype::F32 {
             return Err(EngineError::Dtype(options.dtype));
         }
-        let pool = Self::pool(options.threads)?;
+        let pool = thread_pool(options.threads)?;
         let weights = weights.into();
         let model = pool.install(|| Model::new(config, weights))?;
         let sharded = model.bytes() <= SHARDED_BYTES;
@@ -253,15 +265,6 @@ impl Engine {
         let sequence_bytes = self.model.page.page_bytes() * tokens.div_ceil(LANES);
         let batch = (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH);
         (batch, batch / 4)
-    }
-
-    /// Starts threads; 0 for one per core.
-    fn pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("engine-{index}"))
-            .build()
-            .map_err(|source| EngineError::Threads { threads, source })
     }
 
     /// Logits `[tokens, vocab]` after each token of one sequence.

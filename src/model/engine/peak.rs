@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::gemm::{Epilogue, Packed, Rows, multiply};
 use super::parallel::Parallel;
-use super::{Engine, EngineError};
+use super::{EngineError, thread_pool};
 use crate::model::kernel::buffer::{Buffer, row_stride};
 use crate::model::kernel::lanes::Isa;
 
@@ -19,7 +19,7 @@ pub fn product_rate(
     threads: usize,
     attempts: usize,
 ) -> Result<f64, EngineError> {
-    let pool = Engine::pool(threads)?;
+    let pool = thread_pool(threads)?;
     // Values repeat, which costs the kernel what any others do; none is subnormal.
     let values: Vec<f32> = (0..k * n).map(|i| (i % 17) as f32 - 8.0).collect();
     let weights = Packed::new(&values, k, n, &vec![0.0; n]);

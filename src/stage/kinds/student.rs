@@ -166,7 +166,7 @@ impl StageKind for Student {
         let folder = Self::folder(params, context)?;
         // Shapes, vocabulary and numbers are checked before anything builds on them.
         let student = crate::model::Student::open(&folder)?;
-        student.weights.check_values()?;
+        context.on_threads(|| student.weights.check_values())??;
         context.report.info(format!(
             "{}: {:.1}M parameters, {} layers of width {}, context {}",
             params.model,
