@@ -27,7 +27,7 @@ use super::weights::{Array, Weights, check_shapes};
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Bytes that are read and converted at a time: they stay in the cache in between.
-const BYTES: usize = 32 * 1024;
+const BYTES: usize = 16 * 1024;
 /// Values that a thread reads at a time, where threads share an array.
 const PIECE: usize = 32 * 1024;
 const EMBEDDING: &str = "wte.weight";
