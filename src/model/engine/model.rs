@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use super::EngineError;
 use super::cache::PageShape;
-use super::gemm::Packed;
+use super::linear::Linear;
 use crate::model::kernel::buffer::Buffer;
-use crate::model::{Gpt2Config, Weights};
+use crate::model::kernel::int8::LONGEST;
+use crate::model::{Dtype, Gpt2Config, Weights};
 
 /// Gain and bias of a layer norm, padded with zeros to whole vectors.
 pub(super) struct Norm {
@@ -18,11 +19,11 @@ pub(super) struct Norm {
 /// One transformer block.
 pub(super) struct Block {
     pub(super) attention_norm: Norm,
-    pub(super) query_key_value: Packed,
-    pub(super) attention_out: Packed,
+    pub(super) query_key_value: Linear,
+    pub(super) attention_out: Linear,
     pub(super) feed_forward_norm: Norm,
-    pub(super) up: Packed,
-    pub(super) down: Packed,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
 }
 
 /// A packed GPT-2.
@@ -37,14 +38,23 @@ pub(super) struct Model {
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
     /// The tied embedding, transposed: the vocabulary projection; a column is a token's embedding.
-    pub(super) head: Packed,
+    pub(super) head: Linear,
     pub(super) position_embedding: Vec<f32>,
 }
 
 impl Model {
     /// Checks and packs `weights`. Of weights that it owns, it frees each array when that is packed, so the peak is
     /// hardly more than one copy of them.
-    pub(super) fn new(config: &Gpt2Config, weights: Cow<'_, Weights>) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        config: &Gpt2Config,
+        weights: Cow<'_, Weights>,
+        dtype: Dtype,
+    ) -> Result<Self, EngineError> {
+        let int8 = match dtype {
+            Dtype::F32 => false,
+            Dtype::Int8 => true,
+            Dtype::Bf16 | Dtype::F16 => return Err(EngineError::Dtype(dtype)),
+        };
         let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
         let sizes = [width, inner, vocab, config.n_positions, config.n_head];
         if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
@@ -53,8 +63,14 @@ impl Model {
                 config.n_positions, config.n_head
             )));
         }
+        if int8 && width.max(inner) > LONGEST {
+            return Err(EngineError::Shape(format!(
+                "n_embd {width} and n_inner {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow"
+            )));
+        }
         let mut arrays = Arrays {
             weights,
+            int8,
             used: BTreeSet::new(),
         };
         let mut blocks = Vec::new();
@@ -88,7 +104,7 @@ impl Model {
             },
             blocks,
             final_norm: arrays.norm("ln_f", width)?,
-            head: Packed::transposed(&embedding, width, vocab),
+            head: Linear::transposed(int8, &embedding, width, vocab),
             position_embedding: arrays
                 .take("wpe.weight", &[config.n_positions, width])?
                 .into_owned(),
@@ -106,7 +122,7 @@ impl Model {
                 &block.up,
                 &block.down,
             ]
-            .map(Packed::bytes)
+            .map(Linear::bytes)
             .iter()
             .sum::<usize>()
         });
@@ -117,6 +133,7 @@ impl Model {
 /// The arrays by name, and which were asked for.
 struct Arrays<'a> {
     weights: Cow<'a, Weights>,
+    int8: bool,
     used: BTreeSet<String>,
 }
 
@@ -145,10 +162,10 @@ impl<'a> Arrays<'a> {
         })
     }
 
-    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Packed, EngineError> {
+    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Linear, EngineError> {
         let weights = self.take(&format!("{name}.weight"), &[k, n])?;
         let bias = self.take(&format!("{name}.bias"), &[n])?;
-        Ok(Packed::new(&weights, k, n, &bias))
+        Ok(Linear::new(self.int8, &weights, k, n, &bias))
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
