@@ -51,12 +51,12 @@ impl<'a> OnDevice<'a> {
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
-        let arithmetic = dtype.on_device(&device);
+        let format = dtype.on_device(&device);
         Ok(Self {
             config,
             device,
             arithmetic: Arithmetic {
-                dtype: arithmetic.ok_or(TrainError::Dtype(dtype))?,
+                dtype: format.ok_or(TrainError::Dtype(dtype))?,
                 gradient_checkpointing,
             },
             loss_scale: if dtype == Dtype::F16 {
