@@ -1,4 +1,4 @@
-//! Tokens per second of the sampling engine: `cargo bench --bench engine [-- NAME]`.
+//! Tokens per second of the sampling engine: `cargo bench --bench engine [-- NAME [THREADS [f32|int8]]]`.
 //!
 //! Random weights; 25 sequences per prompt of 60 tokens, 64 new tokens each, top-k 10, top-p 0.95. The
 //! figure counts generated tokens over the whole time, prompts included.
@@ -9,7 +9,7 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
-use sert_run::model::{Array, Gpt2Config, Weights};
+use sert_run::model::{Array, Dtype, Gpt2Config, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.
 type Case = (&'static str, usize, usize, usize, u32, usize, u32);
@@ -28,15 +28,21 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
     let wanted = arguments.next().unwrap_or_default();
     let threads = arguments.next().and_then(|t| t.parse().ok()).unwrap_or(2);
+    let dtype = match arguments.next().as_deref() {
+        Some("int8") => Dtype::Int8,
+        _ => Dtype::F32,
+    };
     for case in CASES.iter().filter(|case| case.0.contains(&wanted)) {
         let &(name, width, layers, heads, vocab, batch, prompts) = case;
         let (config, weights) = random(width, layers, heads, vocab);
         let options = EngineOptions {
             threads,
             max_batch: batch,
-            ..EngineOptions::default()
+            dtype,
         };
+        let began = Instant::now();
         let engine = Engine::new(&config, &weights, options).expect("the shapes are consistent");
+        let packing = began.elapsed().as_secs_f64();
         drop(weights);
         let prompts: Vec<Vec<u32>> = (0..prompts)
             .map(|p| {
@@ -73,7 +79,7 @@ fn main() {
             .expect("the prompts are in range");
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{name}: {tokens} tokens in {seconds:.2} s, {:.0} tokens/s ({threads} threads)",
+            "{name}: {tokens} tokens in {seconds:.2} s, {:.0} tokens/s ({threads} threads, {dtype}; packed in {packing:.2} s)",
             tokens as f64 / seconds
         );
     }

@@ -43,6 +43,7 @@ DECODE = ("sert-run", "ctranslate2")
 SAMPLE = ("sert-run", "ctranslate2", "llama.cpp", "transformers")
 STOPPED = ("sert-run", "sert-run, stop", "ctranslate2", "llama.cpp", "transformers")
 TRAIN = ("sert-run", "transformers")
+INT8 = ("sert-run, int8", "sert-run", "ctranslate2, int8", "ctranslate2")
 
 SIZES = {
     "quick": [
@@ -71,6 +72,11 @@ SIZES = {
         Case("finetune-small", "finetune", "small", 256, 0, 0, TRAIN),
         Case("finetune-medium", "finetune", "medium", 64, 0, 0, TRAIN),
     ],
+    "int8": [
+        Case("sample-small-int8", "sample", "small", 8, 30, 200, INT8),
+        Case("sample-small-long-int8", "sample", "small", 8, 128, 200, INT8),
+        Case("predict-small-int8", "predict", "small", 64, 24, 64, INT8),
+    ],
 }
 
 MANIFEST = """title = "beside its peers"
@@ -94,6 +100,13 @@ stop = ["imitative"]
 [stages.kept-stop]
 kind = "filter"
 paths = "sampled-stop"
+[stages.sampled-int8]
+kind = "sample"
+max_new_tokens = {tokens}
+dtype = "int8"
+[stages.kept-int8]
+kind = "filter"
+paths = "sampled-int8"
 [stages.tuned]
 kind = "distill"
 paths = "teacher"
@@ -103,6 +116,11 @@ epochs = 1
 kind = "predict"
 max_new_tokens = {tokens}
 option_log_probs = false
+[stages.answers-int8]
+kind = "predict"
+max_new_tokens = {tokens}
+option_log_probs = false
+dtype = "int8"
 """
 
 IMPORTED = """title = "a peer's paths"
@@ -118,6 +136,7 @@ paths = "imported"
 
 SCRIPTS = {
     "ctranslate2": "ctranslate2_peer.py",
+    "ctranslate2, int8": "ctranslate2_peer.py",
     "llama.cpp": "llama_peer.py",
     "transformers": "transformers_peer.py",
 }
@@ -126,7 +145,9 @@ STAGES = {
     ("sample", "sert-run"): "kept",
     ("sample", "sert-run, stop"): "kept-stop",
     ("decode", "sert-run"): "sampled",
+    ("sample", "sert-run, int8"): "kept-int8",
     ("predict", "sert-run"): "answers",
+    ("predict", "sert-run, int8"): "answers-int8",
     ("finetune", "sert-run"): "tuned",
 }
 
@@ -188,15 +209,16 @@ class Bench:
             sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def student(self, name):
-        """A folder in Hub format, and the same for CTranslate2 and llama.cpp."""
+    def student(self, name, quantization="float32"):
+        """A folder in Hub format, and the same for CTranslate2 (in a number format) and llama.cpp."""
         folder = SHARED / "models" / "qa-nano" if name == "nano" else self.work / name
         if not folder.is_dir():
             self.call(sys.executable, HERE / "random_student.py", name, SHARED / "models" / "qa-nano", folder)
-        converted = self.work / f"{name}-ctranslate2"
+        suffix = "" if quantization == "float32" else f"-{quantization}"
+        converted = self.work / f"{name}-ctranslate2{suffix}"
         if not converted.is_dir():
             tool = Path(sys.executable).parent / "ct2-transformers-converter"
-            self.call(tool, "--model", folder, "--output_dir", converted, "--quantization", "float32")
+            self.call(tool, "--model", folder, "--output_dir", converted, "--quantization", quantization)
         gguf = self.work / f"{name}.gguf"
         if find_spec("llama_cpp") and not gguf.exists():
             self.call(sys.executable, HERE / "gguf_student.py", folder, gguf)
@@ -259,7 +281,8 @@ class Bench:
         return result
 
     def peer(self, case, contestant, here):
-        student, converted, gguf = self.student(case.student)
+        quantization = "int8" if contestant.endswith("int8") else "float32"
+        student, converted, gguf = self.student(case.student, quantization)
         folder, limit = here.parent, self.limit(case)
         job = {
             "student": str(student),

@@ -1,4 +1,4 @@
-"""CTranslate2 in f32: `ctranslate2_peer.py JOB.json sample|decode|predict`.
+"""CTranslate2, in the number format that the weights are in: `ctranslate2_peer.py JOB.json sample|decode|predict`.
 
 In its best configuration that we know: one pass over the prompts gives the five first tokens; each prompt with each of
 them is read once and branches into its draws (`num_hypotheses`); scores are returned, so no perplexity pass is
@@ -18,7 +18,7 @@ def load(job):
     tokenizer = Tokenizer.from_file(str(job.student / "tokenizer.json"))
     ctranslate2.set_random_seed(job.seed + 1)
     generator = ctranslate2.Generator(
-        str(job.converted), device="cpu", compute_type="float32", inter_threads=1, intra_threads=job.threads
+        str(job.converted), device="cpu", compute_type="default", inter_threads=1, intra_threads=job.threads
     )
     return tokenizer, generator
 

@@ -1,11 +1,9 @@
-"""The tables of docs/performance.md, between their markers."""
+"""The tables of docs/performance.md, between their markers. The first contestant of a job is the one that is compared."""
 
 import os
 import re
 import statistics
 from pathlib import Path
-
-BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
 
 def cpu():
@@ -18,6 +16,10 @@ def median(result, contestant, field):
     return statistics.median(each[contestant][field] for each in result["rounds"])
 
 
+def first(result):
+    return result["case"]["contestants"][0]
+
+
 def speed(run, clock):
     """Tokens per second of a run by the clock `seconds` (the wall's) or `cpu` (the processor's); of a training from
     its first step's end to its last's."""
@@ -27,10 +29,10 @@ def speed(run, clock):
 
 
 def gain(result, contestant, clock):
-    """How many times as fast sert-run does the same job, as `median (least to greatest)` over the rounds."""
+    """How many times as fast the first does the same job, as `median (least to greatest)` over the rounds."""
 
     def once(each):
-        ours, theirs = each["sert-run"], each[contestant]
+        ours, theirs = each[first(result)], each[contestant]
         if "step_tokens" in ours:
             return speed(ours, clock) / speed(theirs, clock)
         return theirs[clock] / ours[clock]
@@ -40,14 +42,15 @@ def gain(result, contestant, clock):
 
 
 def speed_table(results):
+    whose = next((first(result) for result in results.values()), "")
     lines = [
-        "| job | by | processor s | wall s | tokens per processor s | peak MiB | sert-run's gain by processor time | by the wall |",
+        f"| job | by | processor s | wall s | tokens per processor s | peak MiB | gain of {whose} by processor time | by the wall |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():
         for contestant in result["case"]["contestants"]:
             fast = statistics.median(speed(each[contestant], "cpu") for each in result["rounds"])
-            other = contestant != "sert-run"
+            other = contestant != first(result)
             gains = [gain(result, contestant, clock) if other else "" for clock in ("cpu", "seconds")]
             lines.append(
                 f"| {name} | {contestant} | {median(result, contestant, 'cpu'):.1f} | {median(result, contestant, 'seconds'):.1f} "
@@ -81,9 +84,9 @@ def agreement(results):
         last = result["rounds"][-1]
         for contestant in result["case"]["contestants"][1:]:
             if result["case"]["work"] == "predict":
-                ours, theirs = last["sert-run"]["answers"], last[contestant]["answers"]
+                ours, theirs = last[first(result)]["answers"], last[contestant]["answers"]
                 same = sum(theirs[key] == tokens for key, tokens in ours.items())
-                lines.append(f"- {name}: {same} of {len(ours)} answers of {contestant} are sert-run's, token for token.")
+                lines.append(f"- {name}: {same} of {len(ours)} answers of {contestant} are those of {first(result)}, token for token.")
             elif result["case"]["work"] == "finetune":
                 ours, theirs = last["sert-run"], last[contestant]
                 lines.append(
@@ -108,8 +111,10 @@ def write(document, results, arguments):
     results = {name: result for name, result in results.items() if result["rounds"]}
     loads = ", ".join(f"{name} {statistics.median(result['loads']):.1f}" for name, result in results.items())
     rounds = max((len(result["rounds"]) for result in results.values()), default=0)
+    name = "int8" if arguments.size == "int8" else "peers"
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     lines = [
-        BEGIN,
+        begin,
         f"`benches/peers/run --size {arguments.size} --threads {arguments.threads}`: {cpu()}, {os.cpu_count()} cores; "
         f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round. Load average over a minute, median "
         f"of each job ({arguments.threads} at most on an idle machine): {loads}.",
@@ -121,8 +126,8 @@ def write(document, results, arguments):
         *kept_table(results),
         "",
         *agreement(results),
-        END,
+        end,
     ]
     text = document.read_text()
-    before, rest = text.split(BEGIN)
-    document.write_text(before + "\n".join(lines) + rest.split(END)[1])
+    before, rest = text.split(begin)
+    document.write_text(before + "\n".join(lines) + rest.split(end)[1])

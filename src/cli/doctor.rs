@@ -19,7 +19,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long = "device", value_name = "DEVICE", value_delimiter = ',')]
     devices: Vec<DeviceName>,
     /// The number formats to test; may be given again
-    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', default_value = "f32", value_parser = ["f32", "bf16", "f16"])]
+    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', default_value = "f32", value_parser = ["f32", "bf16", "f16", "int8"])]
     dtypes: Vec<String>,
     /// List the devices and test none
     #[arg(long, conflicts_with = "devices")]

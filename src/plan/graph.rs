@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::key::canonical_json;
 use crate::manifest::{Manifest, nearest};
+use crate::model::Dtype;
+use crate::model::device::DeviceName;
 use crate::stage::Stage;
 
 /// A node of the DAG.
@@ -30,6 +32,13 @@ impl Node {
     /// The name that speaks for the node.
     pub fn name(&self) -> &str {
         &self.names[0]
+    }
+
+    /// The number format that it computes in.
+    pub fn dtype(&self) -> Dtype {
+        let dtype = self.params.get("dtype").cloned();
+        let dtype = dtype.and_then(|dtype| serde_json::from_value(dtype).ok());
+        dtype.unwrap_or_default()
     }
 
     /// Its name in the manifest, without the values that tell the points of a sweep apart.
@@ -90,6 +99,20 @@ pub enum PlanError {
         name: String,
         /// The names of the stages.
         available: String,
+    },
+    /// A stage asks for a number format that the device has not.
+    #[error(
+        "stage `{stage}`: device {device} does not compute in dtype = \"{dtype}\"\nhint: {hint}"
+    )]
+    Dtype {
+        /// Its name.
+        stage: String,
+        /// What it asks for.
+        dtype: Dtype,
+        /// Where it would run.
+        device: DeviceName,
+        /// What would do.
+        hint: &'static str,
     },
 }
 
@@ -245,5 +268,27 @@ impl Plan {
             .copied()
             .filter(|node| needed.contains(node))
             .collect())
+    }
+
+    /// Whether `device` may compute in the number formats of `nodes`, as far as that is certain before it is opened.
+    ///
+    /// # Errors
+    /// The first stage that could not run.
+    pub fn check_dtypes(&self, nodes: &[NodeId], device: DeviceName) -> Result<(), PlanError> {
+        let nodes = nodes.iter().map(|&node| self.node(node));
+        let mut impossible = nodes.filter(|node| !node.dtype().may_be_on(device));
+        let Some(node) = impossible.next() else {
+            return Ok(());
+        };
+        Err(PlanError::Dtype {
+            stage: node.name().to_owned(),
+            dtype: node.dtype(),
+            device,
+            hint: if node.dtype() == Dtype::Int8 {
+                "8-bit integers are for --device cpu; f32 is everywhere"
+            } else {
+                "the CPU samples in f32 and int8 and trains in f32; `sert-run doctor` lists other devices for --device"
+            },
+        })
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use crate::key::Recipe;
-use crate::model::Dtype;
 use crate::stage::{Context, Inputs, StageError};
 
 /// The recipe of `node` with these inputs. Outside files are digested, and fetched where the
@@ -17,11 +16,6 @@ pub fn recipe(node: &Node, inputs: &Inputs, context: &Context<'_>) -> Result<Rec
     for file in node.kind.files(&node.params, context)? {
         files.insert(file.role, context.store.file_digest(&file.path)?);
     }
-    let dtype: Option<Dtype> = node
-        .params
-        .get("dtype")
-        .and_then(|dtype| serde_json::from_value(dtype.clone()).ok());
-    let dtype = dtype.unwrap_or_default();
     Ok(Recipe {
         kind: node.kind.name().to_owned(),
         version: node.kind.version(),
@@ -29,6 +23,9 @@ pub fn recipe(node: &Node, inputs: &Inputs, context: &Context<'_>) -> Result<Rec
         inputs: inputs.clone(),
         files,
         seed: node.kind.seeded().then_some(node.seed),
-        numerics: node.kind.runs_model().then(|| context.numerics(dtype)),
+        numerics: node
+            .kind
+            .runs_model()
+            .then(|| context.numerics(node.dtype())),
     })
 }

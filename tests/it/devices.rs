@@ -34,10 +34,61 @@ fn a_backend_is_in_the_key_of_what_models_make_and_nothing_else() {
             "--device",
             "cpu",
             "--set",
-            "stages.sampled.dtype=\"bf16\"",
+            "stages.sampled.dtype=\"int8\"",
         ])
         .ok();
-    assert!(why.stdout.contains("bf16"), "{}", why.stdout);
+    assert!(why.stdout.contains("int8"), "{}", why.stdout);
+}
+
+#[test]
+fn a_number_format_is_in_the_key_and_is_refused_where_nothing_computes_in_it() {
+    let bench = Bench::new(TINY);
+    bench.run_manifest(&[]).ok();
+    let (sample, predict) = (
+        "defaults.sample.dtype=\"int8\"",
+        "defaults.predict.dtype=\"int8\"",
+    );
+    let int8 = ["--set", sample, "--set", predict];
+    let ran = bench.run_manifest(&int8).ok().ran();
+    for (stage, made) in [("sampled", true), ("answers", true), ("student", false)] {
+        assert_eq!(ran.iter().any(|ran| ran == stage), made, "{stage}: {ran:?}");
+    }
+    // Either finds its own again, in any way of running.
+    let threads = ["--threads", "1", "--batch-size", "3"];
+    let again = bench.run_manifest(&[&int8[..], &threads].concat()).ok();
+    assert!(again.ran().is_empty() && bench.run_manifest(&[]).ok().ran().is_empty());
+    let arguments = [&["plan", "m.toml", "--json"][..], &int8[..2]].concat();
+    let plan = bench.run(&arguments).ok().stdout;
+    assert!(plan.contains("int8"), "{plan}");
+
+    for command in ["run", "plan"] {
+        for (set, device, wanted) in [
+            (
+                "stages.sampled.dtype=\"int8\"",
+                "flex",
+                "stage `sampled`: device flex does not compute in dtype = \"int8\"\nhint: 8-bit",
+            ),
+            (
+                "stages.sampled.dtype=\"bf16\"",
+                "cpu",
+                "stage `sampled`: device cpu does not compute in dtype = \"bf16\"\nhint: the CPU",
+            ),
+            (
+                "stages.sert.dtype=\"int8\"",
+                "cpu",
+                "no training computes in int8",
+            ),
+            (
+                "stages.student.dtype=\"int8\"",
+                "cpu",
+                "no training computes in int8",
+            ),
+        ] {
+            let refused = bench.run(&[command, "m.toml", "--device", device, "--set", set]);
+            assert_eq!(refused.code, Some(2), "{command} {set} {device}");
+            assert!(refused.stderr.contains(wanted), "{}", refused.stderr);
+        }
+    }
 }
 
 #[test]
@@ -101,14 +152,6 @@ fn devices_that_cannot_be_had_say_why() {
             missing.stderr
         );
     }
-    // A number format that the device has not.
-    let dtype = bench.run_manifest(&["--device", "cpu", "--set", "stages.sampled.dtype=\"bf16\""]);
-    assert_eq!(dtype.code, Some(1));
-    assert!(
-        dtype.stderr.contains("does not compute in bf16"),
-        "{}",
-        dtype.stderr
-    );
 }
 
 #[test]

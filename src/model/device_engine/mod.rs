@@ -54,10 +54,8 @@ impl DeviceEngine {
         weights
             .check(config)
             .map_err(|error| EngineError::Shape(error.to_string()))?;
-        if !options.dtype.is_on(device) {
-            return Err(EngineError::Dtype(options.dtype));
-        }
-        let dtype = options.dtype.on_device();
+        let dtype = options.dtype.on_device(device);
+        let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
         let network = super::device::guarded(|| {
             let parameters = Parameters::upload(weights, device).cast(dtype);
             Network::new(config, &parameters, dtype)

@@ -8,7 +8,7 @@ use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::model::device::DeviceName;
 use crate::model::engine::{Engine, Expand, Generated, SamplingParams, ScoreJob, SequenceSpec};
-use crate::model::{Gpt2Config, Student, Weights};
+use crate::model::{Dtype, Gpt2Config, Student, Weights};
 
 impl DeviceEngine {
     /// Test: fails as a device does whose memory runs out, if this is such a step.
@@ -282,4 +282,12 @@ fn what_cannot_be_read_is_refused_as_on_the_cpu() {
             .to_string()
             .contains("999")
     );
+    let student = student();
+    let options = EngineOptions {
+        dtype: Dtype::Int8,
+        ..EngineOptions::default()
+    };
+    let device = DeviceName::Flex.open().unwrap();
+    let refused = DeviceEngine::new(&student.config, &student.weights, &device, options);
+    assert!(matches!(refused, Err(EngineError::Dtype(Dtype::Int8))));
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::attention::attend;
 use super::cache::SequenceCache;
-use super::gemm::{Epilogue, Rows, multiply};
+use super::gemm::{Epilogue, Rows};
 use super::model::{Model, Norm};
 use super::parallel::Parallel;
 use crate::model::kernel::buffer::{Buffer, row_stride};
@@ -114,14 +114,9 @@ impl Model {
                 stride,
                 count,
             };
-            multiply(
-                parallel,
-                input,
-                &block.query_key_value,
-                Epilogue::Store,
-                projected,
-                wide,
-            );
+            block
+                .query_key_value
+                .multiply(parallel, input, Epilogue::Store, projected, wide);
             let write_grain = (ROW_WORK / (2 * width)).max(1);
             parallel.for_each_mut(segments, write_grain, |index, segment| {
                 let first = firsts[index];
@@ -157,27 +152,26 @@ impl Model {
                 stride,
                 count,
             };
-            multiply(
-                parallel,
-                input,
-                &block.attention_out,
-                Epilogue::Add,
-                x,
-                stride,
-            );
+            block
+                .attention_out
+                .multiply(parallel, input, Epilogue::Add, x, stride);
             self.norm_rows(parallel, &block.feed_forward_norm, x, normal);
             let input = Rows {
                 data: normal,
                 stride,
                 count,
             };
-            multiply(parallel, input, &block.up, Epilogue::Gelu, up, inner);
+            block
+                .up
+                .multiply(parallel, input, Epilogue::Gelu, up, inner);
             let input = Rows {
                 data: up,
                 stride: inner,
                 count,
             };
-            multiply(parallel, input, &block.down, Epilogue::Add, x, stride);
+            block
+                .down
+                .multiply(parallel, input, Epilogue::Add, x, stride);
         }
 
         let wanted: usize = segments.iter().map(|segment| segment.wanted).sum();
@@ -210,14 +204,8 @@ impl Model {
             count: range.len(),
         };
         let logits = scratch.logits.as_mut_slice();
-        multiply(
-            parallel,
-            input,
-            &self.head,
-            Epilogue::Store,
-            logits,
-            logit_stride,
-        );
+        self.head
+            .multiply(parallel, input, Epilogue::Store, logits, logit_stride);
         &scratch.logits.as_slice()[..range.len() * logit_stride]
     }
 

@@ -31,7 +31,7 @@ const BLOCK_ROWS: usize = 128;
 /// Multiply-adds that one task should hold at least, or handing it out costs more than it saves.
 const TASK_WORK: usize = 300_000;
 /// Panels that one thread packs at a time: some 2 MiB of GPT-2 small's, the size of a page of memory.
-const PACK_PANELS: usize = 16;
+pub(super) const PACK_PANELS: usize = 16;
 
 /// A weight matrix `[k, n]` in panels, padded with zero columns, and its bias.
 pub(super) struct Packed {
@@ -163,19 +163,11 @@ pub(super) fn multiply(
     assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
     assert!(y_stride >= panels * PANEL && y.len() >= (x.count - 1) * y_stride + panels * PANEL);
     let out = Out(y.as_mut_ptr());
-    // Narrow matrices have fewer panels than many threads could take: then blocks are smaller, of whole tiles.
-    let wanted = (2 * parallel.threads()).div_ceil(panels);
-    let even = x.count.div_ceil(x.count.div_ceil(BLOCK_ROWS).max(wanted));
-    let block_rows = even.next_multiple_of(MAX_TILE_ROWS);
-    let blocks = x.count.div_ceil(block_rows);
-    let work = block_rows.min(x.count) * w.k * PANEL;
-    parallel.for_each(blocks * panels, TASK_WORK.div_ceil(work), |task| {
-        let (block, panel) = (task / panels, task % panels);
-        let first = block * block_rows;
+    in_blocks(parallel, x.count, w.k, panels, |first, rows, panel| {
         let job = Job {
             x: x.data[first * x.stride..].as_ptr(),
             x_stride: x.stride,
-            rows: block_rows.min(x.count - first),
+            rows,
             panel: w.panels.as_slice()[panel * w.k * PANEL..].as_ptr(),
             k: w.k,
             bias: w.bias.as_slice()[panel * PANEL..].as_ptr(),
@@ -189,15 +181,36 @@ pub(super) fn multiply(
     });
 }
 
+/// Shares a product of `rows` rows of `k` with `panels` panels out: `task` gets its first row, how many, and its panel.
+pub(super) fn in_blocks(
+    parallel: Parallel,
+    rows: usize,
+    k: usize,
+    panels: usize,
+    task: impl Fn(usize, usize, usize) + Sync + Send,
+) {
+    // Narrow matrices have fewer panels than many threads could take: then blocks are smaller, of whole tiles.
+    let wanted = (2 * parallel.threads()).div_ceil(panels);
+    let even = rows.div_ceil(rows.div_ceil(BLOCK_ROWS).max(wanted));
+    let block_rows = even.next_multiple_of(MAX_TILE_ROWS);
+    let blocks = rows.div_ceil(block_rows);
+    let work = block_rows.min(rows) * k * PANEL;
+    parallel.for_each(blocks * panels, TASK_WORK.div_ceil(work), |index| {
+        let (block, panel) = (index / panels, index % panels);
+        let first = block * block_rows;
+        task(first, block_rows.min(rows - first), panel);
+    });
+}
+
 /// A pointer that tasks share; each writes elsewhere.
 #[derive(Clone, Copy)]
-struct Out(*mut f32);
-// SAFETY: `multiply` gives every task a region of its own.
+pub(super) struct Out(pub(super) *mut f32);
+// SAFETY: a product gives every task a region of its own.
 unsafe impl Sync for Out {}
 
 impl Out {
     /// Safety: `offset` lies inside the allocation.
-    unsafe fn at(self, offset: usize) -> *mut f32 {
+    pub(super) unsafe fn at(self, offset: usize) -> *mut f32 {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }

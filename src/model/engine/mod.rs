@@ -8,14 +8,17 @@
 //! stay full by admitting the next sequence as one ends; the vocabulary projection is computed only
 //! where a token is drawn. The engine is batch-invariant: tokens and log-probabilities of a sequence
 //! are the same bits at any batch size, number of threads, order of admission and x86 instruction set,
-//! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`).
+//! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`), or is of
+//! integers (`gemm_int8`, with [`Dtype::Int8`]).
 
 mod attention;
 mod cache;
 pub(super) mod draw;
 mod forward;
 mod gemm;
+mod gemm_int8;
 mod generate;
+mod linear;
 mod model;
 mod parallel;
 mod peak;
@@ -239,12 +242,9 @@ impl Engine {
         options: EngineOptions,
         isa: Isa,
     ) -> Result<Self, EngineError> {
-        if options.dtype != Dtype::F32 {
-            return Err(EngineError::Dtype(options.dtype));
-        }
         let pool = thread_pool(options.threads)?;
         let weights = weights.into();
-        let model = pool.install(|| Model::new(config, weights))?;
+        let model = pool.install(|| Model::new(config, weights, options.dtype))?;
         let sharded = model.bytes() <= SHARDED_BYTES;
         Ok(Self {
             model,

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 
 use super::EngineError;
 use super::cache::PageShape;
-use super::gemm::Packed;
+use super::linear::Linear;
 use crate::model::kernel::buffer::Buffer;
+use crate::model::kernel::int8::LONGEST;
 use crate::model::source::Values;
-use crate::model::{Gpt2Config, ModelError, WeightSource};
+use crate::model::{Dtype, Gpt2Config, ModelError, WeightSource};
 
 /// Gain and bias of a layer norm, padded with zeros to whole vectors.
 pub(super) struct Norm {
@@ -20,11 +21,11 @@ pub(super) struct Norm {
 /// One transformer block.
 pub(super) struct Block {
     pub(super) attention_norm: Norm,
-    pub(super) query_key_value: Packed,
-    pub(super) attention_out: Packed,
+    pub(super) query_key_value: Linear,
+    pub(super) attention_out: Linear,
     pub(super) feed_forward_norm: Norm,
-    pub(super) up: Packed,
-    pub(super) down: Packed,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
 }
 
 /// A packed GPT-2.
@@ -39,7 +40,7 @@ pub(super) struct Model {
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
     /// The tied embedding, transposed: the vocabulary projection; a column is a token's embedding.
-    pub(super) head: Packed,
+    pub(super) head: Linear,
     pub(super) position_embedding: Vec<f32>,
 }
 
@@ -47,13 +48,27 @@ impl Model {
     /// Checks and packs `weights`. Of weights that it owns, it frees each array when that is packed, and those in files
     /// it reads then, so the peak is hardly more than one copy of them. The threads of the caller's pool share the arrays
     /// out: most of the time goes to memory that is touched for the first time.
-    pub(super) fn new(config: &Gpt2Config, weights: WeightSource<'_>) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        config: &Gpt2Config,
+        weights: WeightSource<'_>,
+        dtype: Dtype,
+    ) -> Result<Self, EngineError> {
+        let int8 = match dtype {
+            Dtype::F32 => false,
+            Dtype::Int8 => true,
+            Dtype::Bf16 | Dtype::F16 => return Err(EngineError::Dtype(dtype)),
+        };
         let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
         let sizes = [width, inner, vocab, config.n_positions, config.n_head];
         if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
             return Err(EngineError::Shape(format!(
                 "n_embd {width}, n_inner {inner}, vocab_size {vocab}, n_positions {} and n_head {} must be positive, and n_head must divide n_embd",
                 config.n_positions, config.n_head
+            )));
+        }
+        if int8 && width.max(inner) > LONGEST {
+            return Err(EngineError::Shape(format!(
+                "n_embd {width} and n_inner {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow"
             )));
         }
         let mut arrays = Arrays {
@@ -82,7 +97,7 @@ impl Model {
 
         let packed = linears.into_par_iter().with_max_len(1);
         let packed: Vec<_> = packed
-            .map_init(Vec::new, |room, linear| linear.pack(room))
+            .map_init(Vec::new, |room, linear| linear.pack(int8, room))
             .collect();
         let mut packed = packed.into_iter();
         let mut next = || packed.next().expect("four for each layer");
@@ -115,7 +130,7 @@ impl Model {
             },
             blocks,
             final_norm,
-            head: Packed::transposed(&embedding, width, vocab)?,
+            head: Linear::transposed(int8, &embedding, width, vocab)?,
             position_embedding,
         })
     }
@@ -129,7 +144,7 @@ impl Model {
                 &block.up,
                 &block.down,
             ]
-            .map(Packed::bytes)
+            .map(Linear::bytes)
             .iter()
             .sum::<usize>()
         });
@@ -147,9 +162,10 @@ struct Unpacked<'a> {
 
 impl Unpacked<'_> {
     /// `room` holds what has to be read.
-    fn pack(self, room: &mut Vec<f32>) -> Result<Packed, ModelError> {
+    fn pack(self, int8: bool, room: &mut Vec<f32>) -> Result<Linear, ModelError> {
         let bias = self.bias.all(room)?.to_vec();
-        Ok(Packed::new(self.weights.all(room)?, self.k, self.n, &bias))
+        let weights = self.weights.all(room)?;
+        Ok(Linear::new(int8, weights, self.k, self.n, &bias))
     }
 }
 

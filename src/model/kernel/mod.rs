@@ -2,6 +2,7 @@
 //! functions of rows. No result depends on the instruction set.
 
 pub(crate) mod buffer;
+pub(crate) mod int8;
 pub(crate) mod lanes;
 pub(crate) mod tile;
 pub(crate) mod vector;

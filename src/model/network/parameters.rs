@@ -20,20 +20,15 @@ pub(crate) struct Parameter {
 }
 
 impl Dtype {
-    /// As burn has it.
-    pub(crate) fn on_device(self) -> FloatDType {
-        match self {
+    /// As burn has it; `None` where `device` does not multiply in it.
+    pub(crate) fn on_device(self, device: &Device) -> Option<FloatDType> {
+        let dtype = match self {
             Self::F32 => FloatDType::F32,
             Self::Bf16 => FloatDType::BF16,
             Self::F16 => FloatDType::F16,
-        }
-    }
-}
-
-impl Dtype {
-    /// Whether a device multiplies in it.
-    pub(crate) fn is_on(self, device: &Device) -> bool {
-        device.supports_dtype(self.on_device())
+            Self::Int8 => return None,
+        };
+        device.supports_dtype(dtype).then_some(dtype)
     }
 }
 

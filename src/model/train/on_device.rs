@@ -51,14 +51,12 @@ impl<'a> OnDevice<'a> {
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
-        if !dtype.is_on(&device) {
-            return Err(TrainError::Dtype(dtype));
-        }
+        let format = dtype.on_device(&device);
         Ok(Self {
             config,
             device,
             arithmetic: Arithmetic {
-                dtype: dtype.on_device(),
+                dtype: format.ok_or(TrainError::Dtype(dtype))?,
                 gradient_checkpointing,
             },
             loss_scale: if dtype == Dtype::F16 {

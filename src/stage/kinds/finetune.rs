@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::examples::{ExampleWriter, from_paths};
 use super::training::{
-    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, estimate_training, kept_as_it_is,
-    run_training, with_added_updates,
+    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, check_training, estimate_training,
+    kept_as_it_is, run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
-use crate::stage::{Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind};
+use crate::stage::{
+    Complaint, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind,
+};
 use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
 
 /// Parameters of `finetune`.
@@ -65,6 +67,10 @@ impl StageKind for Finetune {
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
+
+    fn check(params: &FinetuneParams) -> Vec<Complaint> {
+        check_training(&params.train)
+    }
 
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);

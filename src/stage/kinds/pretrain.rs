@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rows::NEUTRAL_DTYPE;
-use super::training::{TRAINED, Written, estimate_training, run_training};
+use super::training::{TRAINED, Written, check_training, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
@@ -79,17 +79,18 @@ impl StageKind for Pretrain {
     const LOCATIONS: &'static [&'static str] = &["corpus.path"];
 
     fn check(params: &PretrainParams) -> Vec<Complaint> {
-        if params.width.is_multiple_of(params.heads) {
-            return Vec::new();
+        let mut complaints = check_training(&params.train);
+        if !params.width.is_multiple_of(params.heads) {
+            complaints.push(Complaint {
+                field: "heads".to_owned(),
+                message: format!(
+                    "{} heads do not divide a width of {}",
+                    params.heads, params.width
+                ),
+                hint: None,
+            });
         }
-        vec![Complaint {
-            field: "heads".to_owned(),
-            message: format!(
-                "{} heads do not divide a width of {}",
-                params.heads, params.width
-            ),
-            hint: None,
-        }]
+        complaints
     }
 
     fn files(

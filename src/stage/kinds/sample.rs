@@ -69,8 +69,8 @@ pub(crate) struct SampleParams {
     pub stop: Vec<StopRule>,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
-    /// Number format of weights and products. Default `f32` (ours); `bf16` and `f16` need a device that
-    /// has them.
+    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
+    /// device that has them.
     pub dtype: Dtype,
 }
 

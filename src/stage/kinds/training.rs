@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::artifact::ArtifactKind;
-use crate::model::Student;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
+use crate::model::{Dtype, Student};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
+    Complaint, Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
 };
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -71,6 +71,21 @@ pub(crate) fn kept_as_it_is(
             context.keep::<Vec<LossPoint>>(&vec![])?,
         ),
     ]))
+}
+
+/// What is wrong with the options, where their schema cannot say it.
+pub(crate) fn check_training(options: &TrainOptions) -> Vec<Complaint> {
+    if options.dtype != Dtype::Int8 {
+        return Vec::new();
+    }
+    vec![Complaint {
+        field: "dtype".to_owned(),
+        message: "no training computes in int8".to_owned(),
+        hint: Some(
+            "8-bit integers are for `sample`, `predict` and `score`; train in f32, bf16 or f16"
+                .to_owned(),
+        ),
+    }]
 }
 
 /// The options with as many more steps as the training at the port [`ADD_UPDATES_OF`] took, if it is fed.

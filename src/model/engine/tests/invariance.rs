@@ -34,8 +34,17 @@ fn logits_agree_with_f64_on_every_instruction_set() {
 
 #[test]
 fn reading_in_pieces_changes_no_bit() {
+    reading_in_pieces(Dtype::F32);
+    reading_in_pieces(Dtype::Int8);
+}
+
+fn reading_in_pieces(dtype: Dtype) {
     let config = config([48, 2, 3, 40, 64]);
-    let engine = Engine::new(&config, random(&config), options(1, 0)).unwrap();
+    let options = EngineOptions {
+        dtype,
+        ..options(1, 0)
+    };
+    let engine = Engine::new(&config, random(&config), options).unwrap();
     let tokens: Vec<u32> = (0..50).map(|i| (i * 7 + 1) % 40).collect();
     let whole = engine.logits(&tokens).unwrap();
     let parallel = Parallel::serial(engine.isa);
@@ -119,7 +128,18 @@ fn batch_threads_order_and_company_change_no_bit() {
         [192, 3, 4, 3000, 48],
         [256, 1, 8, 50_257, 48],
     ];
-    for (shape, draws, tokens) in [(shapes[0], 27, 40), (shapes[1], 5, 12), (shapes[2], 3, 4)] {
+    let (f32, int8) = (Dtype::F32, Dtype::Int8);
+    for (dtype, shape, draws, tokens) in [
+        (f32, shapes[0], 27, 40),
+        (f32, shapes[1], 5, 12),
+        (f32, shapes[2], 3, 4),
+        (int8, shapes[0], 27, 40),
+        (int8, [400, 3, 4, 5000, 48], 5, 8),
+    ] {
+        let options = |threads, max_batch| EngineOptions {
+            dtype,
+            ..options(threads, max_batch)
+        };
         let config = config(shape);
         let weights = random(&config);
         let prompts: Vec<Vec<u32>> = (1..5)

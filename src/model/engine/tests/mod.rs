@@ -2,6 +2,7 @@
 //! for bit, its rules by hand.
 
 mod agreement;
+mod int8;
 mod invariance;
 mod kernels;
 mod reference;

@@ -1,0 +1,74 @@
+//! A linear map in the number format that the caller chose.
+
+use super::gemm::{Epilogue, Packed, Rows, multiply};
+use super::gemm_int8::{PackedInt8, multiply_int8};
+use super::parallel::Parallel;
+use crate::model::ModelError;
+use crate::model::source::Values;
+
+/// A packed weight matrix `[k, n]` with its bias.
+pub(super) enum Linear {
+    /// In 32-bit floating point.
+    F32(Packed),
+    /// In 8-bit integers.
+    Int8(PackedInt8),
+}
+
+impl Linear {
+    /// Packs `weights`, `[k, n]` row-major, with `bias`, `[n]`.
+    pub(super) fn new(int8: bool, weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
+        if int8 {
+            Self::Int8(PackedInt8::new(weights, k, n, bias))
+        } else {
+            Self::F32(Packed::new(weights, k, n, bias))
+        }
+    }
+
+    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias. The threads of the caller's pool share it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value in one is not a number.
+    pub(super) fn transposed(
+        int8: bool,
+        weights: &Values<'_>,
+        k: usize,
+        n: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(if int8 {
+            Self::Int8(PackedInt8::transposed(weights, k, n)?)
+        } else {
+            Self::F32(Packed::transposed(weights, k, n)?)
+        })
+    }
+
+    /// Multiplies `x` into `y`, whose rows are `y_stride` apart and have room for whole panels.
+    pub(super) fn multiply(
+        &self,
+        parallel: Parallel,
+        x: Rows<'_>,
+        epilogue: Epilogue,
+        y: &mut [f32],
+        y_stride: usize,
+    ) {
+        match self {
+            Self::F32(w) => multiply(parallel, x, w, epilogue, y, y_stride),
+            Self::Int8(w) => multiply_int8(parallel, x, w, epilogue, y, y_stride),
+        }
+    }
+
+    /// Column `column`, `k` values, into the head of `out`.
+    pub(super) fn copy_column(&self, column: usize, out: &mut [f32]) {
+        match self {
+            Self::F32(w) => w.copy_column(column, out),
+            Self::Int8(w) => w.copy_column(column, out),
+        }
+    }
+
+    /// Bytes that a product streams.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::F32(w) => w.bytes(),
+            Self::Int8(w) => w.bytes(),
+        }
+    }
+}
