@@ -25,9 +25,10 @@ const WIDTH: usize = 768;
 const LAYERS: usize = 12;
 const VOCAB: usize = 50257;
 /// Products of a prompt's or a batch's rows with a block's weights, and with the vocabulary.
-const PRODUCTS: [(&str, [usize; 3], usize); 3] = [
+const PRODUCTS: [(&str, [usize; 3], usize); 4] = [
     ("product 96 x 256 x 256", [96, 256, 256], 2000),
     ("product 96 x 768 x 3072", [96, WIDTH, 4 * WIDTH], 300),
+    ("product 96 x 3072 x 768", [96, 4 * WIDTH, WIDTH], 300),
     ("product 96 x 768 x 50257", [96, WIDTH, VOCAB], 12),
 ];
 
