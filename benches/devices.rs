@@ -15,7 +15,7 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::device::{DeviceName, description};
-use sert_run::model::engine::{EngineOptions, SamplingParams, SequenceSpec};
+use sert_run::model::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
 
@@ -109,10 +109,12 @@ fn sampling(
         let (began, mut tokens) = (Instant::now(), 0);
         engine
             .generate(
-                &prompts,
-                5,
-                &drawing,
-                None,
+                Request {
+                    prompts: &prompts,
+                    candidates: 5,
+                    params: &drawing,
+                    stop: None,
+                },
                 &mut |prompt, first| {
                     let each = first
                         .iter()

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
-use sert_run::model::engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
+use sert_run::model::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
 use sert_run::model::{Array, Dtype, Gpt2Config, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.
@@ -60,10 +60,12 @@ fn main() {
         let start = Instant::now();
         engine
             .generate(
-                &prompts,
-                5,
-                &params,
-                None,
+                Request {
+                    prompts: &prompts,
+                    candidates: 5,
+                    params: &params,
+                    stop: None,
+                },
                 &mut |prompt, candidates| {
                     (0..per_prompt)
                         .map(|i| SequenceSpec {

@@ -15,7 +15,7 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::engine::{
-    Engine, EngineOptions, SamplingParams, ScoreJob, SequenceSpec, product_rate,
+    Engine, EngineOptions, Request, SamplingParams, ScoreJob, SequenceSpec, product_rate,
 };
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Weights};
@@ -105,10 +105,12 @@ fn sampling(engine: &Engine) -> f64 {
     let clock = Clock::start();
     engine
         .generate(
-            &prompts,
-            5,
-            &params,
-            None,
+            Request {
+                prompts: &prompts,
+                candidates: 5,
+                params: &params,
+                stop: None,
+            },
             &mut |prompt, candidates| {
                 (0..25)
                     .map(|i| SequenceSpec {

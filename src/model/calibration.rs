@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
+use super::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Gpt2Config, Student, StudentTokenizer, Weights};
 use crate::event::CancelToken;
@@ -63,10 +63,12 @@ impl Calibration {
         let mut tokens = 0;
         engine
             .generate(
-                &[vec![1; 16]],
-                0,
-                &drawing,
-                None,
+                Request {
+                    prompts: &[vec![1; 16]],
+                    candidates: 0,
+                    params: &drawing,
+                    stop: None,
+                },
                 &mut |_, _| {
                     (0..SEQUENCES)
                         .map(|tag| SequenceSpec {

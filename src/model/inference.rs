@@ -2,9 +2,7 @@
 
 use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
-use super::engine::{
-    Engine, EngineError, EngineOptions, Expand, Generated, SamplingParams, ScoreJob, StopRule,
-};
+use super::engine::{Engine, EngineError, EngineOptions, Expand, Generated, Request, ScoreJob};
 use super::{Gpt2Config, ModelError, WeightSource};
 use crate::event::CancelToken;
 
@@ -53,24 +51,16 @@ impl Inference {
     ///
     /// # Errors
     /// See there.
-    #[expect(clippy::too_many_arguments, reason = "three of them are callbacks")]
     pub fn generate(
         &self,
-        prompts: &[Vec<u32>],
-        candidates: usize,
-        params: &SamplingParams,
-        stop: Option<&StopRule<'_>>,
+        request: Request<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         match self {
-            Self::Cpu(engine) => {
-                engine.generate(prompts, candidates, params, stop, expand, done, cancel)
-            }
-            Self::Device(engine) => {
-                engine.generate(prompts, candidates, params, stop, expand, done, cancel)
-            }
+            Self::Cpu(engine) => engine.generate(request, expand, done, cancel),
+            Self::Device(engine) => engine.generate(request, expand, done, cancel),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::device::DeviceName;
-use super::engine::{EngineOptions, SamplingParams, SequenceSpec};
+use super::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
 use crate::event::CancelToken;
@@ -152,10 +152,12 @@ fn sample(engine: &Inference) -> Result<Vec<(u64, Vec<u32>, u64)>, String> {
     };
     let mut paths = Vec::new();
     let outcome = engine.generate(
-        &prompts,
-        2,
-        &drawing,
-        None,
+        Request {
+            prompts: &prompts,
+            candidates: 2,
+            params: &drawing,
+            stop: None,
+        },
         &mut |prompt, candidates| {
             let specs = candidates
                 .iter()

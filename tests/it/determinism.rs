@@ -2,7 +2,9 @@
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
-use sert_run::model::engine::{Engine, EngineOptions, Generated, SamplingParams, SequenceSpec};
+use sert_run::model::engine::{
+    Engine, EngineOptions, Generated, Request, SamplingParams, SequenceSpec,
+};
 use sert_run::model::{Gpt2Config, Student, Weights};
 
 use crate::harness::shared;
@@ -36,10 +38,12 @@ fn draw(
     let mut all = Vec::new();
     engine
         .generate(
-            prompts,
-            5,
-            &drawing,
-            None,
+            Request {
+                prompts,
+                candidates: 5,
+                params: &drawing,
+                stop: None,
+            },
             &mut |prompt, first| {
                 (0..work.sequences)
                     .map(|tag| SequenceSpec {

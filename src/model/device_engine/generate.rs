@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::super::device::{DeviceFailure, guarded};
 use super::super::engine::sequence::{Rules, Sequence, first_tokens};
-use super::super::engine::{
-    EngineError, Expand, Generated, SamplingParams, SequenceSpec, StopRule,
-};
+use super::super::engine::{EngineError, Expand, Generated, Request, SequenceSpec};
 use super::super::network::{DECODE_TILE, READ_TILE, Tile, bucket};
 use super::tiles::{Active, Tiles};
 use super::{DeviceEngine, failed};
@@ -39,17 +37,19 @@ impl DeviceEngine {
     ///
     /// # Errors
     /// The same; the device fails, or its memory does not hold one tile.
-    #[expect(clippy::too_many_arguments, reason = "three of them are callbacks")]
     pub fn generate(
         &self,
-        prompts: &[Vec<u32>],
-        candidates: usize,
-        params: &SamplingParams,
-        stop: Option<&StopRule<'_>>,
+        request: Request<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
+        let Request {
+            prompts,
+            candidates,
+            params,
+            stop,
+        } = request;
         params.check()?;
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_tokens(index, prompt, self.config.n_positions - 1)?;

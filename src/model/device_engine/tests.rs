@@ -7,7 +7,9 @@ use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::model::device::DeviceName;
-use crate::model::engine::{Engine, Expand, Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::model::engine::{
+    Engine, Expand, Generated, Request, SamplingParams, ScoreJob, SequenceSpec,
+};
 use crate::model::{Dtype, Gpt2Config, Student, Weights};
 
 impl DeviceEngine {
@@ -121,10 +123,12 @@ fn on(engine: &DeviceEngine) -> Vec<Generated> {
         };
         engine
             .generate(
-                &prompts(),
-                3,
-                &drawing,
-                None,
+                Request {
+                    prompts: &prompts(),
+                    candidates: 3,
+                    params: &drawing,
+                    stop: None,
+                },
                 expand,
                 done,
                 &CancelToken::default(),
@@ -173,10 +177,12 @@ fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
     };
     let expected = paths(&mut |expand, done| {
         cpu.generate(
-            &prompts(),
-            3,
-            &drawing,
-            None,
+            Request {
+                prompts: &prompts(),
+                candidates: 3,
+                params: &drawing,
+                stop: None,
+            },
             expand,
             done,
             &CancelToken::default(),
@@ -214,10 +220,12 @@ fn memory_that_runs_out_changes_no_path() {
     *least.faults.lock().unwrap() = vec![3];
     let drawing = SamplingParams::default();
     let failure = least.generate(
-        &prompts(),
-        3,
-        &drawing,
-        None,
+        Request {
+            prompts: &prompts(),
+            candidates: 3,
+            params: &drawing,
+            stop: None,
+        },
         &mut specs,
         &mut |_| {},
         &CancelToken::default(),

@@ -59,6 +59,19 @@ pub type StopRule<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
 /// Answers a prompt's index and its most probable first tokens with the sequences that are wanted.
 pub type Expand<'a> = dyn FnMut(usize, &[FirstTokenCandidate]) -> Vec<SequenceSpec> + Send + 'a;
 
+/// What is to be generated.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The prompts.
+    pub prompts: &'a [Vec<u32>],
+    /// How many of a prompt's most probable first tokens the caller is handed.
+    pub candidates: usize,
+    /// How tokens are drawn.
+    pub params: &'a SamplingParams,
+    /// Asked after each drawn token; it ends a sequence as imitative.
+    pub stop: Option<&'a StopRule<'a>>,
+}
+
 /// A sequence on its way, and its keys and values.
 struct Active {
     sequence: Sequence,
@@ -81,27 +94,28 @@ impl Prefill<'_> {
 }
 
 impl Engine {
-    /// Generates sequences for `prompts`. Each prompt is read once; `expand` is handed its index and
-    /// its `candidates` most probable first tokens and answers with the sequences that it wants, which
-    /// share the prompt's keys and values; `done` gets each finished sequence, in no promised order.
-    /// `stop` is asked after each drawn token and ends a sequence as imitative.
+    /// Generates sequences. Each prompt is read once; `expand` is handed its index and its most probable first tokens
+    /// and answers with the sequences that it wants, which share the prompt's keys and values; `done` gets each
+    /// finished sequence, in no promised order.
     ///
     /// Both callbacks run on a thread of the engine's pool, one at a time.
     ///
     /// # Errors
     /// A parameter is out of range; a prompt is empty, longer than the context less one token, or has a
     /// token that the vocabulary has not; the logits are not finite; somebody cancelled.
-    #[expect(clippy::too_many_arguments, reason = "three of them are callbacks")]
     pub fn generate(
         &self,
-        prompts: &[Vec<u32>],
-        candidates: usize,
-        params: &SamplingParams,
-        stop: Option<&StopRule<'_>>,
+        request: Request<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
+        let Request {
+            prompts,
+            candidates,
+            params,
+            stop,
+        } = request;
         params.check()?;
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_tokens(index, prompt, self.model.positions - 1)?;

@@ -29,7 +29,7 @@ pub(super) mod sequence;
 mod tests;
 
 pub use draw::SamplingParams;
-pub use generate::{Expand, FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+pub use generate::{Expand, FirstTokenCandidate, Generated, Request, SequenceSpec, StopRule};
 pub use peak::product_rate;
 pub use score::ScoreJob;
 pub(super) use score::check_job;

@@ -10,7 +10,7 @@ use super::prompts::{LongPrompts, Prompt, prompts};
 use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
-use crate::model::engine::{Generated, SamplingParams, ScoreJob, SequenceSpec};
+use crate::model::engine::{Generated, Request, SamplingParams, ScoreJob, SequenceSpec};
 use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
@@ -227,10 +227,12 @@ fn answer_rows(
         };
         let engine = once(engine, student, params.dtype, context)?;
         let outcome = engine.generate(
-            &texts,
-            0,
-            &drawing,
-            None,
+            Request {
+                prompts: &texts,
+                candidates: 0,
+                params: &drawing,
+                stop: None,
+            },
             &mut expand,
             &mut finished,
             context.cancel,

@@ -11,7 +11,7 @@ use super::rows::{RowWriter, read_rows, row_key};
 use super::sample::{Branching, SampleParams, StopRule};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
-use crate::model::engine::{FirstTokenCandidate, Generated, SequenceSpec};
+use crate::model::engine::{FirstTokenCandidate, Generated, Request, SequenceSpec};
 use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError};
 use crate::text::{
@@ -326,10 +326,12 @@ impl<'a> Sampler<'a> {
         };
         let drawing = self.params.drawing();
         let outcome = engine.generate(
-            &todo,
-            candidates,
-            &drawing,
-            stop.as_deref(),
+            Request {
+                prompts: &todo,
+                candidates,
+                params: &drawing,
+                stop: stop.as_deref(),
+            },
             &mut expand,
             &mut finished,
             self.context.cancel,

@@ -152,10 +152,12 @@ fn compare(
     let mut paths: Vec<Vec<Drawn>> = prompts.iter().map(|_| Vec::new()).collect();
     engine
         .generate(
-            prompts,
-            0,
-            &params,
-            None,
+            Request {
+                prompts,
+                candidates: 0,
+                params: &params,
+                stop: None,
+            },
             &mut |prompt, _| {
                 (0..each as u64)
                     .map(|tag| SequenceSpec {

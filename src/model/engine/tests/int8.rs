@@ -262,7 +262,17 @@ fn paths(engine: &Engine, prompts: &[Vec<u32>]) -> BTreeMap<[u64; 3], Vec<u32>> 
     let (drawing, cancel) = (SamplingParams::default(), CancelToken::default());
     let mut done = |path: Generated| all.push((path.tag, path.tokens));
     engine
-        .generate(prompts, 5, &drawing, None, &mut expand, &mut done, &cancel)
+        .generate(
+            Request {
+                prompts,
+                candidates: 5,
+                params: &drawing,
+                stop: None,
+            },
+            &mut expand,
+            &mut done,
+            &cancel,
+        )
         .unwrap();
     let all = all.into_iter();
     all.map(|(tag, tokens)| (tags[usize::try_from(tag).unwrap()], tokens))

@@ -95,10 +95,12 @@ fn generated(
     let cancel = CancelToken::default();
     engine
         .generate(
-            prompts,
-            3,
-            params,
-            None,
+            Request {
+                prompts,
+                candidates: 3,
+                params,
+                stop: None,
+            },
             &mut expand,
             &mut |g| all.push(g),
             &cancel,

@@ -42,10 +42,12 @@ fn one(
     let cancel = CancelToken::default();
     engine
         .generate(
-            &[vec![1, 1]],
-            0,
-            params,
-            Some(&rule),
+            Request {
+                prompts: &[vec![1, 1]],
+                candidates: 0,
+                params,
+                stop: Some(&rule),
+            },
             &mut expand,
             &mut done,
             &cancel,
@@ -104,10 +106,12 @@ fn candidates_are_the_most_probable_first_tokens() {
     let prompts = [vec![1], vec![2]];
     engine
         .generate(
-            &prompts,
-            3,
-            &params,
-            None,
+            Request {
+                prompts: &prompts,
+                candidates: 3,
+                params: &params,
+                stop: None,
+            },
             &mut expand,
             &mut |_| {},
             &cancel,
@@ -119,10 +123,12 @@ fn candidates_are_the_most_probable_first_tokens() {
     assert!((seen[0].2 + 0.781_671).abs() < 1e-5, "{}", seen[0].2);
     cancel.cancel();
     let refused = engine.generate(
-        &prompts,
-        3,
-        &params,
-        None,
+        Request {
+            prompts: &prompts,
+            candidates: 3,
+            params: &params,
+            stop: None,
+        },
         &mut |_, _| Vec::new(),
         &mut |_| {},
         &cancel,
@@ -139,10 +145,12 @@ fn bad_input_is_an_error_and_says_what_to_do() {
         let cancel = CancelToken::default();
         let prompts = [vec![1], prompt];
         engine.generate(
-            &prompts,
-            1,
-            params,
-            None,
+            Request {
+                prompts: &prompts,
+                candidates: 1,
+                params,
+                stop: None,
+            },
             &mut |_, _| Vec::new(),
             &mut |_| {},
             &cancel,
@@ -208,10 +216,12 @@ fn bad_input_is_an_error_and_says_what_to_do() {
     let prompts = [vec![1]];
     let cancel = CancelToken::default();
     let refused = engine.generate(
-        &prompts,
-        1,
-        &good,
-        None,
+        Request {
+            prompts: &prompts,
+            candidates: 1,
+            params: &good,
+            stop: None,
+        },
         &mut |_, _| Vec::new(),
         &mut |_| {},
         &cancel,
