@@ -1,6 +1,6 @@
 //! The sampling engine: GPT-2 on a CPU, over its own kernels.
 //!
-//! In: a [`Gpt2Config`] and [`Weights`]; prompts as token ids. Out: generated sequences with the
+//! In: a [`Gpt2Config`] and a [`WeightSource`]; prompts as token ids. Out: generated sequences with the
 //! log-probabilities of their tokens ([`Engine::generate`]), log-probabilities of given continuations
 //! ([`Engine::score`]), or plain logits ([`Engine::logits`]).
 //!
