@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::examples::{ExampleWriter, from_paths};
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, check_training, estimate_training,
-    kept_as_it_is, run_training, with_added_updates,
+    run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
 use crate::filter::{conclusions, correct};
@@ -120,9 +120,6 @@ impl StageKind for Distill {
             written,
         };
         let examples = from_paths(&writer, &questions, &paths)?;
-        if examples.is_empty() && params.if_empty == IfEmpty::KeepStudent {
-            return kept_as_it_is(context, &student, written);
-        }
         let validation = writer.validation(context, true, params.train.keep)?;
         run_training(
             context,
@@ -131,6 +128,7 @@ impl StageKind for Distill {
             &validation,
             &with_added_updates(context, &params.train)?,
             written,
+            params.if_empty,
         )
     }
 }

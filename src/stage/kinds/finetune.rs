@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::examples::{ExampleWriter, from_paths};
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, check_training, estimate_training,
-    kept_as_it_is, run_training, with_added_updates,
+    run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
 use crate::model::train::TrainOptions;
@@ -106,9 +106,6 @@ impl StageKind for Finetune {
                 .map(|q| writer.label(q))
                 .collect::<Result<_, _>>()?,
         };
-        if examples.is_empty() && params.if_empty == IfEmpty::KeepStudent {
-            return kept_as_it_is(context, &student, written);
-        }
         let validation = writer.validation(context, paths.is_some(), params.train.keep)?;
         run_training(
             context,
@@ -117,6 +114,7 @@ impl StageKind for Finetune {
             &validation,
             &with_added_updates(context, &params.train)?,
             written,
+            params.if_empty,
         )
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rows::NEUTRAL_DTYPE;
-use super::training::{TRAINED, Written, check_training, estimate_training, run_training};
+use super::training::{IfEmpty, TRAINED, Written, check_training, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
@@ -175,6 +175,7 @@ impl StageKind for Pretrain {
             &[],
             &params.train,
             Written::default(),
+            IfEmpty::Fail,
         )
     }
 }

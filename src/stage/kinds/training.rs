@@ -53,26 +53,6 @@ pub(crate) enum IfEmpty {
 pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] =
     &[("dtype", "\"f32\""), ("if_empty", "\"fail\"")];
 
-/// The student as it is, for a training to which no example came, where `if_empty` says so.
-pub(crate) fn kept_as_it_is(
-    context: &Context<'_>,
-    student: &Student,
-    written: Written,
-) -> Result<Outputs, StageError> {
-    let warning = "no example came in: the student comes out as it went in (`if_empty`)";
-    context.report.warn(warning.to_owned());
-    Ok(Outputs::from([
-        (
-            "model".to_owned(),
-            context.keep_student(student, written.prompt, written.choice_answer)?,
-        ),
-        (
-            "losses".to_owned(),
-            context.keep::<Vec<LossPoint>>(&vec![])?,
-        ),
-    ]))
-}
-
 /// What is wrong with the options, where their schema cannot say it.
 pub(crate) fn check_training(options: &TrainOptions) -> Vec<Complaint> {
     if options.dtype != Dtype::Int8 {
@@ -143,10 +123,24 @@ pub(crate) fn run_training(
     validation: &[Example],
     options: &TrainOptions,
     written: Written,
+    if_empty: IfEmpty,
 ) -> Result<Outputs, StageError> {
+    let keep = |student: &Student, losses: Vec<LossPoint>| {
+        let model = context.keep_student(student, written.prompt, written.choice_answer)?;
+        let losses = context.keep(&losses)?;
+        Ok(Outputs::from([
+            ("model".to_owned(), model),
+            ("losses".to_owned(), losses),
+        ]))
+    };
+    if examples.is_empty() && if_empty == IfEmpty::KeepStudent {
+        let warning = "no example came in: the student comes out as it went in (`if_empty`)";
+        context.report.warn(warning);
+        return keep(&student, Vec::new());
+    }
     if examples.is_empty() {
         return Err(StageError::Invalid(
-            "there is nothing to train on: no example came in\nhint: `sert-run show X.toml STAGE` shows what the stage that feeds this one made; `if_empty = \"keep-student\"` lets the student through as it is".to_owned(),
+            "there is nothing to train on: no example came in\nhint: `sert-run show X.toml STAGE` shows what the stage that feeds this one made; `if_empty = \"keep-student\"` of `finetune` and `distill` lets the student through as it is".to_owned(),
         ));
     }
     let checkpoints = context.work_dir()?;
@@ -201,12 +195,5 @@ pub(crate) fn run_training(
         weights: trained.weights,
         tokenizer,
     };
-    let outputs = Outputs::from([
-        (
-            "model".to_owned(),
-            context.keep_student(&result, written.prompt, written.choice_answer)?,
-        ),
-        ("losses".to_owned(), context.keep(&trained.losses)?),
-    ]);
-    Ok(outputs)
+    keep(&result, trained.losses)
 }
