@@ -1,0 +1,161 @@
+//! Sixteen lanes in one register of AVX-512, or in two of AVX2.
+
+use std::arch::x86_64::{
+    __m256, __m512, _CMP_GT_OQ, _MM_HINT_T1, _mm_prefetch, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_div_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+};
+
+use super::{Lanes, ONE_BITS};
+
+/// AVX-512F: sixteen lanes in one register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(__m512);
+
+/// AVX2 and FMA: sixteen lanes in two registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(__m256, __m256);
+
+/// A lane-wise operation on one register.
+macro_rules! wide {
+    ($name:ident, $intrinsic:ident) => {
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self {
+            // SAFETY: a value exists, so the CPU has AVX-512F.
+            Self(unsafe { $intrinsic(self.0, other.0) })
+        }
+    };
+}
+/// The same on two.
+macro_rules! halves {
+    ($name:ident, $intrinsic:ident) => {
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self {
+            // SAFETY: a value exists, so the CPU has AVX2.
+            unsafe { Self($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)) }
+        }
+    };
+}
+
+// SAFETY: built from AVX-512F intrinsics only.
+unsafe impl Lanes for Avx512 {
+    // 12 x 2 accumulators, 2 weights and a broadcast of 32 registers.
+    const TILE_ROWS: usize = 12;
+    const WIDE: bool = true;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { _mm512_set1_ps(x) })
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        // SAFETY: a hint, which faults nowhere.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+    wide!(add, _mm512_add_ps);
+    wide!(sub, _mm512_sub_ps);
+    wide!(mul, _mm512_mul_ps);
+    wide!(div, _mm512_div_ps);
+    wide!(max, _mm512_max_ps);
+    wide!(min, _mm512_min_ps);
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: a value exists, so the CPU has AVX-512F.
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        // SAFETY: a value exists, so the CPU has AVX-512F.
+        Self(unsafe {
+            let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
+            _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(ONE_BITS)))
+        })
+    }
+    #[inline(always)]
+    fn above(self, other: Self) -> u32 {
+        // SAFETY: a value exists, so the CPU has AVX-512F.
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) })
+    }
+}
+
+// SAFETY: built from AVX2 and FMA intrinsics only.
+unsafe impl Lanes for Avx2 {
+    // 6 x 2 accumulators, 2 weights and a broadcast of 16 registers.
+    const TILE_ROWS: usize = 6;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        // SAFETY: a hint, which faults nowhere.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            _mm256_storeu_ps(to, self.0);
+            _mm256_storeu_ps(to.add(8), self.1);
+        }
+    }
+    halves!(add, _mm256_add_ps);
+    halves!(sub, _mm256_sub_ps);
+    halves!(mul, _mm256_mul_ps);
+    halves!(div, _mm256_div_ps);
+    halves!(max, _mm256_max_ps);
+    halves!(min, _mm256_min_ps);
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: a value exists, so the CPU has FMA.
+        unsafe {
+            Self(
+                _mm256_fmadd_ps(self.0, factor.0, addend.0),
+                _mm256_fmadd_ps(self.1, factor.1, addend.1),
+            )
+        }
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        // SAFETY: a value exists, so the CPU has AVX2.
+        unsafe {
+            let one = _mm256_set1_epi32(ONE_BITS);
+            let low = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0));
+            let high = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.1));
+            Self(
+                _mm256_castsi256_ps(_mm256_add_epi32(low, one)),
+                _mm256_castsi256_ps(_mm256_add_epi32(high, one)),
+            )
+        }
+    }
+    #[inline(always)]
+    fn above(self, other: Self) -> u32 {
+        // SAFETY: a value exists, so the CPU has AVX2.
+        unsafe {
+            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0));
+            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.1, other.1));
+            (low | high << 8).cast_unsigned()
+        }
+    }
+}
