@@ -24,9 +24,7 @@ pub(crate) struct PlanArgs {
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Plan)?;
-    let nodes = session.plan.needed(&args.stages)?;
-    let device = session.options.device;
-    session.plan.check_dtypes(&nodes, device)?;
+    let nodes = session.wanted(&args.stages)?;
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;

@@ -72,9 +72,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     session.options.gradient_checkpointing |= args.gradient_checkpointing;
     let workers = workers(&mut session, &args.devices)?;
-    let nodes = session.plan.needed(&args.stages)?;
-    let device = session.options.device;
-    session.plan.check_dtypes(&nodes, device)?;
+    let nodes = session.wanted(&args.stages)?;
     let voice = Voice::new(args.progress);
     if let Some(why) = &session.why_device {
         voice.info(&format!("device: {} ({why})", session.options.device));

@@ -12,7 +12,7 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest};
 use crate::model::device::{self, DeviceChoice};
-use crate::plan::{NodeId, Plan, Resolved, State, resolve, split_reference};
+use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve, split_reference};
 use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Outputs, RunOptions};
 use crate::store::Store;
@@ -262,6 +262,16 @@ impl Session {
             bytes,
             used: result.and_then(|result| used_text(&result.provenance)),
         })
+    }
+
+    /// The nodes that `stages` need (all where it is empty), which the run's device can compute as far as is known.
+    ///
+    /// # Errors
+    /// There is no such stage, or the device has not the number format of one.
+    pub(crate) fn wanted(&self, stages: &[String]) -> Result<Vec<NodeId>, PlanError> {
+        let nodes = self.plan.needed(stages)?;
+        self.plan.check_dtypes(&nodes, self.options.device)?;
+        Ok(nodes)
     }
 
     /// The key and the outputs of a node that is in the store; none where it would run.
