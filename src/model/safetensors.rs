@@ -1,27 +1,17 @@
-//! Weights as safetensors in a Hub folder: written with HF transformers' names, read by way of [`WeightFiles`].
+//! Weights as safetensors in a Hub folder: written with HF transformers' names. [`super::WeightFiles`] reads them.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, View};
 
-use super::config::Gpt2Config;
 use super::error::ModelError;
-use super::weight_files::WeightFiles;
 use super::weights::{Array, Weights};
 
 /// Weights in one file.
 pub(crate) const SINGLE: &str = "model.safetensors";
 
 impl Weights {
-    /// Reads the weights of a Hub folder and checks them against `config`.
-    ///
-    /// # Errors
-    /// No weights, a damaged file, or arrays that do not fit.
-    pub fn load(folder: &Path, config: &Gpt2Config) -> Result<Self, ModelError> {
-        WeightFiles::open(folder, config)?.read()
-    }
-
     /// Writes one f32 safetensors file with the names and the metadata that HF writes.
     ///
     /// # Errors
@@ -75,10 +65,15 @@ mod tests {
     use half::{bf16, f16};
     use safetensors::tensor::TensorView;
 
+    use super::super::config::Gpt2Config;
     use super::super::engine::{Engine, EngineOptions};
     use super::super::source::WeightSource;
-    use super::super::weight_files::INDEX;
+    use super::super::weight_files::{INDEX, WeightFiles};
     use super::*;
+
+    fn load(folder: &Path, config: &Gpt2Config) -> Result<Weights, ModelError> {
+        WeightFiles::open(folder, config)?.read()
+    }
 
     fn tiny() -> (Gpt2Config, Weights) {
         let config = Gpt2Config {
@@ -135,7 +130,7 @@ mod tests {
         let (config, weights) = tiny();
         let folder = tempfile::tempdir().unwrap();
         weights.save(&folder.path().join(SINGLE)).unwrap();
-        assert_eq!(Weights::load(folder.path(), &config).unwrap(), weights);
+        assert_eq!(load(folder.path(), &config).unwrap(), weights);
     }
 
     #[test]
@@ -164,7 +159,7 @@ mod tests {
                     vec![0; 4],
                 ));
                 write(&folder.path().join(SINGLE), &arrays);
-                assert_eq!(Weights::load(folder.path(), &config).unwrap(), weights);
+                assert_eq!(load(folder.path(), &config).unwrap(), weights);
             }
         }
     }
@@ -251,17 +246,13 @@ mod tests {
             serde_json::json!({ "metadata": {}, "weight_map": map }).to_string(),
         )
         .unwrap();
-        assert_eq!(Weights::load(folder.path(), &config).unwrap(), weights);
+        assert_eq!(load(folder.path(), &config).unwrap(), weights);
 
         fs::remove_file(folder.path().join("b.safetensors")).unwrap();
-        let message = Weights::load(folder.path(), &config)
-            .unwrap_err()
-            .to_string();
+        let message = load(folder.path(), &config).unwrap_err().to_string();
         assert!(message.contains("b.safetensors` is missing"), "{message}");
         fs::write(&index, r#"{"weight_map": {"x": "../a.safetensors"}}"#).unwrap();
-        let message = Weights::load(folder.path(), &config)
-            .unwrap_err()
-            .to_string();
+        let message = load(folder.path(), &config).unwrap_err().to_string();
         assert!(message.contains("not a plain file name"), "{message}");
     }
 
@@ -270,11 +261,7 @@ mod tests {
         let (config, weights) = tiny();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SINGLE);
-        let failure = || {
-            Weights::load(folder.path(), &config)
-                .unwrap_err()
-                .to_string()
-        };
+        let failure = || load(folder.path(), &config).unwrap_err().to_string();
 
         assert!(
             failure().contains("model.safetensors` is missing\nhint: "),
