@@ -12,6 +12,7 @@ mod dropout;
 mod dtype;
 pub mod engine;
 pub mod error;
+mod in_order;
 mod inference;
 mod init;
 mod kernel;

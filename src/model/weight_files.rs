@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::config::Gpt2Config;
 use super::error::ModelError;
+use super::in_order::in_order;
 use super::safetensors::SINGLE;
 use super::weights::{Array, Weights, check_shapes};
 
@@ -84,9 +85,7 @@ impl WeightFiles {
             let shape = array.shape.clone();
             Ok((name.clone(), Array { shape, data }))
         });
-        let read: Vec<Result<_, ModelError>> = read.collect();
-        // Of several errors, always the same one.
-        let arrays = read.into_iter().collect::<Result<_, _>>()?;
+        let arrays = in_order(read)?;
         Ok(Weights { arrays })
     }
 
@@ -104,8 +103,7 @@ impl WeightFiles {
                     array.read_at(first, room)
                 })
             });
-        let checked: Vec<Result<(), ModelError>> = checked.collect();
-        checked.into_iter().collect()
+        in_order(checked)
     }
 
     /// Number of parameters; the tied head counts once.
@@ -169,10 +167,7 @@ impl StoredArray {
     pub(super) fn read_all(&self) -> Result<Vec<f32>, ModelError> {
         let mut values = vec![0.0; self.len()];
         let pieces = values.par_chunks_mut(PIECE).enumerate();
-        let read: Vec<Result<(), ModelError>> = pieces
-            .map(|(index, piece)| self.read_at(index * PIECE, piece))
-            .collect();
-        read.into_iter().collect::<Result<(), _>>()?;
+        in_order::<_, _, ()>(pieces.map(|(index, piece)| self.read_at(index * PIECE, piece)))?;
         Ok(values)
     }
 

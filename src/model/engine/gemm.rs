@@ -19,6 +19,7 @@ use rayon::prelude::*;
 
 use super::parallel::Parallel;
 use crate::model::ModelError;
+use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::lanes::{LANES, Lanes, kernel};
 use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
@@ -80,9 +81,7 @@ impl Packed {
                 }
                 Ok(())
             });
-        // Of several errors, always the same one.
-        let done: Vec<Result<(), ModelError>> = done.collect();
-        done.into_iter().collect::<Result<(), _>>()?;
+        in_order::<_, _, ()>(done)?;
         Ok(packed)
     }
 

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::gemm::{Epilogue, Out, PACK_PANELS, Rows, in_blocks};
 use super::parallel::Parallel;
 use crate::model::ModelError;
+use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::{Bytes, Group, STEP, Sums, ZERO, multiply_groups, quantize};
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
@@ -72,9 +73,7 @@ impl PackedInt8 {
             part.fill(weights.part(first * k..end * k, room)?);
             Ok(())
         });
-        // Of several errors, always the same one.
-        let done: Vec<Result<(), ModelError>> = done.collect();
-        done.into_iter().collect::<Result<(), _>>()?;
+        in_order::<_, _, ()>(done)?;
         Ok(packed)
     }
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::EngineError;
 use super::cache::PageShape;
 use super::linear::Linear;
+use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::LONGEST;
 use crate::model::source::Values;
@@ -96,20 +97,18 @@ impl Model {
         arrays.no_others()?;
 
         let packed = linears.into_par_iter().with_max_len(1);
-        let packed: Vec<_> = packed
-            .map_init(Vec::new, |room, linear| linear.pack(int8, room))
-            .collect();
-        let mut packed = packed.into_iter();
+        let packed = packed.map_init(Vec::new, |room, linear| linear.pack(int8, room));
+        let mut packed = in_order::<_, _, Vec<Linear>>(packed)?.into_iter();
         let mut next = || packed.next().expect("four for each layer");
         let mut blocks = Vec::new();
         for [attention_norm, feed_forward_norm] in norms {
             blocks.push(Block {
                 attention_norm,
-                query_key_value: next()?,
-                attention_out: next()?,
+                query_key_value: next(),
+                attention_out: next(),
                 feed_forward_norm,
-                up: next()?,
-                down: next()?,
+                up: next(),
+                down: next(),
             });
         }
         Ok(Self {
