@@ -5,6 +5,7 @@
 
 mod answer;
 mod choice;
+mod fold;
 mod imitation;
 mod path;
 mod prediction;
@@ -15,6 +16,7 @@ mod repetition;
 pub(crate) mod teacher_fixture;
 
 pub use answer::{Parsed, answers_given, conclusion, is_gold, parse_answer, reasoning_part};
+pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
 pub use path::{EndReason, FirstToken, JudgedPath, LogProbSummary, ReasoningPath, Verdict};
 pub use prediction::Prediction;
