@@ -14,6 +14,7 @@ mod question;
 mod repetition;
 #[cfg(test)]
 pub(crate) mod teacher_fixture;
+mod thought;
 
 pub use answer::{Parsed, answers_given, conclusion, is_gold, parse_answer, reasoning_part};
 pub use fold::fold;
@@ -23,3 +24,4 @@ pub use prediction::Prediction;
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};
 pub use question::{AnswerForm, Question};
 pub use repetition::{rep_n, word_count, word_rep};
+pub use thought::{Parted, parted};
