@@ -42,7 +42,7 @@ fn endpoint(account: &Value) -> String {
         count("/reported/prompt"),
         count("/reported/completion")
     );
-    let estimated = count("/estimated/prompt") + count("/estimated/completion");
+    let estimated = count("/estimated/prompt").saturating_add(count("/estimated/completion"));
     if estimated > 0 {
         let _ = write!(
             text,

@@ -163,16 +163,16 @@ impl Work {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
-            read_tokens: self.read_tokens + other.read_tokens,
-            generated_tokens: self.generated_tokens + other.generated_tokens,
-            trained_tokens: self.trained_tokens + other.trained_tokens,
+            read_tokens: self.read_tokens.saturating_add(other.read_tokens),
+            generated_tokens: self.generated_tokens.saturating_add(other.generated_tokens),
+            trained_tokens: self.trained_tokens.saturating_add(other.trained_tokens),
             inference_flop: self.inference_flop + other.inference_flop,
             training_flop: self.training_flop + other.training_flop,
             memory_bytes: self.memory_bytes.max(other.memory_bytes),
-            disk_bytes: self.disk_bytes + other.disk_bytes,
-            requests: self.requests + other.requests,
-            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
-            reply_tokens: self.reply_tokens + other.reply_tokens,
+            disk_bytes: self.disk_bytes.saturating_add(other.disk_bytes),
+            requests: self.requests.saturating_add(other.requests),
+            prompt_tokens: self.prompt_tokens.saturating_add(other.prompt_tokens),
+            reply_tokens: self.reply_tokens.saturating_add(other.reply_tokens),
             usd: match (self.usd, other.usd) {
                 (Some(a), Some(b)) => Some(a + b),
                 (known, None) | (None, known) => known,

@@ -48,6 +48,8 @@ impl Asked {
 pub(crate) enum Act {
     /// Answers.
     Answer(u16, &'static str, String),
+    /// Answers with these bytes, of this type.
+    Bytes(&'static str, Vec<u8>),
     /// Announces all of the body, sends a part and closes.
     Truncate(String),
     /// Says nothing for so long, then closes.
@@ -163,14 +165,22 @@ fn serve(
             asked.nth = count.asked;
             count.asked += 1;
         }
+        let mut answer = |status: u16, kind: &str, headers: &str, body: &[u8]| {
+            write!(
+                writer,
+                "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{headers}content-length: {}\r\n\r\n",
+                body.len()
+            )?;
+            writer.write_all(body)
+        };
         match act(&asked) {
             Act::Answer(status, headers, body) => {
-                write!(
-                    writer,
-                    "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
-                    body.len()
-                )?;
+                answer(status, "application/json", headers, body.as_bytes())?;
                 open = (status == 200).then_some(key);
+            }
+            Act::Bytes(kind, body) => {
+                answer(200, kind, "", &body)?;
+                open = Some(key);
             }
             Act::Truncate(body) => {
                 let half = &body.as_bytes()[..body.len() / 2];

@@ -9,6 +9,7 @@ mod devices;
 mod endpoint_batch;
 mod endpoint_money;
 mod endpoint_outcomes;
+mod endpoint_replies;
 mod endpoints;
 mod fault_server;
 mod harness;

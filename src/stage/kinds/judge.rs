@@ -79,7 +79,7 @@ impl StageKind for Judge {
     type Params = JudgeParams;
 
     const NAME: &'static str = "judge";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const DOC: &'static str =
         "Score paths or answers by criteria from 0 to 10, by a server's model or a student.";
     const INPUTS: &'static [Port] = &[

@@ -25,6 +25,7 @@ pub(super) fn ratings(
     };
     let requests = requests(endpoint, prompts);
     let replies = server.ask(context, |asker| Ok(asker.ask(&requests)?))?;
+    replies::tell_silent(context, endpoint, REPLY_TOKENS, &replies);
     let rating = |replies: &[Reply]| {
         let read: Vec<Rating> = replies
             .iter()
@@ -51,7 +52,7 @@ pub(super) fn work(
 ) -> Work {
     let exact = prompts.and_then(|prompts| missing(endpoint, prompts, context));
     let work = exact.unwrap_or_else(|| {
-        let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
+        let most = endpoint.longest_reply(REPLY_TOKENS);
         replies::requests(rows * u64::from(endpoint.n), prompt_tokens, most)
     });
     replies::priced(endpoint, work)

@@ -9,8 +9,8 @@ use crate::key::Digest;
 use crate::stage::{Complaint, Context, StageError, Work};
 use crate::store::Store;
 use crate::teacher::http::{
-    Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, Request,
-    Standing, Tokens,
+    Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, ReplyVerdict,
+    Request, Standing, Tokens,
 };
 
 /// The bucket of replies.
@@ -112,7 +112,8 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
     };
     Work {
         usd: endpoint.price.map(|price| price.usd(tokens)),
-        disk_bytes: work.requests * ROW_BYTES + work.reply_tokens * ROW_BYTES_PER_TOKEN,
+        disk_bytes: (work.requests.saturating_mul(ROW_BYTES))
+            .saturating_add(work.reply_tokens.saturating_mul(ROW_BYTES_PER_TOKEN)),
         ..work
     }
 }
@@ -121,16 +122,16 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
 pub(crate) fn requests(count: u64, prompt_tokens: u64, reply_tokens: u64) -> Work {
     Work {
         requests: count,
-        prompt_tokens: count * prompt_tokens,
-        reply_tokens: count * reply_tokens,
+        prompt_tokens: count.saturating_mul(prompt_tokens),
+        reply_tokens: count.saturating_mul(reply_tokens),
         ..Work::default()
     }
 }
 
-/// What came instead of answers, for a note: `3 refused (content filter 2, empty 1)`.
-pub(crate) fn refused_text(replies: &[Reply]) -> String {
+/// What came instead of what is of use, for a note: `3 refused (content filter 2, empty 1)`.
+pub(crate) fn refused_text(replies: &[Reply], is_of_use: impl Fn(&Reply) -> bool) -> String {
     let mut counts = std::collections::BTreeMap::new();
-    for reply in replies.iter().filter(|reply| reply.answer().is_none()) {
+    for reply in replies.iter().filter(|reply| !is_of_use(reply)) {
         *counts.entry(reply.verdict.name()).or_insert(0_usize) += 1;
     }
     if counts.is_empty() {
@@ -147,18 +148,60 @@ pub(crate) fn refused_text(replies: &[Reply]) -> String {
     )
 }
 
+/// Tells of replies that say nothing, and what to do about it. `default` is the stage's own bound on a
+/// reply's length.
+pub(crate) fn tell_silent(
+    context: &Context<'_>,
+    endpoint: &Endpoint,
+    default: u32,
+    replies: &[Reply],
+) {
+    let count = |is: &dyn Fn(&Reply) -> bool| replies.iter().filter(|reply| is(reply)).count();
+    let silent = |reply: &Reply| {
+        matches!(
+            reply.verdict,
+            ReplyVerdict::ThoughtOnly | ReplyVerdict::Empty
+        )
+    };
+    let cut = count(&|reply| silent(reply) && reply.is_cut());
+    let thought = |reply: &Reply| reply.verdict == ReplyVerdict::ThoughtOnly && !reply.is_cut();
+    let (field, most) = endpoint.length_bound(default);
+    let now = most.map_or_else(String::new, |most| format!(", now {most}"));
+    let told = [
+        (
+            cut,
+            format!(
+                "were cut by length before the model said anything: it was still thinking\nhint: raise max_tokens (`{field}`{now}); another bound asks for every reply anew"
+            ),
+        ),
+        (
+            count(&thought),
+            "hold reasoning and no answer\nhint: the server takes all of the text for reasoning; look at its reasoning parser".to_owned(),
+        ),
+        (
+            count(&|reply| silent(reply) && reply.calls_tools()),
+            "call tools, which nobody offered, and say nothing\nhint: look for tools in the server's settings or its chat template".to_owned(),
+        ),
+    ];
+    for (count, words) in told.iter().filter(|(count, _)| *count > 0) {
+        let all = replies.len();
+        context
+            .report
+            .warn(format!("{count} of {all} replies {words}"));
+    }
+}
+
 impl Keeper for Store {
     fn find(&self, keys: &[Digest]) -> Result<Vec<Option<Reply>>, BoxError> {
-        let decode = |row: Option<Vec<u8>>| row.map(|row| serde_json::from_slice(&row)).transpose();
+        let decode = |row: Option<Vec<u8>>| row.map(|row| Reply::from_row(&row)).transpose();
         let rows = self.rows(BUCKET, keys)?;
         Ok(rows.into_iter().map(decode).collect::<Result<_, _>>()?)
     }
 
     fn keep(&self, replies: &[(Digest, Reply)]) -> Result<(), BoxError> {
-        let rows = replies
-            .iter()
-            .map(|(key, reply)| Ok((*key, serde_json::to_vec(reply)?)))
-            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        let rows: Vec<(Digest, Vec<u8>)> = (replies.iter())
+            .map(|(key, reply)| (*key, reply.to_row()))
+            .collect();
         self.put_rows(BUCKET, &rows)?;
         // A reply counts once a power cut cannot take it away.
         Ok(self.flush()?)

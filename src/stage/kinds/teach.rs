@@ -12,7 +12,7 @@ use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
     StageKind, Work,
 };
-use crate::teacher::http::{Endpoint, Reply, Request};
+use crate::teacher::http::{Endpoint, Reply, ReplyVerdict, Request};
 use crate::teacher::{TeachParams, TeachSource, cot, files, load};
 use crate::text::{EndReason, Question, ReasoningPath};
 
@@ -28,7 +28,7 @@ impl StageKind for Teach {
     type Params = TeachParams;
 
     const NAME: &'static str = "teach";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const DOC: &'static str = "Bring in a teacher's reasoning paths.";
     const INPUTS: &'static [Port] = &[Port::questions(
         "questions",
@@ -106,13 +106,14 @@ impl StageKind for Teach {
             let size = size(questions.rows, questions.rows * PATH_TOKENS);
             return Some((Work::default(), size));
         };
-        let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
+        let most = endpoint.longest_reply(REPLY_TOKENS);
         let work = match context.input::<Vec<Question>>("questions") {
             Ok(questions) => known_work(params, endpoint, &questions, context)?,
             Err(_) => unknown_work(params, endpoint, questions),
         };
         let rows = questions.rows * u64::from(endpoint.n);
-        Some((replies::priced(endpoint, work), size(rows, rows * most)))
+        let tokens = rows.saturating_mul(most);
+        Some((replies::priced(endpoint, work), size(rows, tokens)))
     }
 
     fn run(params: &TeachParams, context: &Context<'_>) -> Result<Outputs, StageError> {
@@ -160,16 +161,21 @@ fn reasoning_requests(
     draws.iter().map(request).collect()
 }
 
-/// The second step's request, after the first one's reply.
+/// The second step's request, after the first one's reply; `None` where there is none. A model that did not
+/// come to the end of its thinking has nothing to conclude from: it would begin anew, and be paid again.
 fn answer_request(
     params: &TeachParams,
     endpoint: &Endpoint,
     (question, draw): Draw<'_>,
-    reasoning: &str,
-) -> Request {
+    reply: &Reply,
+) -> Option<Request> {
+    let cut_short = reply.verdict == ReplyVerdict::ThoughtOnly && reply.is_cut();
+    if params.answer_prompt.is_empty() || reply.reasoning().is_none() || cut_short {
+        return None;
+    }
     let first = cot::reasoning(&params.prompt, question);
-    let turns = cot::answer(first, reasoning, &params.answer_prompt);
-    Request::new(endpoint, &turns, draw, REPLY_TOKENS)
+    let turns = cot::answer(first, reply.written(), &params.answer_prompt);
+    Some(Request::new(endpoint, &turns, draw, REPLY_TOKENS))
 }
 
 /// Asks the teacher in two steps, each for all questions.
@@ -188,50 +194,60 @@ fn asked(
     server.ask(context, |asker| {
         let requests = reasoning_requests(params, endpoint, &draws);
         let reasoned = asker.ask(&requests)?;
+        replies::tell_silent(context, endpoint, REPLY_TOKENS, &reasoned);
         let mut paths = Vec::new();
+        // The place of the path that each request is about.
+        let mut about = Vec::new();
         let mut second = Vec::new();
         for ((draw, request), reply) in draws.iter().zip(&requests).zip(&reasoned) {
-            let Some(text) = reply.answer() else {
+            let Some(text) = reply.reasoning() else {
                 continue;
             };
-            paths.push(path(*draw, request, reply));
-            if !params.answer_prompt.is_empty() {
-                second.push(answer_request(params, endpoint, *draw, text));
+            if let Some(request) = answer_request(params, endpoint, *draw, reply) {
+                about.push(paths.len());
+                second.push(request);
             }
+            paths.push(path(*draw, request, reply, text));
         }
         let answered = asker.ask(&second)?;
-        for (path, reply) in paths.iter_mut().zip(&answered) {
-            path.answer_text = reply.answer().map(str::to_owned);
+        replies::tell_silent(context, endpoint, REPLY_TOKENS, &answered);
+        for (place, reply) in about.iter().zip(&answered) {
+            if let Some(answer) = reply.answer() {
+                paths[*place].answer_text = Some(answer.to_owned());
+            }
         }
         let cut = paths.iter().filter(|path| path.end == EndReason::Length).count();
         context.report.info(format!(
             "{} paths for {} questions, {cut} of them cut by length; of the reasoning {}, of the answers {}",
             paths.len(),
             questions.len(),
-            replies::refused_text(&reasoned),
-            replies::refused_text(&answered),
+            replies::refused_text(&reasoned, |reply| reply.reasoning().is_some()),
+            replies::refused_text(&answered, |reply| reply.answer().is_some()),
         ));
         Ok(paths)
     })
 }
 
-/// The path that a reply is. Its row holds the request's key and the question, so that two questions
-/// with the same words have rows of their own.
-fn path((question, draw): Draw<'_>, request: &Request, reply: &Reply) -> ReasoningPath {
+/// The path that a reply is, and that `text` is the reasoning of. Its row holds the request's key and the question,
+/// so that two questions with the same words have rows of their own. Where thinking stands before what was said,
+/// that is the answer: the thinking weighs several.
+fn path(
+    (question, draw): Draw<'_>,
+    request: &Request,
+    reply: &Reply,
+    text: String,
+) -> ReasoningPath {
+    let said = reply.answer().filter(|_| reply.thought.is_some());
     ReasoningPath {
         question_id: question.id.clone(),
         row: row_key(&json!({ "reply": request.key, "question": question.id })),
         first_token: None,
         draw,
-        text: reply.text.clone(),
+        text,
         tokens: Vec::new(),
         log_prob: None,
-        end: match reply.finish.as_deref() {
-            Some("stop") => EndReason::EndOfText,
-            Some("length") => EndReason::Length,
-            _ => EndReason::Unknown,
-        },
-        answer_text: None,
+        end: reply.end(),
+        answer_text: said.map(str::to_owned),
         scores: BTreeMap::new(),
         unparsed: std::collections::BTreeSet::new(),
     }
@@ -258,14 +274,13 @@ fn known_work(
             work = work.and(replies::requests(1, tokens.prompt, tokens.completion));
             if !params.answer_prompt.is_empty() {
                 // After reasoning of which only the greatest length is known.
-                let prompt = tokens.total() + params.answer_prompt.len() as u64;
+                let asked = params.answer_prompt.len() as u64;
+                let prompt = tokens.total().saturating_add(asked);
                 work = work.and(replies::requests(1, prompt, tokens.completion));
             }
             continue;
         };
-        if let Some(text) = reply.answer().filter(|_| !params.answer_prompt.is_empty()) {
-            second.push(answer_request(params, endpoint, *draw, text));
-        }
+        second.extend(answer_request(params, endpoint, *draw, &reply));
     }
     for (request, reply) in second.iter().zip(replies::known(context, &second)?) {
         if reply.is_none() {
@@ -279,11 +294,11 @@ fn known_work(
 /// What is to be asked, where only the number of questions and their length are known.
 fn unknown_work(params: &TeachParams, endpoint: &Endpoint, questions: &Size) -> Work {
     let rows = questions.rows * u64::from(endpoint.n);
-    let most = u64::from(endpoint.max_tokens.unwrap_or(REPLY_TOKENS));
+    let most = endpoint.longest_reply(REPLY_TOKENS);
     let prompt = questions.tokens_per_row() + params.prompt.len() as u64 / 4;
     let first = replies::requests(rows, prompt, most);
     if params.answer_prompt.is_empty() {
         return first;
     }
-    first.and(replies::requests(rows, prompt + most, most))
+    first.and(replies::requests(rows, prompt.saturating_add(most), most))
 }

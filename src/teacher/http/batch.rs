@@ -19,7 +19,7 @@ use super::limits::seconds;
 use super::line::Response;
 use super::outcome::{Outcome, outcome, shortened};
 use super::provider::{Provider, sleep};
-use super::{EndpointError, Reply, ReplyVerdict, Request, Tokens, Why};
+use super::{EndpointError, Reply, Request, Tokens, Why, usage};
 use crate::key::Digest;
 
 /// Most bytes of one input file; OpenAI's limit is 200 MB.
@@ -36,6 +36,24 @@ struct Pending {
     requests: BTreeMap<Digest, u64>,
 }
 
+/// What happened to requests that were answered by no reply so far, by their keys.
+type Troubles = BTreeMap<Digest, Trouble>;
+
+#[derive(Default)]
+struct Trouble {
+    failures: u32,
+    says: String,
+    /// Whether a reply without a text came: the next one is believed.
+    empty: bool,
+}
+
+impl Trouble {
+    fn failed(&mut self, says: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.says = says;
+    }
+}
+
 /// Asks for `missing`, of `wanted` distinct replies in all.
 pub(super) fn ask(
     asker: &Asker<'_>,
@@ -48,7 +66,7 @@ pub(super) fn ask(
         note: asker.folder.join("batches.json"),
         wanted,
     };
-    let mut troubles: BTreeMap<Digest, (u32, String)> = BTreeMap::new();
+    let mut troubles = Troubles::new();
     if let Some(pending) = batches.noted()? {
         batches.finish(pending, missing.len(), &mut troubles)?;
     }
@@ -68,7 +86,7 @@ pub(super) fn ask(
             .filter(|request| {
                 troubles
                     .get(&request.key)
-                    .is_none_or(|(count, _)| *count < tries)
+                    .is_none_or(|trouble| trouble.failures < tries)
             })
             .collect();
         if open.is_empty() {
@@ -76,7 +94,7 @@ pub(super) fn ask(
                 None => Ok(()),
                 Some(first) => Err(Why::SetAside {
                     count: left.len(),
-                    says: troubles[&first.key].1.clone(),
+                    says: troubles[&first.key].says.clone(),
                 }
                 .into()),
             };
@@ -146,7 +164,7 @@ impl Batches<'_> {
         &self,
         mut pending: Pending,
         left: usize,
-        troubles: &mut BTreeMap<Digest, (u32, String)>,
+        troubles: &mut Troubles,
     ) -> Result<(), EndpointError> {
         let id = match pending.id.take() {
             Some(id) => id,
@@ -173,20 +191,27 @@ impl Batches<'_> {
         let status = batch["status"].as_str().unwrap_or_default().to_owned();
         let mut stop = None;
         let mut open: BTreeSet<Digest> = pending.requests.keys().copied().collect();
+        let mut unread = 0;
         for field in ["output_file_id", "error_file_id"] {
             let Some(file) = batch[field].as_str() else {
                 continue;
             };
-            let text = self.provider.content(file)?;
-            self.collect(&text, &pending, &mut open, troubles, &mut stop)?;
+            let lines = self.provider.content(file)?;
+            unread += lines.iter().filter(|line| line.is_none()).count();
+            let lines = lines.iter().flatten();
+            self.collect(lines, &pending, &mut open, troubles, &mut stop)?;
         }
-        // Neither answered nor failed: it expired, and was not billed.
+        // Neither answered nor failed: it expired, and was not billed; or its line could not be read.
+        let (billed, says) = match unread {
+            0 => (Billed::No, format!("its batch is {status}")),
+            _ => (
+                Billed::Perhaps,
+                "its line in the batch's output is missing or cannot be read".to_owned(),
+            ),
+        };
         for key in open {
-            self.asker
-                .ledger()
-                .failed(pending.requests[&key], Billed::No)?;
-            let trouble = troubles.entry(key).or_default();
-            *trouble = (trouble.0 + 1, format!("its batch is {status}"));
+            self.asker.ledger().failed(pending.requests[&key], billed)?;
+            troubles.entry(key).or_default().failed(says.clone());
         }
         self.write_note(None)?;
         if let Some(error) = stop {
@@ -206,13 +231,14 @@ impl Batches<'_> {
                 return Ok(None);
             };
             let count = |name: &str| {
-                let count = batch["request_counts"][name].as_u64().unwrap_or(0);
+                let count = usage::count(&batch["request_counts"][name]).unwrap_or(0);
                 usize::try_from(count).unwrap_or(usize::MAX)
             };
             let done = (self.wanted - left)
                 .saturating_add(count("completed"))
                 .min(self.wanted);
-            let in_flight = count("total").saturating_sub(count("completed") + count("failed"));
+            let over = count("completed").saturating_add(count("failed"));
+            let in_flight = count("total").saturating_sub(over);
             let standing = self.asker.standing(done, self.wanted, in_flight);
             (self.asker.hear)(News::Progress(standing));
             if let Some("completed" | "failed" | "expired" | "cancelled") = batch["status"].as_str()
@@ -224,51 +250,61 @@ impl Batches<'_> {
     }
 
     /// Keeps the replies in a file of output or of errors.
-    fn collect(
+    fn collect<'l>(
         &self,
-        text: &str,
+        lines: impl Iterator<Item = &'l Value>,
         pending: &Pending,
         open: &mut BTreeSet<Digest>,
-        troubles: &mut BTreeMap<Digest, (u32, String)>,
+        troubles: &mut Troubles,
         stop: &mut Option<EndpointError>,
     ) -> Result<(), EndpointError> {
         let mut rows: Vec<(Digest, Reply)> = Vec::new();
         let mut failed = Vec::new();
-        for line in text.lines() {
-            let Ok(line) = serde_json::from_str::<Value>(line) else {
-                continue; // what it would have told is asked for again
-            };
+        for line in lines {
             let id = line["custom_id"].as_str().and_then(|id| id.parse().ok());
             let Some(key) = id.filter(|key| open.contains(key)) else {
                 continue;
             };
             open.remove(&key);
-            let mut again = |says: String, most: bool| {
-                let trouble = troubles.entry(key).or_default();
-                let count = if most { u32::MAX } else { trouble.0 + 1 };
-                *trouble = (count, says);
-                failed.push(key);
+            let response = inner(line);
+            let mut billed = match response.status {
+                200..300 => Billed::Perhaps,
+                _ => Billed::No,
             };
-            match outcome(self.asker.endpoint.api, &inner(&line)) {
-                Outcome::Keep(reply) | Outcome::Empty(reply) => rows.push((key, reply)),
-                Outcome::Again(says) | Outcome::Slow { says, .. } => again(says, false),
-                Outcome::Rejected(says) => again(says, true),
+            let trouble = troubles.entry(key).or_default();
+            match outcome(&response) {
+                Outcome::Keep(reply) => {
+                    rows.push((key, reply));
+                    continue;
+                }
+                Outcome::Empty(reply) if trouble.empty => {
+                    rows.push((key, reply));
+                    continue;
+                }
+                Outcome::Empty(reply) => {
+                    trouble.empty = true;
+                    billed = reply.usage.map_or(billed, Billed::As);
+                }
+                Outcome::Again(says) | Outcome::Slow { says, .. } | Outcome::Unreadable(says) => {
+                    trouble.failed(says);
+                }
+                Outcome::Rejected(says) => {
+                    trouble.failed(says);
+                    trouble.failures = u32::MAX;
+                }
                 Outcome::Stop(why) => {
-                    failed.push(key);
                     stop.get_or_insert(why.into());
                 }
             }
+            failed.push((key, billed));
         }
         self.asker.keeper.keep(&rows).map_err(Why::Keep)?;
         for (key, reply) in &rows {
-            let refused = reply.verdict != ReplyVerdict::Answered;
-            let usage = reply.usage.or(refused.then(Tokens::default));
-            self.asker.ledger().done(pending.requests[key], usage)?;
+            let number = pending.requests[key];
+            self.asker.ledger().done(number, reply.usage)?;
         }
-        for key in failed {
-            self.asker
-                .ledger()
-                .failed(pending.requests[&key], Billed::No)?;
+        for (key, billed) in failed {
+            self.asker.ledger().failed(pending.requests[&key], billed)?;
         }
         Ok(())
     }
@@ -296,21 +332,19 @@ impl Batches<'_> {
     }
 }
 
-/// The response to one request within a batch's line.
+/// The response to one request within a batch's line; some providers write its body as a text.
 fn inner(line: &Value) -> Response {
     let response = &line["response"];
-    let status = response["status_code"]
-        .as_u64()
-        .and_then(|status| status.try_into().ok());
-    let body = match (&response["body"], &line["error"]) {
-        (Value::Null, error) => json!({ "error": error }),
-        (body, _) => body.clone(),
+    let status = usage::count(&response["status_code"]).and_then(|status| status.try_into().ok());
+    let (usual, body) = match (&response["body"], &line["error"]) {
+        (Value::Null, error) => (500, json!({ "error": error }).to_string()),
+        (Value::String(body), _) => (200, body.clone()),
+        (body, _) => (200, body.to_string()),
     };
     Response {
-        status: status.unwrap_or(500),
-        retry_after: None,
-        location: None,
-        body: body.to_string(),
+        status: status.unwrap_or(usual),
+        body,
+        ..Response::default()
     }
 }
 

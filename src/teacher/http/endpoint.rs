@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
-use super::{Limits, Price};
+use super::{Limits, Price, usage};
 
 /// A model behind an OpenAI-compatible server, and how to ask it.
 ///
@@ -187,10 +187,12 @@ impl Endpoint {
             ));
         }
         let ours = ["messages", "prompt", "model", "n", "stream"];
-        if let Some(field) = ours
-            .into_iter()
-            .find(|field| self.extra_body.contains_key(*field))
-        {
+        let free = |field: &str| match self.extra_body.get(field) {
+            // For a server that streams unless it is told not to.
+            Some(value) => field == "stream" && *value == Value::Bool(false),
+            None => true,
+        };
+        if let Some(field) = ours.into_iter().find(|field| !free(field)) {
             faults.push((
                 "extra_body",
                 format!("`{field}` is not free"),
@@ -199,6 +201,30 @@ impl Endpoint {
         }
         faults.extend(self.limits.fault());
         faults
+    }
+
+    /// The field that bounds a reply's length, and to how many tokens it does where that is known: `default`
+    /// unless the endpoint says otherwise.
+    pub fn length_bound(&self, default: u32) -> (String, Option<u64>) {
+        let mut own = LENGTH_FIELDS
+            .iter()
+            .filter_map(|name| Some((*name, self.extra_body.get(*name)?)));
+        match own.next() {
+            Some((name, value)) => (format!("endpoint.extra_body.{name}"), usage::count(value)),
+            None if self.omits("max_tokens") => {
+                let field = format!("endpoint.extra_body.{}", LENGTH_FIELDS[0]);
+                (field, None)
+            }
+            None => {
+                let most = self.max_tokens.unwrap_or(default);
+                ("endpoint.max_tokens".to_owned(), Some(u64::from(most)))
+            }
+        }
+    }
+
+    /// Tokens of the longest reply.
+    pub fn longest_reply(&self, default: u32) -> u64 {
+        self.length_bound(default).1.unwrap_or(UNLIMITED_REPLY)
     }
 
     pub(super) fn omits(&self, field: &str) -> bool {
@@ -217,6 +243,11 @@ impl Endpoint {
         }
     }
 }
+
+/// Fields of a request that bound a reply's length; the first that is there counts.
+const LENGTH_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+/// Tokens counted for a reply whose length nobody limits. Ours.
+const UNLIMITED_REPLY: u64 = 4096;
 
 const OMISSIBLE: [&str; 3] = ["temperature", "max_tokens", "seed"];
 

@@ -81,6 +81,9 @@ pub enum Why {
         /// Where.
         to: String,
     },
+    /// Answers come as streams of events.
+    #[error("the server answers with a stream of events, which nobody asked for")]
+    Stream,
     /// The very first requests were refused as wrong.
     #[error("the server refused the request: {0}")]
     Rejected(String),
@@ -177,6 +180,9 @@ impl Why {
             }
             Self::Redirected { .. } => {
                 "set `base_url` to the address that it names, if you trust it"
+            }
+            Self::Stream => {
+                "turn streaming off where the server is set up, or say so in each request: `endpoint.extra_body = { stream = false }`"
             }
             Self::Rejected(_) => {
                 "a field may be at fault: see `extra_body` and `omit` in `sert-run schema`"

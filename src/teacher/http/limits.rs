@@ -96,9 +96,13 @@ impl Limits {
     }
 }
 
-/// Seconds of a manifest as a duration.
+/// A time that is as good as for ever, and can still be added to an instant: a hundred years.
+const FOR_EVER: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Seconds of a manifest, or of a reckoning with its numbers, as a duration.
 pub(super) fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+    let known = Duration::try_from_secs_f64(value).unwrap_or(FOR_EVER);
+    known.min(FOR_EVER)
 }
 
 /// What tokens cost.
@@ -134,21 +138,15 @@ pub struct Tokens {
 impl Tokens {
     /// All of them.
     pub fn total(self) -> u64 {
-        self.prompt + self.completion
+        self.prompt.saturating_add(self.completion)
     }
 }
 
+/// A sum never wraps: whatever a server says that it counted, a budget that is spent stays spent.
 impl std::ops::AddAssign for Tokens {
     fn add_assign(&mut self, more: Self) {
-        self.prompt += more.prompt;
-        self.completion += more.completion;
-    }
-}
-
-impl std::ops::SubAssign for Tokens {
-    fn sub_assign(&mut self, less: Self) {
-        self.prompt = self.prompt.saturating_sub(less.prompt);
-        self.completion = self.completion.saturating_sub(less.completion);
+        self.prompt = self.prompt.saturating_add(more.prompt);
+        self.completion = self.completion.saturating_add(more.completion);
     }
 }
 

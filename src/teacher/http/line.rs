@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
+use super::charset;
 use super::limits::seconds;
 use super::retry_after::retry_after;
 use super::secret::ApiKey;
@@ -15,12 +16,28 @@ use super::{Endpoint, EndpointError, Why};
 const BODY_BYTES: u64 = 2 << 30;
 
 /// A server's response, whatever its status, with the key taken out.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
     pub(super) location: Option<String>,
+    pub(super) content_type: String,
+    /// Why the body is no text, where it is none; `body` is then what can be shown of it.
+    pub(super) no_text: Option<String>,
     pub(super) body: String,
+}
+
+impl Response {
+    /// Whether it is a stream of events: so it says, or so it begins.
+    pub(super) fn is_stream(&self) -> bool {
+        let kind = self.content_type.to_lowercase();
+        let names = ["text/event-stream", "application/x-ndjson"];
+        let heads = ["data:", "event:", ":"];
+        names.iter().any(|name| kind.starts_with(name))
+            || heads
+                .iter()
+                .any(|head| self.body.trim_start().starts_with(head))
+    }
 }
 
 /// Why there is no response.
@@ -124,7 +141,7 @@ impl Line {
         let mut response = called.map_err(|error| broken(&error))?;
         let (head, body) = (response.status().as_u16(), response.body_mut());
         let mut bytes = Vec::new();
-        // Not `read_to_string`: a body that is no UTF-8 is told as what it is, no JSON.
+        // Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
         let read = body
             .with_config()
             .limit(BODY_BYTES)
@@ -137,18 +154,23 @@ impl Line {
         })?;
         let headers = response.headers();
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let content_type = text("content-type").unwrap_or_default();
+        let (body, no_text) = match charset::text(bytes, &content_type) {
+            Ok(body) => (body, None),
+            Err(none) => {
+                let packed = text("content-encoding").map(|name| format!(", packed as `{name}`"));
+                (none.shown, Some(none.reason + &packed.unwrap_or_default()))
+            }
+        };
         Ok(Response {
             status: head,
             retry_after: retry_after(headers, SystemTime::now()),
             location: text("location").map(|to| self.key.redact(to)),
-            body: self.key.redact(into_text(bytes)),
+            content_type,
+            no_text,
+            body: self.key.redact(body),
         })
     }
-}
-
-fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn broken(error: &ureq::Error) -> Broken {

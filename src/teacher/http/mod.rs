@@ -10,16 +10,20 @@
 //! | `endpoint`, `limits` | what a manifest says |
 //! | `secret`, `line` | the key; one request over HTTP |
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
+//! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
 //! | `ask`, `online`, `batch`, `provider` | many requests: those that are missing, one by one or as files |
 
 mod ask;
 mod batch;
+mod charset;
 mod endpoint;
 mod error;
 mod ledger;
+mod lenient;
 mod limits;
 mod line;
+mod message;
 mod online;
 mod outcome;
 mod pace;
@@ -28,6 +32,7 @@ mod reply;
 mod request;
 mod retry_after;
 mod secret;
+mod usage;
 
 pub use ask::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
 pub use endpoint::{Api, Endpoint, Fault, Mode};

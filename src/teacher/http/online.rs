@@ -15,11 +15,12 @@ use super::ledger::{Billed, Short};
 use super::line::{Broken, Line, Response};
 use super::outcome::{Outcome, outcome};
 use super::pace::{Next, Pace};
-use super::{EndpointError, Reply, ReplyVerdict, Request, Tokens, Why};
+use super::{EndpointError, Reply, Request, Why, lenient};
 use crate::key::Digest;
 
-/// How often a reply without a text is asked for before it is kept as empty: it costs, too. Ours.
-const EMPTY_TRIES: u32 = 2;
+/// How often a reply is paid for that is worth nothing: it is then kept as empty, or set aside where it cannot
+/// be read. Ours.
+const VAIN_TRIES: u32 = 2;
 /// Longest sleep between two looks at whether to stop. Ours.
 const LOOK: Duration = Duration::from_millis(100);
 /// When to look again at a request that another process has in flight, or that the budget has no room
@@ -110,7 +111,7 @@ struct Desk {
 struct Troubles {
     failures: u32,
     slow: u32,
-    empty: u32,
+    vain: u32,
 }
 
 /// A request that is in somebody's hands.
@@ -213,7 +214,7 @@ impl Online<'_> {
             Ok(response) => {
                 let success = (200..300).contains(&response.status);
                 let billed = if success { Billed::Perhaps } else { Billed::No };
-                (outcome(self.asker.endpoint.api, &response), billed, false)
+                (outcome(&response), billed, false)
             }
             Err(Broken::Passing {
                 reason,
@@ -227,14 +228,9 @@ impl Online<'_> {
         };
         // First in the journal, then on the desk.
         match &meaning {
-            Outcome::Keep(reply) => {
-                // A refusal with an error's status costs nothing.
-                let refused = reply.verdict != ReplyVerdict::Answered;
-                let usage = reply.usage.or(refused.then(Tokens::default));
-                self.asker.ledger().done(number, usage)?;
-            }
+            Outcome::Keep(reply) => self.asker.ledger().done(number, reply.usage)?,
             Outcome::Empty(reply) => {
-                let last = lock(&self.desk).troubles[ticket.job].empty + 1 >= EMPTY_TRIES;
+                let last = lock(&self.desk).troubles[ticket.job].vain + 1 >= VAIN_TRIES;
                 let mut ledger = self.asker.ledger();
                 if last {
                     ledger.done(number, reply.usage)?;
@@ -249,21 +245,22 @@ impl Online<'_> {
         desk.in_flight -= 1;
         match meaning {
             Outcome::Keep(reply) => {
-                desk.answered |= reply.verdict == ReplyVerdict::Answered;
+                desk.answered |= reply.reasoning().is_some();
                 desk.pace.answered(latency);
                 drop(desk);
                 keep(reply);
             }
             Outcome::Empty(reply) => {
                 desk.pace.answered(latency);
-                desk.troubles[ticket.job].empty += 1;
-                let empty = desk.troubles[ticket.job].empty;
-                if empty < EMPTY_TRIES {
-                    let due = now + desk.pace.backoff(empty);
-                    desk.waiting.insert((due, ticket.job));
-                } else {
+                if !desk.again_after_vain(now, ticket.job) {
                     drop(desk);
                     keep(reply);
+                }
+            }
+            Outcome::Unreadable(says) => {
+                desk.pace.answered(latency);
+                if !desk.again_after_vain(now, ticket.job) {
+                    desk.set_aside(says);
                 }
             }
             Outcome::Again(says) => {
@@ -366,7 +363,7 @@ impl Online<'_> {
         let Ok(response) = self.line.get("/models") else {
             return Vec::new();
         };
-        let list: serde_json::Value = serde_json::from_str(&response.body).unwrap_or_default();
+        let list = lenient::parse(&response.body).unwrap_or_default();
         let mut names: Vec<String> = list["data"]
             .as_array()
             .into_iter()
@@ -384,6 +381,19 @@ impl Online<'_> {
 }
 
 impl Desk {
+    /// Whether a request whose reply was worth nothing goes out once more; if so, it waits again.
+    fn again_after_vain(&mut self, now: Instant, job: usize) -> bool {
+        let troubles = &mut self.troubles[job];
+        troubles.vain += 1;
+        let vain = troubles.vain;
+        let again = vain < VAIN_TRIES;
+        if again {
+            let due = now + self.pace.backoff(vain);
+            self.waiting.insert((due, job));
+        }
+        again
+    }
+
     fn set_aside(&mut self, says: String) {
         self.left -= 1;
         self.set_aside.push(says);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::line::Response;
-use super::{Api, Reply, ReplyVerdict, Why};
+use super::message::says_something;
+use super::{Reply, ReplyVerdict, Why, lenient};
 
 /// Characters of a server's words that a message repeats. Ours.
 const SAYS_CHARS: usize = 300;
@@ -22,6 +23,8 @@ pub(super) enum Outcome {
     Empty(Reply),
     /// It may well work next time.
     Again(String),
+    /// An answer came, and was perhaps paid for, that cannot be read.
+    Unreadable(String),
     /// The server has too much to do. `wait` is what it asked for.
     Slow {
         wait: Option<Duration>,
@@ -34,40 +37,57 @@ pub(super) enum Outcome {
 }
 
 /// What `response` means.
-pub(super) fn outcome(api: Api, response: &Response) -> Outcome {
-    let Ok(body) = serde_json::from_str::<Value>(&response.body) else {
-        return if (200..300).contains(&response.status) {
+pub(super) fn outcome(response: &Response) -> Outcome {
+    let body = lenient::parse(&response.body);
+    if !(200..300).contains(&response.status) {
+        let complaint = body.as_ref().and_then(Complaint::anywhere);
+        let complaint = complaint.unwrap_or_else(|| Complaint::plain(&response.body));
+        return by_status(response, &complaint);
+    }
+    if let Some(reason) = &response.no_text {
+        return Outcome::Unreadable(format!("the answer is no text: {reason}"));
+    }
+    let Some(body) = body else {
+        return if response.is_stream() {
+            Outcome::Stop(Why::Stream)
+        } else {
             Outcome::Again(format!(
                 "the answer is no JSON: {}",
                 shortened(&response.body)
             ))
-        } else {
-            by_status(response, &Complaint::plain(&response.body))
         };
     };
-    let complaint = Complaint::find(&body);
-    match (response.status, complaint) {
-        (200..300, None) => match Reply::read(api, &body, &response.body) {
-            Some(reply) if reply.verdict == ReplyVerdict::Empty => Outcome::Empty(reply),
-            Some(reply) => Outcome::Keep(reply),
+    if let Some(complaint) = Complaint::beside_choices(&body) {
+        return in_success(response, &complaint);
+    }
+    match Reply::read(&body, &response.body) {
+        Some(reply) if reply.verdict == ReplyVerdict::BrokenOff => Outcome::Again(format!(
+            "the server broke the answer off (finish_reason `{}`)",
+            reply.finish.unwrap_or_default()
+        )),
+        // What its length ended would be the same again.
+        Some(reply) if reply.verdict == ReplyVerdict::Empty && !reply.is_cut() => {
+            Outcome::Empty(reply)
+        }
+        Some(reply) => Outcome::Keep(reply),
+        None => match Complaint::anywhere(&body) {
+            Some(complaint) => in_success(response, &complaint),
             None => Outcome::Again(format!(
                 "the answer is no completion: {}",
                 shortened(&response.body)
             )),
         },
-        (200..300, Some(complaint)) => {
-            // An error in a success's clothes: by the status that it names, if it names one.
-            let inside = Response {
-                status: complaint.code.parse().unwrap_or(0),
-                ..response.clone()
-            };
-            by_status(&inside, &complaint)
-        }
-        (_, complaint) => {
-            let complaint = complaint.unwrap_or_else(|| Complaint::plain(&response.body));
-            by_status(response, &complaint)
-        }
     }
+}
+
+/// An error in a success's clothes: by the status that it names, if it names one.
+fn in_success(response: &Response, complaint: &Complaint) -> Outcome {
+    let named = complaint.code.parse().ok();
+    let inside = Response {
+        status: named.filter(|code| (400..600).contains(code)).unwrap_or(0),
+        ..response.clone()
+    };
+    by_status(&inside, complaint)
 }
 
 /// What a server says is wrong, in any of the usual shapes.
@@ -87,15 +107,26 @@ impl Complaint {
         }
     }
 
-    /// `{"error": {"message", "type", "code"}}`, `{"error": "..."}`, `{"object": "error", "message"}`,
-    /// `{"detail": ...}`, or an error in the first choice.
-    fn find(body: &Value) -> Option<Self> {
+    /// `{"error": {"message", "type", "code"}}` or `{"error": "..."}`, in the body or in its first choice: an
+    /// error even where an answer, or the half of one, stands beside it. An empty one is none.
+    fn beside_choices(body: &Value) -> Option<Self> {
         let in_choice = || body.get("choices")?.get(0)?.get("error");
+        let told =
+            |error: Option<&Value>| error.filter(|error| says_something(error)).map(Self::of);
+        told(body.get("error")).or_else(|| told(in_choice()))
+    }
+
+    /// The same, or `{"object": "error", "message"}`, or `{"detail": ...}`, which are errors only where there is
+    /// no answer.
+    fn anywhere(body: &Value) -> Option<Self> {
         let object = body.get("object").and_then(Value::as_str) == Some("error");
-        let error = (body.get("error").or_else(in_choice))
-            .or_else(|| object.then_some(body))
-            .or_else(|| body.get("detail"))
-            .filter(|error| !error.is_null())?;
+        let detail = || body.get("detail").filter(|detail| says_something(detail));
+        Self::beside_choices(body)
+            .or_else(|| object.then(|| Self::of(body)))
+            .or_else(|| detail().map(Self::of))
+    }
+
+    fn of(error: &Value) -> Self {
         let word = |name: &str| match error.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
@@ -106,11 +137,11 @@ impl Complaint {
             (other, message) if message.is_empty() => other.to_string(),
             (_, message) => message,
         };
-        Some(Self {
+        Self {
             code: word("code"),
             kind: word("type"),
             message,
-        })
+        }
     }
 
     /// Whether its code, type or words hold one of `marks`.
@@ -234,18 +265,18 @@ mod tests {
     fn response(status: u16, body: &str) -> Response {
         Response {
             status,
-            retry_after: None,
-            location: None,
             body: body.to_owned(),
+            ..Response::default()
         }
     }
 
     /// The outcome in a word, as the table of docs/teachers.md has it.
     fn of(status: u16, body: &str) -> String {
-        match outcome(Api::Chat, &response(status, body)) {
+        match outcome(&response(status, body)) {
             Outcome::Keep(reply) => format!("keep: {}", reply.verdict.name()),
             Outcome::Empty(_) => "empty".into(),
             Outcome::Again(_) => "again".into(),
+            Outcome::Unreadable(_) => "unreadable".into(),
             Outcome::Slow { .. } => "slow".into(),
             Outcome::Rejected(_) => "rejected".into(),
             Outcome::Stop(why) => {
@@ -283,6 +314,19 @@ mod tests {
             (200, error("", "invalid_request_error", "bad temperature"), "rejected"),
             (200, error("model_not_found", "", "no such model"), "stop: Model"),
             (400, error("content_filter", "", "policy"), "keep: content filter"),
+            (200, good.replace("\"stop\"", "\"error\""), "again"),
+            (200, good.replace("\"stop\"", "\"length\"").replace("Yes.", ""), "keep: empty"),
+            (200, good.replace("\"content\"", "\"reasoning\""), "keep: thought only"),
+            (200, good.replace("{\"choices\"", "{\"error\":\"\",\"choices\""), "keep: answered"),
+            (200, good.replace("{\"choices\"", "{\"error\":{\"message\":null},\"choices\""), "keep: answered"),
+            (200, good.replace("{\"choices\"", "{\"detail\":\"node 3\",\"choices\""), "keep: answered"),
+            (200, good.replace("{\"choices\"", "{\"error\":\"cut off\",\"choices\""), "again"),
+            (200, good.replace("{\"choices\"", "{\"error\":{\"code\":200,\"message\":\"x\"},\"choices\""), "again"),
+            (200, good.replace("{\"choices\"", "{\"usage\":NaN,\"choices\""), "keep: answered"),
+            (200, r#"{"detail":"overloaded"}"#.to_owned(), "slow"),
+            (200, "data: {\"choices\":[]}".to_owned(), "stop: Stream"),
+            (200, ": ping\n\ndata: {}".to_owned(), "stop: Stream"),
+            (500, "data: {}".to_owned(), "again"),
             (403, error("", "", "Your input was flagged by moderation"), "keep: content filter"),
             (400, error("context_length_exceeded", "", "too long"), "keep: too long"),
             (400, r#"{"error":{"code":400,"type":"exceed_context_size_error","message":"x"}}"#.to_owned(), "keep: too long"),
@@ -318,7 +362,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(3)),
             ..response(503, "")
         };
-        let Outcome::Slow { wait, .. } = outcome(Api::Chat, &busy) else {
+        let Outcome::Slow { wait, .. } = outcome(&busy) else {
             panic!("not slow")
         };
         assert_eq!(wait, Some(Duration::from_secs(3)));
@@ -327,7 +371,7 @@ mod tests {
     #[test]
     fn a_refused_key_is_not_spelt_out() {
         let body = error("invalid_api_key", "", "Incorrect API key: sk-ab***yz");
-        let denied = outcome(Api::Chat, &response(401, &body));
+        let denied = outcome(&response(401, &body));
         assert!(!format!("{denied:?}").contains("sk-ab"));
     }
 }

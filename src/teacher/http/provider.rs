@@ -12,7 +12,7 @@ use super::ask::Asker;
 use super::line::{Broken, Line, Response};
 use super::outcome::{Outcome, outcome, shortened};
 use super::pace::Backoff;
-use super::{EndpointError, Why};
+use super::{EndpointError, Why, lenient};
 use crate::key::Digest;
 
 /// Batches that are looked through for one that was made and not noted: one page of OpenAI's.
@@ -76,10 +76,39 @@ impl<'a> Provider<'a> {
         }
     }
 
-    /// A file's content.
-    pub(super) fn content(&self, file: &str) -> Result<String, EndpointError> {
+    /// The lines of a file, each as JSON; `None` for one that is none. A file of nothing else is asked for
+    /// again: it is paid for, and stands there still.
+    pub(super) fn content(&self, file: &str) -> Result<Vec<Option<Value>>, EndpointError> {
         let path = format!("/files/{file}/content");
-        Ok(self.patiently(|line| line.get(&path))?.body)
+        let mut patience = Patience::new(self.asker);
+        loop {
+            let trouble = match self.line.get(&path) {
+                Ok(response) if response.status < 300 => {
+                    let lines = response.body.lines();
+                    let lines = lines.filter(|line| !line.trim().is_empty());
+                    // A letter that was spoilt makes its line unreadable, not the others.
+                    let spoilt = response.no_text.is_some();
+                    let whole = |line: &&str| !(spoilt && line.contains('\u{fffd}'));
+                    let read = |line| Some(line).filter(whole).and_then(lenient::parse);
+                    let lines: Vec<Option<Value>> = lines.map(read).collect();
+                    if lines.is_empty() || lines.iter().any(Option::is_some) {
+                        return Ok(lines);
+                    }
+                    let none = response
+                        .no_text
+                        .as_deref()
+                        .unwrap_or("its lines are no JSON");
+                    let says = format!("the batch's file `{file}` cannot be read: {none}");
+                    Err(Broken::Passing {
+                        reason: says,
+                        billed: false,
+                        late: false,
+                    })
+                }
+                trouble => trouble,
+            };
+            patience.after(trouble)?;
+        }
     }
 
     fn json(
@@ -125,9 +154,9 @@ impl<'a> Patience<'a> {
         let (says, asked) = match trouble {
             Err(Broken::Final(reason)) => return Err(Why::NoLine(reason).into()),
             Err(Broken::Passing { reason, .. }) => (reason, None),
-            Ok(response) => match outcome(self.asker.endpoint.api, &response) {
+            Ok(response) => match outcome(&response) {
                 Outcome::Stop(why) => return Err(why.into()),
-                Outcome::Again(says) => (says, None),
+                Outcome::Again(says) | Outcome::Unreadable(says) => (says, None),
                 Outcome::Slow { wait, says } => (says, wait),
                 Outcome::Rejected(says) => return Err(Why::Rejected(says).into()),
                 Outcome::Keep(_) | Outcome::Empty(_) => {
@@ -169,7 +198,7 @@ pub(super) fn sleep(asker: &Asker<'_>, time: Duration) -> Result<(), EndpointErr
 }
 
 fn json_of(response: &Response) -> Result<Value, EndpointError> {
-    serde_json::from_str(&response.body).map_err(|_| {
+    lenient::parse(&response.body).ok_or_else(|| {
         let says = format!("the answer is no JSON: {}", shortened(&response.body));
         EndpointError::from(Why::Rejected(says))
     })

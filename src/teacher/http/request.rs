@@ -9,8 +9,6 @@ use crate::key::{Digest, canonical_json};
 const BYTES_PER_TOKEN: u64 = 3;
 /// Tokens that a chat template adds to a message, roughly. Ours.
 const MESSAGE_TOKENS: u64 = 8;
-/// Tokens counted for a reply whose length nobody limits. Ours.
-const UNLIMITED_REPLY: u64 = 4096;
 
 /// One turn of a conversation, from the asker's first.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,7 +74,7 @@ impl Request {
         }
         Self {
             key: Digest::of(canonical_json(&identity).as_bytes()),
-            tokens: cost(turns, &body),
+            tokens: cost(turns, endpoint.longest_reply(max_tokens)),
             body,
         }
     }
@@ -114,19 +112,16 @@ fn joined(turns: &[Turn]) -> String {
     text
 }
 
-fn cost(turns: &[Turn], body: &Value) -> Tokens {
+fn cost(turns: &[Turn], longest_reply: u64) -> Tokens {
     let bytes: usize = turns
         .iter()
         .map(|turn| match turn {
             Turn::Asked(text) | Turn::Wrote(text) => text.len(),
         })
         .sum();
-    let most = ["max_completion_tokens", "max_tokens"]
-        .iter()
-        .find_map(|field| body.get(*field)?.as_u64());
     Tokens {
         prompt: (bytes as u64).div_ceil(BYTES_PER_TOKEN) + MESSAGE_TOKENS * turns.len() as u64,
-        completion: most.unwrap_or(UNLIMITED_REPLY),
+        completion: longest_reply,
     }
 }
 
@@ -180,6 +175,19 @@ mod tests {
         assert_eq!(request.body.get("max_tokens"), None);
         assert_eq!(request.body.get("temperature"), None);
         assert_eq!(request.tokens.completion, 2000);
+        endpoint.extra_body.clear();
+        let unlimited = Request::new(&endpoint, &turns(), 0, 128);
+        assert_eq!(unlimited.tokens.completion, 4096);
+        for (value, tokens) in [
+            (json!(2000.0), 2000),
+            (json!("2000"), 2000),
+            (json!(-1), 4096),
+            (json!(i64::MAX), i64::MAX as u64),
+        ] {
+            (endpoint.extra_body).insert("max_tokens".into(), value);
+            let request = Request::new(&endpoint, &turns(), 0, 128);
+            assert_eq!(request.tokens.completion, tokens);
+        }
     }
 
     /// The reply belongs to who answers and what was asked, not to the way there.
