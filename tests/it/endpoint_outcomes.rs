@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+
 use crate::endpoints::{lesson, manifest, teacher};
 use crate::fault_server::{Act, Asked, FaultServer, completion};
 use crate::harness::{Bench, Run};
@@ -217,6 +219,75 @@ fn what_repeats_the_key_is_kept_without_it() {
         sent.keys().all(|request| !request.contains(PIECE)),
         "the body holds no key"
     );
+}
+
+/// However a server spells what it repeats, what is kept, shown and reported has no key in it.
+#[test]
+fn a_key_is_hidden_in_every_spelling() {
+    let each = |text: &str, spell: fn(u32) -> String| -> String {
+        text.chars().map(|c| spell(u32::from(c))).collect()
+    };
+    let spellings = move |key: &str| {
+        let quoted = serde_json::json!(key).to_string();
+        let inner = &quoted[1..quoted.len() - 1];
+        [
+            inner.replace('/', "\\/"),
+            each(key, |c| format!("\\u{c:04x}")),
+            each(key, |c| format!("\\\\u{c:04X}")),
+            each(key, |c| format!("%{c:02X}")),
+            each(key, |c| format!("&#{c};")),
+            base64::engine::general_purpose::STANDARD.encode(format!("user:{key}")),
+        ]
+    };
+    let server = FaultServer::new(move |asked: &Asked| {
+        let key = asked.authorization.trim_start_matches("Bearer ");
+        let number = lesson(asked)
+            .chars()
+            .filter_map(|c| c.to_digit(10))
+            .sum::<u32>() as usize;
+        let text = &spellings(key)[number % 6];
+        let body = completion("IT").to_string();
+        match asked.nth {
+            // As an error first, then as an answer and all that stands beside it.
+            0 => Act::Answer(500, "", format!("{{\"error\":{{\"message\":\"{text}\"}}}}")),
+            _ => Act::Answer(
+                200,
+                "",
+                body.replace("IT", text)
+                    .replace("\"tiny\"", &format!("\"tiny {text}\"")),
+            ),
+        }
+    });
+    let bench = teacher(
+        &server.base_url,
+        6,
+        &format!("{WITH_KEY}\nlimits.give_up_after_s = 20"),
+    );
+    let run = run_with_key(&bench, &[]).ok();
+    assert_no_key(&bench, &run);
+    let shown = bench.run(&["show", "m.toml", "teacher", "--json"]).ok();
+    assert_eq!(
+        shown.stdout.matches("\"text\":\"[key]\"").count(),
+        5,
+        "{}",
+        shown.stdout
+    );
+    bench.run(&["report", "m.toml", "--out", "page"]).ok();
+    no_key_below(bench.folder.path());
+    // Nor is it there in the server's spelling.
+    for spelling in spellings(KEY) {
+        let piece = &spelling[spelling.len() / 3..spelling.len() / 3 + 12];
+        let found = std::process::Command::new("grep")
+            .args(["-rF", piece, "."])
+            .current_dir(bench.folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{piece}");
+        assert!(
+            !run.stderr.contains(piece) && !shown.stdout.contains(piece),
+            "{piece}"
+        );
+    }
 }
 
 #[test]

@@ -55,6 +55,24 @@ pub(super) enum Broken {
     Final(String),
 }
 
+impl Broken {
+    /// The same in other words.
+    fn map_words(self, words: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Passing {
+                reason,
+                billed,
+                late,
+            } => Self::Passing {
+                reason: words(reason),
+                billed,
+                late,
+            },
+            Self::Final(reason) => Self::Final(words(reason)),
+        }
+    }
+}
+
 /// The line to one server.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -138,7 +156,8 @@ impl Line {
         &self,
         called: Result<ureq::http::Response<Body>, ureq::Error>,
     ) -> Result<Response, Broken> {
-        let mut response = called.map_err(|error| broken(&error))?;
+        let mut response =
+            called.map_err(|error| broken(&error).map_words(|words| self.key.redact(words)))?;
         let (head, body) = (response.status().as_u16(), response.body_mut());
         let mut bytes = Vec::new();
         // Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
@@ -153,7 +172,10 @@ impl Line {
             late: error.kind() == ErrorKind::TimedOut,
         })?;
         let headers = response.headers();
-        let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let text = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(self.key.redact(value.to_owned()))
+        };
         let content_type = text("content-type").unwrap_or_default();
         let (body, no_text) = match charset::text(bytes, &content_type) {
             Ok(body) => (body, None),
@@ -165,7 +187,7 @@ impl Line {
         Ok(Response {
             status: head,
             retry_after: retry_after(headers, SystemTime::now()),
-            location: text("location").map(|to| self.key.redact(to)),
+            location: text("location"),
             content_type,
             no_text,
             body: self.key.redact(body),

@@ -8,7 +8,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | `endpoint`, `limits` | what a manifest says |
-//! | `secret`, `line` | the key; one request over HTTP |
+//! | `secret`, `spelling`, `line` | the key, and finding it in what comes back; one request over HTTP |
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
 //! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
@@ -32,6 +32,7 @@ mod reply;
 mod request;
 mod retry_after;
 mod secret;
+mod spelling;
 mod usage;
 
 pub use ask::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
