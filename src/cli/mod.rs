@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a stage failed or a
 //! check found something, 2 bad manifest or usage, 130 interrupted.
 
+mod allow;
 mod cache;
 mod diff;
 mod doctor;

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::allow::AllowArgs;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
-use crate::plan::{estimate, resolve};
+use crate::plan::{State, estimate, resolve, servers};
 use crate::report;
 
 #[derive(Args)]
@@ -20,17 +21,28 @@ pub(crate) struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
-    let session = Session::open(&args.manifest, Purpose::Plan)?;
+    let mut session = Session::open(&args.manifest, Purpose::Plan)?;
+    args.allow.apply(&mut session)?;
     let nodes = session.wanted(&args.stages)?;
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;
+    let to_run = resolved
+        .iter()
+        .filter(|each| !matches!(each.state, State::Hit(_)));
+    let servers = servers(
+        &session.plan,
+        to_run.map(|each| each.node),
+        &session.options.permissions,
+    );
     let mut out = anstream::stdout().lock();
     if args.json {
-        let json = report::plan_json(&session.plan, &resolved, &estimates);
+        let json = report::plan_json(&session.plan, &resolved, &estimates, &servers);
         writeln!(
             out,
             "{}",
@@ -44,7 +56,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
                 &session.manifest.sweep,
                 &session.plan,
                 &resolved,
-                &estimates
+                &estimates,
+                &servers
             )
         )?;
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use super::allow::AllowArgs;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
@@ -60,6 +61,8 @@ pub(crate) struct RunArgs {
     /// How progress is told, on stderr
     #[arg(long, value_enum, default_value = "auto")]
     progress: ProgressStyle,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
@@ -71,6 +74,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         session.options.batch_size = batch_size;
     }
     session.options.gradient_checkpointing |= args.gradient_checkpointing;
+    let wanted = session.plan.needed(&args.stages)?;
+    let may_ask = args.progress != ProgressStyle::Json;
+    args.allow.ask(&mut session, &wanted, may_ask)?;
     let workers = workers(&mut session, &args.devices)?;
     let nodes = session.wanted(&args.stages)?;
     let voice = Voice::new(args.progress);

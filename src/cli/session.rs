@@ -16,6 +16,7 @@ use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve, split_refer
 use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Outputs, RunOptions};
 use crate::store::Store;
+use crate::teacher::http::Permissions;
 
 /// Where the store is.
 #[derive(Args, Clone)]
@@ -142,6 +143,7 @@ impl Session {
             device,
             device_description: String::new(),
             gradient_checkpointing: manifest.run.gradient_checkpointing,
+            permissions: Permissions::default(),
         };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
@@ -272,6 +274,19 @@ impl Session {
         let nodes = self.plan.needed(stages)?;
         self.plan.check_dtypes(&nodes, self.options.device)?;
         Ok(nodes)
+    }
+
+    /// Those of `nodes` that are not in the store, as far as that can be told without weights.
+    pub(crate) fn to_run(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, Failure> {
+        let environment = Environment {
+            planning: true,
+            ..self.environment(&self.options, &Silent)
+        };
+        let resolved = resolve(&self.plan, nodes, &environment)?;
+        let open = resolved
+            .iter()
+            .filter(|each| !matches!(each.state, State::Hit(_)));
+        Ok(open.map(|each| each.node).collect())
     }
 
     /// The key and the outputs of a node that is in the store; none where it would run.

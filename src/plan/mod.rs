@@ -7,9 +7,11 @@
 mod estimate;
 mod graph;
 mod recipe;
+mod servers;
 mod state;
 
 pub use estimate::{Estimates, estimate};
 pub use graph::{Input, Node, NodeId, Plan, PlanError, split_reference};
 pub use recipe::recipe;
+pub use servers::{Server, servers};
 pub use state::{Resolved, State, Why, resolve};

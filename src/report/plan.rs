@@ -9,7 +9,7 @@ use super::plan_sweep::sweep_text;
 use super::{new_table, printable};
 use crate::key::Difference;
 use crate::manifest::Sweep;
-use crate::plan::{Estimates, Plan, Resolved, State, Why};
+use crate::plan::{Estimates, Plan, Resolved, Server, State, Why};
 use crate::stage::Work;
 
 /// What a run would do at each node, and what it would take.
@@ -18,6 +18,7 @@ pub fn plan_text(
     plan: &Plan,
     resolved: &[Resolved],
     estimates: &Estimates,
+    servers: &[Server],
 ) -> String {
     let mut text = if sweep.is_sweep() {
         sweep_text(sweep, plan, resolved)
@@ -25,7 +26,26 @@ pub fn plan_text(
         stages_text(plan, resolved, estimates)
     };
     text += &totals_text(plan, resolved, estimates);
+    for server in servers {
+        text += &server_text(server);
+    }
     text
+}
+
+/// Whom a run would ask, with which key, and whether it may.
+fn server_text(server: &Server) -> String {
+    let mut text = format!("asks {}", printable(&server.base_url));
+    if let Some(variable) = &server.variable {
+        let _ = write!(text, " with the key in {variable}");
+    }
+    let _ = write!(text, ": {}", printable(&server.stages.join(", ")));
+    if let Some(permission) = &server.lacking {
+        let _ = write!(
+            text,
+            "; not allowed yet: `run` asks you, or wants --allow-endpoint {permission}"
+        );
+    }
+    text + "\n"
 }
 
 /// Every stage, a line each.
@@ -124,7 +144,12 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
 }
 
 /// The same as JSON.
-pub fn plan_json(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Value {
+pub fn plan_json(
+    plan: &Plan,
+    resolved: &[Resolved],
+    estimates: &Estimates,
+    servers: &[Server],
+) -> Value {
     let stages: Vec<Value> = resolved
         .iter()
         .map(|each| {
@@ -141,8 +166,20 @@ pub fn plan_json(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> V
             })
         })
         .collect();
+    let servers: Vec<Value> = servers
+        .iter()
+        .map(|server| {
+            json!({
+                "base_url": server.base_url,
+                "variable": server.variable,
+                "stages": server.stages,
+                "allowed": server.lacking.is_none(),
+            })
+        })
+        .collect();
     json!({
         "stages": stages,
+        "servers": servers,
         "total": estimates.total,
         "seconds": estimates.seconds(&estimates.total),
         "calibration": estimates.calibration,

@@ -8,6 +8,7 @@ use crate::event::{CancelToken, Observer, Reporter};
 use crate::fetch::Fetcher;
 use crate::model::device::DeviceName;
 use crate::store::Store;
+use crate::teacher::http::Permissions;
 
 /// How to run; never part of a key.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct RunOptions {
     pub device_description: String,
     /// Train with less memory and more computing.
     pub gradient_checkpointing: bool,
+    /// Which servers may be asked, and what they may be sent.
+    pub permissions: Permissions,
 }
 
 impl RunOptions {

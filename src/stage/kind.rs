@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Context, Estimate, Outputs, Sizes, StageError};
 use crate::artifact::ArtifactKind;
+use crate::teacher::http::Endpoint;
 
 /// A typed input port.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +159,11 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The server that it asks, if it asks one.
+    fn endpoint(_params: &Self::Params) -> Option<&Endpoint> {
+        None
+    }
+
     /// Takes out of the parameters what says how to work and not what, where no dotted path can say it.
     fn retain_key_fields(_params: &mut Map<String, Value>) {}
 
@@ -217,6 +223,8 @@ pub trait Stage: Send + Sync {
     ) -> Result<Map<String, Value>, serde_json::Error>;
     /// What the schema cannot check; `params` are complete, `fed` the ports that the manifest names.
     fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint>;
+    /// See [`StageKind::endpoint`].
+    fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
     /// The parameters as they enter the key: complete, less those at their neutral value.
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
     /// See [`StageKind::files`].
@@ -322,6 +330,10 @@ impl<K: StageKind> Stage for Typed<K> {
                 hint: None,
             }],
         }
+    }
+
+    fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint> {
+        K::endpoint(&Self::typed(params).ok()?).cloned()
     }
 
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value> {

@@ -86,6 +86,10 @@ impl Provider {
                                 json!({ "custom_id": line["custom_id"], "response": response });
                             let _ = writeln!(errors, "{answer}");
                         }
+                        Fate::Response(response) => {
+                            let id = &line["custom_id"];
+                            let _ = writeln!(out, "{{\"custom_id\":{id},\"response\":{response}}}");
+                        }
                         Fate::Expired => expired = true,
                     }
                 }
@@ -105,6 +109,8 @@ impl Provider {
 enum Fate {
     Answered,
     Failed,
+    /// This response, as it stands in the line.
+    Response(String),
     Expired,
 }
 
@@ -259,6 +265,72 @@ fn a_batch_is_not_made_twice() {
     bench.run_manifest(&[]).ok();
     assert_whole(&bench, 20);
     assert_eq!(batches.provider.lock().unwrap().batches.len(), 2);
+}
+
+/// A batch's answers have the same forms as those that come one by one, and are read by the same rules.
+#[test]
+fn answers_of_a_batch_take_the_same_road() {
+    let body = |message: Value, finish: &str| json!({ "choices": [{ "index": 0, "finish_reason": finish, "message": message }], "usage": { "prompt_tokens": 11, "completion_tokens": 7 } });
+    let good = body(json!({ "content": "It is so." }), "stop");
+    let responses = [
+        json!({ "status_code": 200, "body": good.to_string() }).to_string(),
+        json!({ "status_code": "200", "body": good }).to_string(),
+        json!({ "body": good }).to_string(),
+        json!({ "status_code": 200, "body": good }).to_string().replace("\"index\":0", "\"logprobs\":[NaN,-Infinity]"),
+        json!({ "status_code": 200, "body": body(json!({ "content": "<think>It may.</think>It is so." }), "stop") }).to_string(),
+        json!({ "status_code": 200, "body": body(json!({ "content": null, "reasoning": "It m" }), "length") }).to_string(),
+        json!({ "status_code": 200, "body": body(json!({ "content": "It is" }), "error") }).to_string(),
+        json!({ "status_code": 200, "body": body(json!({ "content": " " }), "stop") }).to_string(),
+    ];
+    let count = responses.len();
+    let fate = move |id: &str, place: usize| match id {
+        "batch_0" => Fate::Response(responses[place].clone()),
+        // What was broken off is answered now, and what was empty is empty again.
+        _ if place == 0 => Fate::Response(responses[1].clone()),
+        _ => Fate::Response(responses[7].clone()),
+    };
+    let spoil = |asked: &Asked, act: Act| match (asked.path.as_str(), asked.nth) {
+        ("/v1/files/out-batch_0/content", 0) => {
+            Act::Answer(200, "", "<html>Bad gateway</html>".into())
+        }
+        (_, _) => act,
+    };
+    let batches = batches(fate, spoil);
+    let bench = bench(&batches.server.base_url, count);
+    let one_step = [
+        "--set",
+        "stages.teacher.answer_prompt=\"\"",
+        "--set",
+        "stages.teacher.endpoint.limits.give_up_after_s=20",
+    ];
+    let run = bench.run_manifest(&one_step).ok();
+    let manifest = manifest(&batches.server.base_url, QUICK);
+    bench.write(
+        "m.toml",
+        manifest.replace("budget = {}", "mode = \"batch\"\nanswer_prompt = \"\""),
+    );
+    let shown = bench.run(&["show", "m.toml", "teacher", "--json"]).ok();
+    let paths: Vec<Value> = shown
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let texts: Vec<&str> = paths
+        .iter()
+        .map(|path| path["text"].as_str().unwrap())
+        .collect();
+    let so = "It is so.";
+    assert_eq!(texts, [so, so, so, so, "It may.\n\nIt is so.", "It m", so]);
+    assert!(run.stderr.contains("raise max_tokens"), "{}", run.stderr);
+    let provider = batches.provider.lock().unwrap();
+    let sizes: Vec<usize> = (provider.batches.values())
+        .map(|(file, _)| provider.files[file].lines().count())
+        .collect();
+    assert_eq!(
+        sizes,
+        [8, 2],
+        "nothing is paid for twice but what was broken off or empty"
+    );
 }
 
 #[test]

@@ -100,7 +100,12 @@ pub(crate) struct FaultServer {
 
 impl FaultServer {
     pub(crate) fn new(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", act)
+    }
+
+    /// A server at another address of this machine.
+    pub(crate) fn at(host: &str, act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((host, 0)).unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let counts: Arc<Mutex<BTreeMap<String, Count>>> = Arc::default();
         let (act, shared) = (Arc::new(act), Arc::clone(&counts));

@@ -37,6 +37,9 @@ impl Bench {
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
+            // Nobody's own permissions, nor a place to keep any.
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env_remove("SERT_ALLOW_ENDPOINT")
             .env_remove("SERT_MIRROR")
             .env_remove("SERT_CACHE")
             .env_remove("SERT_DEVICE");

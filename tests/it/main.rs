@@ -18,6 +18,7 @@ mod keys;
 mod kill;
 mod layers;
 mod manifests;
+mod permissions;
 mod pipeline;
 mod rating;
 mod real_data;

@@ -165,6 +165,10 @@ impl StageKind for Judge {
         complaints
     }
 
+    fn endpoint(params: &JudgeParams) -> Option<&Endpoint> {
+        params.endpoint.as_ref()
+    }
+
     fn retain_key_fields(params: &mut Map<String, Value>) {
         replies::retain_key_fields(params);
     }

@@ -53,6 +53,7 @@ impl Server<'_> {
             &folder,
             context.store,
             context.cancel,
+            &context.options.permissions,
             context.fetcher.options().offline,
             &hear,
         )?;

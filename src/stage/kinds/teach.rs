@@ -75,6 +75,10 @@ impl StageKind for Teach {
         }
     }
 
+    fn endpoint(params: &TeachParams) -> Option<&Endpoint> {
+        params.endpoint.as_ref()
+    }
+
     fn retain_key_fields(params: &mut Map<String, Value>) {
         if params.get("source") == Some(&json!(TeachSource::Http)) {
             params.remove("recording");

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::ledger::Ledger;
 use super::line::Line;
 use super::{
-    ApiKey, Budget, Endpoint, EndpointError, Mode, Reply, Request, Spent, Why, batch, online,
+    ApiKey, Budget, Endpoint, EndpointError, Mode, Permissions, Reply, Request, Spent, Why, batch,
+    online,
 };
 use crate::event::CancelToken;
 use crate::key::Digest;
@@ -97,6 +98,7 @@ pub struct Asker<'a> {
     pub(super) keeper: &'a dyn Keeper,
     pub(super) cancel: &'a CancelToken,
     pub(super) hear: &'a (dyn Fn(News) + Sync),
+    permissions: &'a Permissions,
     offline: bool,
     ledger: Mutex<Ledger>,
     line: OnceLock<Line>,
@@ -104,7 +106,7 @@ pub struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    /// Asks `endpoint` in `mode` within `budget`. `folder` is the stage's, for what is unfinished;
+    /// Asks `endpoint` in `mode` within `budget`, as far as `permissions` go. `folder` is the stage's, for what is unfinished;
     /// where the network may not be used (`offline`), only a server on this machine is asked.
     ///
     /// # Errors
@@ -120,6 +122,7 @@ impl<'a> Asker<'a> {
         folder: &'a Path,
         keeper: &'a dyn Keeper,
         cancel: &'a CancelToken,
+        permissions: &'a Permissions,
         offline: bool,
         hear: &'a (dyn Fn(News) + Sync),
     ) -> Result<Self, EndpointError> {
@@ -131,6 +134,7 @@ impl<'a> Asker<'a> {
             keeper,
             cancel,
             hear,
+            permissions,
             offline,
             ledger: Mutex::new(ledger),
             line: OnceLock::new(),
@@ -231,6 +235,9 @@ impl<'a> Asker<'a> {
     pub(super) fn line(&self) -> Result<&Line, EndpointError> {
         if let Some(line) = self.line.get() {
             return Ok(line);
+        }
+        if let Some(needed) = self.permissions.lacking(self.endpoint) {
+            return Err(Why::NotAllowed { needed }.into());
         }
         let key = ApiKey::from_env(self.endpoint.api_key_env.as_deref())?;
         if key.is_set()

@@ -222,9 +222,10 @@ impl Endpoint {
         }
     }
 
-    /// Tokens of the longest reply.
+    /// Tokens of the longest reply; no model writes more than the largest `u32`.
     pub fn longest_reply(&self, default: u32) -> u64 {
-        self.length_bound(default).1.unwrap_or(UNLIMITED_REPLY)
+        let bound = self.length_bound(default).1.unwrap_or(UNLIMITED_REPLY);
+        bound.min(u64::from(u32::MAX))
     }
 
     pub(super) fn omits(&self, field: &str) -> bool {

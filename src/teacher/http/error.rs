@@ -44,6 +44,12 @@ pub enum Why {
         /// What is wrong with it.
         reason: String,
     },
+    /// The user has not permitted what the manifest asks for.
+    #[error("this server is not allowed yet: {}", needed.words())]
+    NotAllowed {
+        /// What is needed.
+        needed: super::Permission,
+    },
     /// The network may not be used.
     #[error("replies are missing, and the network may not be used (offline)")]
     Offline,
@@ -166,6 +172,9 @@ impl Why {
             }
             Self::BadKey { .. } => "set it to the key alone",
             Self::Roots { .. } => "name a file of PEM certificates, or unset it to trust Mozilla's",
+            Self::NotAllowed { .. } => {
+                "if you trust it, add --allow-endpoint, or answer once on a terminal"
+            }
             Self::Offline => "run without --offline",
             Self::Denied { .. } => {
                 "look at the key in the variable that `api_key_env` names, and at what it may do"

@@ -7,7 +7,7 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | `endpoint`, `limits` | what a manifest says |
+//! | `endpoint`, `limits`, `permit` | what a manifest says, and what a user lets it |
 //! | `secret`, `spelling`, `line` | the key, and finding it in what comes back; one request over HTTP |
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
 //! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
@@ -27,6 +27,7 @@ mod message;
 mod online;
 mod outcome;
 mod pace;
+mod permit;
 mod provider;
 mod reply;
 mod request;
@@ -40,6 +41,7 @@ pub use endpoint::{Api, Endpoint, Fault, Mode};
 pub use error::{EndpointError, Why};
 pub use ledger::Spent;
 pub use limits::{Budget, Limits, Price, Tokens};
+pub use permit::{NoPermission, Permission, Permissions};
 pub use reply::{Reply, ReplyVerdict};
 pub use request::{Request, Turn};
 pub use secret::ApiKey;

@@ -182,7 +182,7 @@ mod tests {
             (json!(2000.0), 2000),
             (json!("2000"), 2000),
             (json!(-1), 4096),
-            (json!(i64::MAX), i64::MAX as u64),
+            (json!(i64::MAX), u64::from(u32::MAX)),
         ] {
             (endpoint.extra_body).insert("max_tokens".into(), value);
             let request = Request::new(&endpoint, &turns(), 0, 128);
