@@ -4,7 +4,7 @@ mod hub;
 mod server;
 
 use std::net::TcpListener;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use server::{Server, reply};
@@ -14,7 +14,7 @@ const HELLO_SHA256: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286
 const SECRET: &str = "hf_verysecret";
 
 struct Bench {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     fetcher: Fetcher,
 }
 
@@ -33,7 +33,7 @@ fn bench(server: Option<&Server>, change: impl FnOnce(&mut FetchOptions)) -> Ben
     let mut client = Client::new(Token::new(Some(SECRET), "http", authority));
     client.backoff = std::time::Duration::from_millis(1);
     Bench {
-        _dir: dir,
+        dir,
         fetcher: Fetcher::with_client(options, client),
     }
 }
@@ -227,6 +227,58 @@ fn a_redirect_does_not_carry_the_token_away() {
         format!("Bearer {SECRET}")
     );
     assert!(!store.seen()[0].headers.contains_key("authorization"));
+}
+
+/// Each hop is looked at for itself: the way back to the hub has the token, the stops between have not. It is
+/// in no message, and in no file.
+#[test]
+fn the_token_is_the_hubs_at_every_hop_and_is_written_nowhere() {
+    let back: Arc<Mutex<String>> = Arc::default();
+    let to = Arc::clone(&back);
+    let store =
+        Server::start(move |_, _| reply(307, "").with("location", to.lock().unwrap().clone()));
+    let target = store.url("/blob");
+    let hub = Server::start(move |_, request| match request.path.as_str() {
+        "/a/b" => reply(302, "").with("location", target.clone()),
+        "/back" => reply(200, "hello\n"),
+        _ => reply(403, &format!("no: {}", request.headers["authorization"])),
+    });
+    *back.lock().unwrap() = hub.url("/back");
+    let bench = bench(Some(&hub), |_| {});
+    let fetched = bench.fetcher.fetch(&pinned(hub.url("/a/b")), &quiet);
+    assert_eq!(fs::read_to_string(fetched.unwrap()).unwrap(), "hello\n");
+    let sent = |server: &Server| -> Vec<bool> {
+        let has = |seen: &server::Request| seen.headers.contains_key("authorization");
+        server.seen().iter().map(has).collect()
+    };
+    assert_eq!((sent(&hub), sent(&store)), (vec![true, true], vec![false]));
+    let refused = bench
+        .fetcher
+        .fetch(&pinned(hub.url("/private")), &quiet)
+        .unwrap_err();
+    for told in [
+        refused.to_string(),
+        format!("{refused:?}"),
+        format!("{:?}", bench.fetcher),
+    ] {
+        assert!(!told.contains(SECRET), "{told}");
+    }
+    let mut open = vec![bench.dir.path().to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                assert!(
+                    !String::from_utf8_lossy(&bytes).contains(SECRET),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
 }
 
 #[test]
