@@ -120,3 +120,24 @@ fn the_plan_says_what_would_be_asked_and_what_it_costs() {
     bench.run_manifest(&[]).ok();
     assert!(total(&planned(&bench), "requests").abs() < 1e-9);
 }
+
+/// A server that was never reached has billed nothing.
+#[test]
+fn what_is_never_sent_costs_nothing() {
+    let allow = ["--allow-endpoint", "http://teacher.invalid"];
+    for (server, words) in [
+        ("http://teacher.invalid/v1", "its name is not known (DNS)"),
+        ("http://127.0.0.1:9/v1", "refused"),
+    ] {
+        let bench = teacher(server, 3, "limits.tries = 1");
+        let run = bench.run_manifest(&allow);
+        assert_eq!(run.code, Some(1));
+        for words in [words, "0 tokens of prompts and 0 of replies"] {
+            assert!(
+                run.stderr.contains(words),
+                "`{words}` is not said:\n{}",
+                run.stderr
+            );
+        }
+    }
+}

@@ -213,13 +213,23 @@ fn broken(error: &ureq::Error) -> Broken {
         ureq::Error::Io(source) => match source.kind() {
             // A certificate that is not trusted comes so.
             ErrorKind::InvalidData => Broken::Final(source.to_string()),
-            // A refused connection cost nothing; one that broke may have.
-            kind => passing(source.to_string(), kind != ErrorKind::ConnectionRefused),
+            // What never came to a connection cost nothing; one that broke may have.
+            ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::AddrNotAvailable => passing(source.to_string(), false),
+            _ if is_lookup(source) => passing("its name is not known (DNS)".to_owned(), false),
+            _ => passing(source.to_string(), true),
         },
         ureq::Error::Protocol(_) => passing(error.to_string(), true),
         // A certificate that is not trusted, an impossible proxy: the same next time.
         other => Broken::Final(other.to_string()),
     }
+}
+
+/// Whether a host's name could not be looked up; the standard library has no kind of its own for it.
+fn is_lookup(error: &std::io::Error) -> bool {
+    error.to_string().contains("failed to lookup address")
 }
 
 /// The roots in the file that `SSL_CERT_FILE` names, as OpenSSL, curl and Python take them.
