@@ -69,6 +69,8 @@ impl<'a> Environment<'a> {
             cancel: self.cancel,
             planning: self.planning,
             used: Mutex::default(),
+            lent: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }
