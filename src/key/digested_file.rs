@@ -227,4 +227,39 @@ mod tests {
         // What was read is what is digested, not what is there now.
         assert_eq!(digested.digest().unwrap(), Digest::of(&bytes(3 * BLOCK)));
     }
+
+    /// What it costs that weights as large as GPT-2 small's are digested as they are read.
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib digesting_costs -- --ignored --nocapture"]
+    fn digesting_costs() {
+        const PIECE: usize = 128 * 1024;
+        let mut file = tempfile::tempfile().unwrap();
+        for _ in 0..3798 {
+            file.write_all(&bytes(PIECE)).unwrap();
+        }
+        let length = 3798 * PIECE;
+        let time = |read: &(dyn Fn(u64, &mut [u8]) -> io::Result<()> + Sync)| {
+            let start = std::time::Instant::now();
+            let pieces = (0..length).into_par_iter().step_by(PIECE);
+            pieces.for_each_init(
+                || vec![0; 16 * 1024],
+                |room, piece| {
+                    for at in (0..PIECE).step_by(room.len()) {
+                        read((8 + piece + at) as u64, room).unwrap_or_default(); // not aligned, as behind a header
+                    }
+                },
+            );
+            start.elapsed().as_secs_f64()
+        };
+        for _ in 0..3 {
+            let plain = time(&|at, room| read_exact_at(&file, at, room));
+            let digested = DigestedFile::new(file.try_clone().unwrap()).unwrap();
+            let aligned = time(&|at, room| digested.read_exact_at(at - 8, room));
+            digested.digest().unwrap();
+            println!(
+                "{:.0} MB: read {plain:.3} s, read and digested {aligned:.3} s",
+                length as f64 / 1e6
+            );
+        }
+    }
 }
