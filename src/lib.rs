@@ -3,6 +3,7 @@
 //! Data flows one way: manifest → plan → run → store → report. The modules below are listed in
 //! dependency order: a module imports only from those above it, and a test guards that.
 
+pub mod beneath;
 pub mod key;
 pub mod text;
 pub mod event;

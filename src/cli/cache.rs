@@ -1,4 +1,4 @@
-//! `sert-run cache stats|verify|gc`: looks after the store.
+//! `sert-run cache stats|verify|gc|rebuild`: looks after the store.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -9,9 +9,14 @@ use clap::{Args, Subcommand};
 use super::exit::{Exit, Failure};
 use super::session::{OverrideArgs, Purpose, Session, StoreArgs};
 use crate::event::Silent;
+use crate::fetch::{FetchOptions, Fetcher};
+use crate::model::train::check_checkpoints;
 use crate::plan::resolve;
 use crate::report::{bytes_text, printable};
-use crate::store::GcOptions;
+use crate::store::{Damage, GcOptions, Store, Stranger};
+
+/// Things that are not the store's, listed at most.
+const LISTED: usize = 10;
 
 #[derive(Args)]
 pub(crate) struct CacheArgs {
@@ -23,10 +28,12 @@ pub(crate) struct CacheArgs {
 enum CacheCommand {
     /// Say what the store holds
     Stats(StoreArgs),
-    /// Read everything and check it against its digest; exit code 1 where something is damaged
+    /// Read everything, check it, and mend what is damaged or lost; exit code 1 where something was
     Verify(StoreArgs),
     /// Delete what none of these manifests needs
     Gc(GcArgs),
+    /// Make the index anew from the stored files, and set aside what is in the store's way
+    Rebuild(StoreArgs),
 }
 
 #[derive(Args)]
@@ -56,6 +63,7 @@ pub(crate) fn run(args: &CacheArgs) -> Result<Exit, Failure> {
         CacheCommand::Stats(store) => stats(store),
         CacheCommand::Verify(store) => verify(store),
         CacheCommand::Gc(args) => gc(args),
+        CacheCommand::Rebuild(store) => rebuild(store),
     }
 }
 
@@ -85,29 +93,146 @@ fn stats(args: &StoreArgs) -> Result<Exit, Failure> {
             stats.set_aside
         )?;
     }
+    if !stats.leftovers.is_empty() {
+        writeln!(
+            out,
+            "left over {:>10}  {}  by killed runs, or in use by running ones; the next run removes what is not in use",
+            stats.leftovers.len(),
+            bytes_text(stats.leftovers.iter().map(|each| each.bytes).sum())
+        )?;
+    }
+    tell_strangers(&mut out, &stats.strangers)?;
     Ok(Exit::Done)
 }
 
+/// What is not the store's, one a line.
+fn tell_strangers(out: &mut impl Write, strangers: &[Stranger]) -> Result<(), Failure> {
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "not ours  {:>10}  files, folders and links that the store neither follows nor writes to nor deletes:",
+        strangers.len()
+    )?;
+    for stranger in strangers.iter().take(LISTED) {
+        let place = stranger.path.display();
+        let hint = if stranger.in_the_way {
+            ", in the store's way: `sert-run cache rebuild` sets it aside"
+        } else {
+            ""
+        };
+        let line = format!("  {place} ({}){hint}", stranger.what);
+        writeln!(out, "{}", printable(&line))?;
+    }
+    if let Some(more @ 1..) = strangers.len().checked_sub(LISTED) {
+        writeln!(out, "  and {more} more")?;
+    }
+    Ok(())
+}
+
 fn verify(args: &StoreArgs) -> Result<Exit, Failure> {
-    let report = args.open()?.verify(&mut |_, _| {})?;
+    let store = args.open()?;
+    let may_write = store.read_only().is_none();
+    let mut report = store.verify(&mut |_, _| {})?;
+    let checkpoints = verify_checkpoints(&store, &mut report.damage)?;
+    let fetcher = Fetcher::new(FetchOptions::from_env(&args.cache));
+    let downloads = fetcher
+        .verify_downloads(may_write)
+        .map_err(anyhow::Error::from)?;
+    report
+        .damage
+        .extend(downloads.damaged.into_iter().map(|path| Damage {
+            path,
+            what: "it is not what was downloaded; it is fetched again".to_owned(),
+        }));
+    let taken_in: u64 = report.taken_in.values().sum();
     let mut out = anstream::stdout().lock();
     writeln!(
         out,
-        "{} objects, {} rows, {} results read; {} damaged",
+        "{} objects, {} rows, {} results, {checkpoints} checkpoints, {} downloads and {} other files read; {} damaged, {} results lost, {taken_in} rows taken in again",
         report.objects,
         report.rows,
         report.results,
-        report.damage.len()
+        downloads.sound,
+        report.files,
+        report.damage.len(),
+        report.losses.len(),
     )?;
+    let mut lines: Vec<String> = Vec::new();
     for damage in &report.damage {
-        let line = format!("damaged: {}: {}", damage.path.display(), damage.what);
+        lines.push(format!(
+            "damaged: {}: {}",
+            damage.path.display(),
+            damage.what
+        ));
+    }
+    for loss in &report.losses {
+        let key = loss.key.0.short();
+        lines.push(format!(
+            "lost: the result of `{}` ({key}): {}; the stage runs again",
+            loss.stage, loss.why
+        ));
+    }
+    for (path, rows) in &report.taken_in {
+        lines.push(format!(
+            "taken in: {rows} rows of {} that the index had lost",
+            path.display()
+        ));
+    }
+    for line in lines {
         writeln!(out, "{}", printable(&line))?;
     }
-    Ok(if report.damage.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
+    tell_strangers(&mut out, &report.strangers)?;
+    if report.is_sound() {
+        return Ok(Exit::Done);
+    }
+    writeln!(
+        out,
+        "{}",
+        if may_write {
+            "what was found is mended: the next run makes again what is missing, and `sert-run cache rebuild` takes back what is restored"
+        } else {
+            "nothing is mended: the store may only be read"
+        }
+    )?;
+    Ok(Exit::Failed)
+}
+
+/// Reads the checkpoints of unfinished trainings; says how many are sound, and sets the others aside.
+fn verify_checkpoints(store: &Store, damage: &mut Vec<Damage>) -> Result<usize, Failure> {
+    let mut sound = 0;
+    for (_, folder) in store.work_dirs()? {
+        let checked = check_checkpoints(&folder);
+        sound += checked.sound;
+        for path in checked.damaged {
+            store.set_aside(&path)?;
+            damage.push(Damage {
+                path,
+                what: "the checkpoint does not match its digest; the training starts earlier"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(sound)
+}
+
+fn rebuild(args: &StoreArgs) -> Result<Exit, Failure> {
+    let (store, report) = Store::rebuild(&args.cache)?;
+    let mut out = anstream::stdout().lock();
+    for warning in store.take_warnings() {
+        writeln!(out, "{}", printable(&format!("mended: {warning}")))?;
+    }
+    for (from, to) in &report.set_aside {
+        let line = format!("set aside: {} is now {}", from.display(), to.display());
+        writeln!(out, "{}", printable(&line))?;
+    }
+    writeln!(
+        out,
+        "the index is made anew: {} rows, {} results; {} files that had been set aside are sound and taken back",
+        report.rows, report.results, report.taken_back
+    )?;
+    Ok(Exit::Done)
 }
 
 fn gc(args: &GcArgs) -> Result<Exit, Failure> {
@@ -146,15 +271,20 @@ fn gc(args: &GcArgs) -> Result<Exit, Failure> {
     } else {
         "deleted"
     };
+    let mut out = anstream::stdout().lock();
     writeln!(
-        anstream::stdout(),
-        "{verb} {} results, {} objects ({}), {} rows ({}), {} work folders",
+        out,
+        "{verb} {} results, {} objects ({}), {} rows ({}), {} work folders, {} damaged files that were set aside, {} left over by killed runs ({})",
         report.results,
         report.objects,
         bytes_text(report.object_bytes),
         report.rows,
         bytes_text(report.row_bytes),
-        report.work_dirs
+        report.work_dirs,
+        report.set_aside,
+        report.leftovers,
+        bytes_text(report.leftover_bytes)
     )?;
+    tell_strangers(&mut out, &report.strangers)?;
     Ok(Exit::Done)
 }

@@ -13,7 +13,7 @@ use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
-use crate::report::{self, ReportError, Source};
+use crate::report::{self, ReportError, Source, bytes_text};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
 use crate::stage::RunOptions;
 
@@ -85,6 +85,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     for warning in session.store.take_warnings() {
         voice.warn(&warning);
+    }
+    let leftovers = session.store.collect_leftovers()?;
+    if !leftovers.is_empty() {
+        voice.info(&format!(
+            "removed what killed runs left in the store: {} files and folders, {}",
+            leftovers.len(),
+            bytes_text(leftovers.iter().map(|each| each.bytes).sum())
+        ));
     }
     stop_on_interrupt(&session, voice.clone());
     let keep_going = args.keep_going || session.manifest.sweep.is_sweep() && !args.fail_fast;

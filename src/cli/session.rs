@@ -37,7 +37,11 @@ impl StoreArgs {
 
     /// The same, with the store's warnings left for the caller to tell.
     fn open_quietly(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.cache)?)
+        Ok(Store::open_telling(&self.cache, &mut |holder| {
+            say(&format!(
+                "waiting for {holder}, which looks after the store"
+            ));
+        })?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One download over HTTP: redirects, tries, resumption, checksum.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::record::{Downloaded, beside, sha256_of};
+use super::record::{self, Downloaded, beside, folder_of, sha256_of};
 use super::token::Token;
 use super::{Ears, FetchError, OnProgress, PinnedFile};
+use crate::beneath;
 use crate::event::Progress;
 
 /// Tries per file, the first included. Ours.
@@ -104,8 +105,9 @@ impl Client {
         let part = beside(path, ".part");
         let part_etag = beside(path, ".part.etag");
         // A part is only worth something if it is known to be of the same file.
-        let etag_before = fs::read_to_string(&part_etag).ok();
-        let have = match fs::metadata(&part) {
+        let etag_before = beneath::read(folder_of(path), &part_etag).ok();
+        let etag_before = etag_before.and_then(|bytes| String::from_utf8(bytes).ok());
+        let have = match fs::symlink_metadata(&part) {
             Ok(metadata) if etag_before.is_some() => metadata.len(),
             _ => 0,
         };
@@ -156,16 +158,18 @@ impl Client {
         let announced = response.body().content_length().map(|rest| start + rest);
         // A weak tag does not promise equal bytes, so it cannot vouch for a resumption.
         match etag.as_deref().filter(|tag| !tag.starts_with("W/")) {
-            Some(tag) => fs::write(&part_etag, tag).map_err(|e| FetchError::io(&part_etag, e))?,
+            Some(tag) => record::write(&part_etag, tag.as_bytes())?,
             None => drop(fs::remove_file(&part_etag)),
         }
-        let mut out = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(!resumed)
-            .append(resumed)
-            .open(&part)
-            .map_err(|e| FetchError::io(&part, e))?;
+        let mut out = if resumed {
+            beneath::open_or_create(folder_of(path), &part).and_then(|mut file| {
+                file.seek(SeekFrom::End(0))?;
+                Ok(file)
+            })
+        } else {
+            beneath::create(folder_of(path), &part)
+        }
+        .map_err(|e| FetchError::io(&part, e))?;
         let mut tell = Teller {
             progress: ears.progress,
             tried,
@@ -214,7 +218,7 @@ impl Client {
             && expected != sha256
         {
             let kept = beside(path, ".bad");
-            fs::rename(&part, &kept).map_err(|e| FetchError::io(&kept, e))?;
+            record::rename(&part, &kept)?;
             return Err(FetchError::Checksum {
                 url: from.to_owned(),
                 expected: expected.to_owned(),
@@ -223,7 +227,7 @@ impl Client {
             }
             .into());
         }
-        fs::rename(&part, path).map_err(|e| FetchError::io(path, e))?;
+        record::rename(&part, path)?;
         Ok(Downloaded { sha256, etag })
     }
 

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::record::{self, folder_of};
 use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
+use crate::beneath::{self, Foreign, Kind};
 
 /// Files that a model may lack.
 const OPTIONAL: &[&str] = &["generation_config.json", "tokenizer_config.json"];
@@ -112,28 +115,29 @@ impl Fetcher {
     }
 
     fn absence_marker(&self, place: &Path) -> PathBuf {
-        let path = self.options().cache_dir.join("downloads").join(place);
-        super::record::beside(&path, ".404")
+        record::beside(&self.downloads().join(place), ".404")
     }
 
     /// A branch is taken as it was when first fetched: what was absent then is not asked for again.
     fn known_absent(&self, place: &Path) -> bool {
-        self.absence_marker(place).is_file()
+        let marker = beneath::kind(&self.options().cache_dir, &self.absence_marker(place));
+        matches!(marker, Ok(Some(Kind::File)))
     }
 
     fn remember_absence(&self, place: &Path) -> Result<(), FetchError> {
         let marker = self.absence_marker(place);
-        let folder = marker.parent().expect("a marker lies below downloads/");
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&marker, ""))
-            .map_err(|e| FetchError::io(&marker, e))
+        self.make_folder(folder_of(&marker))?;
+        record::write(&marker, b"")
     }
 
     fn absent_weights(&self, url: &str) -> Result<(), FetchError> {
         let place = relative_place(url)?;
         // Weights may be added tomorrow to a model that has none: ask again then.
         for name in [url.to_owned(), format!("{url}.index.json")] {
-            let _ = fs::remove_file(self.absence_marker(&relative_place(&name)?));
+            let place = relative_place(&name)?;
+            if self.known_absent(&place) {
+                let _ = fs::remove_file(self.absence_marker(&place));
+            }
         }
         let mirror_path = self.options().mirror.as_ref().map(|dir| dir.join(&place));
         let url = url.to_owned();
@@ -148,52 +152,97 @@ impl Fetcher {
     }
 
     /// `hub/<id>/<revision>/` in the cache, with a link to each file and no other: what an earlier
-    /// fetch linked and this one did not find would come into the model.
+    /// fetch linked and this one did not find would come into the model. Of a cache that may only be read, in a
+    /// folder of this process's own, unless it is there.
     fn assemble(
         &self,
         model: &HubModel<'_>,
         files: &BTreeMap<String, PathBuf>,
     ) -> Result<PathBuf, FetchError> {
-        let folder = self
-            .options()
-            .cache_dir
-            .join("hub")
-            .join(model.id)
-            .join(model.revision);
-        // No id begins with a point.
-        let asides = self.options().cache_dir.join("hub").join(".aside");
-        for each in [&folder, &asides] {
-            fs::create_dir_all(each).map_err(|e| FetchError::io(each, e))?;
-        }
-        for (name, path) in files {
-            let source = fs::canonicalize(path).map_err(|e| FetchError::io(path, e))?;
-            let link = folder.join(name);
-            if fs::canonicalize(&link).is_ok_and(|now| now == source) {
-                continue;
+        let is_refused = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+            )
+        };
+        match assemble_in(&self.options().cache_dir, model, files) {
+            Err(FetchError::Io { source, .. }) if is_refused(&source) => {
+                let own = match self.own_folder.get() {
+                    Some(own) => own,
+                    None => {
+                        let made = tempfile::tempdir();
+                        let made = made.map_err(|e| FetchError::io(&std::env::temp_dir(), e))?;
+                        self.own_folder.get_or_init(|| made)
+                    }
+                };
+                assemble_in(own.path(), model, files)
             }
-            // Made aside and renamed, so that another process never sees it missing. Not in the
-            // folder itself, where one that a kill left behind would be taken for the model's.
-            let aside = asides.join(format!("{}.{name}", std::process::id()));
-            let _ = fs::remove_file(&aside);
-            place_link(&source, &aside).map_err(|e| FetchError::io(&aside, e))?;
-            fs::rename(&aside, &link).map_err(|e| FetchError::io(&link, e))?;
+            assembled => assembled,
         }
-        remove_others(&folder, files).map_err(|e| FetchError::io(&folder, e))?;
-        Ok(folder)
     }
 }
 
-/// Removes the files of `folder` that are not among `files`. A folder stays: it belongs to a
-/// revision whose name goes on after this one's (`v1` and `v1/b`).
-fn remove_others(folder: &Path, files: &BTreeMap<String, PathBuf>) -> std::io::Result<()> {
+/// See [`Fetcher::assemble`].
+fn assemble_in(
+    base: &Path,
+    model: &HubModel<'_>,
+    files: &BTreeMap<String, PathBuf>,
+) -> Result<PathBuf, FetchError> {
+    let folder = base.join("hub").join(model.id).join(model.revision);
+    // No id begins with a point.
+    let asides = base.join("hub").join(".aside");
+    for each in [&folder, &asides] {
+        fs::create_dir_all(base)
+            .and_then(|()| beneath::create_folder(base, each))
+            .map_err(|e| FetchError::io(each, e))?;
+    }
+    for (name, path) in files {
+        let source = fs::canonicalize(path).map_err(|e| FetchError::io(path, e))?;
+        let link = folder.join(name);
+        if fs::canonicalize(&link).is_ok_and(|now| now == source) {
+            continue;
+        }
+        // Made aside and renamed, so that another process never sees it missing. Not in the
+        // folder itself, where one that a kill left behind would be taken for the model's.
+        let aside = asides.join(format!("{}.{name}", std::process::id()));
+        let _ = fs::remove_file(&aside);
+        let target = from_folder(base, &folder, &source);
+        place_link(&target, &source, &aside).map_err(|e| FetchError::io(&aside, e))?;
+        fs::rename(&aside, &link).map_err(|e| FetchError::io(&link, e))?;
+    }
+    remove_others(&folder, files).map_err(|e| FetchError::io(&folder, e))?;
+    Ok(folder)
+}
+
+/// How a link in `folder` names `source`: from there where both are in the cache, so that it can be moved as a whole.
+fn from_folder(base: &Path, folder: &Path, source: &Path) -> PathBuf {
+    let inside = |base: PathBuf| Some(source.strip_prefix(base).ok()?.to_owned());
+    let inside = fs::canonicalize(base).ok().and_then(inside);
+    match (inside, folder.strip_prefix(base)) {
+        (Some(inside), Ok(folder)) => {
+            let up: PathBuf = folder.components().map(|_| "..").collect();
+            up.join(inside)
+        }
+        _ => source.to_owned(),
+    }
+}
+
+/// Removes the links of `folder` that are not among `files`. A folder stays: it belongs to a
+/// revision whose name goes on after this one's (`v1` and `v1/b`). A file that is no link is somebody's, who has to
+/// say what becomes of it: the model must not have it.
+fn remove_others(folder: &Path, files: &BTreeMap<String, PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let wanted = (entry.file_name().to_str()).is_some_and(|name| files.contains_key(name));
-        if wanted || entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if wanted || kind.is_dir() {
             continue;
         }
+        if cfg!(unix) && !kind.is_symlink() {
+            return Err(Foreign::error(&entry.path(), Kind::File));
+        }
         match fs::remove_file(entry.path()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {} // gone, by us or by another process
         }
     }
@@ -201,12 +250,12 @@ fn remove_others(folder: &Path, files: &BTreeMap<String, PathBuf>) -> std::io::R
 }
 
 #[cfg(unix)]
-fn place_link(source: &Path, link: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::symlink(source, link)
+fn place_link(target: &Path, _source: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
 }
 
 #[cfg(not(unix))]
-fn place_link(source: &Path, link: &Path) -> std::io::Result<()> {
+fn place_link(_target: &Path, source: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(source, link).or_else(|_| fs::copy(source, link).map(drop))
 }
 

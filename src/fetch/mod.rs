@@ -13,6 +13,7 @@
 mod download;
 mod error;
 mod hub;
+mod kept;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -20,15 +21,18 @@ mod token;
 
 use std::borrow::Cow;
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
+use crate::beneath;
 use crate::event::{CancelToken, Progress};
 
 use download::Client;
 pub use error::FetchError;
 pub use hub::HubModel;
+pub use kept::DownloadsReport;
 use record::Record;
 use token::Token;
 
@@ -102,6 +106,8 @@ impl FetchOptions {
 pub struct Fetcher {
     options: FetchOptions,
     client: Client,
+    /// Where models are put together if the cache may not be written to.
+    own_folder: Arc<OnceLock<tempfile::TempDir>>,
 }
 
 /// Hears how far a download has come, in bytes.
@@ -122,7 +128,22 @@ impl Fetcher {
     fn with_client(mut options: FetchOptions, client: Client) -> Self {
         let trimmed = options.hub_endpoint.trim_end_matches('/').len();
         options.hub_endpoint.truncate(trimmed);
-        Self { options, client }
+        Self {
+            options,
+            client,
+            own_folder: Arc::default(),
+        }
+    }
+
+    /// The same, which never uses the network.
+    #[must_use]
+    pub fn offline(&self) -> Self {
+        let mut here = Self::new(FetchOptions {
+            offline: true,
+            ..self.options.clone()
+        });
+        here.own_folder = Arc::clone(&self.own_folder);
+        here
     }
 
     /// The options in use.
@@ -139,8 +160,8 @@ impl Fetcher {
         if let Some(path) = self.in_mirror(file, &place)? {
             return Ok(Some(path));
         }
-        let path = self.options.cache_dir.join("downloads").join(&place);
-        Ok(Record::vouches_for(&path, file)?.then_some(path))
+        let path = self.downloads().join(&place);
+        Ok(self.vouched(&path, file)?.then_some(path))
     }
 
     /// A path to `file`, whose bytes were checked against its pin, or, where it has none, against
@@ -157,7 +178,7 @@ impl Fetcher {
             return Ok(path);
         }
         let place = relative_place(&file.url)?;
-        let path = self.options.cache_dir.join("downloads").join(&place);
+        let path = self.downloads().join(&place);
         if self.options.offline {
             return Err(FetchError::Offline {
                 url: file.url.to_string(),
@@ -165,18 +186,18 @@ impl Fetcher {
                 place,
             });
         }
-        let folder = path.parent().expect("a download lies below downloads/");
-        fs::create_dir_all(folder).map_err(|source| FetchError::io(folder, source))?;
+        self.make_folder(record::folder_of(&path))?;
         // Two processes may want the same file: the second waits, then finds it.
         let lock_path = record::beside(&path, ".lock");
-        let lock = File::create(&lock_path).map_err(|e| FetchError::io(&lock_path, e))?;
+        let lock = beneath::open_or_create(&self.options.cache_dir, &lock_path);
+        let lock = lock.map_err(|e| FetchError::io(&lock_path, e))?;
         match lock.lock() {
             Ok(()) => {}
             // A file system without locks: then only the checksum guards.
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
             Err(e) => return Err(FetchError::io(&lock_path, e)),
         }
-        if Record::vouches_for(&path, file)? {
+        if self.vouched(&path, file)? {
             return Ok(path);
         }
         let from = self.network_url(&file.url);
@@ -186,6 +207,18 @@ impl Fetcher {
             .download(&from, file, &path, &Ears { progress, cancel })?;
         Record::write(&path, &file.url, &done)?;
         Ok(path)
+    }
+
+    fn vouched(&self, path: &Path, file: &PinnedFile) -> Result<bool, FetchError> {
+        Record::vouches_for(&self.options.cache_dir, path, file)
+    }
+
+    /// Makes a folder in the cache, whose own place is the user's choice.
+    fn make_folder(&self, folder: &Path) -> Result<(), FetchError> {
+        let base = &self.options.cache_dir;
+        fs::create_dir_all(base)
+            .and_then(|()| beneath::create_folder(base, folder))
+            .map_err(|e| FetchError::io(folder, e))
     }
 
     /// The file in the mirror, if it is there. The mirror belongs to the user: it is only read.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{FetchError, PinnedFile};
+use crate::beneath::{self, Kind};
 
 /// What a finished download is known by.
 pub(super) struct Downloaded {
@@ -44,20 +45,28 @@ impl Record {
         let text = serde_json::to_string_pretty(&record).expect("a record is plain JSON");
         let target = beside(path, ".meta.json");
         let part = beside(path, ".meta.json.part");
-        fs::write(&part, text).map_err(|e| FetchError::io(&part, e))?;
-        fs::rename(&part, &target).map_err(|e| FetchError::io(&target, e))
+        write(&part, text.as_bytes())?;
+        rename(&part, &target)
     }
 
-    /// Whether `path` holds the file: it was downloaded completely, is what it was then, and is
-    /// what is pinned now. A file that is not is left where it is, to be overwritten.
-    pub(super) fn vouches_for(path: &Path, file: &PinnedFile) -> Result<bool, FetchError> {
-        if !path.is_file() {
+    /// The record of the download at `path`.
+    fn read(path: &Path) -> Option<Self> {
+        let bytes = beneath::read(path.parent()?, &beside(path, ".meta.json")).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Whether `path`, below `base`, holds the file: it was downloaded completely, is what it was then as far as its size
+    /// and time tell, and is what is pinned now. A file that is not is left where it is, to be overwritten.
+    pub(super) fn vouches_for(
+        base: &Path,
+        path: &Path,
+        file: &PinnedFile,
+    ) -> Result<bool, FetchError> {
+        let kind = beneath::kind(base, path).map_err(|e| FetchError::io(path, e))?;
+        if kind != Some(Kind::File) {
             return Ok(false);
         }
-        let recorded: Option<Self> = fs::read(beside(path, ".meta.json"))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Some(recorded) = recorded else {
+        let Some(recorded) = Self::read(path) else {
             return Ok(false);
         };
         if file
@@ -69,6 +78,31 @@ impl Record {
         }
         let untouched = stat(path)? == (recorded.size, recorded.modified_ns);
         Ok(untouched || sha256_of(path)? == recorded.sha256)
+    }
+}
+
+/// Writes a file beside a download.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), FetchError> {
+    beneath::create(folder_of(path), path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|e| FetchError::io(path, e))
+}
+
+/// Gives a file beside a download its name.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
+    beneath::rename(folder_of(to), from, to).map_err(|e| FetchError::io(to, e))
+}
+
+/// The folder of a download and of what lies beside it, which was looked at when it was made.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().expect("a download lies below downloads/")
+}
+
+/// Whether the download at `path` still is what was recorded of it when it ended; `None` where it is none of ours.
+pub(super) fn still_as_recorded(path: &Path) -> Result<Option<bool>, FetchError> {
+    match Record::read(path) {
+        Some(recorded) => Ok(Some(sha256_of(path)? == recorded.sha256)),
+        None => Ok(None),
     }
 }
 

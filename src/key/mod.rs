@@ -8,8 +8,10 @@
 
 mod canonical;
 mod digest;
+mod digested_file;
 mod recipe;
 
 pub use canonical::canonical_json;
 pub use digest::{Digest, DigestWriter, ParseDigestError};
+pub use digested_file::{DigestedFile, read_exact_at};
 pub use recipe::{Difference, Numerics, Recipe, StageKey};

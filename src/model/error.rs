@@ -66,6 +66,11 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// A file is not what its digest says.
+    #[error(
+        "`{}` is damaged: its bytes are not those that its digest was taken of\nhint: run again; if it comes again, have the disk and the memory checked", .0.display()
+    )]
+    Digest(PathBuf),
     /// A number format that is not read.
     #[error("`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16", path.display())]
     NumberFormat {

@@ -1,5 +1,6 @@
 //! A student: shape, weights and tokenizer, kept as a Hub folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
 use super::weight_files::WeightFiles;
 use super::weights::Weights;
+use crate::key::Digest;
 
 /// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
 #[derive(Clone, Debug)]
@@ -104,10 +106,22 @@ impl Student<WeightFiles> {
     /// # Errors
     /// A file is missing or damaged, or they do not belong together.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        Self::open_digested(folder, &BTreeMap::new())
+    }
+
+    /// The same of a folder whose weights have these `digests`, by the files' names; see
+    /// [`WeightFiles::check_digests`].
+    ///
+    /// # Errors
+    /// As of [`Student::open`].
+    pub fn open_digested(
+        folder: &Path,
+        digests: &BTreeMap<String, Digest>,
+    ) -> Result<Self, ModelError> {
         let config = Gpt2Config::load(folder)?;
         let tokenizer = StudentTokenizer::load(folder)?;
         tokenizer.check(&config)?;
-        let weights = WeightFiles::open(folder, &config)?;
+        let weights = WeightFiles::open_digested(folder, &config, digests)?;
         Ok(Self {
             config,
             weights,

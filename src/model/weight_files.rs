@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,12 +22,11 @@ use super::error::ModelError;
 use super::in_order::in_order;
 use super::safetensors::SINGLE;
 use super::weights::{Array, Weights, check_shapes};
+use crate::key::{Digest, DigestedFile, read_exact_at};
 
 /// The safetensors format allows no longer header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 pub(super) const INDEX: &str = "model.safetensors.index.json";
-/// Bytes that are read and converted at a time: they stay in the cache in between.
-const BYTES: usize = 16 * 1024;
 /// Values that a thread reads at a time, where threads share an array.
 const PIECE: usize = 32 * 1024;
 const EMBEDDING: &str = "wte.weight";
@@ -42,6 +40,7 @@ struct Index {
 #[derive(Clone, Debug)]
 pub struct WeightFiles {
     pub(super) arrays: BTreeMap<String, StoredArray>,
+    files: Vec<Arc<WeightFile>>,
 }
 
 impl WeightFiles {
@@ -50,10 +49,28 @@ impl WeightFiles {
     /// # Errors
     /// No weights, a damaged file, or arrays that do not fit.
     pub fn open(folder: &Path, config: &Gpt2Config) -> Result<Self, ModelError> {
+        Self::open_digested(folder, config, &BTreeMap::new())
+    }
+
+    /// The same of files whose `digests` are known by name: what is read of these is digested on the way, for
+    /// [`WeightFiles::check_digests`].
+    ///
+    /// # Errors
+    /// As of [`WeightFiles::open`].
+    pub fn open_digested(
+        folder: &Path,
+        config: &Gpt2Config,
+        digests: &BTreeMap<String, Digest>,
+    ) -> Result<Self, ModelError> {
         let mut arrays = BTreeMap::new();
+        let mut opened = Vec::new();
         let mut head = None;
         for path in files(folder)? {
-            for (name, array) in read_header(&path)? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let digest = name.and_then(|name| digests.get(name));
+            let file = Arc::new(WeightFile::open(&path, digest.copied())?);
+            opened.push(Arc::clone(&file));
+            for (name, array) in read_header(&file)? {
                 let name = name.strip_prefix("transformer.").unwrap_or(&name);
                 if name == "lm_head.weight" {
                     head = Some(array);
@@ -72,7 +89,19 @@ impl WeightFiles {
         let shapes = arrays.iter();
         let shapes = shapes.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
         check_shapes(config, &shapes.collect())?;
-        Ok(Self { arrays })
+        Ok(Self {
+            arrays,
+            files: opened,
+        })
+    }
+
+    /// Checks that the files whose digests are known are what these say, in the bytes that were read of them. Call it
+    /// once the values are read and before anything is made of them; what nobody read is read here.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is damaged.
+    pub fn check_digests(&self) -> Result<(), ModelError> {
+        self.files.iter().try_for_each(|file| file.check())
     }
 
     /// All values, in memory. Threads of the caller's pool read together.
@@ -117,8 +146,7 @@ impl WeightFiles {
 pub(super) struct StoredArray {
     pub(super) shape: Vec<usize>,
     name: Arc<str>,
-    file: Arc<File>,
-    path: Arc<Path>,
+    file: Arc<WeightFile>,
     start: u64,
     format: Format,
 }
@@ -135,12 +163,15 @@ impl StoredArray {
     /// The file cannot be read, or a value is not a number.
     pub(super) fn read_at(&self, first: usize, into: &mut [f32]) -> Result<(), ModelError> {
         let width = self.format.width();
-        let mut bytes = [0; BYTES];
-        let mut at = first;
-        for values in into.chunks_mut(bytes.len() / width) {
-            let bytes = &mut bytes[..values.len() * width];
-            read_exact_at(&self.file, self.start + (at * width) as u64, bytes)
-                .map_err(ModelError::reading(&self.path))?;
+        let mut bytes = [0; DigestedFile::BLOCK];
+        let (mut at, mut rest) = (first, into);
+        while !rest.is_empty() {
+            let offset = self.start + (at * width) as u64;
+            // Of a file that is not aligned a value may lie across two blocks.
+            let count = (DigestedFile::stretch(offset, rest.len() * width) / width).max(1);
+            let values = rest.split_off_mut(..count).expect("so many are left");
+            let bytes = &mut bytes[..count * width];
+            self.file.read_exact_at(offset, bytes)?;
             self.format.decode(bytes, values);
             // Together they are a number only if each is; adding them up takes no branches.
             if !values
@@ -238,25 +269,60 @@ impl Format {
     }
 }
 
-#[cfg(unix)]
-fn read_exact_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+/// A file that weights are read from.
+#[derive(Debug)]
+struct WeightFile {
+    path: PathBuf,
+    bytes: Bytes,
 }
 
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                bytes = &mut bytes[read..];
-                offset += read as u64;
+#[derive(Debug)]
+enum Bytes {
+    Any(File),
+    /// With the digest that they are to have.
+    Known(DigestedFile, Digest),
+}
+
+impl WeightFile {
+    fn open(path: &Path, digest: Option<Digest>) -> Result<Self, ModelError> {
+        let file = File::open(path).map_err(ModelError::reading(path))?;
+        let bytes = match digest {
+            None => Bytes::Any(file),
+            Some(digest) => {
+                let file = DigestedFile::new(file).map_err(ModelError::reading(path))?;
+                Bytes::Known(file, digest)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        };
+        let path = path.to_owned();
+        Ok(Self { path, bytes })
     }
-    Ok(())
+
+    fn length(&self) -> Result<u64, ModelError> {
+        match &self.bytes {
+            Bytes::Any(file) => file.metadata().map(|meta| meta.len()),
+            Bytes::Known(file, _) => Ok(file.length()),
+        }
+        .map_err(ModelError::reading(&self.path))
+    }
+
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ModelError> {
+        match &self.bytes {
+            Bytes::Any(file) => read_exact_at(file, offset, into),
+            Bytes::Known(file, _) => file.read_exact_at(offset, into),
+        }
+        .map_err(ModelError::reading(&self.path))
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        let Bytes::Known(file, expected) = &self.bytes else {
+            return Ok(());
+        };
+        let found = file.digest().map_err(ModelError::reading(&self.path))?;
+        if found == *expected {
+            return Ok(());
+        }
+        Err(ModelError::Digest(self.path.clone()))
+    }
 }
 
 /// The safetensors files of a folder, in a fixed order.
@@ -309,30 +375,25 @@ fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError>
 }
 
 /// The arrays of one file by their names in it.
-fn read_header(path: &Path) -> Result<Vec<(String, StoredArray)>, ModelError> {
+fn read_header(file: &Arc<WeightFile>) -> Result<Vec<(String, StoredArray)>, ModelError> {
     let damaged = |reason: String| ModelError::Damaged {
-        path: path.to_owned(),
+        path: file.path.clone(),
         reason,
     };
-    let mut file = File::open(path).map_err(ModelError::reading(path))?;
-    let length = file.metadata().map_err(ModelError::reading(path))?.len();
+    let length = file.length()?;
     let mut head = [0; 8];
     if length < 8 {
         return Err(damaged(format!("it has only {length} bytes")));
     }
-    file.read_exact(&mut head)
-        .map_err(ModelError::reading(path))?;
+    file.read_exact_at(0, &mut head)?;
     let header_bytes = u64::from_le_bytes(head);
     if header_bytes > MAX_HEADER_BYTES || header_bytes > length - 8 {
         return Err(damaged(format!(
             "its header claims {header_bytes} bytes of {length}"
         )));
     }
-    let mut header = Vec::new();
-    (&mut file)
-        .take(header_bytes)
-        .read_to_end(&mut header)
-        .map_err(ModelError::reading(path))?;
+    let mut header = vec![0; usize::try_from(header_bytes).map_err(|e| damaged(e.to_string()))?];
+    file.read_exact_at(8, &mut header)?;
     // `Metadata` checks offsets, shapes and formats against one another as it is read.
     let metadata: Metadata =
         serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
@@ -342,7 +403,6 @@ fn read_header(path: &Path) -> Result<Vec<(String, StoredArray)>, ModelError> {
             "it has {length} bytes, its header says {expected}"
         )));
     }
-    let (file, shared): (Arc<File>, Arc<Path>) = (Arc::new(file), Arc::from(path));
     let mut arrays = Vec::new();
     for name in metadata.offset_keys() {
         let info = metadata.info(&name).expect("the name comes from this list");
@@ -351,15 +411,14 @@ fn read_header(path: &Path) -> Result<Vec<(String, StoredArray)>, ModelError> {
             continue;
         }
         let format = Format::of(info.dtype).ok_or_else(|| ModelError::NumberFormat {
-            path: path.to_owned(),
+            path: file.path.clone(),
             name: name.clone(),
             found: format!("{:?}", info.dtype),
         })?;
         let array = StoredArray {
             shape: info.shape.clone(),
             name: name.strip_prefix("transformer.").unwrap_or(&name).into(),
-            file: Arc::clone(&file),
-            path: Arc::clone(&shared),
+            file: Arc::clone(file),
             start: 8 + header_bytes + info.data_offsets.0 as u64,
             format,
         };

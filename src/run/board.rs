@@ -1,10 +1,11 @@
 //! What is to do, under way and done, for workers that take from it.
 
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
-use super::executor::{Finished, Policy, run_node, tell_end};
-use crate::event::Outcome;
+use super::executor::{Finished, Policy, lacks_input, run_node, tell_end};
+use crate::event::{Outcome, Reporter};
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Inputs};
 
@@ -15,6 +16,8 @@ pub(super) struct Board<'a> {
     policy: Policy,
     /// By place in `nodes`.
     states: Mutex<Vec<State>>,
+    /// The places of stages that waited for their inputs once more.
+    put_back: Mutex<BTreeSet<usize>>,
     changed: Condvar,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Board<'a> {
             nodes,
             policy,
             states: Mutex::new(nodes.iter().map(|_| State::Waiting).collect()),
+            put_back: Mutex::default(),
             changed: Condvar::new(),
         }
     }
@@ -56,6 +60,10 @@ impl<'a> Board<'a> {
                     )
                 }
             };
+            if lacks_input(&finished) && self.make_inputs_again(place, environment) {
+                self.changed.notify_all();
+                continue;
+            }
             tell_end(
                 self.plan.node(self.nodes[place]),
                 &finished,
@@ -65,6 +73,27 @@ impl<'a> Board<'a> {
             self.states()[place] = State::Over(Box::new(finished));
             self.changed.notify_all();
         }
+    }
+
+    /// Puts a stage whose inputs were damaged behind those that make them, which look again what is there. Once for each
+    /// stage: what is damaged again at once is the disk's or another process's doing.
+    fn make_inputs_again(&self, place: usize, environment: &Environment<'_>) -> bool {
+        let mut states = self.states();
+        if !lock(&self.put_back).insert(place) {
+            return false;
+        }
+        for (from, _) in self.plan.inputs(self.nodes[place]).into_values() {
+            let from = self.nodes.iter().position(|node| *node == from);
+            if let Some(state @ State::Over(_)) = from.map(|from| &mut states[from]) {
+                *state = State::Waiting;
+            }
+        }
+        states[place] = State::Waiting;
+        drop(states);
+        let name = self.plan.node(self.nodes[place]).name();
+        Reporter::new(name, environment.observer)
+            .warn("an input is gone from the store, or damaged; it is made again");
+        true
     }
 
     /// The first stage whose inputs are there, or cannot come; waits while there may be one.
@@ -128,8 +157,12 @@ impl<'a> Board<'a> {
     }
 
     fn states(&self) -> MutexGuard<'_, Vec<State>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.states)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {

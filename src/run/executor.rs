@@ -6,10 +6,10 @@ use super::board::Board;
 use super::clock::Stopwatch;
 use super::provenance::provenance;
 use crate::event::{Outcome, RunEvent};
-use crate::key::StageKey;
+use crate::key::{Recipe, StageKey};
 use crate::plan::{Node, NodeId, Plan, recipe};
-use crate::stage::{Environment, Inputs, Outputs, StageError};
-use crate::store::StageResult;
+use crate::stage::{Context, Environment, Inputs, Outputs, StageError};
+use crate::store::{StageResult, StoreError};
 
 /// What to do when a stage fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -131,12 +131,32 @@ pub(super) fn run_node(
     finished
 }
 
+/// How often a stage is run whose outside files turn out to be others than those in its key.
+const TRIES: usize = 2;
+
 fn hit_or_run(
     node: &Node,
     inputs: &Inputs,
     environment: &Environment<'_>,
     known_key: &mut Option<StageKey>,
 ) -> Result<(Outcome, Outputs), StageError> {
+    for _ in 0..TRIES {
+        if let Some(done) = try_once(node, inputs, environment, known_key)? {
+            return Ok(done);
+        }
+    }
+    Err(StageError::Invalid(
+        "the files that it reads change while they are read\nhint: run again when nobody writes to them".to_owned(),
+    ))
+}
+
+/// `None` where the stage read other files than its key says, so that what it made does not count.
+fn try_once(
+    node: &Node,
+    inputs: &Inputs,
+    environment: &Environment<'_>,
+    known_key: &mut Option<StageKey>,
+) -> Result<Option<(Outcome, Outputs)>, StageError> {
     let store = environment.store;
     let mut context = environment.context(node.name(), node.seed, inputs);
     let recipe = recipe(node, inputs, &context)?;
@@ -144,17 +164,16 @@ fn hit_or_run(
     *known_key = Some(key);
     if let Some(outputs) = stored(&key, environment)? {
         tracing::debug!(stage = node.name(), %key, "hit");
-        return Ok((Outcome::Hit, outputs));
+        return Ok(Some((Outcome::Hit, outputs)));
     }
     tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
     // Another process on this store may be at the same stage: wait for it, then look again.
-    let _guard = store.lock_stage(&key, &mut || {
-        context
-            .report
-            .info("another process is at this stage; waiting for it");
+    let _guard = store.lock_stage(&key, &mut |holder| {
+        let message = format!("{holder} is at this stage; waiting for it");
+        context.report.info(message);
     })?;
     if let Some(outputs) = stored(&key, environment)? {
-        return Ok((Outcome::Hit, outputs));
+        return Ok(Some((Outcome::Hit, outputs)));
     }
     environment.observer.event(&RunEvent::StageStarted {
         stage: node.name().to_owned(),
@@ -163,6 +182,9 @@ fn hit_or_run(
     let watch = Stopwatch::start();
     context.key = Some(key);
     let outputs = node.kind.run(&node.params, &context)?;
+    if !read_what_the_key_says(node, &recipe, &context)? {
+        return Ok(None);
+    }
     let result = StageResult {
         key,
         recipe,
@@ -172,7 +194,41 @@ fn hit_or_run(
     };
     store.put_result(&result)?;
     store.drop_work_dir(&key)?;
-    Ok((Outcome::Ran, result.outputs))
+    Ok(Some((Outcome::Ran, result.outputs)))
+}
+
+/// Whether the outside files that the stage has read are those whose digests are in its key, and downloads what came:
+/// sizes and times, by which digests are remembered, tell no silent damage. Says so of those that are not.
+fn read_what_the_key_says(
+    node: &Node,
+    recipe: &Recipe,
+    context: &Context<'_>,
+) -> Result<bool, StageError> {
+    let mut all = true;
+    for file in node.kind.files(&node.params, context)? {
+        let Some(expected) = recipe.files.get(&file.role) else {
+            continue;
+        };
+        // What the stage has digested itself is read again only to be forgotten, where it is not that.
+        let same = match context.seen(&file.path) {
+            Some(seen) if seen == *expected => true,
+            seen => context.store.is_still(&file.path, expected)? && seen.is_none(),
+        };
+        let sound = context.fetcher.is_sound(&file.path)?;
+        if !sound {
+            context.report.warn(format!(
+                "`{}` is not what was downloaded; it was set aside, and is fetched again",
+                file.path.display()
+            ));
+        } else if !same {
+            context.report.warn(format!(
+                "`{}` changed though its size and times did not, or while it was read; it is digested and read again",
+                file.path.display()
+            ));
+        }
+        all &= same && sound;
+    }
+    Ok(all)
 }
 
 fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Outputs>, StageError> {
@@ -181,6 +237,14 @@ fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Output
     };
     let whole = environment.store.missing_outputs(&result)?.is_empty();
     Ok(whole.then_some(result.outputs))
+}
+
+/// Whether the stage failed because something that comes in is gone from the store, or damaged.
+pub(super) fn lacks_input(finished: &Finished) -> bool {
+    matches!(
+        finished.error,
+        Some(StageError::InputGone { .. } | StageError::Store(StoreError::MissingObject(_)))
+    )
 }
 
 pub(super) fn tell_end(

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::clock::Stopwatch;
 use crate::plan::Node;
 use crate::stage::RunOptions;
+use crate::store::INPUTS_CHECKED;
 
 /// The provenance of a stage that has just run. `used` is what it says that it used.
 pub(crate) fn provenance(
@@ -29,6 +30,7 @@ pub(crate) fn provenance(
         // Where the parameters left the outside files; their content is in the key.
         "params": node.params,
     });
+    provenance[INPUTS_CHECKED] = json!(true);
     if !used.is_empty() {
         provenance["use"] = Value::Object(used);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -13,8 +13,8 @@ use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::engine::{ENGINE_VERSION, EngineOptions, thread_pool};
-use crate::model::{Dtype, Inference, Student, WeightFiles};
-use crate::store::Store;
+use crate::model::{Dtype, Inference, ModelError, Student, WeightFiles};
+use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
 
 /// What a stage made: the content digest of each output object, by output name.
@@ -49,6 +49,10 @@ pub struct Context<'a> {
     pub planning: bool,
     /// What the stage used; see [`Context::record_use`].
     pub(super) used: Mutex<Map<String, Value>>,
+    /// What the stage read of the store without having it checked first, by port.
+    pub(super) lent: Mutex<BTreeMap<String, Vec<Digest>>>,
+    /// The digests of outside files, of their bytes as the stage read them.
+    pub(super) seen: Mutex<BTreeMap<PathBuf, Digest>>,
 }
 
 impl Context<'_> {
@@ -94,27 +98,60 @@ impl Context<'_> {
     /// The student that comes in at `port`, its weights in memory.
     ///
     /// # Errors
-    /// When a file is gone or is not what a student is made of.
+    /// When a file is gone, damaged, or not what a student is made of.
     pub fn student(&self, port: &str) -> Result<(ModelFolder, Student), StageError> {
         let (folder, student) = self.opened_student(port)?;
-        let student = self.on_threads(|| student.read())??;
-        Ok((folder, student))
+        let read = self.on_threads(|| {
+            let files = student.weights.clone();
+            let student = student.read()?;
+            files.check_digests()?;
+            Ok::<_, ModelError>(student)
+        })?;
+        Ok((folder, self.sound(read)?))
     }
 
     /// The student that comes in at `port`, its weights still to be read; see [`Context::engine`].
     ///
     /// # Errors
-    /// When a file is gone or is not what a student is made of.
+    /// When a file is gone, damaged, or not what a student is made of.
     pub fn opened_student(
         &self,
         port: &str,
     ) -> Result<(ModelFolder, Student<WeightFiles>), StageError> {
         let folder: ModelFolder = self.input(port)?;
-        let scratch = self.scratch()?;
-        self.store.lend(&folder.files, scratch.path())?;
+        let scratch = self.store.scratch()?;
+        let is_weights = |name: &str| name.ends_with(".safetensors");
+        match self.store.lend(&folder.files, scratch.path(), is_weights) {
+            Err(StoreError::MissingObject(_)) => {
+                let port = port.to_owned();
+                return Err(StageError::InputGone { port });
+            }
+            lent => lent?,
+        }
+        let weights = folder.files.iter().filter(|(name, _)| is_weights(name));
+        let weights = weights.map(|(_, digest)| *digest).collect();
+        lock(&self.lent).insert(port.to_owned(), weights);
         // The open files outlast their names.
-        let student = Student::open(scratch.path())?;
+        let student = self.sound(Student::open_digested(scratch.path(), &folder.files))?;
         Ok((folder, student))
+    }
+
+    /// What was made of files that [`Store::lend`] lent unread. Where that failed, one of them may be damaged: then the
+    /// input is gone, and the stage that makes it runs again.
+    fn sound<T, E: Into<StageError>>(&self, made: Result<T, E>) -> Result<T, StageError> {
+        let error = match made {
+            Ok(made) => return Ok(made),
+            Err(error) => error.into(),
+        };
+        for (port, lent) in &*lock(&self.lent) {
+            for digest in lent {
+                if !self.store.recheck_object(digest)? {
+                    let port = port.clone();
+                    return Err(StageError::InputGone { port });
+                }
+            }
+        }
+        Err(error)
     }
 
     /// Keeps a trained student as a folder in Hub format.
@@ -127,7 +164,7 @@ impl Context<'_> {
         prompt: PromptForm,
         choice_answer: ChoiceAnswer,
     ) -> Result<Digest, StageError> {
-        let scratch = self.scratch()?;
+        let scratch = self.store.scratch()?;
         student.save(scratch.path())?;
         self.keep_folder(scratch.path(), prompt, choice_answer)
     }
@@ -149,7 +186,9 @@ impl Context<'_> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            files.insert(name, self.store.put_file(&path)?);
+            let digest = self.store.put_file(&path)?;
+            files.insert(name, digest);
+            self.saw(path, digest);
         }
         self.keep(&ModelFolder {
             files,
@@ -172,12 +211,22 @@ impl Context<'_> {
             threads: self.options.threads,
             max_batch: self.options.batch_size,
         };
-        Ok(Inference::new(
-            self.options.device,
-            &student.config,
-            student.weights.clone(),
-            options,
-        )?)
+        let weights = student.weights.clone();
+        let device = self.options.device;
+        let engine = self.sound(Inference::new(device, &student.config, weights, options))?;
+        // Before anything is made with it.
+        self.sound(self.on_threads(|| student.weights.check_digests())?)?;
+        Ok(engine)
+    }
+
+    /// Notes the digest of an outside file as the stage read it; the result is only kept if it is that in the key.
+    pub fn saw(&self, path: PathBuf, digest: Digest) {
+        lock(&self.seen).insert(path, digest);
+    }
+
+    /// The digest of an outside file as the stage read it, if it said so.
+    pub fn seen(&self, path: &Path) -> Option<Digest> {
+        lock(&self.seen).get(path).copied()
     }
 
     /// Does `work` with as many threads as the run may use.
@@ -258,14 +307,12 @@ impl Context<'_> {
     /// Adds to the provenance of the stage's result, under `use`: what it took that is not in its key, for
     /// example the requests that it sent. A later value under the same name wins.
     pub fn record_use(&self, name: &str, value: Value) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(name.to_owned(), value);
+        lock(&self.used).insert(name.to_owned(), value);
     }
 
     /// What was recorded with [`Context::record_use`].
     pub fn recorded_use(&self) -> Map<String, Value> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.clone()
+        lock(&self.used).clone()
     }
 
     /// Tells how far the work has come.
@@ -285,11 +332,8 @@ impl Context<'_> {
             detail,
         });
     }
+}
 
-    fn scratch(&self) -> Result<tempfile::TempDir, StageError> {
-        tempfile::tempdir_in(self.store.temp_dir()).map_err(|source| StageError::Io {
-            path: self.store.temp_dir(),
-            source,
-        })
-    }
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

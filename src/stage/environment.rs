@@ -72,6 +72,8 @@ impl<'a> Environment<'a> {
             cancel: self.cancel,
             planning: self.planning,
             used: Mutex::default(),
+            lent: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }

@@ -8,53 +8,80 @@ use tempfile::NamedTempFile;
 
 use super::StoreError;
 use super::error::Doing;
+use super::own::{DAMAGED, TEMP_PREFIX};
+use crate::beneath::{self, Kind};
 
 /// A temporary file in `folder`, removed again unless it is persisted.
 pub(super) fn temporary(folder: &Path) -> Result<NamedTempFile, StoreError> {
-    NamedTempFile::new_in(folder).doing("create a file in", folder)
+    tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .tempfile_in(folder)
+        .doing("create a file in", folder)
 }
 
-/// Writes a new file: temporary file in `temp`, fsync, rename to `path`, fsync of the folder.
-pub(super) fn write_new(temp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Writes a new file below `root`: temporary file in `temp`, fsync, rename to `path`, fsync of the folder.
+pub(super) fn write_new(
+    root: &Path,
+    temp: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
     let mut file = BufWriter::new(temporary(temp)?);
     file.write_all(bytes).doing("write", path)?;
     let file = file
         .into_inner()
         .map_err(std::io::IntoInnerError::into_error)
         .doing("write", path)?;
-    publish(file, path)
+    publish(root, file, path)
 }
 
-/// Makes a finished temporary file the file at `path`, read-only, for good.
-pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+/// Makes a finished temporary file the file at `path` below `root`, read-only, for good.
+pub(super) fn publish(root: &Path, file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     make_read_only(file.as_file()).doing("write", path)?;
     file.as_file().sync_all().doing("write", path)?;
     let folder = path
         .parent()
         .expect("every path in a store is below its root");
-    if !folder.is_dir() {
-        create_dir(folder)?;
+    if beneath::kind(root, folder).doing("write", path)? != Some(Kind::Folder) {
+        create_dir(root, folder)?;
         sync_dir(folder.parent().unwrap_or(folder))?;
     }
+    beneath::make_way(root, path).doing("write", path)?;
     file.persist(path)
         .map_err(|failed| failed.error)
         .doing("write", path)?;
     sync_dir(folder)
 }
 
-/// Creates `folder` and those above it.
-pub(super) fn create_dir(folder: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(folder).doing("create the folder", folder)
+/// Creates `folder` and those above it, below `root`.
+pub(super) fn create_dir(root: &Path, folder: &Path) -> Result<(), StoreError> {
+    beneath::create_folder(root, folder).doing("create the folder", folder)
 }
 
 /// Takes a damaged file out of use but keeps it for inspection, as `*.damaged`.
 pub(super) fn quarantine(path: &Path) -> Result<(), StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".damaged");
-    match fs::rename(path, &name) {
+    match fs::rename(path, free_name(path, DAMAGED)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // another process was first
         renamed => renamed.doing("rename", path),
     }
+}
+
+/// `path` with `.end` after its name, or with a number before that where something has this name.
+pub(super) fn free_name(path: &Path, end: &str) -> PathBuf {
+    let named = |number: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(number);
+        name.push(format!(".{end}"));
+        PathBuf::from(name)
+    };
+    let mut name = named("");
+    for number in 2.. {
+        if fs::symlink_metadata(&name).is_err() {
+            break;
+        }
+        name = named(&format!(".{number}"));
+    }
+    name
 }
 
 /// Removes a file; says whether it was there.
@@ -66,31 +93,16 @@ pub(super) fn remove_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Removes a file, a link, or a folder with all that is in it; says whether it was there.
+/// Removes a file, or a folder with all that is in it, links in it as links; says whether it was there.
 pub(super) fn remove_any(path: &Path) -> Result<bool, StoreError> {
-    // Of a link, only the link goes: what it leads to is not ours.
-    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-        return match fs::remove_dir_all(path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).doing("remove the folder", path),
-        };
+    if Kind::of(path).doing("remove", path)? != Some(Kind::Folder) {
+        return remove_file(path);
     }
-    remove_file(path)
-}
-
-/// What lies in `folder`, sorted; nothing where there is no such folder.
-pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.doing("read the folder", folder)?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.doing("read the folder", folder)?.path());
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).doing("remove the folder", path),
     }
-    paths.sort();
-    Ok(paths)
 }
 
 /// The last component of `path`, empty where it is not Unicode.

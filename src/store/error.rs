@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::beneath::Foreign;
 use crate::key::Digest;
 
 /// Why the store could not do what was asked.
@@ -44,6 +45,30 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The store may be read, and something would have to be written.
+    #[error(
+        "the store {} may only be read ({reason}), and something would have to be written to it\nhint: name another \
+         store with --cache, or ask whoever owns this one for the right to write (docs/store.md, \"Sharing\")",
+        root.display()
+    )]
+    ReadOnly {
+        /// The store.
+        root: PathBuf,
+        /// What was refused when it was opened.
+        reason: String,
+    },
+    /// Something that is not the store's stands where a file or a folder of the store would.
+    #[error(
+        "{} is {what}, and the store keeps a file or a folder of its own there: it is not followed, written to or \
+         deleted\nhint: move it away if it is yours, or let `sert-run cache rebuild` set it aside",
+        path.display()
+    )]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// The store's root is there, but not a folder.
     #[error("the store {} is not a folder\nhint: name a folder, or a path where one can be made", .0.display())]
@@ -114,6 +139,9 @@ impl<T> Doing<T> for io::Result<T> {
     fn doing(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
         self.map_err(|source| {
             let path = path.to_owned();
+            if let Some(Foreign { path, what }) = Foreign::of(&source).cloned() {
+                return StoreError::InTheWay { path, what };
+            }
             match source.kind() {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     StoreError::DiskFull { action, path }

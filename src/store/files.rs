@@ -1,7 +1,7 @@
 //! Digests of files, remembered so that a large file is not read at each run.
 
 use std::fs::{self, File, Metadata};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, params};
@@ -22,7 +22,8 @@ const FINE_GRAIN: Duration = Duration::from_millis(100);
 
 impl Store {
     /// The digest of an outside file. It is read only where its size, times or inode differ from
-    /// those remembered with its digest.
+    /// those remembered with its digest. Good for telling whether there is something to do; of what is then read,
+    /// [`Store::is_still`] tells whether it was that.
     ///
     /// # Errors
     /// The file cannot be read, or the index fails.
@@ -33,20 +34,15 @@ impl Store {
 
     /// As [`Store::file_digest`], for a path that is always spelled the same.
     pub(super) fn remembered_digest(&self, path: &Path) -> Result<Digest, StoreError> {
-        let mut file = File::open(path).doing("open", path)?;
+        let file = File::open(path).doing("open", path)?;
+        self.digest_of(file, path)
+    }
+
+    /// As [`Store::remembered_digest`], of the open file at `path`.
+    pub(super) fn digest_of(&self, mut file: File, path: &Path) -> Result<Digest, StoreError> {
         let before = stamp(&file.metadata().doing("read", path)?);
-        let name = path.as_os_str().as_encoded_bytes();
-        let remembered: Option<[u8; 32]> = self
-            .lock()
-            .connection
-            .prepare_cached("SELECT digest FROM files WHERE path = ?1 AND stamp = ?2")
-            .and_then(|mut find| {
-                find.query_row(params![name, before], |row| row.get(0))
-                    .optional()
-            })
-            .on(&self.index_path)?;
-        if let Some(digest) = remembered {
-            return Ok(Digest::from_bytes(digest));
+        if let Some(digest) = self.known_digest(path, &before)? {
+            return Ok(digest);
         }
         let digest = Digest::of_reader(&mut file).doing("read", path)?;
         let meta = file.metadata().doing("read", path)?;
@@ -54,23 +50,99 @@ impl Store {
             self.lock()
                 .connection
                 .prepare_cached("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3)")
-                .and_then(|mut insert| insert.execute(params![name, before, digest.as_bytes()]))
+                .and_then(|mut insert| {
+                    insert.execute(params![name_of(path), before, digest.as_bytes()])
+                })
                 .on(&self.index_path)?;
         }
         Ok(digest)
+    }
+
+    /// Whether the open file at `path` was digested before and shows no change since, and the digest.
+    pub(super) fn digest_unread(
+        &self,
+        file: &File,
+        path: &Path,
+    ) -> Result<Option<Digest>, StoreError> {
+        self.known_digest(path, &stamp(&file.metadata().doing("read", path)?))
+    }
+
+    /// The digest of an outside file's content as it is now, whatever is remembered of it; `expected` is what it was
+    /// taken to be. Where it is another one, the memory of it goes.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the index fails.
+    pub fn is_still(&self, path: &Path, expected: &Digest) -> Result<bool, StoreError> {
+        let canonical = fs::canonicalize(path).doing("find", path)?;
+        let mut file = File::open(&canonical).doing("open", &canonical)?;
+        let found = Digest::of_reader(&mut file).doing("read", &canonical)?;
+        if found != *expected {
+            self.forget_digest(&canonical)?;
+        }
+        Ok(found == *expected)
+    }
+
+    /// The outside files whose digests are remembered and that show no change since, with these digests.
+    pub(super) fn remembered_files(&self) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
+        let entries: Vec<(Vec<u8>, Vec<u8>, [u8; 32])> = {
+            let inner = self.lock();
+            let all = || {
+                inner
+                    .connection
+                    .prepare("SELECT path, stamp, digest FROM files ORDER BY path")?
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                    .collect::<rusqlite::Result<Vec<_>>>()
+            };
+            all().on(&self.index_path)?
+        };
+        // However the store's folder was written when it was opened.
+        let roots = [Some(self.root.clone()), fs::canonicalize(&self.root).ok()];
+        let own = roots.map(|root| root.map(|root| root.join("objects-v1")));
+        let is_own = |path: &Path| own.iter().flatten().any(|own| path.starts_with(own));
+        let unchanged = |(name, remembered, digest): (Vec<u8>, Vec<u8>, [u8; 32])| {
+            let path = path_of(name)?;
+            let meta = fs::metadata(&path).ok()?;
+            let counts = meta.is_file() && stamp(&meta) == remembered && !is_own(&path);
+            counts.then(|| (path, Digest::from_bytes(digest)))
+        };
+        Ok(entries.into_iter().filter_map(unchanged).collect())
+    }
+
+    fn known_digest(&self, path: &Path, stamp: &[u8]) -> Result<Option<Digest>, StoreError> {
+        let remembered: Option<[u8; 32]> = self
+            .lock()
+            .connection
+            .prepare_cached("SELECT digest FROM files WHERE path = ?1 AND stamp = ?2")
+            .and_then(|mut find| {
+                find.query_row(params![name_of(path), stamp], |row| row.get(0))
+                    .optional()
+            })
+            .on(&self.index_path)?;
+        Ok(remembered.map(Digest::from_bytes))
     }
 
     /// Forgets the digest of `path`.
     pub(super) fn forget_digest(&self, path: &Path) -> Result<(), StoreError> {
         self.lock()
             .connection
-            .execute(
-                "DELETE FROM files WHERE path = ?1",
-                [path.as_os_str().as_encoded_bytes()],
-            )
+            .execute("DELETE FROM files WHERE path = ?1", [name_of(path)])
             .on(&self.index_path)?;
         Ok(())
     }
+}
+
+/// How a path is written in the index.
+fn name_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The path that is written so.
+fn path_of(name: Vec<u8>) -> Option<PathBuf> {
+    #[cfg(unix)]
+    return Some(std::os::unix::ffi::OsStringExt::from_vec(name))
+        .map(|name: std::ffi::OsString| name.into());
+    #[cfg(not(unix))]
+    String::from_utf8(name).ok().map(PathBuf::from)
 }
 
 /// All that tells one state of a file from another without reading it.

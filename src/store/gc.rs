@@ -5,9 +5,12 @@ use std::fs::{self, TryLockError};
 
 use crate::key::{Digest, StageKey};
 
+use super::claims::sign;
 use super::error::Doing;
 use super::index::OnIndex;
-use super::{Store, StoreError, durable, recover};
+use super::own::{Leftover, Stranger, Survey};
+use super::{IN_USE_LOCK, Store, StoreError, durable, recover};
+use crate::beneath::{self, Kind};
 
 /// What to keep.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +40,14 @@ pub struct GcReport {
     pub row_bytes: u64,
     /// Work folders.
     pub work_dirs: u64,
-    /// Files and folders left by killed processes, and damaged files that were set aside.
-    pub debris: u64,
+    /// Damaged files that were set aside.
+    pub set_aside: u64,
+    /// Files and folders that killed processes left.
+    pub leftovers: u64,
+    /// Their size in bytes.
+    pub leftover_bytes: u64,
+    /// What is not the store's, and was left alone.
+    pub strangers: Vec<Stranger>,
 }
 
 impl Store {
@@ -48,25 +57,67 @@ impl Store {
     /// # Errors
     /// Another process has the store open, or something cannot be removed.
     pub fn gc(&self, options: GcOptions<'_>) -> Result<GcReport, StoreError> {
-        let lock = self.root.join("in-use.lock");
+        self.may_write()?;
+        self.alone(|| self.collect(options))?
+            .unwrap_or_else(|| Err(StoreError::InUse(self.root.clone())))
+    }
+
+    /// Removes what killed processes left in the store, unless another process has it open. Call it when this process
+    /// runs no stage.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn collect_leftovers(&self) -> Result<Vec<Leftover>, StoreError> {
+        if self.read_only().is_some() {
+            return Ok(Vec::new());
+        }
+        let mut leftovers = Survey::of_temporaries(&self.root)?.leftovers;
+        if leftovers.is_empty() {
+            return Ok(leftovers);
+        }
+        let collected = self.alone(|| {
+            // What somebody else of a group left may not be ours to remove.
+            leftovers.retain(|each| durable::remove_any(&each.path).is_ok());
+        })?;
+        Ok(collected.map_or_else(Vec::new, |()| leftovers))
+    }
+
+    /// Does `work` while no other process has the store open; not at all where one has.
+    fn alone<T>(&self, work: impl FnOnce() -> T) -> Result<Option<T>, StoreError> {
+        let path = self.root.join(IN_USE_LOCK);
+        let Some(lock) = &self.in_use else {
+            return Ok(None);
+        };
         // A run puts objects before the result that names them, so there must be no other run.
         // Released first: what a second lock through one handle does depends on the platform.
-        self.in_use.unlock().doing("unlock", &lock)?;
-        let collected = match self.in_use.try_lock() {
-            Ok(()) => self.collect(options),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(self.root.clone())),
-            Err(TryLockError::Error(error)) => Err(error).doing("lock", &lock),
+        lock.unlock().doing("unlock", &path)?;
+        let done = match lock.try_lock() {
+            Ok(()) => {
+                sign(lock);
+                Ok(Some(work()))
+            }
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).doing("lock", &path),
         };
-        self.in_use.unlock().doing("unlock", &lock)?;
-        self.in_use.lock_shared().doing("lock", &lock)?;
-        collected
+        lock.unlock().doing("unlock", &path)?;
+        lock.lock_shared().doing("lock", &path)?;
+        done
     }
 
     fn collect(&self, options: GcOptions<'_>) -> Result<GcReport, StoreError> {
+        let survey = Survey::of(&self.root)?;
         let mut report = GcReport::default();
         let act = !options.dry_run;
-        let finished: BTreeSet<StageKey> = self.list_results()?.into_iter().collect();
-        self.collect_work(&options, &finished, &mut report)?;
+        let finished: BTreeSet<StageKey> = survey.results.iter().copied().collect();
+        for (key, _) in &survey.work {
+            let abandoned = options.unfinished && !options.keep.contains(key);
+            if finished.contains(key) || abandoned {
+                report.work_dirs += 1;
+                if act {
+                    self.drop_work_dir(key)?;
+                }
+            }
+        }
 
         let mut roots: Vec<Digest> = Vec::new();
         for key in &finished {
@@ -81,57 +132,37 @@ impl Store {
             }
         }
         // Results go before objects: a kill in between leaves objects too many, not too few.
-        let reachable = self.reachable(roots);
-        let list = self.list_objects()?;
-        for (digest, _, bytes) in list.objects {
-            if !reachable.contains(&digest) {
+        let reachable = self.reachable(roots)?;
+        for object in survey.objects {
+            if !reachable.contains(&object.digest) {
                 report.objects += 1;
-                report.object_bytes += bytes;
+                report.object_bytes += object.bytes;
                 if act {
-                    self.evict_object(&digest)?;
+                    self.evict_object(&object.digest)?;
                 }
             }
         }
-        let mut debris = durable::list(&self.temp_dir())?;
-        debris.extend(self.list_set_aside()?);
-        for path in debris {
-            report.debris += 1;
-            if act {
+        report.set_aside = survey.set_aside.len() as u64;
+        report.leftovers = survey.leftovers.len() as u64;
+        report.leftover_bytes = survey.leftovers.iter().map(|each| each.bytes).sum();
+        report.strangers = survey.strangers;
+        if act {
+            let leftovers = survey.leftovers.into_iter().map(|each| each.path);
+            // No other process has the store open, so nobody waits for a lock. Empty and remade at
+            // need, they are not worth a count.
+            for path in survey
+                .set_aside
+                .into_iter()
+                .chain(leftovers)
+                .chain(survey.locks)
+            {
                 durable::remove_any(&path)?;
-            }
-        }
-        // No other process has the store open, so nobody waits for a stage. Empty and remade at
-        // need, they are not worth a count.
-        for path in durable::list(&self.root.join("locks"))? {
-            if act {
-                durable::remove_file(&path)?;
             }
         }
         if options.rows {
             self.collect_rows(act, &mut report)?;
         }
         Ok(report)
-    }
-
-    fn collect_work(
-        &self,
-        options: &GcOptions<'_>,
-        finished: &BTreeSet<StageKey>,
-        report: &mut GcReport,
-    ) -> Result<(), StoreError> {
-        for folder in durable::list(&self.root.join("work"))? {
-            let Ok(key) = durable::name_of(&folder).parse().map(StageKey) else {
-                continue; // not ours
-            };
-            let abandoned = options.unfinished && !options.keep.contains(&key);
-            if finished.contains(&key) || abandoned {
-                report.work_dirs += 1;
-                if !options.dry_run {
-                    self.drop_work_dir(&key)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn collect_rows(&self, act: bool, report: &mut GcReport) -> Result<(), StoreError> {
@@ -147,7 +178,9 @@ impl Store {
         for segment in recover::segments(&inner.connection).on(&self.index_path)? {
             let path = self.bucket_dir(&segment.bucket).join(&segment.name);
             // The file first: a kill in between leaves an index that knows too much, which is a miss.
-            durable::remove_file(&path)?;
+            if matches!(beneath::kind(&self.root, &path), Ok(Some(Kind::File))) {
+                durable::remove_file(&path)?;
+            }
             recover::drop_segment(&mut inner.connection, segment.id).on(&self.index_path)?;
             // Goes only once it is empty; a file of someone else's may lie in it.
             let _ = fs::remove_dir(self.bucket_dir(&segment.bucket));

@@ -6,51 +6,68 @@
 //! ROOT/results-v1/ab/KEY.json     one immutable record for each finished stage
 //! ROOT/index-v1.sqlite            the index over rows and results, rebuilt from them if damaged
 //! ROOT/work/KEY/                  checkpoints of stages that are not finished
+//! ROOT/tmp/sert-run-XXXXXX        files before they have their names
+//! ROOT/locks/                     who runs which stage, who makes which rows
 //! ```
 //!
 //! Goes in: bytes, rows by key, results of stages. Comes out: the same, checked at each read;
 //! damage is a miss with a warning, never a wrong answer. Same key: the first value wins.
 //! Several processes on one machine may share a store; each appends to segments of its own,
-//! held by a file lock. A change of format takes a new folder name (as in uv's cache buckets), so
+//! held by a file lock. A store that may only be read is read. Whatever in its folder is not its own (`own`) is
+//! neither followed nor written to nor deleted. A change of format takes a new folder name (as in uv's cache buckets), so
 //! that old and new programs do not meet in one.
 
+mod claims;
 mod durable;
 mod error;
 mod files;
 mod gc;
 mod index;
 mod objects;
+mod own;
+mod rebuild;
 mod recover;
 mod results;
 mod rows;
 mod segment;
+mod stats;
 mod verify;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::key::{Digest, StageKey};
+use crate::beneath::{self, Kind};
 
 use error::Doing;
-use index::OnIndex;
 
+pub use claims::RowClaim;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};
-pub use results::{MissingOutput, StageResult};
-pub use verify::{BucketStats, Damage, StoreStats, VerifyReport};
+pub use own::{Leftover, Stranger};
+pub use rebuild::RebuildReport;
+pub use results::{INPUTS_CHECKED, MissingOutput, StageResult};
+pub use stats::{BucketStats, StoreStats};
+pub use verify::{Damage, Loss, VerifyReport};
 
 /// Backup tools skip a folder that holds this (<https://bford.info/cachedir/>).
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache made by sert-run.\n";
 
-/// Locks that the rows of a bucket share: enough that two requests in flight seldom meet, few enough that
+/// Held while the store is opened.
+const OPEN_LOCK: &str = "open.lock";
+/// Held, shared, as long as it is open.
+const IN_USE_LOCK: &str = "in-use.lock";
+
+/// Locks that the rows of a bucket share: enough that two processes seldom meet at one, few enough that
 /// their files do not pile up. Ours.
 const ROW_LOCKS: u16 = 1024;
 
@@ -60,8 +77,20 @@ pub struct Store {
     index_path: PathBuf,
     inner: Mutex<Inner>,
     warnings: Mutex<Vec<String>>,
-    /// Locked shared as long as the store is open: nothing is collected under a run.
-    in_use: File,
+    /// What was found damaged when the store was opened, for [`Store::verify`].
+    mended: Mutex<Vec<Damage>>,
+    claims: Arc<claims::Claims>,
+    access: Access,
+    /// Locked shared as long as the store is open: nothing is collected under a run. A store that may only be read may
+    /// have none.
+    in_use: Option<File>,
+}
+
+/// What may be done with a store.
+enum Access {
+    Write,
+    /// Why nothing may be written.
+    Read(String),
 }
 
 /// What one thread at a time works with.
@@ -81,61 +110,55 @@ const _: () = {
 
 impl Store {
     /// Opens the store at `root`, makes it where there is none, brings its index up to date and
-    /// takes in what an earlier process wrote but did not index.
+    /// takes in what an earlier process wrote but did not index. One that may only be read is opened to be read.
     ///
     /// # Errors
-    /// `root` is a file or may not be written, the index is locked, or a newer program wrote it.
+    /// `root` is a file or may not be read, something is in the way, the index is locked, or a newer program wrote it.
     pub fn open(root: &Path) -> Result<Store, StoreError> {
+        Self::open_telling(root, &mut |_| {})
+    }
+
+    /// The same; where it has to wait for another process, `waiting` hears for whom.
+    ///
+    /// # Errors
+    /// As of [`Store::open`].
+    pub fn open_telling(root: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Store, StoreError> {
         if fs::metadata(root).is_ok_and(|meta| !meta.is_dir()) {
             return Err(StoreError::RootIsFile(root.to_owned()));
         }
-        for folder in [
-            "objects-v1",
-            "rows-v1",
-            "results-v1",
-            "work",
-            "tmp",
-            "locks",
-        ] {
-            durable::create_dir(&root.join(folder))?;
+        match Self::open_to_write(root, waiting) {
+            Err(refused @ StoreError::NotAllowed { .. }) => Self::open_to_read(root, refused),
+            opened => opened,
         }
-        let tag = root.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            fs::write(&tag, CACHEDIR_TAG).doing("write", &tag)?;
-        }
-        // One process at a time rebuilds; the lock ends with this call.
-        let opening = lock_file(&root.join("open.lock"))?;
-        opening.lock().doing("lock", &root.join("open.lock"))?;
-        let in_use = lock_file(&root.join("in-use.lock"))?;
-        in_use
-            .lock_shared()
-            .doing("lock", &root.join("in-use.lock"))?;
+    }
 
-        let index_path = root.join("index-v1.sqlite");
-        let (connection, rebuilt) = index::open(&index_path)?;
-        let store = Store {
-            root: root.to_owned(),
-            index_path,
-            inner: Mutex::new(Inner {
-                connection,
-                writers: BTreeMap::new(),
-                readers: BTreeMap::new(),
-            }),
-            warnings: Mutex::default(),
-            in_use,
-        };
+    fn open_to_write(root: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Store, StoreError> {
+        fs::create_dir_all(root).doing("create the folder", root)?;
+        for folder in own::FOLDERS {
+            durable::create_dir(root, &root.join(folder))?;
+        }
+        tag(root)?;
+        // One process at a time rebuilds; the lock ends with this call.
+        let _opening = claims::lock_telling(root, OPEN_LOCK, waiting)?;
+        let in_use = lock_file(root, IN_USE_LOCK)?;
+        if in_use.try_lock_shared().is_err() {
+            waiting(&claims::holder(root, IN_USE_LOCK)); // it collects
+            in_use
+                .lock_shared()
+                .doing("lock", &root.join(IN_USE_LOCK))?;
+        }
+
+        let index_path = root.join(own::INDEX);
+        let (connection, rebuilt) = index::open(root, &index_path)?;
+        let store = Self::new(root, connection, Access::Write, Some(in_use));
         if rebuilt {
-            store.warn_of_damaged_index();
+            store.tell_damaged_index();
         }
         match store.recover() {
             // SQLite meets some damage only when it reads the tables.
             Err(StoreError::IndexDamaged(_)) => {
-                store.warn_of_damaged_index();
-                {
-                    let mut inner = store.lock();
-                    inner.connection = Connection::open_in_memory().on(&store.index_path)?;
-                    inner.connection = index::open(&store.index_path)?.0;
-                }
+                store.tell_damaged_index();
+                store.reopen_index()?;
                 store.recover()?;
             }
             recovered => recovered?,
@@ -143,9 +166,62 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a store to which nothing may be written; `refused` says why.
+    fn open_to_read(root: &Path, refused: StoreError) -> Result<Store, StoreError> {
+        let readable = |folder: &str| {
+            let path = root.join(folder);
+            matches!(Kind::of(&path), Ok(Some(Kind::Folder))) && fs::read_dir(&path).is_ok()
+        };
+        if !readable("results-v1") || !readable("objects-v1") {
+            return Err(refused);
+        }
+        // So that nothing is collected meanwhile, where that much is allowed.
+        let in_use = beneath::open(root, &root.join(IN_USE_LOCK))
+            .ok()
+            .filter(|file| file.try_lock_shared().is_ok());
+        let reason = refused.to_string();
+        let reason = reason.lines().next().unwrap_or_default().to_owned();
+        let index_path = root.join(own::INDEX);
+        let indexed = index::open_to_read(root, &index_path)?;
+        let (connection, is_complete) = match indexed {
+            Some(connection) => (connection, true),
+            None => (index::in_memory(&index_path)?, false),
+        };
+        let store = Self::new(root, connection, Access::Read(reason), in_use);
+        if !is_complete {
+            store.recover()?;
+        }
+        Ok(store)
+    }
+
+    fn new(root: &Path, connection: Connection, access: Access, in_use: Option<File>) -> Self {
+        Self {
+            root: root.to_owned(),
+            index_path: root.join(own::INDEX),
+            inner: Mutex::new(Inner {
+                connection,
+                writers: BTreeMap::new(),
+                readers: BTreeMap::new(),
+            }),
+            warnings: Mutex::default(),
+            mended: Mutex::default(),
+            claims: Arc::default(),
+            access,
+            in_use,
+        }
+    }
+
     /// The store's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Why nothing may be written to the store, if that is so.
+    pub fn read_only(&self) -> Option<&str> {
+        match &self.access {
+            Access::Write => None,
+            Access::Read(reason) => Some(reason),
+        }
     }
 
     /// What was found damaged and mended since the last call, one sentence each.
@@ -153,33 +229,32 @@ impl Store {
         std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The folder where an unfinished stage keeps its checkpoints; made if needed.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn work_dir(&self, key: &StageKey) -> Result<PathBuf, StoreError> {
-        let folder = self.root.join("work").join(key.to_string());
-        durable::create_dir(&folder)?;
-        Ok(folder)
-    }
-
-    /// Removes a stage's work folder, if there is one.
-    ///
-    /// # Errors
-    /// Something in it cannot be removed.
-    pub fn drop_work_dir(&self, key: &StageKey) -> Result<(), StoreError> {
-        let folder = self.root.join("work").join(key.to_string());
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.doing("remove the folder", &folder),
-        }
-    }
-
     /// Brings the index up to what lies in the folders: after a kill or a power cut a little,
     /// after the loss of the index everything.
     fn recover(&self) -> Result<(), StoreError> {
-        self.recover_rows()?;
-        self.recover_results()
+        let files = own::Survey::of_index(&self.root)?;
+        self.recover_rows(&files)?;
+        self.recover_results(&files)
+    }
+
+    /// Begins the index anew, empty, as the one that is there is damaged.
+    fn reopen_index(&self) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        inner.writers.clear();
+        inner.readers.clear();
+        inner.connection = index::in_memory(&self.index_path)?; // lets go of the damaged one
+        inner.connection = index::reopen(&self.root, &self.index_path)?;
+        Ok(())
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        match &self.access {
+            Access::Write => Ok(()),
+            Access::Read(reason) => Err(StoreError::ReadOnly {
+                root: self.root.clone(),
+                reason: reason.clone(),
+            }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -194,65 +269,33 @@ impl Store {
             .push(message);
     }
 
-    fn warn_of_damaged_index(&self) {
-        self.warn(format!(
-            "the index {} was damaged; it was set aside and rebuilt from the stored files",
-            self.index_path.display()
-        ));
+    /// Tells of damage that was found while the store was opened.
+    fn tell_damage(&self, path: &Path, what: String) {
+        self.warn(format!("{}: {what}", path.display()));
+        let mut mended = self.mended.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = path.to_owned();
+        mended.push(Damage { path, what });
     }
 
-    /// Where files are written before they get their name; on the same file system as the store.
-    pub fn temp_dir(&self) -> PathBuf {
-        self.root.join("tmp")
-    }
-
-    /// Waits until no other process runs the stage under `key`, and says so where it has to. The claim
-    /// ends with the file.
-    ///
-    /// # Errors
-    /// The lock cannot be made.
-    pub fn lock_stage(
-        &self,
-        key: &StageKey,
-        waiting: &mut dyn FnMut(),
-    ) -> Result<File, StoreError> {
-        let path = self.root.join("locks").join(key.to_string());
-        let file = lock_file(&path)?;
-        if file.try_lock().is_err() {
-            waiting();
-            file.lock().doing("lock", &path)?;
-        }
-        Ok(file)
-    }
-
-    /// Claims the row `key` of `bucket` against other threads and processes until the file is dropped;
-    /// `None` while somebody has it. Rows share 1,024 locks, so one may wait for another.
-    ///
-    /// # Errors
-    /// The lock cannot be made.
-    pub fn claim_row(&self, bucket: &str, key: &Digest) -> Result<Option<File>, StoreError> {
-        rows::check_bucket(bucket)?;
-        let bytes = key.as_bytes();
-        let number = u16::from_le_bytes([bytes[0], bytes[1]]) % ROW_LOCKS;
-        let path = self
-            .root
-            .join("locks")
-            .join(format!("{bucket}-{number:04}"));
-        let file = lock_file(&path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error).doing("lock", &path),
-        }
+    fn tell_damaged_index(&self) {
+        let what = "the index was damaged; it was set aside and rebuilt from the stored files";
+        self.tell_damage(&self.index_path, what.to_owned());
     }
 }
 
-fn lock_file(path: &Path) -> Result<File, StoreError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .doing("open", path)
+/// Marks the folder as a cache, unless something has the mark's name.
+fn tag(root: &Path) -> Result<(), StoreError> {
+    let path = root.join("CACHEDIR.TAG");
+    if Kind::of(&path).doing("read", &path)?.is_some() {
+        return Ok(());
+    }
+    let made = beneath::open_or_create(root, &path);
+    made.and_then(|mut file| file.write_all(CACHEDIR_TAG))
+        .doing("write", &path)
+}
+
+/// The file of a lock, by its name below the store's root.
+fn lock_file(root: &Path, name: &str) -> Result<File, StoreError> {
+    let path = root.join(name);
+    beneath::open_or_create(root, &path).doing("open", &path)
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::beneath::{self, Foreign, Kind};
 use crate::key::{Digest, DigestWriter};
 
 use super::error::Doing;
@@ -23,7 +24,9 @@ impl Store {
     pub fn put_object(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         if self.object_path(&digest)?.is_none() {
-            durable::write_new(&self.temp_dir(), &self.path_of(&digest), bytes)?;
+            self.may_write()?;
+            let (temp, path) = (self.temp_dir(), self.path_of(&digest));
+            durable::write_new(&self.root, &temp, &path, bytes)?;
         }
         Ok(digest)
     }
@@ -33,6 +36,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or the disk is full or refuses.
     pub fn put_file(&self, path: &Path) -> Result<Digest, StoreError> {
+        self.may_write()?;
         let source = File::open(path).doing("open", path)?;
         // Copied and digested in one pass: the file may change between two.
         let copy = durable::temporary(&self.temp_dir())?;
@@ -45,7 +49,7 @@ impl Store {
             .doing("write", &target)?
             .finish();
         if self.object_path(&digest)?.is_none() {
-            durable::publish(copy, &self.path_of(&digest))?;
+            durable::publish(&self.root, copy, &self.path_of(&digest))?;
         }
         Ok(digest)
     }
@@ -56,10 +60,11 @@ impl Store {
     /// The file system refuses for another reason than absence.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path_of(digest);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.doing("read", &path)?,
+        let Some(mut file) = self.open_object(&path)? else {
+            return Ok(None);
         };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).doing("read", &path)?;
         if Digest::of(&bytes) != *digest {
             self.set_object_aside(digest)?;
             return Ok(None);
@@ -67,31 +72,61 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// The object's file, checked; `None` where it is absent or damaged (with a warning). A file
-    /// that did not change since its last check is not read again. It is read-only; do not edit it.
+    /// The object's file; `None` where it is absent or damaged (with a warning). A file that shows no change since its
+    /// last check is not read again, so that this tells a hit; whoever reads it checks what it reads. It is read-only; do
+    /// not edit it. Of a store that may only be read, what was never checked is taken as it is.
     ///
     /// # Errors
     /// The file system refuses for another reason than absence, or the index fails.
     pub fn object_path(&self, digest: &Digest) -> Result<Option<PathBuf>, StoreError> {
         let path = self.path_of(digest);
-        if !path.exists() {
+        let Some(file) = self.open_object(&path)? else {
+            return Ok(None);
+        };
+        let found = match self.digest_unread(&file, &path)? {
+            Some(found) => found,
+            None if self.read_only().is_some() => return Ok(Some(path)),
+            None => self.digest_of(file, &path)?,
+        };
+        if found != *digest {
+            self.set_object_aside(digest)?;
             return Ok(None);
         }
-        match self.remembered_digest(&path) {
-            Ok(found) if found == *digest => Ok(Some(path)),
-            Ok(_) => {
-                self.set_object_aside(digest)?;
-                Ok(None)
-            }
-            // Another process found it damaged, or evicted it, since the line above.
-            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        Ok(Some(path))
+    }
+
+    /// Reads the object, whatever is remembered of it, and says whether it is sound. A damaged one is set aside, with a
+    /// warning.
+    ///
+    /// # Errors
+    /// It cannot be read for another reason than absence.
+    pub fn recheck_object(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.path_of(digest);
+        let Some(mut file) = self.open_object(&path)? else {
+            return Ok(false);
+        };
+        // A sector that cannot be read is damage like any other.
+        let found = Digest::of_reader(&mut file);
+        let sound = found.is_ok_and(|found| found == *digest);
+        if !sound {
+            self.set_object_aside(digest)?;
         }
+        Ok(sound)
     }
 
     /// Whether there is a file for this object; it is not read.
     pub fn has_object(&self, digest: &Digest) -> bool {
-        self.path_of(digest).is_file()
+        let kind = beneath::kind(&self.root, &self.path_of(digest));
+        matches!(kind, Ok(Some(Kind::File)))
+    }
+
+    /// The file at an object's place; `None` where there is none of ours.
+    fn open_object(&self, path: &Path) -> Result<Option<File>, StoreError> {
+        match beneath::open(&self.root, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if Foreign::of(&error).is_some() => Ok(None),
+            opened => opened.map(Some).doing("open", path),
+        }
     }
 
     /// Removes an object while results go on naming its digest, for example weights that can be
@@ -100,8 +135,12 @@ impl Store {
     /// # Errors
     /// The file cannot be removed.
     pub fn evict_object(&self, digest: &Digest) -> Result<u64, StoreError> {
+        self.may_write()?;
         let path = self.path_of(digest);
-        let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
+        if !self.has_object(digest) {
+            return Ok(0);
+        }
+        let bytes = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
         durable::remove_file(&path)?;
         self.forget_digest(&path)?;
         Ok(bytes)
@@ -119,15 +158,11 @@ impl Store {
         check_names(files)?;
         for (name, digest) in files {
             let source = self.path_of(digest);
-            let input = match File::open(&source) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    return Err(StoreError::MissingObject(*digest));
-                }
-                input => input.doing("open", &source)?,
-            };
+            let input = self.open_object(&source)?;
+            let input = input.ok_or(StoreError::MissingObject(*digest))?;
             let target = folder.join(name);
             let below = target.parent().unwrap_or(folder);
-            durable::create_dir(below)?;
+            fs::create_dir_all(below).doing("create the folder", below)?;
             let copy = tempfile::Builder::new()
                 .make_in(below, |path| File::create_new(path))
                 .doing("create a file in", below)?;
@@ -149,19 +184,27 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::materialise`] for a reader: where the file system has links, the files are the objects
-    /// themselves under other names, checked but not copied, so nobody may write to them.
+    /// As [`Store::materialise`] for a reader that checks the files whose names are `its_own` against their digests as it
+    /// reads them: where the file system has links, those are the objects themselves under other names, not read here
+    /// and not copied, so nobody may write to them. The others are checked copies.
     ///
     /// # Errors
     /// As there.
-    pub fn lend(&self, files: &BTreeMap<String, Digest>, folder: &Path) -> Result<(), StoreError> {
+    pub fn lend(
+        &self,
+        files: &BTreeMap<String, Digest>,
+        folder: &Path,
+        its_own: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
         check_names(files)?;
         for (name, digest) in files {
-            let source = self.object_path(digest)?;
-            let source = source.ok_or(StoreError::MissingObject(*digest))?;
+            if !self.has_object(digest) {
+                return Err(StoreError::MissingObject(*digest));
+            }
             let target = folder.join(name);
-            durable::create_dir(target.parent().unwrap_or(folder))?;
-            if link(&source, &target).is_err() {
+            let below = target.parent().unwrap_or(folder);
+            fs::create_dir_all(below).doing("create the folder", below)?;
+            if !its_own(name) || link(&self.path_of(digest), &target).is_err() {
                 self.materialise(&BTreeMap::from([(name.clone(), *digest)]), folder)?;
             }
         }
@@ -169,66 +212,57 @@ impl Store {
     }
 
     /// The digests that an object names, where it is a JSON object with a map `files` (a model
-    /// names its weights and tokenizer so): every string of 64 hexadecimal digits in it.
-    pub(super) fn references(&self, digest: &Digest) -> BTreeSet<Digest> {
-        let mut found = BTreeSet::new();
+    /// names its weights and tokenizer so): every string of 64 hexadecimal digits in it. `None` where it is damaged,
+    /// with a warning.
+    pub(super) fn references(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<BTreeSet<Digest>>, StoreError> {
         let path = self.path_of(digest);
-        // A tokenizer is JSON too, but far longer than any list of files.
-        if fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_LIST_BYTES) {
-            return found;
-        }
-        let Ok(mut file) = File::open(path).map(BufReader::new) else {
-            return found;
+        let Some(mut file) = self.open_object(&path)? else {
+            return Ok(Some(BTreeSet::new()));
         };
-        // Other objects (weights, JSON lines) fail within their first line and are not read on.
+        // A tokenizer is JSON too, but far longer than any list of files; other objects begin otherwise.
         let mut first = [0];
-        if file.read_exact(&mut first).is_err() || first != *b"{" {
-            return found;
+        let is_long = file.metadata().doing("read", &path)?.len() > MAX_LIST_BYTES;
+        if is_long || file.read(&mut first).doing("read", &path)? == 0 || first != *b"{" {
+            return Ok(Some(BTreeSet::new()));
         }
-        let text = first.as_slice().chain(file);
-        if let Ok(Value::Object(map)) = serde_json::from_reader(text)
+        let Some(bytes) = self.object(digest)? else {
+            return Ok(None);
+        };
+        let mut found = BTreeSet::new();
+        if let Ok(Value::Object(map)) = serde_json::from_slice(&bytes)
             && map.get("files").is_some_and(Value::is_object)
         {
             for value in map.values() {
                 collect_digests(value, &mut found);
             }
         }
-        found
+        Ok(Some(found))
     }
 
     /// `roots` and all that they name, at any depth.
-    pub(super) fn reachable(&self, roots: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+    pub(super) fn reachable(
+        &self,
+        roots: impl IntoIterator<Item = Digest>,
+    ) -> Result<BTreeSet<Digest>, StoreError> {
         let mut open: Vec<Digest> = roots.into_iter().collect();
         let mut reached = BTreeSet::new();
         while let Some(digest) = open.pop() {
             if reached.insert(digest) {
-                open.extend(self.references(&digest));
+                open.extend(self.references(&digest)?.into_iter().flatten());
             }
         }
-        reached
-    }
-
-    /// Every object's digest, path and size, and every file beside them that is not an object.
-    pub(super) fn list_objects(&self) -> Result<ObjectList, StoreError> {
-        let mut list = ObjectList::default();
-        for folder in durable::list(&self.root.join("objects-v1"))? {
-            for path in durable::list(&folder)? {
-                // Gone since the listing: evicted by another process.
-                let Ok(meta) = fs::metadata(&path) else {
-                    continue;
-                };
-                let name = [durable::name_of(&folder), durable::name_of(&path)].concat();
-                match name.parse() {
-                    Ok(digest) => list.objects.push((digest, path, meta.len())),
-                    Err(_) => list.others.push(path),
-                }
-            }
-        }
-        Ok(list)
+        Ok(reached)
     }
 
     pub(super) fn set_object_aside(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.path_of(digest);
+        if self.read_only().is_some() {
+            self.warn(format!("the object {} is damaged", path.display()));
+            return Ok(());
+        }
         durable::quarantine(&path)?;
         self.forget_digest(&path)?;
         self.warn(format!(
@@ -242,13 +276,6 @@ impl Store {
         let hex = digest.to_string();
         self.root.join("objects-v1").join(&hex[..2]).join(&hex[2..])
     }
-}
-
-/// What lies in the objects' folder.
-#[derive(Default)]
-pub(super) struct ObjectList {
-    pub(super) objects: Vec<(Digest, PathBuf, u64)>,
-    pub(super) others: Vec<PathBuf>,
 }
 
 /// Another name for a file. Not a hard link where there is a choice: that changes the file's times, by which its digest

@@ -1,10 +1,11 @@
 //! Mending segments: what a kill, a power cut or a lost index leaves is brought in order.
 //!
 //! A segment may be longer than the index knows (the records are taken in, half a record is cut
-//! off) or shorter (its lost rows are forgotten). A segment that another process holds is left to it.
+//! off) or shorter (its lost rows are forgotten). A segment that another process holds is left to it. Of a store that may
+//! only be read, the segments stay as they are and only the index, which then lies in memory, is filled.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -12,46 +13,59 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::error::Doing;
 use super::index::OnIndex;
-use super::rows::{check_bucket, set_indexed};
-use super::segment;
-use super::{Store, StoreError, durable, lock_file};
+use super::own::Survey;
+use super::rows::set_indexed;
+use super::segment::{self, Span};
+use super::{Access, Store, StoreError, durable};
+use crate::beneath;
+use crate::key::Digest;
+
+/// What a record in a segment is to the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Record {
+    /// It was not known, and is now.
+    New,
+    /// The index knows it.
+    Known,
+    /// Another value of its key came before it.
+    Late,
+}
 
 impl Store {
     /// Brings the index and every segment that nobody holds to the same length.
-    pub(super) fn recover_rows(&self) -> Result<(), StoreError> {
+    pub(super) fn recover_rows(&self, files: &Survey) -> Result<(), StoreError> {
         let mut inner = self.lock();
         let known = segments(&inner.connection).on(&self.index_path)?;
         let mut found = BTreeSet::new();
-        for folder in durable::list(&self.root.join("rows-v1"))? {
-            let bucket = durable::name_of(&folder);
-            if check_bucket(bucket).is_err() {
+        for (bucket, path) in &files.segments {
+            let name = durable::name_of(path);
+            found.insert((bucket.clone(), name.to_owned()));
+            let indexed = known
+                .iter()
+                .find(|at| at.bucket == *bucket && at.name == name)
+                .map_or(0, |at| at.indexed_bytes);
+            let length = fs::symlink_metadata(path).doing("read", path)?.len();
+            if length == indexed {
                 continue;
             }
-            for path in durable::list(&folder)? {
-                let name = durable::name_of(&path);
-                if Path::new(name).extension().is_none_or(|end| end != "seg") {
-                    continue;
-                }
-                found.insert((bucket.to_owned(), name.to_owned()));
-                let indexed = known
-                    .iter()
-                    .find(|at| at.bucket == bucket && at.name == name)
-                    .map_or(0, |at| at.indexed_bytes);
-                let file = lock_file(&path)?;
-                let length = file.metadata().doing("read", &path)?.len();
-                // A segment that is held is looked after by its holder.
-                if length != indexed && file.try_lock().is_ok() {
-                    self.recover_segment(&mut inner.connection, &file, bucket, &path)?;
-                }
+            let file = match self.access {
+                Access::Write => beneath::open_or_create(&self.root, path),
+                Access::Read(_) => beneath::open(&self.root, path),
+            }
+            .doing("open", path)?;
+            // A segment that is held is looked after by its holder.
+            if self.read_only().is_some() || file.try_lock().is_ok() {
+                self.recover_segment(&mut inner.connection, &file, bucket, path)?;
             }
         }
         for at in known {
             if !found.contains(&(at.bucket.clone(), at.name.clone())) {
                 let lost = drop_segment(&mut inner.connection, at.id).on(&self.index_path)?;
-                self.warn(format!(
-                    "the segment {} of `{}` is gone; its {lost} rows are made again",
-                    at.name, at.bucket
-                ));
+                let path = self.bucket_dir(&at.bucket).join(&at.name);
+                self.tell_damage(
+                    &path,
+                    format!("the segment is gone; its {lost} rows are made again"),
+                );
             }
         }
         Ok(())
@@ -62,11 +76,15 @@ impl Store {
     pub(super) fn recover_segment(
         &self,
         connection: &mut Connection,
-        mut file: &File,
+        file: &File,
         bucket: &str,
         path: &Path,
     ) -> Result<(i64, u64), StoreError> {
         let index = &self.index_path;
+        let cut = |length: u64| match self.access {
+            Access::Write => file.set_len(length).doing("shorten", path),
+            Access::Read(_) => Ok(()),
+        };
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .on(index)?;
@@ -75,7 +93,7 @@ impl Store {
         if length < indexed {
             // What is left may end within a record: cut there, so that the next append starts clean.
             let scan = segment::scan(file, bucket, 0, length).doing("read", path)?;
-            file.set_len(scan.end).doing("shorten", path)?;
+            cut(scan.end)?;
             length = scan.end;
             let lost = transaction
                 .execute(
@@ -83,38 +101,25 @@ impl Store {
                     params![id, length.cast_signed()],
                 )
                 .on(index)?;
-            self.warn(format!(
-                "{} is shorter than it was; {lost} rows are made again",
-                path.display()
-            ));
+            self.tell_damage(
+                path,
+                format!("it is shorter than it was; {lost} rows are made again"),
+            );
         } else if length > indexed {
             let scan = segment::scan(file, bucket, indexed, length).doing("read", path)?;
             for (key, span) in &scan.records {
-                let entry = params![
-                    bucket,
-                    key.as_bytes(),
-                    id,
-                    span.offset.cast_signed(),
-                    span.length.cast_signed()
-                ];
-                let new = transaction
-                    .prepare_cached("INSERT OR IGNORE INTO rows VALUES (?1, ?2, ?3, ?4, ?5)")
-                    .and_then(|mut insert| insert.execute(entry))
-                    .on(index)?;
-                if new == 0 {
-                    // Another value of this key came first; mark this one, or a rebuilt index
-                    // might choose it.
-                    file.seek(SeekFrom::Start(span.offset))
-                        .and_then(|_| file.write_all(&segment::DEAD))
-                        .doing("write", path)?;
+                let record = self.take_in(&transaction, bucket, id, key, *span)?;
+                // Or a rebuilt index might choose it.
+                if record == Record::Late {
+                    self.mark_late(file, path, *span)?;
                 }
             }
             if scan.damaged > 0 {
-                self.warn(format!(
-                    "{} has {} damaged stretches; the rows in them are made again",
-                    path.display(),
-                    scan.damaged
-                ));
+                let count = scan.damaged;
+                self.tell_damage(
+                    path,
+                    format!("{count} damaged stretches; the rows in them are made again"),
+                );
             }
             if scan.end < length {
                 self.warn(format!(
@@ -122,13 +127,87 @@ impl Store {
                     length - scan.end,
                     path.display()
                 ));
-                file.set_len(scan.end).doing("shorten", path)?;
+                cut(scan.end)?;
                 length = scan.end;
             }
         }
         set_indexed(&transaction, id, length).on(index)?;
         transaction.commit().on(index)?;
         Ok((id, length))
+    }
+
+    /// Makes sure that the index knows the sound record of `key` at `span` of the segment `id`, unless it knows a sound
+    /// value of that key elsewhere.
+    pub(super) fn take_in(
+        &self,
+        connection: &Connection,
+        bucket: &str,
+        id: i64,
+        key: &Digest,
+        span: Span,
+    ) -> Result<Record, StoreError> {
+        let index = &self.index_path;
+        let entry = params![
+            bucket,
+            key.as_bytes(),
+            id,
+            span.offset.cast_signed(),
+            span.length.cast_signed()
+        ];
+        let new = connection
+            .prepare_cached("INSERT OR IGNORE INTO rows VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut insert| insert.execute(entry))
+            .on(index)?;
+        if new > 0 {
+            return Ok(Record::New);
+        }
+        let (segment, other, name): (i64, Span, Option<String>) = connection
+            .prepare_cached(
+                "SELECT segment, offset, length, name FROM rows LEFT JOIN segments ON id = segment
+                 WHERE rows.bucket = ?1 AND key = ?2",
+            )
+            .and_then(|mut find| {
+                find.query_row(params![bucket, key.as_bytes()], |row| {
+                    let span = Span {
+                        offset: row.get::<_, i64>(1)?.cast_unsigned(),
+                        length: row.get::<_, i64>(2)?.cast_unsigned(),
+                    };
+                    Ok((row.get(0)?, span, row.get(3)?))
+                })
+            })
+            .on(index)?;
+        if segment == id && other == span {
+            return Ok(Record::Known);
+        }
+        let is_sound = |name: String| {
+            let path = self.bucket_dir(bucket).join(name);
+            let file = beneath::open(&self.root, &path);
+            let read = file.and_then(|file| segment::read(&file, bucket, key, other));
+            read.is_ok_and(|row| row.is_some())
+        };
+        if name.is_some_and(is_sound) {
+            return Ok(Record::Late);
+        }
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut insert| insert.execute(entry))
+            .on(index)?;
+        Ok(Record::New)
+    }
+
+    /// Marks a record whose key has another value, in a segment whose lock the caller holds.
+    pub(super) fn mark_late(
+        &self,
+        mut file: &File,
+        path: &Path,
+        span: Span,
+    ) -> Result<(), StoreError> {
+        if self.read_only().is_some() {
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(span.offset))
+            .and_then(|_| file.write_all(&segment::DEAD))
+            .doing("write", path)
     }
 }
 

@@ -4,7 +4,6 @@
 //! is checked by its bytes: a float's spelling need not survive parsing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +11,17 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::beneath::{self, Foreign, Kind};
 use crate::key::{Digest, Recipe, StageKey};
 
 use super::error::Doing;
 use super::index::OnIndex;
+use super::own::Survey;
 use super::{Store, StoreError, durable};
+
+/// Marks, in a result's provenance, that all that its stage read was checked against its digests as it was read. Results
+/// without the mark are of programs that trusted a file's size and times.
+pub const INPUTS_CHECKED: &str = "inputs_checked";
 
 /// What a finished stage leaves.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -69,6 +74,15 @@ impl Store {
     /// # Errors
     /// The file system or the index fails.
     pub fn missing_outputs(&self, result: &StageResult) -> Result<Vec<MissingOutput>, StoreError> {
+        self.missing(result, &|digest| Ok(self.object_path(digest)?.is_some()))
+    }
+
+    /// The same, where `is_there` knows which objects are sound.
+    pub(super) fn missing(
+        &self,
+        result: &StageResult,
+        is_there: &dyn Fn(&Digest) -> Result<bool, StoreError>,
+    ) -> Result<Vec<MissingOutput>, StoreError> {
         let mut missing = Vec::new();
         for (port, output) in &result.outputs {
             let (mut open, mut seen) = (vec![*output], BTreeSet::new());
@@ -76,25 +90,34 @@ impl Store {
                 if !seen.insert(digest) {
                     continue;
                 }
-                if self.object_path(&digest)?.is_some() {
-                    open.extend(self.references(&digest));
+                let named = if is_there(&digest)? {
+                    self.references(&digest)?
                 } else {
-                    missing.push(MissingOutput {
+                    None
+                };
+                match named {
+                    Some(named) => open.extend(named),
+                    None => missing.push(MissingOutput {
                         port: port.clone(),
                         digest,
                         is_part: digest != *output,
-                    });
+                    }),
                 }
             }
         }
         Ok(missing)
     }
 
-    /// Keeps a result, durable on return; says whether it is new. The first value wins.
+    /// Keeps a result, durable on return; says whether it is new. The first value wins, as long as its outputs are there.
     ///
     /// # Errors
     /// The disk is full or refuses, or the index is locked.
     pub fn put_result(&self, result: &StageResult) -> Result<bool, StoreError> {
+        self.may_write()?;
+        let lost = match self.result(&result.key)? {
+            Some(present) if !self.missing_outputs(&present)?.is_empty() => Some(present),
+            _ => None,
+        };
         let mut inner = self.lock();
         let index = &self.index_path;
         // Immediate: no other process can put the same key, or take the same number, meanwhile.
@@ -102,7 +125,9 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .on(index)?;
-        if let Some(present) = self.record(&result.key)? {
+        if let Some(present) = self.record(&result.key)?
+            && Some(&present.result) != lost.as_ref()
+        {
             insert(&transaction, &present).on(index)?;
             transaction.commit().on(index)?;
             return Ok(false);
@@ -118,7 +143,8 @@ impl Store {
             result: result.clone(),
         };
         let path = self.result_path(&result.key);
-        durable::write_new(&self.temp_dir(), &path, encode(&record).as_bytes())?;
+        let bytes = encode(&record);
+        durable::write_new(&self.root, &self.temp_dir(), &path, bytes.as_bytes())?;
         insert(&transaction, &record).on(index)?;
         transaction.commit().on(index)?;
         Ok(true)
@@ -159,12 +185,12 @@ impl Store {
     }
 
     /// Makes the index's list of results that of the files.
-    pub(super) fn recover_results(&self) -> Result<(), StoreError> {
+    pub(super) fn recover_results(&self, files: &Survey) -> Result<(), StoreError> {
         let known: BTreeSet<StageKey> = self
             .result_keys("SELECT key FROM results", &[])?
             .into_iter()
             .collect();
-        let found: BTreeSet<StageKey> = self.list_results()?.into_iter().collect();
+        let found: BTreeSet<StageKey> = files.results.iter().copied().collect();
         let mut new = Vec::new();
         for key in found.difference(&known) {
             new.extend(self.record(key)?);
@@ -180,7 +206,7 @@ impl Store {
         }
         for key in known.difference(&found) {
             // Looked at again, now that nobody can put it: it may have come since the listing.
-            if !self.result_path(key).exists() {
+            if Kind::of(&self.result_path(key)).ok().flatten() != Some(Kind::File) {
                 transaction
                     .execute("DELETE FROM results WHERE key = ?1", [key.0.as_bytes()])
                     .on(&self.index_path)?;
@@ -189,23 +215,19 @@ impl Store {
         transaction.commit().on(&self.index_path)
     }
 
-    /// The keys of all result files.
-    pub(super) fn list_results(&self) -> Result<Vec<StageKey>, StoreError> {
-        let mut keys = Vec::new();
-        for folder in durable::list(&self.root.join("results-v1"))? {
-            for path in durable::list(&folder)? {
-                let key = durable::name_of(&path)
-                    .strip_suffix(".json")
-                    .and_then(|hex| hex.parse().ok());
-                keys.extend(key.map(StageKey));
-            }
-        }
-        Ok(keys)
-    }
-
     /// Removes a result; its objects stay.
     pub(super) fn drop_result(&self, key: &StageKey) -> Result<(), StoreError> {
         durable::remove_file(&self.result_path(key))?;
+        self.forget_result(key)
+    }
+
+    /// Takes a result out of use, but keeps its record for inspection.
+    pub(super) fn set_result_aside(&self, key: &StageKey) -> Result<(), StoreError> {
+        durable::quarantine(&self.result_path(key))?;
+        self.forget_result(key)
+    }
+
+    fn forget_result(&self, key: &StageKey) -> Result<(), StoreError> {
         self.lock()
             .connection
             .execute("DELETE FROM results WHERE key = ?1", [key.0.as_bytes()])
@@ -223,8 +245,9 @@ impl Store {
 
     fn record(&self, key: &StageKey) -> Result<Option<Record>, StoreError> {
         let path = self.result_path(key);
-        let bytes = match fs::read(&path) {
+        let bytes = match beneath::read(&self.root, &path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if Foreign::of(&error).is_some() => return Ok(None),
             bytes => bytes.doing("read", &path)?,
         };
         let record = decode(&bytes).filter(|record| record.result.key == *key);
@@ -234,7 +257,19 @@ impl Store {
         Ok(record)
     }
 
+    /// The sound record of a result in the file at `path`, whatever that is called.
+    pub(super) fn read_result(&self, path: &Path) -> Option<StageResult> {
+        let bytes = beneath::read(&self.root, path).ok()?;
+        let result = decode(&bytes)?.result;
+        let name = durable::name_of(path);
+        name.starts_with(&result.key.to_string()).then_some(result)
+    }
+
     fn set_record_aside(&self, path: &Path) -> Result<(), StoreError> {
+        if self.read_only().is_some() {
+            self.warn(format!("the result {} is damaged", path.display()));
+            return Ok(());
+        }
         durable::quarantine(path)?;
         self.warn(format!(
             "the result {} was damaged; it was renamed to *.damaged and its stage runs again",

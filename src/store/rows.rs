@@ -16,7 +16,8 @@ use crate::key::Digest;
 use super::error::Doing;
 use super::index::OnIndex;
 use super::segment::{self, Span};
-use super::{Inner, Store, StoreError, durable, lock_file};
+use super::{Inner, Store, StoreError, durable};
+use crate::beneath::{self, Foreign};
 
 /// A writer leaves a segment that has grown beyond this; ours. Tests fill several.
 const SEGMENT_BYTES: u64 = if cfg!(test) { 256 << 10 } else { 256 << 20 };
@@ -25,7 +26,7 @@ const WRITE_BYTES: usize = 8 << 20;
 
 /// The end of a segment that this process holds.
 pub(super) struct Writer {
-    file: File,
+    pub(super) file: File,
     path: PathBuf,
     segment: i64,
     length: u64,
@@ -80,7 +81,9 @@ impl Store {
                 damaged.len(),
                 first.short()
             ));
-            forget(&inner.connection, bucket, &damaged).on(&self.index_path)?;
+            if self.read_only().is_none() {
+                forget(&inner.connection, bucket, &damaged).on(&self.index_path)?;
+            }
         }
         Ok(rows)
     }
@@ -104,6 +107,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(0);
         }
+        self.may_write()?;
         let mut inner = self.lock();
         let mut writer = match inner.writers.remove(bucket) {
             Some(writer) if writer.length < SEGMENT_BYTES => writer,
@@ -196,11 +200,18 @@ impl Store {
     /// Takes the first segment of `bucket` that no other process holds and that has room.
     fn acquire(&self, connection: &mut Connection, bucket: &str) -> Result<Writer, StoreError> {
         let folder = self.bucket_dir(bucket);
-        durable::create_dir(&folder)?;
+        durable::create_dir(&self.root, &folder)?;
         for number in 0_u32.. {
             let name = format!("{number:06}.seg");
             let path = folder.join(&name);
-            let file = lock_file(&path)?;
+            let file = match beneath::open_or_create(&self.root, &path) {
+                // Whoever put it there, it is not ours to write to.
+                Err(error) if Foreign::of(&error).is_some() => continue,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied && path.exists() => {
+                    continue;
+                }
+                opened => opened.doing("open", &path)?,
+            };
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => continue,
@@ -242,9 +253,10 @@ impl Store {
                 .on(&self.index_path)?;
             let Some(name) = name else { return Ok(None) };
             let path = self.bucket_dir(bucket).join(name);
-            match File::open(&path) {
+            match beneath::open(&self.root, &path) {
                 Ok(file) => inner.readers.insert(segment, file),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if Foreign::of(&error).is_some() => return Ok(None),
                 Err(error) => return Err(error).doing("open", &path),
             };
         }

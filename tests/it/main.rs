@@ -25,5 +25,6 @@ mod real_data;
 mod recorded;
 mod scores;
 mod show_and_diff;
+mod store_care;
 mod sweep;
 mod webdriver;

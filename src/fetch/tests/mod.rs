@@ -1,6 +1,7 @@
 //! Fetching from a loopback server that plays its part.
 
 mod hub;
+mod kept;
 mod server;
 
 use std::net::TcpListener;

@@ -5,13 +5,14 @@
 //! to another training is reported and left alone: training then starts earlier, and never from something wrong.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Take, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::LossPoint;
 use super::adam::Adam;
+use crate::beneath::{self, Foreign};
 use crate::key::{Digest, DigestWriter};
 use crate::model::{Array, Weights};
 
@@ -112,6 +113,7 @@ pub(super) fn save(folder: &Path, training: Digest, state: &State) -> io::Result
         _ => {}
     }
     file.persist(&current)?;
+    beneath::share(&current); // a temporary file is private
     // The renames themselves; not every system can sync a folder, and a lost one costs an epoch only.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
@@ -136,24 +138,55 @@ pub(super) fn load(folder: &Path, training: Digest) -> (Option<State>, Vec<Strin
     (None, warnings)
 }
 
+/// What [`check_checkpoints`] found.
+#[derive(Debug, Default)]
+pub struct CheckedCheckpoints {
+    /// How many are sound.
+    pub sound: usize,
+    /// Those that are not.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// Reads the checkpoints in a training's work folder, whichever training that is.
+pub fn check_checkpoints(folder: &Path) -> CheckedCheckpoints {
+    let mut checked = CheckedCheckpoints::default();
+    for name in [CURRENT, PREVIOUS] {
+        let path = folder.join(name);
+        match open_checked(&path) {
+            Ok(_) => checked.sound += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if Foreign::of(&error).is_some() => {} // not a file of ours
+            Err(_) => checked.damaged.push(path),
+        }
+    }
+    checked
+}
+
 fn damaged(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-fn read(path: &Path, training: Digest) -> io::Result<State> {
-    let length = File::open(path)?.metadata()?.len();
-    let body = length
+/// The file's content without its digest, which was checked: all is read before anything is believed.
+fn open_checked(path: &Path) -> io::Result<Take<BufReader<File>>> {
+    let mut file = beneath::open(path.parent().unwrap_or(path), path)?;
+    let body = file
+        .metadata()?
+        .len()
         .checked_sub(32)
         .ok_or_else(|| damaged("it is cut off"))?;
-    // All is checked before anything is believed.
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let mut reader = BufReader::with_capacity(1 << 20, &file);
     let digest = Digest::of_reader(&mut (&mut reader).take(body))?;
     let mut expected = [0; 32];
     reader.read_exact(&mut expected)?;
     if digest != Digest::from_bytes(expected) {
         return Err(damaged("its digest does not match, it is damaged"));
     }
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?).take(body);
+    file.rewind()?;
+    Ok(BufReader::with_capacity(1 << 20, file).take(body))
+}
+
+fn read(path: &Path, training: Digest) -> io::Result<State> {
+    let mut reader = open_checked(path)?;
     let (mut magic, mut size) = ([0; 8], [0; 8]);
     reader.read_exact(&mut magic)?;
     reader.read_exact(&mut size)?;

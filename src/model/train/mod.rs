@@ -33,6 +33,7 @@ use super::{Dtype, Gpt2Config, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
 
+pub use self::checkpoint::{CheckedCheckpoints, check_checkpoints};
 pub use self::data::Example;
 pub use self::error::TrainError;
 pub use self::options::{Keep, LossMask, Schedule, TrainOptions};

@@ -7,8 +7,9 @@
 use serde_json::json;
 
 use super::judge::{JudgeParams, Rating};
+use super::predict::once;
 use super::prompts::LongPrompts;
-use super::rows::{cached_rows, row_key};
+use super::rows::{cached_rows, in_parts, row_key};
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
@@ -41,20 +42,23 @@ pub(super) fn ratings(
         .iter()
         .map(|job| row_key(&json!([base, job.prompt, job.continuations])))
         .collect();
+    let mut engine = None;
     let log_probs: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-        let wanted: Vec<ScoreJob> = missing.iter().map(|&place| jobs[place].clone()).collect();
-        let mut done = jobs.len() - wanted.len();
-        let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
-            done += 1;
-            let sums: Vec<f64> = scores.iter().map(|tokens| tokens.iter().sum()).collect();
-            rows.push(keys[missing[index]], &sums);
-            context.progress("scores", done, jobs.len(), 0, String::new());
-            if rows.failed() {
-                context.cancel.cancel();
-            }
-        };
-        let engine = context.engine(&student, Dtype::F32)?;
-        Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+        let engine = once(&mut engine, &student, Dtype::F32, context)?;
+        let mut done = jobs.len() - missing.len();
+        in_parts(&keys, missing, rows, |part, rows| {
+            let wanted: Vec<ScoreJob> = part.iter().map(|&place| jobs[place].clone()).collect();
+            let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
+                done += 1;
+                let sums: Vec<f64> = scores.iter().map(|tokens| tokens.iter().sum()).collect();
+                rows.push(keys[part[index]], &sums);
+                context.progress("scores", done, jobs.len(), 0, String::new());
+                if rows.failed() {
+                    context.cancel.cancel();
+                }
+            };
+            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+        })
     })?;
     Ok(log_probs
         .chunks(params.criteria.len())

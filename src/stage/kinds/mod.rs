@@ -3,6 +3,7 @@
 mod answers_as_paths;
 mod dataset;
 mod distill;
+mod drawing;
 mod eval;
 mod examples;
 mod filter;

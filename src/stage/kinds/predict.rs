@@ -1,13 +1,14 @@
 //! `predict`: a student's raw answers on a split; measuring them is `eval`'s work.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
+use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::engine::{Generated, Request, SamplingParams, ScoreJob, SequenceSpec};
@@ -205,10 +206,16 @@ fn answer_rows(
             .map(|&place| prompts[place].tokens.clone())
             .collect();
         let (mut done, mut tokens) = (prompts.len() - texts.len(), 0);
+        let rows = Mutex::new(rows);
+        let locked = || rows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expand = |index: usize, _: &[_]| {
+            let stream = keys[missing[index]];
+            if !locked().begin(&stream) {
+                return Vec::new();
+            }
             vec![SequenceSpec {
                 forced_first: None,
-                stream: keys[missing[index]],
+                stream,
                 tag: 0,
             }]
         };
@@ -219,6 +226,7 @@ fn answer_rows(
                 tokens: generated.tokens,
                 end: generated.end,
             };
+            let mut rows = locked();
             rows.push(keys[missing[generated.prompt_index]], &row);
             context.progress("answers", done, prompts.len(), tokens, String::new());
             if rows.failed() {
@@ -276,22 +284,24 @@ fn option_rows(
         .collect();
     let legal_keys: Vec<Digest> = legal.iter().map(|&place| keys[place]).collect();
     let sums: Vec<Vec<f64>> = cached_rows(context, "scores", &legal_keys, |missing, rows| {
-        let wanted: Vec<ScoreJob> = missing
-            .iter()
-            .map(|&place| jobs[legal[place]].clone())
-            .collect();
-        let mut done = questions.len() - wanted.len();
-        let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
-            done += 1;
-            let sums: Vec<f64> = scores.iter().map(|each| each.iter().sum()).collect();
-            rows.push(legal_keys[missing[index]], &sums);
-            context.progress("options", done, questions.len(), 0, String::new());
-            if rows.failed() {
-                context.cancel.cancel();
-            }
-        };
         let engine = once(engine, student, dtype, context)?;
-        Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+        let mut done = questions.len() - missing.len();
+        in_parts(&legal_keys, missing, rows, |part, rows| {
+            let wanted: Vec<ScoreJob> = part
+                .iter()
+                .map(|&place| jobs[legal[place]].clone())
+                .collect();
+            let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
+                done += 1;
+                let sums: Vec<f64> = scores.iter().map(|each| each.iter().sum()).collect();
+                rows.push(legal_keys[part[index]], &sums);
+                context.progress("options", done, questions.len(), 0, String::new());
+                if rows.failed() {
+                    context.cancel.cancel();
+                }
+            };
+            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+        })
     })?;
     let mut options = vec![Vec::new(); questions.len()];
     for (place, sums) in legal.into_iter().zip(sums) {
@@ -301,7 +311,7 @@ fn option_rows(
 }
 
 /// The engine, made where it is first needed.
-fn once<'e>(
+pub(super) fn once<'e>(
     made: &'e mut Option<Inference>,
     student: &Student<WeightFiles>,
     dtype: Dtype,

@@ -1,7 +1,6 @@
 //! Replies of a server, as rows: what `teach` and `judge` share.
 
 use std::fmt::Write as _;
-use std::fs::File;
 
 use serde_json::{Map, Value, json};
 
@@ -209,8 +208,8 @@ impl Keeper for Store {
     }
 
     fn claim(&self, key: &Digest) -> Result<Option<Claim>, BoxError> {
-        let claimed: Option<File> = self.claim_row(BUCKET, key)?;
-        Ok(claimed.map(|file| Box::new(file) as Claim))
+        let claimed = self.claim_row(BUCKET, key)?;
+        Ok(claimed.map(|claim| Box::new(claim) as Claim))
     }
 }
 

@@ -1,55 +1,51 @@
-//! The work of `sample`: draws the paths that no row holds yet, and reads all of them from their rows.
+//! The work of `sample`: lets the paths be drawn that no row holds yet (`drawing`), and reads all of them from their rows.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::prompts::Prompt;
-use super::rows::{RowWriter, read_rows, row_key};
-use super::sample::{Branching, SampleParams, StopRule};
+use super::rows::{read_rows, row_key};
+use super::sample::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
-use crate::model::engine::{FirstTokenCandidate, Generated, Request, SequenceSpec};
 use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError};
-use crate::text::{
-    EndReason, FirstToken, LogProbSummary, Question, ReasoningPath, imitative_complete,
-};
+use crate::text::{EndReason, FirstToken, LogProbSummary, Question, ReasoningPath};
 
-/// Whether the tokens so far are to be the last.
-type StopCheck<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
+/// The bucket of sampled paths.
+pub(super) const BUCKET: &str = "paths";
 
 /// What is kept of one sampled path; its text follows from its tokens.
 #[derive(Serialize, Deserialize)]
-struct PathRow {
-    tokens: Vec<u32>,
-    log_prob: LogProbSummary,
-    end: EndReason,
+pub(super) struct PathRow {
+    pub(super) tokens: Vec<u32>,
+    pub(super) log_prob: LogProbSummary,
+    pub(super) end: EndReason,
 }
 
 /// A branch of a prompt: kept as a row, since finding it needs the model.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Branch {
-    token: u32,
-    rank: u32,
+pub(super) struct Branch {
+    pub(super) token: u32,
+    pub(super) rank: u32,
 }
 
 /// One sequence that a question asks for.
-struct Wanted {
+pub(super) struct Wanted {
     /// Seeds its random stream, and identifies the draw in ties.
-    stream: Digest,
+    pub(super) stream: Digest,
     /// Where it is kept.
-    row: Digest,
-    branch: Option<Branch>,
+    pub(super) row: Digest,
+    pub(super) branch: Option<Branch>,
     draw: u32,
 }
 
 /// Makes row keys. A draw's stream: by weights, tokenizer, prompt, drawing, seed, branch token and draw. Its
 /// row: by that and by what ends it early, which changes where a path ends and never what is drawn. A
 /// prompt's branches: by weights, tokenizer and prompt, so that seeds share them.
-struct RowKeys {
+pub(super) struct RowKeys {
     stream: Value,
     end: Value,
     branches: Value,
@@ -85,17 +81,22 @@ impl RowKeys {
         }
     }
 
-    fn branches(&self, prompt: &[u32]) -> Digest {
+    pub(super) fn branches(&self, prompt: &[u32]) -> Digest {
         row_key(&json!([self.branches, prompt]))
+    }
+
+    /// What stands for all rows of a prompt, which are drawn together, where they are claimed.
+    pub(super) fn claim(&self, prompt: &[u32]) -> Digest {
+        row_key(&json!([self.stream, self.end, prompt]))
     }
 }
 
 /// Draws the paths of one stage.
 pub(super) struct Sampler<'a> {
-    params: &'a SampleParams,
-    context: &'a Context<'a>,
-    student: Student<WeightFiles>,
-    keys: RowKeys,
+    pub(super) params: &'a SampleParams,
+    pub(super) context: &'a Context<'a>,
+    pub(super) student: Student<WeightFiles>,
+    pub(super) keys: RowKeys,
 }
 
 impl<'a> Sampler<'a> {
@@ -132,7 +133,7 @@ impl<'a> Sampler<'a> {
         for (question, prompt) in questions.iter().zip(prompts) {
             let wanted = self.wanted(&prompt.tokens, branches.get(&prompt.tokens));
             let keys: Vec<Digest> = wanted.iter().map(|each| each.row).collect();
-            let rows: Vec<PathRow> = read_rows(self.context.store, "paths", &keys)?;
+            let rows: Vec<PathRow> = read_rows(self.context.store, BUCKET, &keys)?;
             for (each, row) in wanted.iter().zip(rows) {
                 paths.push(self.path(question, each, row)?);
             }
@@ -187,7 +188,7 @@ impl<'a> Sampler<'a> {
             .collect()
     }
 
-    fn known_branches(
+    pub(super) fn known_branches(
         &self,
         prompts: &[&Vec<u32>],
     ) -> Result<BTreeMap<Vec<u32>, Vec<Branch>>, StageError> {
@@ -210,156 +211,19 @@ impl<'a> Sampler<'a> {
     }
 
     /// The sequences of `prompt` that no row holds yet.
-    fn missing(
+    pub(super) fn missing(
         &self,
         prompt: &[u32],
         branches: Option<&Vec<Branch>>,
     ) -> Result<Vec<Wanted>, StageError> {
         let wanted = self.wanted(prompt, branches);
         let keys: Vec<Digest> = wanted.iter().map(|each| each.row).collect();
-        let rows = self.context.store.rows("paths", &keys)?;
+        let rows = self.context.store.rows(BUCKET, &keys)?;
         Ok(wanted
             .into_iter()
             .zip(rows)
             .filter(|(_, row)| row.is_none())
             .map(|(each, _)| each)
             .collect())
-    }
-
-    fn sample_missing(
-        &self,
-        prompts: &[&Vec<u32>],
-        branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
-    ) -> Result<(), StageError> {
-        let branching = self.params.branching == Branching::FirstToken;
-        let per_question = self.params.paths_per_question() as usize;
-        let total = prompts.len() * per_question;
-        let mut todo: Vec<Vec<u32>> = Vec::new();
-        let mut done = total;
-        for prompt in prompts {
-            let known = branches.get(*prompt);
-            let missing = if branching && known.is_none() {
-                per_question
-            } else {
-                self.missing(prompt, known)?.len()
-            };
-            done -= missing;
-            if missing > 0 {
-                todo.push((*prompt).clone());
-            }
-        }
-        if todo.is_empty() {
-            return Ok(());
-        }
-        let engine = self.context.engine(&self.student, self.params.dtype)?;
-        // The weights are there, and now it begins.
-        self.context
-            .progress("paths", done, total, 0, String::new());
-        let stop = self.stop_rule()?;
-        let (mut rows, mut branch_rows) = (
-            RowWriter::new(self.context.store, "paths"),
-            RowWriter::new(self.context.store, "branches"),
-        );
-        let mut tokens = 0;
-        // What each sequence in flight is kept under, by tag; and the first failure of a look-up.
-        let in_flight: Mutex<Vec<Digest>> = Mutex::default();
-        let mut failure = None;
-        let mut expand = |index: usize, candidates: &[FirstTokenCandidate]| {
-            let prompt = &todo[index];
-            if branching && !branches.contains_key(prompt) {
-                let found: Vec<Branch> = candidates
-                    .iter()
-                    .map(|each| Branch {
-                        token: each.token,
-                        rank: each.rank,
-                    })
-                    .collect();
-                branch_rows.push(self.keys.branches(prompt), &found);
-                branches.insert(prompt.clone(), found);
-            }
-            let missing = self
-                .missing(prompt, branches.get(prompt))
-                .unwrap_or_else(|error| {
-                    failure.get_or_insert(error);
-                    Vec::new()
-                });
-            let mut in_flight = in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-            missing
-                .into_iter()
-                .map(|each| {
-                    in_flight.push(each.row);
-                    SequenceSpec {
-                        forced_first: each.branch.map(|branch| branch.token),
-                        stream: each.stream,
-                        tag: in_flight.len() as u64 - 1,
-                    }
-                })
-                .collect()
-        };
-        let mut finished = |generated: Generated| {
-            done += 1;
-            tokens += generated.tokens.len() as u64;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "tags count sequences in memory"
-            )]
-            let row =
-                in_flight.lock().unwrap_or_else(PoisonError::into_inner)[generated.tag as usize];
-            rows.push(
-                row,
-                &PathRow {
-                    tokens: generated.tokens,
-                    log_prob: generated.log_prob,
-                    end: generated.end,
-                },
-            );
-            if rows.failed() {
-                self.context.cancel.cancel();
-            }
-            self.context
-                .progress("paths", done.min(total), total, tokens, String::new());
-        };
-        let candidates = if branching {
-            self.params.first_tokens as usize
-        } else {
-            0
-        };
-        let drawing = self.params.drawing();
-        let outcome = engine.generate(
-            Request {
-                prompts: &todo,
-                candidates,
-                params: &drawing,
-                stop: stop.as_deref(),
-            },
-            &mut expand,
-            &mut finished,
-            self.context.cancel,
-        );
-        self.context.record_batch(&engine);
-        branch_rows.finish()?;
-        rows.finish()?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        Ok(outcome?)
-    }
-
-    fn stop_rule(&self) -> Result<Option<Box<StopCheck<'_>>>, StageError> {
-        if !self.params.stop.contains(&StopRule::Imitative) {
-            return Ok(None);
-        }
-        // `Answer:` can only become complete with a token that holds a colon.
-        let tokenizer = &self.student.tokenizer;
-        let mut colon = vec![false; self.student.config.vocab_size];
-        for (id, flag) in (0..).zip(&mut colon) {
-            *flag = tokenizer.decode(&[id])?.contains(':');
-        }
-        Ok(Some(Box::new(move |tokens: &[u32]| {
-            let last = tokens.last().is_some_and(|&id| colon[id as usize]);
-            last && tokenizer
-                .decode(tokens)
-                .is_ok_and(|text| imitative_complete(&text))
-        })))
     }
 }

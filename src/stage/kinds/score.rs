@@ -8,8 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::predict::once;
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
+use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
@@ -203,22 +204,23 @@ impl StageKind for Score {
             .iter()
             .map(|each| row_key(&json!([base, each.job.prompt, each.job.continuations])))
             .collect();
+        let mut engine = None;
         let scored: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-            let wanted: Vec<ScoreJob> = missing
-                .iter()
-                .map(|&place| asked[place].job.clone())
-                .collect();
-            let mut done = paths.len() - wanted.len();
-            let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
-                done += 1;
-                rows.push(keys[missing[index]], &scores.concat());
-                context.progress("paths", done, paths.len(), 0, String::new());
-                if rows.failed() {
-                    context.cancel.cancel();
-                }
-            };
-            let engine = context.engine(&student, params.dtype)?;
-            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+            let engine = once(&mut engine, &student, params.dtype, context)?;
+            let mut done = paths.len() - missing.len();
+            in_parts(&keys, missing, rows, |part, rows| {
+                let wanted: Vec<ScoreJob> =
+                    part.iter().map(|&place| asked[place].job.clone()).collect();
+                let mut finished = |index: usize, scores: Vec<Vec<f64>>| {
+                    done += 1;
+                    rows.push(keys[part[index]], &scores.concat());
+                    context.progress("paths", done, paths.len(), 0, String::new());
+                    if rows.failed() {
+                        context.cancel.cancel();
+                    }
+                };
+                Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+            })
         })?;
         for ((path, asked), log_probs) in paths.iter_mut().zip(&asked).zip(&scored) {
             let mut rest = log_probs.as_slice();

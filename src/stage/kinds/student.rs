@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactKind;
-use crate::fetch::{FetchError, FetchOptions, Fetcher, HubModel};
+use crate::fetch::{FetchError, HubModel};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
     StageKind, Work,
@@ -77,10 +77,7 @@ impl Student {
         if fetch_weights {
             return Ok(context.fetcher.hub_folder(&model, &progress)?);
         }
-        let here = Fetcher::new(FetchOptions {
-            offline: true,
-            ..context.fetcher.options().clone()
-        });
+        let here = context.fetcher.offline();
         here.hub_folder(&model, &progress)
             .map_err(|error| match error {
                 FetchError::Offline { .. } if !context.fetcher.options().offline => {

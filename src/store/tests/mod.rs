@@ -1,10 +1,13 @@
 //! The store as its callers see it: sound, damaged, killed, shared.
 
 mod care;
+mod claims;
 mod kill;
 mod objects;
+mod read_only;
 mod results;
 mod rows;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -68,6 +71,25 @@ fn flip(path: &Path, at: usize) {
     // A new file: an object is read-only.
     fs::remove_file(path).unwrap();
     fs::write(path, bytes).unwrap();
+}
+
+/// Other bytes at `path`, and an index that takes them for those that it has a digest of: a disk that loses bits changes
+/// neither size nor times.
+fn rot(store: &Store, path: &Path, bytes: &[u8]) {
+    let digest = Digest::of(&fs::read(path).unwrap());
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    let path = path.to_owned();
+    store.file_digest(&path).unwrap();
+    store
+        .lock()
+        .connection
+        .execute(
+            "UPDATE files SET digest = ?1 WHERE digest = ?2",
+            (digest.as_bytes(), Digest::of(bytes).as_bytes()),
+        )
+        .unwrap();
 }
 
 fn delete_index(root: &Path) {

@@ -76,21 +76,31 @@ fn materialise_writes_editable_copies_inside_the_folder_only() {
 }
 
 #[test]
-fn what_is_lent_is_the_object_itself_checked() {
+fn what_is_lent_is_the_object_itself_and_the_rest_a_checked_copy() {
     let root = tempfile::tempdir().unwrap();
     let store = open(&root.path().join("store"));
     let digest = store.put_object(b"{}").unwrap();
     let out = root.path().join("out");
     let files = |name: &str| BTreeMap::from([(name.to_owned(), digest)]);
-    store.lend(&files("a/vocab.json"), &out).unwrap();
-    assert_eq!(fs::read(out.join("a/vocab.json")).unwrap(), b"{}");
+    let weights = |name: &str| name.ends_with("weights");
+    for name in ["a/vocab.json", "weights"] {
+        store.lend(&files(name), &out, weights).unwrap();
+        assert_eq!(fs::read(out.join(name)).unwrap(), b"{}", "{name}");
+        let is_link = fs::symlink_metadata(out.join(name)).unwrap().is_symlink();
+        assert_eq!(is_link, cfg!(unix) && weights(name), "{name}");
+    }
     // Its reader ends: the object stays.
     fs::remove_dir_all(&out).unwrap();
     assert_eq!(store.object(&digest).unwrap().unwrap(), b"{}");
-    let refused = store.lend(&files("../up"), &out);
+    let refused = store.lend(&files("../up"), &out, weights);
     assert!(matches!(refused, Err(StoreError::BadName(_))));
+    // What its reader checks is not read here, so that damage is the reader's to find.
     flip(&store.path_of(&digest), 0);
-    let refused = store.lend(&files("damaged"), &out);
+    store.lend(&files("weights"), &out, weights).unwrap();
+    assert!(!store.recheck_object(&digest).unwrap());
+    store.put_object(b"{}").unwrap();
+    flip(&store.path_of(&digest), 0);
+    let refused = store.lend(&files("damaged"), &out, weights);
     assert!(matches!(refused, Err(StoreError::MissingObject(_))));
     assert!(!out.join("damaged").exists() && !store.has_object(&digest));
 }

@@ -90,3 +90,20 @@ fn results_copied_from_another_store_come_after_in_their_order() {
     drop(store);
     assert_eq!(open(root.path()).results().unwrap(), [own, copied].concat());
 }
+
+/// A stage that does not give the same bytes again (on a device, or asked of a server) must not run for ever.
+#[test]
+fn a_result_whose_outputs_are_gone_makes_way() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let first = store.put_object(b"first").unwrap();
+    let one = result(1, &[("out", first)]);
+    store.put_result(&one).unwrap();
+    store.evict_object(&first).unwrap();
+    let second = store.put_object(b"second").unwrap();
+    let again = result(1, &[("out", second)]);
+    assert!(store.put_result(&again).unwrap());
+    assert_eq!(store.result(&one.key).unwrap(), Some(again.clone()));
+    assert!(!store.put_result(&one).unwrap());
+    assert_eq!(store.results().unwrap(), [again]);
+}

@@ -20,6 +20,7 @@ use super::line::Response;
 use super::outcome::{Outcome, outcome, shortened};
 use super::provider::{Provider, sleep};
 use super::{EndpointError, Reply, Request, Tokens, Why, usage};
+use crate::beneath;
 use crate::key::Digest;
 
 /// Most bytes of one input file; OpenAI's limit is 200 MB.
@@ -354,5 +355,6 @@ fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
+    beneath::share(path); // a temporary file is private
     Ok(())
 }

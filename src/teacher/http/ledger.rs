@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Budget, EndpointError, Price, Tokens, Why};
+use crate::beneath;
 
 /// One line of the journal.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -107,6 +108,7 @@ impl Ledger {
             .append(true)
             .open(path)
             .map_err(failed)?;
+        beneath::share(path);
         let mut book = Book::default();
         let mut next = 0;
         for line in BufReader::new(&file).lines() {

@@ -1,0 +1,227 @@
+//! The drawing of `sample`: sequences that no row holds yet, by an engine, claimed against other processes.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::predict::once;
+use super::rows::{RowWriter, await_others};
+use super::sample::{Branching, StopRule};
+use super::sampler::{BUCKET, Branch, PathRow, Sampler};
+use crate::key::Digest;
+use crate::model::Inference;
+use crate::model::engine::{FirstTokenCandidate, Generated, Request, SequenceSpec};
+use crate::stage::{Context, StageError};
+use crate::text::imitative_complete;
+
+/// Whether the tokens so far are to be the last.
+type StopCheck<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
+
+/// How far drawing has come.
+#[derive(Default)]
+struct Progress {
+    done: usize,
+    total: usize,
+    tokens: u64,
+}
+
+impl Progress {
+    fn tell(&self, context: &Context<'_>) {
+        let done = self.done.min(self.total);
+        context.progress("paths", done, self.total, self.tokens, String::new());
+    }
+}
+
+/// What the engine's callbacks share.
+struct Desk<'a> {
+    rows: RowWriter<'a>,
+    /// What each sequence in flight is kept under, by tag.
+    in_flight: Vec<Digest>,
+    /// How many sequences of a prompt are still to come.
+    left: BTreeMap<usize, usize>,
+    progress: &'a mut Progress,
+}
+
+impl Sampler<'_> {
+    /// Draws what no row holds. What another process is drawing is waited for, and drawn here if it does not come.
+    pub(super) fn sample_missing(
+        &self,
+        prompts: &[&Vec<u32>],
+        branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
+    ) -> Result<(), StageError> {
+        let branching = self.params.branching == Branching::FirstToken;
+        let per_question = self.params.paths_per_question() as usize;
+        let mut progress = Progress {
+            total: prompts.len() * per_question,
+            ..Progress::default()
+        };
+        let mut engine = None;
+        let mut told = false;
+        loop {
+            let mut todo = Vec::new();
+            progress.done = progress.total;
+            for prompt in prompts {
+                let known = branches.get(*prompt);
+                let missing = if branching && known.is_none() {
+                    per_question
+                } else {
+                    self.missing(prompt, known)?.len()
+                };
+                progress.done -= missing;
+                if missing > 0 {
+                    todo.push(((*prompt).clone(), missing));
+                }
+            }
+            if todo.is_empty() {
+                return Ok(());
+            }
+            let engine = once(&mut engine, &self.student, self.params.dtype, self.context)?;
+            // The weights are there, and now it begins.
+            progress.tell(self.context);
+            let others = self.draw(engine, &todo, branches, &mut progress)?;
+            if others.is_empty() {
+                return Ok(());
+            }
+            await_others(self.context, BUCKET, &others, &mut told)?;
+            // Those who drew them have found their branches too.
+            branches.extend(self.known_branches(prompts)?);
+        }
+    }
+
+    /// Draws the sequences of `todo`, each prompt with how many of them are missing. Gives the claims that others hold.
+    fn draw(
+        &self,
+        engine: &Inference,
+        todo: &[(Vec<u32>, usize)],
+        branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
+        progress: &mut Progress,
+    ) -> Result<Vec<Digest>, StageError> {
+        let branching = self.params.branching == Branching::FirstToken;
+        let stop = self.stop_rule()?;
+        let desk = Mutex::new(Desk {
+            rows: RowWriter::new(self.context.store, BUCKET),
+            in_flight: Vec::new(),
+            left: BTreeMap::new(),
+            progress,
+        });
+        let locked = || desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = None;
+        let mut expand = |index: usize, candidates: &[FirstTokenCandidate]| {
+            let (prompt, expected) = &todo[index];
+            let mut desk = locked();
+            let claim = self.keys.claim(prompt);
+            if !desk.rows.claim(&claim) {
+                return Vec::new();
+            }
+            if branching && !branches.contains_key(prompt) {
+                let found: Vec<Branch> = candidates
+                    .iter()
+                    .map(|each| Branch {
+                        token: each.token,
+                        rank: each.rank,
+                    })
+                    .collect();
+                // A kill must not leave paths that nobody finds.
+                let key = self.keys.branches(prompt);
+                desk.rows.push_before("branches", key, &found);
+                branches.insert(prompt.clone(), found);
+            }
+            let missing = self
+                .missing(prompt, branches.get(prompt))
+                .unwrap_or_else(|error| {
+                    failure.get_or_insert(error);
+                    Vec::new()
+                });
+            // Others may have drawn some since.
+            desk.progress.done += expected.saturating_sub(missing.len());
+            if missing.is_empty() {
+                desk.rows.end(&claim);
+            } else {
+                desk.left.insert(index, missing.len());
+            }
+            missing
+                .into_iter()
+                .map(|each| {
+                    desk.in_flight.push(each.row);
+                    SequenceSpec {
+                        forced_first: each.branch.map(|branch| branch.token),
+                        stream: each.stream,
+                        tag: desk.in_flight.len() as u64 - 1,
+                    }
+                })
+                .collect()
+        };
+        let mut finished = |generated: Generated| {
+            let mut desk = locked();
+            desk.progress.done += 1;
+            desk.progress.tokens += generated.tokens.len() as u64;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "tags count sequences in memory"
+            )]
+            let row = desk.in_flight[generated.tag as usize];
+            if let Some(left) = desk.left.get_mut(&generated.prompt_index) {
+                *left -= 1;
+                if *left == 0 {
+                    let claim = self.keys.claim(&todo[generated.prompt_index].0);
+                    desk.rows.end(&claim);
+                }
+            }
+            desk.rows.push(
+                row,
+                &PathRow {
+                    tokens: generated.tokens,
+                    log_prob: generated.log_prob,
+                    end: generated.end,
+                },
+            );
+            if desk.rows.failed() {
+                self.context.cancel.cancel();
+            }
+            desk.progress.tell(self.context);
+        };
+        let candidates = if branching {
+            self.params.first_tokens as usize
+        } else {
+            0
+        };
+        let drawing = self.params.drawing();
+        let prompts: Vec<Vec<u32>> = todo.iter().map(|(prompt, _)| prompt.clone()).collect();
+        let outcome = engine.generate(
+            Request {
+                prompts: &prompts,
+                candidates,
+                params: &drawing,
+                stop: stop.as_deref(),
+            },
+            &mut expand,
+            &mut finished,
+            self.context.cancel,
+        );
+        self.context.record_batch(engine);
+        let desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let others = desk.rows.finish()?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        outcome?;
+        Ok(others)
+    }
+
+    fn stop_rule(&self) -> Result<Option<Box<StopCheck<'_>>>, StageError> {
+        if !self.params.stop.contains(&StopRule::Imitative) {
+            return Ok(None);
+        }
+        // `Answer:` can only become complete with a token that holds a colon.
+        let tokenizer = &self.student.tokenizer;
+        let mut colon = vec![false; self.student.config.vocab_size];
+        for (id, flag) in (0..).zip(&mut colon) {
+            *flag = tokenizer.decode(&[id])?.contains(':');
+        }
+        Ok(Some(Box::new(move |tokens: &[u32]| {
+            let last = tokens.last().is_some_and(|&id| colon[id as usize]);
+            last && tokenizer
+                .decode(tokens)
+                .is_ok_and(|text| imitative_complete(&text))
+        })))
+    }
+}

@@ -1,0 +1,149 @@
+//! Who is at what: stages and rows, claimed against other threads and other processes by file locks.
+//!
+//! A lock's file names its holder, so that whoever waits can say for whom. A killed process's locks are free again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::error::Doing;
+use super::{ROW_LOCKS, Store, StoreError, lock_file, rows};
+use crate::beneath;
+use crate::key::{Digest, StageKey};
+
+/// A holder's name is no longer than this.
+const MAX_NAME_BYTES: u64 = 300;
+
+/// The row locks that this store holds, by bucket and number, with the rows for which.
+#[derive(Default)]
+pub(super) struct Claims(Mutex<BTreeMap<(String, u16), Held>>);
+
+struct Held {
+    _lock: File,
+    keys: BTreeSet<Digest>,
+}
+
+/// A row that is claimed until this is dropped.
+pub struct RowClaim {
+    claims: Arc<Claims>,
+    lock: (String, u16),
+    key: Digest,
+}
+
+impl Drop for RowClaim {
+    fn drop(&mut self) {
+        let mut held = self.claims.held();
+        if let Some(lock) = held.get_mut(&self.lock) {
+            lock.keys.remove(&self.key);
+            if lock.keys.is_empty() {
+                held.remove(&self.lock);
+            }
+        }
+    }
+}
+
+impl Claims {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, u16), Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Waits until no other process runs the stage under `key`, and says so where it has to, with who that is. The claim
+    /// ends with the file.
+    ///
+    /// # Errors
+    /// The lock cannot be made.
+    pub fn lock_stage(
+        &self,
+        key: &StageKey,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<File, StoreError> {
+        self.may_write()?;
+        lock_telling(&self.root, &format!("locks/{key}"), waiting)
+    }
+
+    /// Claims the row `key` of `bucket` against other threads and processes until the claim is dropped;
+    /// `None` while somebody has it. Rows share 1,024 locks, so one may wait for another process's other row.
+    ///
+    /// # Errors
+    /// The lock cannot be made.
+    pub fn claim_row(&self, bucket: &str, key: &Digest) -> Result<Option<RowClaim>, StoreError> {
+        rows::check_bucket(bucket)?;
+        self.may_write()?;
+        let lock = (bucket.to_owned(), lock_number(key));
+        let claim = |lock| RowClaim {
+            claims: Arc::clone(&self.claims),
+            lock,
+            key: *key,
+        };
+        let mut held = self.claims.held();
+        if let Some(ours) = held.get_mut(&lock) {
+            return Ok(ours.keys.insert(*key).then(|| claim(lock)));
+        }
+        let name = lock_name(bucket, key);
+        let file = lock_file(&self.root, &name)?;
+        match file.try_lock() {
+            Ok(()) => {
+                sign(&file);
+                let keys = BTreeSet::from([*key]);
+                held.insert(lock.clone(), Held { _lock: file, keys });
+                Ok(Some(claim(lock)))
+            }
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).doing("lock", &self.root.join(name)),
+        }
+    }
+
+    /// Who has the row `key` of `bucket`, for a message.
+    pub fn row_holder(&self, bucket: &str, key: &Digest) -> String {
+        holder(&self.root, &lock_name(bucket, key))
+    }
+}
+
+/// Takes the lock of this name; says for whom it waits, where it has to.
+pub(super) fn lock_telling(
+    root: &Path,
+    name: &str,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<File, StoreError> {
+    let file = lock_file(root, name)?;
+    if file.try_lock().is_err() {
+        waiting(&holder(root, name));
+        file.lock().doing("lock", &root.join(name))?;
+    }
+    sign(&file);
+    Ok(file)
+}
+
+/// Who holds the lock of this name: `process 12 on HOST`.
+pub(super) fn holder(root: &Path, name: &str) -> String {
+    let mut text = String::new();
+    let named = beneath::open(root, &root.join(name))
+        .and_then(|file| file.take(MAX_NAME_BYTES).read_to_string(&mut text));
+    match text.trim() {
+        name if named.is_ok() && !name.is_empty() => name.to_owned(),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// Writes into a lock's file who holds it; only for messages, so that a failure does not matter.
+pub(super) fn sign(mut file: &File) {
+    let host = sysinfo::System::host_name().unwrap_or_default();
+    let text = format!("process {} on {host}\n", std::process::id());
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| file.write_all(text.as_bytes()));
+}
+
+fn lock_number(key: &Digest) -> u16 {
+    let bytes = key.as_bytes();
+    u16::from_le_bytes([bytes[0], bytes[1]]) % ROW_LOCKS
+}
+
+fn lock_name(bucket: &str, key: &Digest) -> String {
+    format!("locks/{bucket}-{:04}", lock_number(key))
+}
