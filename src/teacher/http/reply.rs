@@ -91,9 +91,12 @@ impl Reply {
         };
         let usage = body.get("usage").and_then(|usage| {
             let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+            let prompt = count("prompt_tokens")?;
+            // A server that leaves them out does not say that there were none.
+            let rest = || count("total_tokens")?.checked_sub(prompt);
             Some(Tokens {
-                prompt: count("prompt_tokens")?,
-                completion: count("completion_tokens").unwrap_or(0),
+                prompt,
+                completion: count("completion_tokens").or_else(rest)?,
             })
         });
         Some(Self {
