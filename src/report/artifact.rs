@@ -120,8 +120,8 @@ fn path_text(path: &ReasoningPath) -> String {
     if !path.tokens.is_empty() {
         let _ = write!(head, "  {} tokens", path.tokens.len());
     }
-    if let Some(log_prob) = &path.log_prob {
-        let _ = write!(head, "  perplexity {:.2}", log_prob.perplexity());
+    if let Some(perplexity) = path.log_prob.and_then(|sum| sum.perplexity()) {
+        let _ = write!(head, "  perplexity {perplexity:.2}");
     }
     for (name, score) in &path.scores {
         let _ = write!(head, "  {} {score:.3}", printable(name));

@@ -203,11 +203,11 @@ fn asked(
         for (path, reply) in paths.iter_mut().zip(&answered) {
             path.answer_text = reply.answer().map(str::to_owned);
         }
-        let cut = paths.iter().filter(|path| path.end == EndReason::Length).count();
         context.report.info(format!(
-            "{} paths for {} questions, {cut} of them cut by length; of the reasoning {}, of the answers {}",
+            "{} paths for {} questions; {}; of the reasoning {}, of the answers {}",
             paths.len(),
             questions.len(),
+            EndReason::cut_told(paths.iter().map(|path| path.end), "paths"),
             replies::refused_text(&reasoned),
             replies::refused_text(&answered),
         ));
