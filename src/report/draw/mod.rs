@@ -14,6 +14,13 @@ use crate::filter::Funnel;
 use crate::manifest::{FigureSection, FigureSpec, PortRef, Sweep};
 use crate::model::train::LossPoint;
 
+/// Confidence of the intervals of what filters and judges made, which have no setting of it. Those of evaluations have
+/// the evaluations'.
+const CONFIDENCE: f64 = 0.95;
+
+/// What is said where a value has no interval.
+const NO_INTERVAL: &str = "; none where all values are alike";
+
 /// The figure of `spec`.
 ///
 /// # Errors

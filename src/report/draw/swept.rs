@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Filler;
+use super::{CONFIDENCE, Filler, NO_INTERVAL};
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, Measure, Sweep};
-use crate::metric::{Evaluation, Metric, OverSeeds, Resampling, Unit, wilson};
+use crate::metric::{Estimate, Evaluation, Metric, OverSeeds, Unit, wilson};
 use crate::report::ReportError;
 use crate::report::figure::{Abscissa, Curve, CurveSeries, Figure, HeatMap, Interval};
-
-/// Confidence of the intervals of a yield, as of everything else by default.
-const CONFIDENCE: f64 = 0.95;
+use crate::report::interval::confidence_text;
 
 /// The points that have these values, as text, on these axes.
 pub(super) fn points_at(
@@ -247,14 +245,25 @@ fn groups(
         .collect()
 }
 
-/// How many questions and seeds a figure rests on.
+/// What a figure rests on: how many questions and seeds, and what intervals its values have.
 #[derive(Default)]
 struct Cases {
     questions: usize,
     seeds: usize,
+    /// Each confidence once.
+    confidences: Vec<f64>,
+    /// Whether a value has no interval.
+    without: bool,
 }
 
 impl Cases {
+    fn interval(&mut self, estimate: &Estimate, confidence: f64) {
+        self.without |= estimate.interval.is_none();
+        if !self.confidences.contains(&confidence) {
+            self.confidences.push(confidence);
+        }
+    }
+
     /// Without intervals.
     fn told(&self) -> String {
         match self.seeds {
@@ -264,14 +273,16 @@ impl Cases {
     }
 
     fn note(&self, measure: Measure) -> String {
-        let questions = format!("n = {} questions", self.questions);
+        let confidences: Vec<String> = (self.confidences.iter())
+            .map(|confidence| confidence_text(*confidence))
+            .collect();
+        let intervals = format!("{} intervals", confidences.join(" and "));
+        let none = if self.without { NO_INTERVAL } else { "" };
         match (measure, self.seeds) {
-            (Measure::Yield, 0 | 1) => format!("{questions}; 95 % intervals (Wilson)"),
+            (Measure::Yield, 0 | 1) => format!("{}; {intervals} (Wilson)", self.told()),
             (Measure::Kept | Measure::Yield, _) => self.told(),
-            (_, 0 | 1) => format!("{questions}; 95 % intervals over questions"),
-            (_, seeds) => {
-                format!("{questions}; mean over {seeds} seeds, 95 % intervals over questions")
-            }
+            (_, 0 | 1) => format!("{}; {intervals} over questions{none}", self.told()),
+            (_, _) => format!("{}, {intervals} over questions{none}", self.told()),
         }
     }
 }
@@ -298,9 +309,10 @@ fn value(
         }
     }
     let seeds: Vec<&Evaluation> = evaluations.iter().collect();
-    let Some(over) = OverSeeds::of(metric, &seeds, &Resampling::default())? else {
+    let Some(over) = OverSeeds::of(metric, &seeds)? else {
         return Ok(None);
     };
+    most.interval(&over.questions, seeds[0].params.confidence);
     most.questions = most.questions.max(over.questions.n);
     most.seeds = most.seeds.max(over.seeds);
     Ok(Some(
@@ -321,12 +333,15 @@ fn of_filter(
             return Ok(None);
         };
         most.questions = most.questions.max(funnel.questions);
-        values.push(if measure == Measure::Kept {
-            Interval::exact(funnel.kept as f64)
-        } else {
-            let share = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE);
-            Interval::from(&share).times(100.0)
-        });
+        if measure == Measure::Kept {
+            values.push(Interval::exact(funnel.kept as f64));
+            continue;
+        }
+        let Some(share) = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE) else {
+            return Ok(None); // of no questions
+        };
+        most.interval(&share, CONFIDENCE);
+        values.push(Interval::from(&share).times(100.0));
     }
     most.seeds = most.seeds.max(values.len());
     if let [one] = values.as_slice() {
