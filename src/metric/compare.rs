@@ -60,6 +60,7 @@ pub fn compare(
 ) -> Result<Option<Comparison>, MetricError> {
     let (in_a, in_b) = (mean_by_question(metric, a)?, mean_by_question(metric, b)?);
     MetricError::same_questions(&in_a, &in_b)?;
+    MetricError::same_content(a.iter().chain(b).copied())?;
     let pairs: Vec<(f64, f64)> = (in_a.values().zip(in_b.values()))
         .filter_map(|(a, b)| Some(((*a)?, (*b)?)))
         .collect();

@@ -214,6 +214,15 @@ fn other_questions_are_an_error() {
     assert!(error.to_string().contains("`v`"), "{error}");
     let none = compare(Acc, &[], &[&b]).unwrap_err();
     assert!(matches!(none, MetricError::Empty { .. }), "{none}");
+    // The same ids of another dataset.
+    let mut elsewhere = a.clone();
+    elsewhere.questions = crate::key::Digest::of(b"other words");
+    for error in [
+        compare(Acc, &[&a], &[&elsewhere]).unwrap_err(),
+        OverSeeds::of(Acc, &[&a, &elsewhere]).unwrap_err(),
+    ] {
+        assert_eq!(error, MetricError::OtherContent { questions: 3 });
+    }
     let mut twice = a.clone();
     twice.outcomes.push(a.outcomes[0].clone());
     let error = compare(Acc, &[&twice], &[&a]).unwrap_err();

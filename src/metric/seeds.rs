@@ -94,6 +94,7 @@ pub(super) fn mean_by_question(
             }
         }
     }
+    MetricError::same_content(seeds.iter().copied())?;
     let sums = sums.filter(|sums| !sums.is_empty());
     let sums = sums.ok_or(MetricError::Empty {
         what: "evaluated questions",

@@ -161,6 +161,7 @@ fn what_a_file_does_not_say_is_blank() {
 fn nothing_is_certain_by_chance() {
     let one: [Arm<'_>; 2] = [("a", &["Yes because."], None), ("b", &["No."], None)];
     let alike: [Arm<'_>; 2] = [("a", &["Yes."; 40], None), ("b", &["Yes yes."; 40], None)];
+    let interval = regex::Regex::new(r"\[([-+0-9.]+), ([-+0-9.]+)\]").unwrap();
     for (n, arms) in [(1, one), (40, alike)] {
         let bench = bench(n, &["yes"], &arms, "baseline = \"a\"");
         let first = bench.run_manifest(&[]).ok();
@@ -170,7 +171,6 @@ fn nothing_is_certain_by_chance() {
             "{}",
             first.stdout
         );
-        let interval = regex::Regex::new(r"\[([-+0-9.]+), ([-+0-9.]+)\]").unwrap();
         let found: Vec<_> = interval.captures_iter(&first.stdout).collect();
         assert!(found.len() > 4, "{}", first.stdout);
         for found in found {
@@ -344,6 +344,23 @@ fn two_sets_of_questions_in_one_table() {
             "No test of b: it answers other questions, other.test (20 questions), than a, data.test (10 questions).",
             "One answer only, `no` to every question: b.",
         ],
+    );
+}
+
+/// Seeds that answered other questions, though of the same ids, have no mean over questions; other rows stay.
+#[test]
+fn seeds_over_other_questions_are_no_figure() {
+    let arms: [Arm<'_>; 1] = [("a", &["Yes."; 10], None)];
+    let bench = bench(10, &["yes"], &arms, "");
+    bench.write("other.jsonl", questions("x", "that", 10, &["yes", "no"]));
+    let text = std::fs::read_to_string(bench.path("m.toml")).unwrap();
+    let swept =
+        "\n[sweep.zip]\nseed = [0, 1]\n\"data.test_path\" = [\"test.jsonl\", \"other.jsonl\"]\n";
+    bench.write("m.toml", text + swept);
+    let run = bench.run_manifest(&[]).ok();
+    has(
+        &run,
+        &["Holes (-): a: compare: two evaluations have 10 questions of the same ids"],
     );
 }
 

@@ -7,6 +7,8 @@
 mod scores;
 mod swept;
 
+use std::collections::BTreeSet;
+
 use super::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use super::{ReportError, Source};
 use crate::artifact::Artifact;
@@ -158,5 +160,14 @@ impl<'a> Filler<'a> {
             note: Losses::NOTE.to_owned(),
             trainings: curves,
         }))
+    }
+}
+
+/// One count, or the least and the greatest of several.
+fn listed(counts: &BTreeSet<usize>) -> String {
+    match (counts.first(), counts.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
+        (Some(only), _) => only.to_string(),
+        _ => "0".to_owned(),
     }
 }

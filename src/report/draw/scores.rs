@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CONFIDENCE, Filler, NO_INTERVAL};
+use super::{CONFIDENCE, Filler, NO_INTERVAL, listed};
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, PathSeries};
 use crate::metric::{Resampling, cluster_mean};
@@ -322,13 +322,4 @@ fn told(score: &str, scale: (f64, f64)) -> String {
         ""
     };
     format!("{score}{whose} ({} to {})", scale.0, scale.1)
-}
-
-/// One count, or the least and the greatest of several.
-fn listed(counts: &BTreeSet<usize>) -> String {
-    match (counts.first(), counts.last()) {
-        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
-        (Some(only), _) => only.to_string(),
-        _ => "0".to_owned(),
-    }
 }

@@ -81,7 +81,7 @@ pub(super) fn tables(
             continue;
         }
         let shown = !metrics.contains(&Metric::BalancedAcc);
-        tables.push(table(filler, column, &rows, shown)?);
+        tables.push(table(filler, column, &rows, shown));
     }
     Ok(tables)
 }
@@ -90,11 +90,11 @@ pub(super) fn tables(
 type Given<'l> = (&'l LayoutRow, Vec<Measured>, BTreeMap<String, usize>);
 
 fn table(
-    filler: &mut Filler<'_>,
+    filler: &Filler<'_>,
     column: &LayoutColumn,
     rows: &[Given<'_>],
     with_balanced: bool,
-) -> Result<AnswerTable, ReportError> {
+) -> AnswerTable {
     let mut sets: Vec<&Measured> = Vec::new();
     for (_, seeds, _) in rows {
         let content = seeds[0].evaluation.questions;
@@ -138,17 +138,17 @@ fn table(
             shares: shares(&answers, given, n),
             unparsed: Some(unparsed(seeds) as f64 / n as f64),
             balanced: if with_balanced {
-                filler.figure(row, column, Metric::BalancedAcc, seeds)?
+                filler.figure(row, column, Metric::BalancedAcc, seeds)
             } else {
                 Cell::Empty
             },
         });
     }
-    Ok(AnswerTable {
+    AnswerTable {
         group: column.title.clone(),
         answers,
         lines,
-    })
+    }
 }
 
 fn summed<'c>(

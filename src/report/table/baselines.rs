@@ -42,15 +42,12 @@ pub(super) fn rows(filler: &Filler<'_>) -> Result<Vec<TableRow>, ReportError> {
     for row in &filler.layout.rows {
         for (column, layout) in filler.layout.columns.iter().enumerate() {
             let here = |place: &Place<'_>| place.headers == row.headers && place.column == column;
-            let at = places.iter().position(here).unwrap_or_else(|| {
-                places.push(Place {
-                    headers: &row.headers,
-                    column,
-                    sets: Vec::new(),
-                });
-                places.len() - 1
+            let place = entry(&mut places, here, || Place {
+                headers: &row.headers,
+                column,
+                sets: Vec::new(),
             });
-            let sets = &mut places[at].sets;
+            let sets = &mut place.sets;
             let is_new = |set: &Set| sets.iter().all(|known| known.content != set.content);
             let new = set(filler, row, layout).filter(is_new);
             sets.extend(new);
@@ -73,13 +70,11 @@ pub(super) fn rows(filler: &Filler<'_>) -> Result<Vec<TableRow>, ReportError> {
                 };
                 // Where there is one set in each place, its name tells nothing.
                 let name = if several { set.name.as_str() } else { "" };
-                let of_name = match by_name.iter().position(|(other, _)| *other == name) {
-                    Some(at) => &mut by_name[at].1,
-                    None => {
-                        by_name.push((name, Vec::new()));
-                        &mut by_name.last_mut().expect("one was pushed").1
-                    }
-                };
+                let (_, of_name) = entry(
+                    &mut by_name,
+                    |(other, _)| *other == name,
+                    || (name, Vec::new()),
+                );
                 put(
                     filler,
                     of_name,
@@ -149,22 +144,19 @@ fn put(
     accuracy: &Estimate,
     confidence: f64,
 ) {
-    let row = match rows.iter().position(|row| row.headers == place.headers) {
-        Some(at) => &mut rows[at],
-        None => {
-            let empty = CellGroup {
-                cells: vec![Cell::Empty; filler.spec.metrics.len()],
-                ..CellGroup::default()
-            };
-            rows.push(TableRow {
-                title: String::new(),
-                headers: place.headers.to_vec(),
-                label: label.to_owned(),
-                groups: vec![empty; filler.layout.columns.len()],
-            });
-            rows.last_mut().expect("one was pushed")
+    let here = |row: &TableRow| row.headers == place.headers;
+    let row = entry(rows, here, || {
+        let empty = CellGroup {
+            cells: vec![Cell::Empty; filler.spec.metrics.len()],
+            ..CellGroup::default()
+        };
+        TableRow {
+            title: String::new(),
+            headers: place.headers.to_vec(),
+            label: label.to_owned(),
+            groups: vec![empty; filler.layout.columns.len()],
         }
-    };
+    });
     row.label = common(&[row.label.clone(), label.to_owned()]);
     row.title.clone_from(&row.label);
     let group = &mut row.groups[place.column];
@@ -181,6 +173,15 @@ fn put(
             }));
         }
     }
+}
+
+/// The first item that `is`, or else a new one at the end.
+fn entry<T>(items: &mut Vec<T>, is: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
+    let at = items.iter().position(is).unwrap_or_else(|| {
+        items.push(new());
+        items.len() - 1
+    });
+    &mut items[at]
 }
 
 /// The label of all of them, or what is the same in it: the majority answers otherwise in each group of columns.

@@ -132,7 +132,7 @@ impl Filler<'_> {
         for &metric in &self.spec.metrics {
             let cell = match self.measured(row, column, metric)? {
                 Found::Hole(reason) => Cell::Hole { reason },
-                Found::Measured(seeds) => self.figure(row, column, metric, &seeds)?,
+                Found::Measured(seeds) => self.figure(row, column, metric, &seeds),
             };
             group.cells.push(cell);
         }
@@ -230,10 +230,17 @@ impl Filler<'_> {
         column: &LayoutColumn,
         metric: Metric,
         seeds: &[Measured],
-    ) -> Result<Cell, ReportError> {
+    ) -> Cell {
         let evaluations: Vec<&Evaluation> = seeds.iter().map(|seed| &*seed.evaluation).collect();
-        let Some(over) = OverSeeds::of(metric, &evaluations)? else {
-            return Ok(Cell::Empty);
+        let over = match OverSeeds::of(metric, &evaluations) {
+            Ok(Some(over)) => over,
+            Ok(None) => return Cell::Empty,
+            // Of this cell only: the table has others.
+            Err(error) => {
+                let error = error.to_string();
+                let reason = error.lines().next().unwrap_or_default().to_owned();
+                return Cell::Hole { reason };
+            }
         };
         let reported = self
             .spec
@@ -245,14 +252,14 @@ impl Filler<'_> {
             .find_map(|figures| figures.of(metric))
             .map(|value| Reported::beside(&over.questions, value, metric));
         let name = |seed: &Measured| self.source.plan.node(seed.node).name().to_owned();
-        Ok(Cell::Figure(Box::new(Figure {
+        Cell::Figure(Box::new(Figure {
             estimate: over.questions,
             confidence: Some(evaluations[0].params.confidence),
             seed_sd: over.sd,
             seeds: over.seeds,
             evaluations: seeds.iter().map(name).collect(),
             reported,
-        })))
+        }))
     }
 }
 
