@@ -40,8 +40,8 @@ pub struct Comparison {
     pub p: f64,
     /// How it was made.
     pub test: Test,
-    /// The mean square of the questions' differences. Of shares with one seed each this is the share
-    /// of discordant questions, which [`smallest_difference`](super::smallest_difference) takes.
+    /// The mean square of the questions' differences, which [`smallest_difference`](super::smallest_difference) takes:
+    /// of shares with one seed each the share of discordant questions.
     pub mean_square: f64,
 }
 

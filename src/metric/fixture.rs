@@ -116,6 +116,7 @@ pub(super) struct Seeds {
 pub(super) struct Smallest {
     pub(super) n: usize,
     pub(super) discordant: Option<f64>,
+    pub(super) mean_square: Option<f64>,
     pub(super) share: Option<f64>,
     pub(super) alpha: f64,
     pub(super) power: f64,

@@ -10,7 +10,7 @@ use super::build::{Filler, Found, Measured};
 use crate::key::Digest;
 use crate::manifest::LayoutRow;
 use crate::metric::{
-    Comparison, Design, Evaluation, Metric, MetricError, compare, holm, smallest_difference,
+    Comparison, Design, Evaluation, Metric, MetricError, Test, compare, holm, smallest_difference,
 };
 use crate::report::ReportError;
 
@@ -221,11 +221,15 @@ impl Pair<'_> {
 }
 
 fn detectable(found: &Comparison) -> Option<f64> {
-    let design = Design::Paired {
-        discordant: found.mean_square,
+    let (mean_square, n) = (found.mean_square, found.difference.n);
+    let design = match found.test {
+        Test::ExactMcnemar => Design::Paired {
+            discordant: mean_square,
+        },
+        Test::PairedBootstrap => Design::PairedOverSeeds { mean_square },
     };
     let share = found.metric.is_share();
     share
-        .then(|| smallest_difference(found.difference.n, design, ALPHA, POWER))
+        .then(|| smallest_difference(n, design, ALPHA, POWER))
         .flatten()
 }
