@@ -258,19 +258,36 @@ fn results(
     Ok(texts.join("\n"))
 }
 
-/// Why a stage has no outputs: it failed, or a stage that it needs did.
+/// Why a stage has no outputs: the first stage that failed of those that it needs, or else the first that did not run.
 fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
-    let finished = execution.stages.iter().find(|stage| stage.node == node);
-    let name = session.plan.node(node).name();
-    if let Some(error) = finished.and_then(|stage| stage.error.as_ref()) {
+    let error = |node: NodeId| {
+        let mut stages = execution.stages.iter();
+        stages.find(|stage| stage.node == node)?.error.as_ref()
+    };
+    let missing = |node: NodeId| execution.outputs(node).is_none();
+    let causes = session
+        .plan
+        .causes(node, missing, |node| error(node).is_some());
+    let name = |node: NodeId| session.plan.node(node).name();
+    let failed = causes
+        .iter()
+        .find_map(|cause| Some((*cause, error(*cause)?)));
+    if let Some((cause, error)) = failed {
         let error = error.to_string();
-        let head = error.lines().next().unwrap_or_default().to_owned();
-        return format!("`{name}` failed: {head}");
+        let head = error.lines().next().unwrap_or_default();
+        return format!("`{}` failed: {head}", name(cause));
     }
-    let mut inputs = session.plan.inputs(node).into_values();
-    match inputs.find(|(from, _)| execution.outputs(*from).is_none()) {
-        Some((from, _)) => why_missing(session, execution, from),
-        None => format!("`{name}` did not run"),
+    let cause = causes.first().copied().unwrap_or(node);
+    let mut stages = execution.stages.iter();
+    let was_asked_for = stages.any(|stage| stage.node == cause);
+    // With a stop at the first failure, a stage that needs nothing of it does not run either.
+    match execution.stages.iter().find(|stage| stage.error.is_some()) {
+        Some(stage) if was_asked_for => format!(
+            "`{}` did not run, since `{}` failed",
+            name(cause),
+            name(stage.node)
+        ),
+        _ => format!("`{}` did not run", name(cause)),
     }
 }
 

@@ -207,15 +207,19 @@ impl Session {
         })
     }
 
-    /// Why a stage's outputs are not in the store: the first stage on the way to it that has to run.
+    /// Why a stage's outputs are not in the store: the first stage on the way to it that cannot run, or else the first
+    /// that has to.
     fn why_missing(&self, states: &BTreeMap<NodeId, State>, node: NodeId) -> String {
-        let name = self.plan.node(node).name();
-        match states.get(&node) {
-            Some(State::DependsOn(before)) if !before.is_empty() => {
-                self.why_missing(states, before[0])
-            }
-            Some(State::Unfetched(_)) => format!("`{name}` needs an outside file that is not here"),
-            _ => format!("`{name}` has not run"),
+        let missing = |node: NodeId| !matches!(states.get(&node), Some(State::Hit(_)));
+        let cannot = |node: &NodeId| matches!(states.get(node), Some(State::Unfetched(_)));
+        let causes = self.plan.causes(node, missing, |_| false);
+        let name = |node: NodeId| self.plan.node(node).name();
+        match causes.iter().copied().find(cannot) {
+            Some(cause) => format!("`{}` needs an outside file that is not here", name(cause)),
+            None => format!(
+                "`{}` has not run",
+                name(causes.first().copied().unwrap_or(node))
+            ),
         }
     }
 }

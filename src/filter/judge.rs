@@ -221,11 +221,11 @@ pub(super) fn path_perplexity(
     step: &'static str,
     path: &ReasoningPath,
 ) -> Result<f64, FilterError> {
-    let summary = path.log_prob.ok_or_else(|| FilterError::NoLogProb {
+    let known = path.log_prob.and_then(|summary| summary.perplexity());
+    known.ok_or_else(|| FilterError::NoLogProb {
         step,
         question_id: path.question_id.clone(),
-    })?;
-    Ok(summary.perplexity())
+    })
 }
 
 /// The score `name`; `None` where a stage asked for it and could not read it.

@@ -111,7 +111,7 @@ fn limits_are_inclusive_as_the_paper_words_them() {
     edge.tokens[..7].fill(99); // 6 equal bigrams of 24: 5 repeats
     let mut params = FilterParams::default();
     params.repetition.max_rate = 1.0 - 19.0 / 24.0;
-    params.perplexity.min_perplexity = edge.log_prob.unwrap().perplexity();
+    params.perplexity.min_perplexity = edge.log_prob.unwrap().perplexity().unwrap();
     let kept = filter(vec![edge], &[question("q")], &params, 0).unwrap();
     assert_eq!(verdicts(&kept), ["kept"]);
 }

@@ -143,6 +143,8 @@ pub enum Measure {
     /// Acc, in per cent.
     #[default]
     Acc,
+    /// Balanced Acc, in per cent.
+    BalancedAcc,
     /// Acc (options), in per cent.
     AccOptions,
     /// Fmt, from 0 to 1.
@@ -164,6 +166,7 @@ impl Measure {
     pub fn metric(self) -> Option<Metric> {
         match self {
             Self::Acc => Some(Metric::Acc),
+            Self::BalancedAcc => Some(Metric::BalancedAcc),
             Self::AccOptions => Some(Metric::AccOptions),
             Self::Fmt => Some(Metric::Fmt),
             Self::Len => Some(Metric::Len),

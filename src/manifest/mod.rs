@@ -53,7 +53,7 @@ pub use schema::{schema, schema_text};
 pub use section::RunSection;
 pub use source::{Origin, Source};
 pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
-pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec};
+pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 
 use crate::stage::Stage;

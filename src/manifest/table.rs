@@ -28,8 +28,19 @@ pub struct TableSpec {
     pub baselines: Vec<Baseline>,
     /// The row (a place in `rows`) that the others are tested against.
     pub baseline: Option<usize>,
+    /// Which of them are tested, and on what.
+    pub tested: Tested,
     /// Figures that were published.
     pub reported: Option<Reported>,
+}
+
+/// The family of a table's tests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tested {
+    /// On these metrics.
+    pub metrics: Vec<Metric>,
+    /// These rows, by their places; the baseline is not among them.
+    pub rows: Vec<usize>,
 }
 
 /// A row of a table.
@@ -101,7 +112,7 @@ impl ReportedFigures {
             Metric::Fmt => self.fmt,
             Metric::Len => self.len,
             Metric::Rep => self.rep,
-            Metric::Parsed => None,
+            Metric::BalancedAcc | Metric::Parsed => None,
         }
     }
 }
@@ -140,13 +151,34 @@ pub(super) struct TableSection {
     /// Rows without a model; both by default.
     #[serde(default = "both_baselines")]
     pub(super) baselines: Vec<Baseline>,
-    /// The label of the row that the others are tested against, on the same questions: exact McNemar for Acc, paired
-    /// bootstrap for the rest, with Holm's correction over all tests of the table. None by default.
+    /// The label of the row that the others are tested against, on the same questions: exact McNemar for what is yes or
+    /// no for each question, paired bootstrap for the rest, with Holm's correction over all tests of the table. None by
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) baseline: Option<String>,
+    /// The tests that are made, and so the family of Holm's correction; by default all rows against the baseline on all
+    /// columns.
+    #[serde(default)]
+    pub(super) tests: TestsSection,
     /// Figures that were published, to be shown beside ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reported: Option<Reported>,
+}
+
+/// Which tests against the baseline a table makes. Name what is asked about before looking: each test more makes
+/// Holm's correction of all the others stricter.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestsSection {
+    /// On these figures, for example `["acc"]`; by default on all columns but `balanced-acc`, which is no figure of
+    /// single questions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(super) metrics: Option<Vec<Metric>>,
+    /// The labels of these rows; by default all but the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(super) rows: Option<Vec<String>>,
 }
 
 /// A row of a table.

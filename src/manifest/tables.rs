@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::sweep::Named;
-use super::table::{RowSection, RowSpec, TableSection, TableSpec};
+use super::table::{RowSection, RowSpec, TableSection, TableSpec, Tested};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Outlet, Wiring};
@@ -126,6 +126,7 @@ pub(super) fn specs(
             continue;
         };
         let baseline = reader.baseline();
+        let tested = reader.tested(baseline);
         reader.labels();
         let swept: Vec<&Axis> = row_axes.iter().map(|&axis| &sweep.axes[axis]).collect();
         let row = |index: usize, row: &RowSection| RowSpec {
@@ -160,6 +161,7 @@ pub(super) fn specs(
             column_axes,
             baselines: section.baselines.clone(),
             baseline,
+            tested,
             reported: section.reported.clone(),
         });
     }
@@ -289,6 +291,58 @@ impl Reader<'_> {
         found
     }
 
+    /// What is tested against the row `baseline`.
+    fn tested(&mut self, baseline: Option<usize>) -> Tested {
+        let section = self.section;
+        let tests = &section.tests;
+        if section.baseline.is_none() && self.entry.value.get("tests").is_some() {
+            let message = format!("the table `{}` tests against nothing", self.entry.key);
+            let hint = "name the row to test against: `baseline = \"LABEL\"`".to_owned();
+            self.complain("tests", message, Some(hint));
+        }
+        let columns = section.metrics.iter().copied();
+        let mut metrics: Vec<Metric> = match &tests.metrics {
+            Some(metrics) => metrics.clone(),
+            None => columns.filter(|metric| metric.is_tested()).collect(),
+        };
+        let mut seen = BTreeSet::new();
+        metrics.retain(|metric| seen.insert(*metric)); // once each, or Holm's correction counts them twice
+        if let Some(metric) = metrics.iter().find(|metric| !metric.is_tested()) {
+            let message = format!(
+                "two rows are not tested on `{}`: it is no figure of single questions",
+                metric.name()
+            );
+            let hint = format!("test `{}`", Metric::Acc.name());
+            self.complain_of_tests("metrics", message, Some(hint));
+        }
+        let labels: Vec<&str> = section.rows.iter().map(|row| row.label.as_str()).collect();
+        let place = |label: &str| labels.iter().position(|known| *known == label);
+        let Some(wanted) = &tests.rows else {
+            let rows = (0..labels.len()).filter(|row| Some(*row) != baseline);
+            return Tested {
+                metrics,
+                rows: rows.collect(),
+            };
+        };
+        let mut rows = Vec::new();
+        for label in wanted {
+            match place(label) {
+                Some(row) if Some(row) == baseline => {
+                    let message = format!("the row `{label}` cannot be tested against itself");
+                    self.complain_of_tests("rows", message, None);
+                }
+                Some(row) if rows.contains(&row) => {}
+                Some(row) => rows.push(row),
+                None => {
+                    let hint = suggest(label, labels.iter().copied(), "rows");
+                    let message = format!("the table has no row `{label}`");
+                    self.complain_of_tests("rows", message, hint);
+                }
+            }
+        }
+        Tested { metrics, rows }
+    }
+
     /// Two rows of one label could not be told apart.
     fn labels(&mut self) {
         let labels: Vec<&String> = self.section.rows.iter().map(|row| &row.label).collect();
@@ -301,6 +355,13 @@ impl Reader<'_> {
                 self.errors.push(Diagnostic::at(origin, message));
             }
         }
+    }
+
+    fn complain_of_tests(&mut self, key: &str, message: String, hint: Option<String>) {
+        let tests = self.entry.value.get("tests");
+        let node = tests.and_then(|tests| tests.get(key)).or(tests);
+        let origin = node.map_or(&self.entry.key_origin, |node| &node.origin);
+        self.errors.push(Diagnostic::at(origin, message).hint(hint));
     }
 
     fn complain(&mut self, key: &str, message: String, hint: Option<String>) {

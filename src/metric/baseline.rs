@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::options;
-use super::interval::{Estimate, IntervalMethod, wilson};
+use super::interval::{Estimate, wilson};
 use super::{EvalParams, MetricError};
 use crate::text::Question;
 
@@ -32,9 +32,6 @@ pub fn majority_class(
     params: &EvalParams,
 ) -> Result<Baseline, MetricError> {
     params.check()?;
-    if test.is_empty() {
-        return Err(MetricError::Empty { what: "questions" });
-    }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for question in train {
         *counts.entry(&question.answer).or_default() += 1;
@@ -49,38 +46,31 @@ pub fn majority_class(
     let hits = test.iter().filter(|q| q.answer == answer).count();
     Ok(Baseline {
         name: "majority class".into(),
-        accuracy: wilson(hits, test.len(), params.confidence),
+        accuracy: wilson(hits, test.len(), params.confidence)
+            .ok_or(MetricError::Empty { what: "questions" })?,
         answer: Some(answer),
     })
 }
 
-/// Guessing among the legal answers: the mean of 1 / number of options; a free answer counts 0.
+/// Guessing among the legal answers: the mean of 1 / number of options. `None` where a question's answer is free, so
+/// that there is nothing to guess among.
 ///
 /// # Errors
 /// No questions.
-pub fn chance(test: &[Question]) -> Result<Baseline, MetricError> {
+pub fn chance(test: &[Question]) -> Result<Option<Baseline>, MetricError> {
     if test.is_empty() {
         return Err(MetricError::Empty { what: "questions" });
     }
-    let sum: f64 = test
-        .iter()
-        .map(|question| match options(question).len() {
-            0 => 0.0,
-            n => 1.0 / n as f64,
-        })
-        .sum();
-    let value = sum / test.len() as f64;
-    Ok(Baseline {
+    let share = |question: &Question| match options(question).len() {
+        0 => None,
+        n => Some(1.0 / n as f64),
+    };
+    let sum = test.iter().map(share).sum::<Option<f64>>();
+    Ok(sum.map(|sum| Baseline {
         name: "chance".into(),
         answer: None,
-        accuracy: Estimate {
-            value,
-            low: value,
-            high: value,
-            n: test.len(),
-            method: IntervalMethod::Exact,
-        },
-    })
+        accuracy: Estimate::exact(sum / test.len() as f64, test.len()),
+    }))
 }
 
 #[cfg(test)]
@@ -123,9 +113,12 @@ mod tests {
     fn chance_is_the_mean_share() {
         let mut mixed = questions(&["yes", "no"], 0);
         mixed.extend(questions(&["A"], 5));
-        let row = chance(&mixed).unwrap();
+        let row = chance(&mixed).unwrap().unwrap();
         // (1/2 + 1/2 + 1/5) / 3
         assert!((row.accuracy.value - 0.4).abs() < 1e-12);
+        assert_eq!(row.accuracy.interval, None);
+        mixed[0].form = AnswerForm::Number;
+        assert_eq!(chance(&mixed).unwrap(), None);
         assert!(chance(&[]).is_err());
     }
 

@@ -1,32 +1,29 @@
 //! Two arms on the same questions.
+//!
+//! Source of the interval of a difference of shares: Agresti & Min 2005.
 
 use serde::Serialize;
 
-use super::interval::Estimate;
+use super::interval::{Bounds, Estimate, IntervalMethod};
+use super::kind::Kind;
 use super::mcnemar::mcnemar;
 use super::mean::paired_bootstrap;
+use super::normal::normal_quantile;
 use super::resample::Resampling;
 use super::seeds::mean_by_question;
 use super::{Evaluation, Metric, MetricError};
+
+/// Resamples of a test at least, so that its p can be small.
+const RESAMPLES: u32 = 10_000;
 
 /// How a p-value was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
-    /// McNemar's exact test of the questions that one arm answers rightly and the other does not.
+    /// McNemar's exact test of the questions on which one arm has what is counted and the other has not.
     ExactMcnemar,
     /// The paired bootstrap of the questions' differences.
     PairedBootstrap,
-}
-
-impl Test {
-    /// The name for a reader.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ExactMcnemar => "exact McNemar",
-            Self::PairedBootstrap => "paired bootstrap",
-        }
-    }
 }
 
 /// One metric of two arms, A and B.
@@ -34,71 +31,103 @@ impl Test {
 pub struct Comparison {
     /// The metric.
     pub metric: Metric,
-    /// A's figure less B's, with its interval by the paired bootstrap over questions; `n` counts
-    /// questions. Over several seeds, of each question's mean: the seeds are taken as they are, so
-    /// how far seeds lie apart is not in it (see [`OverSeeds`](super::OverSeeds)).
+    /// A's figure less B's over the questions of which both are known, which `n` counts, with its interval: of shares
+    /// Agresti and Min's, of means by the paired bootstrap. Over several seeds, of each question's mean: the seeds are
+    /// taken as they are, so how far seeds lie apart is not in it (see [`OverSeeds`](super::OverSeeds)).
     pub difference: Estimate,
     /// Two-sided p-value that there is no difference, not corrected: the family is the caller's to
     /// declare (see [`holm`](super::holm)).
     pub p: f64,
     /// How it was made.
     pub test: Test,
-    /// The mean square of the questions' differences. Of shares with one seed each this is the share
-    /// of discordant questions, which [`smallest_difference`](super::smallest_difference) takes.
+    /// The mean square of the questions' differences, which [`smallest_difference`](super::smallest_difference) takes:
+    /// of shares with one seed each the share of discordant questions.
     pub mean_square: f64,
 }
 
-/// Compares arms A and B, each with one evaluation per seed, on every metric that both measured, in
-/// the order of [`Metric::ALL`].
+/// Compares arms A and B, each with one evaluation per seed, on one metric, question by question: what is yes or no for
+/// each question by McNemar's exact test where each arm has one seed, all else by the paired bootstrap. `None` where no
+/// question's value is known of both, and of a metric that [is not tested](Metric::is_tested).
 ///
-/// # Errors
-/// As [`compare_on`].
-pub fn compare(
-    a: &[&Evaluation],
-    b: &[&Evaluation],
-    resampling: &Resampling,
-) -> Result<Vec<Comparison>, MetricError> {
-    let mut found = Vec::new();
-    for metric in Metric::ALL {
-        found.extend(compare_on(metric, a, b, resampling)?);
-    }
-    Ok(found)
-}
-
-/// Compares arms A and B on one metric, question by question: accuracies by McNemar's exact test where
-/// each arm has one seed, all else by the paired bootstrap. `None` where a side has not measured it.
+/// Confidence and resampling are A's, with B's confidence where it is greater, and at least 10,000 resamples.
 ///
 /// # Errors
 /// A side without evaluations, or questions that differ between evaluations.
-pub fn compare_on(
+pub fn compare(
     metric: Metric,
     a: &[&Evaluation],
     b: &[&Evaluation],
-    resampling: &Resampling,
 ) -> Result<Option<Comparison>, MetricError> {
-    let (Some(in_a), Some(in_b)) = (mean_by_question(metric, a)?, mean_by_question(metric, b)?)
-    else {
-        return Ok(None);
-    };
+    let (in_a, in_b) = (mean_by_question(metric, a)?, mean_by_question(metric, b)?);
     MetricError::same_questions(&in_a, &in_b)?;
-    let pairs = || in_a.values().copied().zip(in_b.values().copied());
-    let differences: Vec<f64> = pairs().map(|(a, b)| a - b).collect();
-    let resampled = paired_bootstrap(&differences, resampling, metric.stream());
-    let accuracy = matches!(metric, Metric::Acc | Metric::AccOptions);
-    let (test, p) = if accuracy && a.len() == 1 && b.len() == 1 {
-        let right = pairs().map(|(a, b)| (a > 0.5, b > 0.5));
-        (Test::ExactMcnemar, mcnemar(right).p)
-    } else {
-        (Test::PairedBootstrap, resampled.p)
+    MetricError::same_content(a.iter().chain(b).copied())?;
+    let pairs: Vec<(f64, f64)> = (in_a.values().zip(in_b.values()))
+        .filter_map(|(a, b)| Some(((*a)?, (*b)?)))
+        .collect();
+    if pairs.is_empty() || !metric.is_tested() {
+        return Ok(None);
+    }
+    let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
+    let resampling = resampling(a[0], b[0]);
+    let bootstrap = || {
+        let ends = metric.ends().map(|(low, high)| (low - high, high - low));
+        paired_bootstrap(&differences, ends, &resampling, metric.stream())
+    };
+    let one_each = a.len() == 1 && b.len() == 1;
+    let found = match metric.kind() {
+        Kind::Share => {
+            let difference = agresti_min(&differences, resampling.confidence);
+            if one_each {
+                let holds = pairs.iter().map(|(a, b)| (*a > 0.5, *b > 0.5));
+                Some((difference, mcnemar(holds).p, Test::ExactMcnemar))
+            } else {
+                bootstrap().map(|found| (difference, found.p, Test::PairedBootstrap))
+            }
+        }
+        Kind::Mean | Kind::Balanced => {
+            bootstrap().map(|found| (found.difference, found.p, Test::PairedBootstrap))
+        }
     };
     let squares: f64 = differences.iter().map(|each| each * each).sum();
-    Ok(Some(Comparison {
+    Ok(found.map(|(difference, p, test)| Comparison {
         metric,
-        difference: resampled.difference,
+        difference,
         p,
         test,
         mean_square: squares / differences.len() as f64,
     }))
+}
+
+fn resampling(a: &Evaluation, b: &Evaluation) -> Resampling {
+    let (of_a, of_b) = (a.resampling(), b.resampling());
+    Resampling {
+        confidence: of_a.confidence.max(of_b.confidence),
+        resamples: of_a.resamples.max(RESAMPLES),
+        ..of_a
+    }
+}
+
+/// The mean of questions' differences of two shares, each from -1 to 1, with Agresti and Min's interval: Wald's with
+/// half a question more on which A alone has what is counted, half a one on which B alone has, and one on which neither
+/// or both have. So it has a width where no question tells the arms apart, too.
+fn agresti_min(differences: &[f64], confidence: f64) -> Estimate {
+    let n = differences.len();
+    let cases = n as f64 + 2.0;
+    let sum: f64 = differences.iter().sum();
+    let value = sum / n as f64;
+    let squares: f64 = differences.iter().map(|each| each * each).sum();
+    let middle = sum / cases;
+    let z = normal_quantile(f64::midpoint(1.0, confidence));
+    let half = z * (((squares + 1.0) / cases - middle * middle) / cases).sqrt();
+    Estimate {
+        value,
+        interval: Some(Bounds {
+            low: (middle - half).max(-1.0).min(value),
+            high: (middle + half).min(1.0).max(value),
+        }),
+        n,
+        method: IntervalMethod::AgrestiMin,
+    }
 }
 
 #[cfg(test)]

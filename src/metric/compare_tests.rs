@@ -1,6 +1,7 @@
 use super::*;
-use crate::metric::Metric::{Acc, Fmt, Len, Parsed, Rep};
-use crate::metric::{EvalParams, OverSeeds, bootstrap_mean, evaluate};
+use crate::metric::Metric::{Acc, AccOptions, BalancedAcc, Fmt, Len, Parsed, Rep};
+use crate::metric::interval::share_over_seeds;
+use crate::metric::{EvalParams, OverSeeds, evaluate, fixture};
 use crate::text::{AnswerForm, EndReason, Prediction, Question};
 
 /// One seed of an arm: its right answers by question, each with so many words before it.
@@ -47,60 +48,148 @@ fn arms() -> (Evaluation, Evaluation) {
     (evaluation(&rows(|i| i < 5 || i == 6, 3)), evaluation(&b))
 }
 
+fn compared(metric: Metric, a: &[&Evaluation], b: &[&Evaluation]) -> Comparison {
+    compare(metric, a, b).unwrap().unwrap()
+}
+
 #[test]
 fn one_seed_each() {
     let (a, b) = arms();
-    let found = compare(&[&a], &[&b], &Resampling::default()).unwrap();
-    let metrics: Vec<Metric> = found.iter().map(|each| each.metric).collect();
-    // No options were scored.
-    assert_eq!(metrics, [Acc, Fmt, Len, Rep, Parsed]);
-    let acc = found[0];
+    // No options were scored, and balanced accuracy is no figure of single questions.
+    for metric in [AccOptions, BalancedAcc] {
+        assert_eq!(compare(metric, &[&a], &[&b]).unwrap(), None);
+    }
+    let acc = compared(Acc, &[&a], &[&b]);
     close(acc.difference.value, 4.0 / 7.0);
     close(acc.p, 14.0 / 64.0); // 1 of 6: 2 (1 + 6) / 64
     assert_eq!(acc.test, Test::ExactMcnemar);
     close(acc.mean_square, 6.0 / 7.0);
     assert_eq!(acc.difference.n, 7);
-    assert!(
-        acc.difference.low < acc.difference.value && acc.difference.value < acc.difference.high
-    );
-    let len = found[2];
+    assert_eq!(acc.difference.method, IntervalMethod::AgrestiMin);
+    let bounds = acc.difference.interval.unwrap();
+    assert!(bounds.low < acc.difference.value && acc.difference.value < bounds.high);
+    // Two words more throughout, on seven questions: no ground for an interval, nor for a p below 2 / 2^7.
+    let len = compared(Len, &[&a], &[&b]);
     close(len.difference.value, 2.0);
-    close(len.difference.low, 2.0);
-    close(len.p, 2.0 / 10_001.0);
+    assert_eq!(len.difference.interval, None);
+    close(len.p, 2.0 / 128.0);
     assert_eq!(len.test, Test::PairedBootstrap);
-    close(found[4].p, 1.0); // all parsed on both sides
+    let parsed = compared(Parsed, &[&a], &[&b]);
+    close(parsed.p, 1.0); // all parsed on both sides
+    assert_eq!(parsed.test, Test::ExactMcnemar);
 
-    let turned = compare_on(Acc, &[&b], &[&a], &Resampling::default());
-    let turned = turned.unwrap().unwrap();
+    let turned = compared(Acc, &[&b], &[&a]);
     close(turned.difference.value, -4.0 / 7.0);
     assert_eq!(turned.p.to_bits(), acc.p.to_bits());
+}
+
+/// Fmt and Parsed are yes or no for each question, as accuracy is: four slips in 687 are no evidence.
+#[test]
+fn all_shares_are_tested_exactly() {
+    let rows: Vec<(String, bool)> = (0..687).map(|i| (format!("q{i:03}"), true)).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, right)| (id.as_str(), *right, 0))
+        .collect();
+    let whole = evaluation(&rows);
+    let mut slipped = whole.clone();
+    for outcome in &mut slipped.outcomes[..4] {
+        outcome.parsed = None;
+        outcome.format.legal_option = false;
+    }
+    for metric in [Fmt, Parsed] {
+        let found = compared(metric, &[&whole], &[&slipped]);
+        assert_eq!(found.test, Test::ExactMcnemar);
+        close(found.p, 0.125);
+        let bounds = found.difference.interval.unwrap();
+        assert!(bounds.low < 0.0 && bounds.high > 4.0 / 687.0, "{bounds:?}");
+    }
+    // Arms that differ on no question may yet differ on others.
+    let none = compared(Fmt, &[&whole], &[&whole])
+        .difference
+        .interval
+        .unwrap();
+    assert!(none.low < 0.0 && none.high > 0.0, "{none:?}");
+}
+
+/// A question of which one side is not known is no pair.
+#[test]
+fn only_what_is_known_is_paired() {
+    let (a, b) = arms();
+    let mut partly = a.clone();
+    for outcome in &mut partly.outcomes[..3] {
+        outcome.format.ended = None;
+        outcome.rep = None;
+    }
+    assert_eq!(compared(Fmt, &[&partly], &[&b]).difference.n, 4);
+    assert_eq!(compared(Rep, &[&partly], &[&b]).difference.n, 4);
+    assert_eq!(compared(Fmt, &[&partly, &a], &[&b]).difference.n, 7);
+    for outcome in &mut partly.outcomes {
+        outcome.format.ended = None;
+    }
+    assert_eq!(compare(Fmt, &[&partly], &[&b]).unwrap(), None);
+}
+
+/// The confidence of a difference is that of its evaluations.
+#[test]
+fn settings_travel_with_the_evaluation() {
+    let (a, b) = arms();
+    let width = |metric, confidence: f64| {
+        let mut a = a.clone();
+        a.params.confidence = confidence;
+        let mut b = b.clone();
+        b.params.confidence = 0.5;
+        let difference = compared(metric, &[&a], &[&b]).difference.interval.unwrap();
+        let over = OverSeeds::of(metric, &[&a, &b]).unwrap().unwrap();
+        let over = over.questions.interval.unwrap();
+        (difference.high - difference.low, over.high - over.low)
+    };
+    for metric in [Acc, Rep] {
+        let (narrow, wide) = (width(metric, 0.5), width(metric, 0.95));
+        assert!(narrow.0 < 0.6 * wide.0, "{metric:?} {narrow:?} {wide:?}");
+        assert!(narrow.1 < 0.6 * wide.1, "{metric:?} {narrow:?} {wide:?}");
+    }
+}
+
+/// statsmodels' weighted mean and variance.
+#[test]
+fn shares_apart_agree_with_statsmodels() {
+    for case in fixture::load().shares_apart {
+        let found = agresti_min(&case.differences, case.confidence);
+        fixture::close(found.value, case.value);
+        fixture::close(found.interval.unwrap().low, case.low);
+        fixture::close(found.interval.unwrap().high, case.high);
+    }
 }
 
 #[test]
 fn several_seeds() {
     let (a, b) = arms();
-    let found = compare_on(Metric::Acc, &[&a, &b], &[&b], &Resampling::default());
-    let found = found.unwrap().unwrap();
+    let found = compared(Acc, &[&a, &b], &[&b]);
     assert_eq!(found.test, Test::PairedBootstrap);
     // Of each question A's mean less B: half of the six that are apart.
     close(found.difference.value, 2.0 / 7.0);
     close(found.mean_square, 6.0 * 0.25 / 7.0);
     assert!(found.p > 0.01 && found.p < 0.5, "{found:?}");
 
-    let over = OverSeeds::of(Metric::Acc, &[&a, &b], &Resampling::default());
-    let over = over.unwrap().unwrap();
-    close(over.mean, 4.0 / 7.0);
+    let over = OverSeeds::of(Acc, &[&a, &b]).unwrap().unwrap();
+    close(over.questions.value, 4.0 / 7.0);
     close(over.sd.unwrap(), (4.0 / 7.0) / 2.0_f64.sqrt());
     assert_eq!((over.seeds, over.questions.n), (2, 7));
     let means = [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0];
-    let by_question = bootstrap_mean(&means, &Resampling::default(), Metric::Acc.stream());
-    assert_eq!(over.questions, by_question);
+    assert_eq!(Some(over.questions), share_over_seeds(&means, 2, 0.95));
+    // All questions have gold yes, so it is the accuracy.
+    let balanced = OverSeeds::of(BalancedAcc, &[&a, &b]).unwrap().unwrap();
+    close(balanced.questions.value, 4.0 / 7.0);
 
-    let one = OverSeeds::of(Metric::Acc, &[&a], &Resampling::default());
-    let one = one.unwrap().unwrap();
+    // All right in all seeds: a share of 100 % of seven questions is no certainty.
+    let all = OverSeeds::of(Parsed, &[&a, &b]).unwrap().unwrap();
+    assert_eq!(all.sd, Some(0.0));
+    assert!(all.questions.interval.unwrap().low < 0.7);
+
+    let one = OverSeeds::of(Acc, &[&a]).unwrap().unwrap();
     assert_eq!((one.sd, one.questions), (None, a.accuracy));
-    let unscored = OverSeeds::of(Metric::AccOptions, &[&a, &b], &Resampling::default());
-    assert_eq!(unscored.unwrap(), None);
+    assert_eq!(OverSeeds::of(AccOptions, &[&a, &b]).unwrap(), None);
 }
 
 #[test]
@@ -112,7 +201,7 @@ fn other_questions_are_an_error() {
         ("w", true, 1),
         ("v", true, 1),
     ]);
-    let error = compare(&[&a], &[&b], &Resampling::default()).unwrap_err();
+    let error = compare(Acc, &[&a], &[&b]).unwrap_err();
     for words in [
         "3 questions, the other 4",
         "2 of them are the same",
@@ -121,13 +210,22 @@ fn other_questions_are_an_error() {
     ] {
         assert!(error.to_string().contains(words), "{words}: {error}");
     }
-    let error = OverSeeds::of(Metric::Acc, &[&b, &a], &Resampling::default()).unwrap_err();
+    let error = OverSeeds::of(Acc, &[&b, &a]).unwrap_err();
     assert!(error.to_string().contains("`v`"), "{error}");
-    let none = compare(&[], &[&b], &Resampling::default()).unwrap_err();
+    let none = compare(Acc, &[], &[&b]).unwrap_err();
     assert!(matches!(none, MetricError::Empty { .. }), "{none}");
+    // The same ids of another dataset.
+    let mut elsewhere = a.clone();
+    elsewhere.questions = crate::key::Digest::of(b"other words");
+    for error in [
+        compare(Acc, &[&a], &[&elsewhere]).unwrap_err(),
+        OverSeeds::of(Acc, &[&a, &elsewhere]).unwrap_err(),
+    ] {
+        assert_eq!(error, MetricError::OtherContent { questions: 3 });
+    }
     let mut twice = a.clone();
     twice.outcomes.push(a.outcomes[0].clone());
-    let error = compare(&[&twice], &[&a], &Resampling::default()).unwrap_err();
+    let error = compare(Acc, &[&twice], &[&a]).unwrap_err();
     assert!(error.to_string().contains("`x` twice"), "{error}");
 }
 
@@ -136,12 +234,15 @@ fn other_questions_are_an_error() {
 fn figures_are_means_over_questions() {
     let (a, _) = arms();
     for metric in Metric::ALL {
-        let (Some(figure), Some(values)) = (metric.of(&a), metric.per_question(&a)) else {
-            assert_eq!(metric, Metric::AccOptions);
+        let values: Vec<f64> = a.outcomes.iter().filter_map(|o| metric.value(o)).collect();
+        let Some(figure) = metric.of(&a) else {
+            assert_eq!((metric, values.len()), (AccOptions, 0));
             continue;
         };
-        let mean = values.iter().map(|(_, value)| value).sum::<f64>() / values.len() as f64;
-        close(figure.value, mean);
-        assert!(!metric.is_share() || values.iter().all(|(_, value)| [0.0, 1.0].contains(value)));
+        close(
+            figure.value,
+            values.iter().sum::<f64>() / values.len() as f64,
+        );
+        assert!(!metric.is_share() || values.iter().all(|value| [0.0, 1.0].contains(value)));
     }
 }

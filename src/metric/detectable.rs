@@ -7,9 +7,13 @@ use super::normal::normal_quantile;
 pub enum Design {
     /// The same questions for both arms (Connor 1987).
     Paired {
-        /// The share of questions that only one of the arms answers rightly, 0 to 1; over several
-        /// seeds the mean square of the questions' differences, which for one seed is that share.
+        /// The share of questions that only one of the arms answers rightly, 0 to 1.
         discordant: f64,
+    },
+    /// The same over several seeds: a question may be apart by a part.
+    PairedOverSeeds {
+        /// The mean square of the questions' differences, which for one seed is the discordant share.
+        mean_square: f64,
     },
     /// Other questions for each arm, as many (Fleiss, Levin & Paik 2003, 4.2, without continuity
     /// correction): what can be said before there is a baseline to pair with.
@@ -28,7 +32,7 @@ pub enum Design {
 /// independent shares `p` and `q` a difference `d` apart with mean `m`:
 ///
 /// ```text
-/// paired       sqrt(n) d = z_alpha sqrt(discordant) + z_power sqrt(discordant - d^2)
+/// paired       sqrt(n) d = z_alpha sqrt(s) + z_power sqrt(s - d^2), s the discordant share or mean square
 /// independent  sqrt(n) d = z_alpha sqrt(2 m (1 - m)) + z_power sqrt(p (1 - p) + q (1 - q))
 /// ```
 pub fn smallest_difference(n: usize, design: Design, alpha: f64, power: f64) -> Option<f64> {
@@ -41,9 +45,8 @@ pub fn smallest_difference(n: usize, design: Design, alpha: f64, power: f64) -> 
     let root_n = (n as f64).sqrt();
     // How much of the difference is missing; it falls as the difference grows.
     let short = |d: f64| match design {
-        Design::Paired { discordant } => {
-            z_alpha * discordant.sqrt() + z_power * (discordant - d * d).max(0.0).sqrt()
-                - root_n * d
+        Design::Paired { discordant: s } | Design::PairedOverSeeds { mean_square: s } => {
+            z_alpha * s.sqrt() + z_power * (s - d * d).max(0.0).sqrt() - root_n * d
         }
         Design::Independent { share } => {
             let other = if share <= 0.5 { share + d } else { share - d };
@@ -55,6 +58,7 @@ pub fn smallest_difference(n: usize, design: Design, alpha: f64, power: f64) -> 
     };
     let largest = match design {
         Design::Paired { discordant } => discordant,
+        Design::PairedOverSeeds { mean_square } => mean_square.sqrt(),
         Design::Independent { share } => share.max(1.0 - share),
     };
     if !(largest > 0.0 && short(largest) <= 0.0) {
@@ -95,6 +99,7 @@ mod tests {
         for (n, design) in [
             (687, Design::Paired { discordant: 0.0 }),
             (10, Design::Paired { discordant: 0.1 }),
+            (10, Design::PairedOverSeeds { mean_square: 0.0 }),
             (0, Design::Independent { share: 0.5 }),
             (
                 687,
@@ -114,9 +119,10 @@ mod tests {
     #[test]
     fn agrees_with_scipy() {
         for case in fixture::load().smallest {
-            let design = match (case.discordant, case.share) {
-                (Some(discordant), _) => Design::Paired { discordant },
-                (None, share) => Design::Independent {
+            let design = match (case.discordant, case.mean_square, case.share) {
+                (Some(discordant), ..) => Design::Paired { discordant },
+                (_, Some(mean_square), _) => Design::PairedOverSeeds { mean_square },
+                (.., share) => Design::Independent {
                     share: share.unwrap(),
                 },
             };

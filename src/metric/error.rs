@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::Evaluation;
+
 /// A metric's error.
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum MetricError {
@@ -57,6 +59,14 @@ pub enum MetricError {
         /// The first id that only one has.
         first: String,
     },
+    /// Two evaluations that are to be paired measured questions of the same ids and of other content.
+    #[error(
+        "compare: two evaluations have {questions} questions of the same ids, but other words, choices or gold answers\nhint: arms and seeds are compared question by question; evaluate all of them on the same dataset, split and limit"
+    )]
+    OtherContent {
+        /// Questions of each.
+        questions: usize,
+    },
     /// An evaluation has a question twice, so it cannot be paired.
     #[error("compare: an evaluation has question `{question_id}` twice, expected once")]
     Repeated {
@@ -76,6 +86,20 @@ pub enum MetricError {
 }
 
 impl MetricError {
+    /// An error unless the questions of all of them have the same content.
+    pub(super) fn same_content<'e>(
+        evaluations: impl IntoIterator<Item = &'e Evaluation>,
+    ) -> Result<(), Self> {
+        let mut evaluations = evaluations.into_iter();
+        let first = evaluations.next().map(|first| first.questions);
+        match evaluations.find(|each| Some(each.questions) != first) {
+            Some(other) => Err(Self::OtherContent {
+                questions: other.outcomes.len(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// An error unless both have the same questions.
     pub(super) fn same_questions<T>(
         a: &BTreeMap<String, T>,

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::answered::{Answered, balanced};
 use super::interval::{Estimate, wilson};
+use super::kind::Unit;
 use super::mean::bootstrap_mean;
-use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError};
+use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError, Resampling};
+use crate::key::{Digest, canonical_json};
 use crate::text::{
-    AnswerForm, Parsed, Prediction, Question, is_gold, parse_answer, word_count, word_rep,
+    AnswerForm, EndReason, Parsed, Prediction, Question, is_gold, parse_answer, word_count,
+    word_rep,
 };
 
 /// What happened on one question.
@@ -27,17 +32,33 @@ pub struct Outcome {
     pub option_correct: Option<bool>,
     /// Words of the output.
     pub len: usize,
-    /// Its word-level Rep.
-    pub rep: f64,
+    /// Its word-level Rep; `None` of an output without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rep: Option<f64>,
+    /// Why it ended.
+    #[serde(default)]
+    pub end: EndReason,
     /// The format checks.
     pub format: FormatChecks,
 }
 
-/// A row of the table, and what it was made from.
+/// A row of the table, what it was made from, and how.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Evaluation {
+    /// How it was measured; its seed is the next field.
+    pub params: EvalParams,
+    /// The seed of its bootstraps.
+    pub seed: u64,
+    /// The questions by content, whatever their order and the names of their dataset and split.
+    pub questions: Digest,
+    /// The answers to the letter, by question.
+    pub answers: Digest,
     /// Acc: the share of answers that equal gold; unparsed ones count as wrong.
     pub accuracy: Estimate,
+    /// Balanced Acc: the mean over the gold answers of that share. `None` where a question's legal answers are not
+    /// listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<Estimate>,
     /// Acc (options): the share where the gold option has the greatest log-likelihood (not
     /// normalised by length; of equals the first). `None` where options were not scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,31 +69,69 @@ pub struct Evaluation {
     pub format: FormatShares,
     /// Len: mean words per output.
     pub len: Estimate,
-    /// Rep: mean word-level repetition.
-    pub rep: Estimate,
+    /// Rep: mean word-level repetition of the outputs that have a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rep: Option<Estimate>,
     /// Of the unparsed answers, how many named several options.
     pub ambiguous: usize,
+    /// What was answered how often. `None` where a question's legal answers are not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
     /// One per question, in the questions' order.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Evaluation {
-    /// The columns of a table, in order, by name.
-    pub fn columns(&self) -> Vec<(&'static str, Estimate)> {
-        let mut columns = vec![("Acc", self.accuracy)];
-        columns.extend(self.accuracy_options.map(|each| ("Acc (options)", each)));
-        columns.extend([
-            ("Parsed", self.parsed),
-            ("Fmt", self.format.aligned),
-            ("Answered once", self.format.answered_once),
-            ("Legal option", self.format.legal_option),
-            ("Ended", self.format.ended),
-            ("Not asked again", self.format.not_asked_again),
-            ("Rep below limit", self.format.rep_below_limit),
-            ("Len", self.len),
-            ("Rep", self.rep),
-        ]);
-        columns
+    /// The columns that were measured, in order: name, unit, figure.
+    pub fn columns(&self) -> Vec<(&'static str, Unit, Estimate)> {
+        let (share, plain) = (Unit::Percent, Unit::Plain);
+        [
+            ("Acc", share, Some(self.accuracy)),
+            ("Balanced Acc", share, self.balanced_accuracy),
+            ("Acc (options)", share, self.accuracy_options),
+            ("Parsed", share, Some(self.parsed)),
+            ("Fmt", share, self.format.aligned),
+            ("Answered once", share, self.format.answered_once),
+            ("Legal option", share, self.format.legal_option),
+            ("Ended", share, self.format.ended),
+            ("Not asked again", share, self.format.not_asked_again),
+            ("Rep below limit", share, self.format.rep_below_limit),
+            ("Len", plain, Some(self.len)),
+            ("Rep", plain, self.rep),
+        ]
+        .into_iter()
+        .filter_map(|(name, unit, figure)| Some((name, unit, figure?)))
+        .collect()
+    }
+
+    /// Answers out of which nothing was read.
+    pub fn unparsed(&self) -> usize {
+        let outcomes = self.outcomes.iter();
+        outcomes.filter(|outcome| outcome.parsed.is_none()).count()
+    }
+
+    /// Answers of which it is known how they ended, and of these the ones that were cut by length.
+    pub fn ends(&self) -> (usize, usize) {
+        let ends = self.outcomes.iter().map(|outcome| outcome.end);
+        let known = ends.filter(|end| *end != EndReason::Unknown);
+        known.fold((0, 0), |(known, cut), end| {
+            (known + 1, cut + usize::from(end == EndReason::Length))
+        })
+    }
+
+    /// How its figures were resampled, and so are those that are made from it.
+    pub fn resampling(&self) -> Resampling {
+        Resampling {
+            seed: self.seed,
+            ..self.params.resampling()
+        }
+    }
+
+    /// The same for evaluations with the same answers, to the letter, and the same outcome on each question, however
+    /// their intervals were made.
+    pub fn identity(&self) -> Digest {
+        let identity = json!([self.answers, self.outcomes]);
+        Digest::of(canonical_json(&identity).as_bytes())
     }
 }
 
@@ -91,6 +150,12 @@ pub fn evaluate(
         return Err(MetricError::Empty { what: "questions" });
     }
     let pairs = matched(questions, predictions)?;
+    let answers = by_id(pairs.iter().map(|(question, prediction)| {
+        (
+            question.id.as_str(),
+            json!([prediction.output, prediction.end]),
+        )
+    }));
     let options_scored = predictions.iter().any(|p| !p.option_log_probs.is_empty());
     let mut ambiguous = 0;
     let mut outcomes = Vec::with_capacity(pairs.len());
@@ -109,6 +174,7 @@ pub fn evaluate(
                 .transpose()?,
             len: word_count(&prediction.output),
             rep: word_rep(&prediction.output),
+            end: prediction.end,
             format,
         });
     }
@@ -116,19 +182,52 @@ pub fn evaluate(
         let hits = outcomes.iter().filter(|each| test(each)).count();
         wilson(hits, outcomes.len(), params.confidence)
     };
+    let mean = |metric: Metric, values: &[f64]| {
+        bootstrap_mean(values, metric.ends(), &params.resampling(), metric.stream())
+    };
     let lens: Vec<f64> = outcomes.iter().map(|each| each.len as f64).collect();
-    let reps: Vec<f64> = outcomes.iter().map(|each| each.rep).collect();
+    let reps: Vec<f64> = outcomes.iter().filter_map(|each| each.rep).collect();
     let checks: Vec<FormatChecks> = outcomes.iter().map(|each| each.format).collect();
+    let none = || MetricError::Empty { what: "questions" };
+    let answered = Answered::of(questions, &outcomes);
+    let right = outcomes
+        .iter()
+        .map(|each| (each.gold.as_str(), f64::from(u8::from(each.correct))));
     Ok(Evaluation {
-        accuracy: share(|each| each.correct),
-        accuracy_options: options_scored.then(|| share(|each| each.option_correct == Some(true))),
-        parsed: share(|each| each.parsed.is_some()),
+        params: EvalParams {
+            seed: 0,
+            ..params.clone()
+        },
+        seed: params.seed,
+        questions: by_id(questions.iter().map(|question| {
+            let Question {
+                id, form, answer, ..
+            } = question;
+            (id.as_str(), json!([question.asked(), form, answer]))
+        })),
+        answers,
+        accuracy: share(|each| each.correct).ok_or_else(none)?,
+        balanced_accuracy: answered
+            .is_some()
+            .then(|| balanced(right, 1, params.confidence))
+            .flatten(),
+        accuracy_options: options_scored
+            .then(|| share(|each| each.option_correct == Some(true)))
+            .flatten(),
+        parsed: share(|each| each.parsed.is_some()).ok_or_else(none)?,
         format: FormatShares::of(&checks, params.confidence),
-        len: bootstrap_mean(&lens, &params.resampling(), Metric::Len.stream()),
-        rep: bootstrap_mean(&reps, &params.resampling(), Metric::Rep.stream()),
+        len: mean(Metric::Len, &lens).ok_or_else(none)?,
+        rep: mean(Metric::Rep, &reps),
         ambiguous,
+        answered,
         outcomes,
     })
+}
+
+/// A digest of values by question, whatever their order.
+fn by_id<'a>(values: impl Iterator<Item = (&'a str, Value)>) -> Digest {
+    let values: BTreeMap<&str, Value> = values.collect();
+    Digest::of(canonical_json(&json!(values)).as_bytes())
 }
 
 /// The legal answers of a question in the order in which a student scores them.

@@ -46,19 +46,28 @@ fn columns_by_hand() {
     let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
     close(row.accuracy.value, 0.5); // a and d
     close(row.parsed.value, 0.75); // not b
-    close(row.format.aligned.value, 0.25); // a alone
-    close(row.format.answered_once.value, 0.75); // d says yes twice
-    close(row.format.legal_option.value, 0.75);
-    close(row.format.ended.value, 0.75);
-    close(row.format.not_asked_again.value, 0.75);
-    close(row.format.rep_below_limit.value, 1.0);
+    let value = |figure: Option<Estimate>| figure.unwrap().value;
+    close(value(row.format.aligned), 0.25); // a alone
+    close(value(row.format.answered_once), 0.75); // d says yes twice
+    close(value(row.format.legal_option), 0.75);
+    close(value(row.format.ended), 0.75);
+    close(value(row.format.not_asked_again), 0.75);
+    close(value(row.format.rep_below_limit), 1.0);
     close(row.len.value, (7.0 + 7.0 + 5.0 + 2.0) / 4.0);
-    close(row.rep.value, 0.5 / 4.0); // d's "yes yes"
+    close(value(row.rep), 0.5 / 4.0); // d's "yes yes"
     assert_eq!(row.accuracy_options, None);
-    let names: Vec<_> = row.columns().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names[..3], ["Acc", "Parsed", "Fmt"]);
-    assert_eq!(names.len(), 10);
-    assert_eq!(row.ambiguous, 0);
+    let names: Vec<_> = row.columns().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names[..4], ["Acc", "Balanced Acc", "Parsed", "Fmt"]);
+    assert_eq!(names.len(), 11);
+    assert_eq!((row.ambiguous, row.unparsed(), row.ends()), (0, 1, (4, 1)));
+    // One of two no and one of two yes is right.
+    close(value(row.balanced_accuracy), 0.5);
+    let counts = |of: &BTreeMap<String, usize>| (of["yes"], of["no"]);
+    let answered = row.answered.as_ref().unwrap();
+    assert_eq!(
+        (counts(&answered.gold), counts(&answered.given)),
+        ((2, 2), (1, 2))
+    );
     let ids: Vec<_> = row
         .outcomes
         .iter()
@@ -80,9 +89,101 @@ fn severe_repetition_fails_the_format() {
     };
     // 25 words, 7 of them different: Rep 0.72.
     let row = evaluate(&[question("a", "no")], &[prediction("a", &output)], &params).unwrap();
-    close(row.outcomes[0].rep, 0.72);
+    close(row.outcomes[0].rep.unwrap(), 0.72);
     assert!(!row.outcomes[0].format.rep_below_limit);
-    assert!(row.outcomes[0].correct && !row.outcomes[0].format.aligned());
+    assert!(row.outcomes[0].correct && row.outcomes[0].format.aligned() == Some(false));
+    // What it was measured with is in it.
+    close(row.params.max_rep, 0.7);
+}
+
+/// How an output ended, or what an empty one repeats, may not be known: that is neither yes nor no, and not 0.
+#[test]
+fn unknown_is_not_zero() {
+    let questions: Vec<Question> = ["a", "b", "c"].map(|id| question(id, "yes")).into();
+    let with_end = |ends: [EndReason; 3]| {
+        let mut predictions = [
+            prediction("a", "yes"),
+            prediction("b", "no"),
+            prediction("c", ""),
+        ];
+        for (prediction, end) in predictions.iter_mut().zip(ends) {
+            prediction.end = end;
+        }
+        evaluate(&questions, &predictions, &EvalParams::default()).unwrap()
+    };
+    let row = with_end([EndReason::Unknown; 3]);
+    assert_eq!((row.format.aligned, row.format.ended), (None, None));
+    assert_eq!(row.format.answered_once.unwrap().n, 3);
+    assert_eq!(row.ends(), (0, 0));
+    let (len, rep) = (row.len, row.rep.unwrap());
+    assert_eq!((len.n, rep.n), (3, 2));
+    close(len.value, 2.0 / 3.0);
+    assert_eq!(row.outcomes[2].rep, None);
+
+    // Of those that say how they ended: one of two is aligned, and one was cut.
+    let row = with_end([EndReason::EndOfText, EndReason::Length, EndReason::Unknown]);
+    let fmt = row.format.aligned.unwrap();
+    assert_eq!((fmt.n, row.ends()), (2, (2, 1)));
+    close(fmt.value, 0.5);
+    close(row.format.ended.unwrap().value, 0.5);
+
+    let empty = [question("a", "no")];
+    let row = evaluate(&empty, &[prediction("a", " ")], &EvalParams::default()).unwrap();
+    assert_eq!(row.rep, None);
+    // A free answer is one of no list.
+    let mut free = question("a", "Paris");
+    free.form = AnswerForm::Text;
+    let row = evaluate(&[free], &[prediction("a", "Paris")], &EvalParams::default()).unwrap();
+    assert_eq!((row.balanced_accuracy, row.answered), (None, None));
+}
+
+/// One question is no ground for an interval of a length; of a share it is one for a wide one.
+#[test]
+fn one_question() {
+    let row = evaluate(
+        &[question("a", "yes")],
+        &[prediction("a", "yes")],
+        &EvalParams::default(),
+    );
+    let row = row.unwrap();
+    assert_eq!(row.len.interval, None);
+    for (name, _, figure) in row.columns() {
+        let wide = figure
+            .interval
+            .is_none_or(|bounds| bounds.high - bounds.low > 0.5);
+        assert!(wide, "{name}: {figure:?}");
+        assert_eq!(figure.interval.is_none(), name == "Len");
+    }
+}
+
+/// What identifies questions and answers is their content: not the order, not the settings.
+#[test]
+fn identities() {
+    let questions = [question("a", "no"), question("b", "yes")];
+    let predictions = [prediction("a", "no"), prediction("b", "no")];
+    let params = EvalParams::default();
+    let row = evaluate(&questions, &predictions, &params).unwrap();
+    let turned = [questions[1].clone(), questions[0].clone()];
+    let other = evaluate(&turned, &predictions, &params).unwrap();
+    assert_eq!(
+        (row.questions, row.answers),
+        (other.questions, other.answers)
+    );
+    let seeded = EvalParams {
+        seed: 9,
+        confidence: 0.5,
+        ..params.clone()
+    };
+    let other = evaluate(&questions, &predictions, &seeded).unwrap();
+    assert_eq!((other.seed, other.resampling().seed), (9, 9));
+    assert_eq!(other.identity(), row.identity());
+    let words = [prediction("a", "No"), prediction("b", "no")];
+    let other = evaluate(&questions, &words, &params).unwrap();
+    assert_ne!(other.identity(), row.identity());
+    let mut changed = questions.clone();
+    changed[0].question = "Do bees live in a hive?".into();
+    let other = evaluate(&changed, &predictions, &params).unwrap();
+    assert_ne!(other.questions, row.questions);
 }
 
 #[test]
@@ -151,8 +252,9 @@ fn the_teachers_row_comes_out_of_predictions() {
         .unzip();
     let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
     close(row.accuracy.value, 368.0 / 687.0);
-    close(row.accuracy.low, 0.498_273_877_599_572_2);
+    close(row.accuracy.interval.unwrap().low, 0.498_273_877_599_572_2);
     assert!((row.len.value - 76.7715).abs() < 5e-5, "{:?}", row.len);
-    assert!((row.rep.value - 0.3646).abs() < 5e-5, "{:?}", row.rep);
+    let rep = row.rep.unwrap();
+    assert!((rep.value - 0.3646).abs() < 5e-5 && rep.n == 687, "{rep:?}");
     assert_eq!(row.outcomes.len(), 687);
 }

@@ -20,6 +20,10 @@ pub(super) struct Fixture {
     pub(super) seeds: Vec<Seeds>,
     pub(super) smallest: Vec<Smallest>,
     pub(super) kappa: Vec<Kappa>,
+    pub(super) shares_over_seeds: Vec<SharesOverSeeds>,
+    pub(super) balanced: Vec<Balanced>,
+    pub(super) shares_apart: Vec<SharesApart>,
+    pub(super) alike: Vec<Alike>,
 }
 
 /// The places of one resample after the other, all of as many units.
@@ -75,8 +79,9 @@ impl Resampled {
 
     pub(super) fn check(&self, found: &Estimate) {
         close(found.value, self.value);
-        close(found.low, self.low);
-        close(found.high, self.high);
+        let bounds = found.interval.unwrap();
+        close(bounds.low, self.low);
+        close(bounds.high, self.high);
         assert_eq!(found.n, self.n);
         let method = match self.interval {
             BootstrapInterval::Percentile => IntervalMethod::PercentileBootstrap,
@@ -111,6 +116,7 @@ pub(super) struct Seeds {
 pub(super) struct Smallest {
     pub(super) n: usize,
     pub(super) discordant: Option<f64>,
+    pub(super) mean_square: Option<f64>,
     pub(super) share: Option<f64>,
     pub(super) alpha: f64,
     pub(super) power: f64,
@@ -122,6 +128,48 @@ pub(super) struct Kappa {
     pub(super) weights: Weights,
     pub(super) items: Vec<(String, u8, u8)>,
     pub(super) expected: Resampled,
+}
+
+/// A share over seeds, from each question's.
+#[derive(Deserialize)]
+pub(super) struct SharesOverSeeds {
+    pub(super) shares: Vec<f64>,
+    pub(super) seeds: usize,
+    pub(super) confidence: f64,
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// Balanced accuracy, from each question's gold answer and share of seeds that is right.
+#[derive(Deserialize)]
+pub(super) struct Balanced {
+    pub(super) rows: Vec<(String, f64)>,
+    pub(super) seeds: usize,
+    pub(super) confidence: f64,
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// The difference of two shares on the same questions.
+#[derive(Deserialize)]
+pub(super) struct SharesApart {
+    pub(super) differences: Vec<f64>,
+    pub(super) confidence: f64,
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// The mean of `n` values from 0 to 1 that are all `value`.
+#[derive(Deserialize)]
+pub(super) struct Alike {
+    pub(super) value: f64,
+    pub(super) n: usize,
+    pub(super) confidence: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
 }
 
 /// Reads the file.

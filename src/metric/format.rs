@@ -17,11 +17,12 @@ pub struct FormatChecks {
     pub answered_once: bool,
     /// That answer is legal: yes or no, one of the options, a number.
     pub legal_option: bool,
-    /// The student ended it by end-of-text.
-    pub ended: bool,
+    /// The student ended it by end-of-text; `None` where it is not known how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<bool>,
     /// It does not ask a question again (`Question:`, `Q:`).
     pub not_asked_again: bool,
-    /// Its word-level Rep is at most the declared limit.
+    /// Its word-level Rep is at most the declared limit; so it is where there is no word to repeat.
     pub rep_below_limit: bool,
 }
 
@@ -34,55 +35,62 @@ impl FormatChecks {
         max_rep: f64,
     ) -> Self {
         let output = &prediction.output;
+        let end = prediction.end;
         Self {
             answered_once: answers_given(question, output) == 1,
             legal_option: matches!(parsed, Parsed::Answer(_)),
-            ended: prediction.end == EndReason::EndOfText,
+            ended: (end != EndReason::Unknown).then_some(end == EndReason::EndOfText),
             not_asked_again: asked_again(output).is_none(),
-            rep_below_limit: word_rep(output) <= max_rep,
+            rep_below_limit: word_rep(output).is_none_or(|rep| rep <= max_rep),
         }
     }
 
-    /// Fmt: all of them.
-    pub fn aligned(self) -> bool {
-        self.answered_once
-            && self.legal_option
-            && self.ended
-            && self.not_asked_again
-            && self.rep_below_limit
+    /// Fmt: all of them. `None` where it is not known how the output ended, whatever the others say: a share over
+    /// those that fail by them and those of which all is known would be too low.
+    pub fn aligned(self) -> Option<bool> {
+        self.ended.map(|ended| {
+            self.answered_once
+                && self.legal_option
+                && ended
+                && self.not_asked_again
+                && self.rep_below_limit
+        })
     }
 }
 
-/// The share of outputs that pass, for Fmt and each check.
+/// The share of outputs that pass, for Fmt and each check, of those of which it is known; `None` where it is of none.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FormatShares {
     /// Fmt: all checks pass.
-    pub aligned: Estimate,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aligned: Option<Estimate>,
     /// One answer.
-    pub answered_once: Estimate,
+    pub answered_once: Option<Estimate>,
     /// A legal one.
-    pub legal_option: Estimate,
+    pub legal_option: Option<Estimate>,
     /// Ended by end-of-text.
-    pub ended: Estimate,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Estimate>,
     /// No question asked again.
-    pub not_asked_again: Estimate,
+    pub not_asked_again: Option<Estimate>,
     /// Rep at most the limit.
-    pub rep_below_limit: Estimate,
+    pub rep_below_limit: Option<Estimate>,
 }
 
 impl FormatShares {
     pub(super) fn of(checks: &[FormatChecks], confidence: f64) -> Self {
-        let share = |test: fn(&FormatChecks) -> bool| {
-            let hits = checks.iter().filter(|each| test(each)).count();
-            wilson(hits, checks.len(), confidence)
+        let known = |test: fn(&FormatChecks) -> Option<bool>| {
+            let known: Vec<bool> = checks.iter().filter_map(test).collect();
+            let hits = known.iter().filter(|holds| **holds).count();
+            wilson(hits, known.len(), confidence)
         };
         Self {
-            aligned: share(|each| each.aligned()),
-            answered_once: share(|each| each.answered_once),
-            legal_option: share(|each| each.legal_option),
-            ended: share(|each| each.ended),
-            not_asked_again: share(|each| each.not_asked_again),
-            rep_below_limit: share(|each| each.rep_below_limit),
+            aligned: known(|each| each.aligned()),
+            answered_once: known(|each| Some(each.answered_once)),
+            legal_option: known(|each| Some(each.legal_option)),
+            ended: known(|each| each.ended),
+            not_asked_again: known(|each| Some(each.not_asked_again)),
+            rep_below_limit: known(|each| Some(each.rep_below_limit)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Estimate, wilson};
+use super::interval::{Estimate, IntervalMethod, wilson};
 use super::mean::cluster_mean;
 use super::resample::{Resampling, bootstrap, seeded_places};
 
@@ -33,7 +33,7 @@ pub struct Rated<'a> {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Agreement {
     /// Cohen's kappa with its bootstrap interval; `None` where it is not defined. Resamples in which
-    /// it is not defined are left out.
+    /// it is not defined are left out. Without an interval where all resamples have one kappa, as in full agreement.
     pub kappa: Option<Estimate>,
     /// The share of items rated alike: with Wilson's interval where each item has a group of its own,
     /// else by the bootstrap over groups; where that cannot vary, as all items or none are rated alike,
@@ -70,13 +70,13 @@ pub fn agreement(
         };
         Estimate {
             n: items.len(),
-            ..wilson(equal_groups, groups.len(), resampling.confidence)
+            ..wilson(equal_groups, groups.len(), resampling.confidence)?
         }
     } else {
         let shares = items
             .iter()
             .map(|item| (item.group, f64::from(u8::from(item.a == item.b))));
-        cluster_mean(shares, resampling, stream + 1)?
+        cluster_mean(shares, Some((0.0, 1.0)), resampling, stream + 1)?
     };
     Some(Agreement {
         kappa: kappa_by(items, weights, resampling, place),
@@ -103,12 +103,16 @@ fn kappa_by(
             .flat_map(|&place| groups[place].iter().copied());
         kappa_of(pairs, weights)
     })?;
+    let wide = found.bounds.is_wide();
     Some(Estimate {
         value,
-        low: found.low,
-        high: found.high,
+        interval: wide.then_some(found.bounds),
         n: items.len(),
-        method: found.method,
+        method: if wide {
+            found.method
+        } else {
+            IntervalMethod::None
+        },
     })
 }
 
@@ -180,7 +184,7 @@ mod tests {
             agreement(items, Weights::Quadratic, &Resampling::default(), 40).unwrap()
         };
         let found = of(&alone);
-        assert_eq!(found.exact, wilson(2, 4, 0.95));
+        assert_eq!(found.exact, wilson(2, 4, 0.95).unwrap());
         assert_eq!(found.kappa.unwrap().n, 4);
         let together = of(&[rated("x", 3, 3), rated("x", 5, 6), rated("y", 9, 9)]);
         assert_eq!(together.exact.method, IntervalMethod::PercentileBootstrap);
@@ -190,7 +194,7 @@ mod tests {
             never.exact,
             Estimate {
                 n: 3,
-                ..wilson(0, 2, 0.95)
+                ..wilson(0, 2, 0.95).unwrap()
             }
         );
         let always = of(&[rated("x", 3, 3), rated("x", 5, 5), rated("y", 9, 9)]);
@@ -198,9 +202,19 @@ mod tests {
             always.exact,
             Estimate {
                 n: 3,
-                ..wilson(2, 2, 0.95)
+                ..wilson(2, 2, 0.95).unwrap()
             }
         );
+        // Each question half alike, and both raters agree in full: no resample differs, which is no certainty.
+        let half = of(&[
+            rated("x", 3, 3),
+            rated("x", 5, 6),
+            rated("y", 9, 8),
+            rated("y", 4, 4),
+        ]);
+        assert_eq!(half.exact.method, IntervalMethod::AllAlike);
+        assert!(half.exact.interval.unwrap().low < 0.5 && half.exact.interval.unwrap().high > 0.5);
+        assert_eq!(always.kappa.unwrap().interval, None);
         let none = agreement(&[], Weights::Quadratic, &Resampling::default(), 40);
         assert_eq!(none, None);
         let same = of(&[rated("x", 3, 3), rated("y", 3, 3)]);

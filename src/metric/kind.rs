@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Estimate;
+use super::mean::Ends;
 use super::{Evaluation, Outcome};
 
 /// A column of a table: one figure of an [`Evaluation`].
@@ -14,6 +15,9 @@ use super::{Evaluation, Outcome};
 pub enum Metric {
     /// The share of answers that equal the gold one; an unparsed answer is wrong.
     Acc,
+    /// The mean over the gold answers of that share, which no constant answer raises; of questions whose legal answers
+    /// are listed.
+    BalancedAcc,
     /// The share of questions whose gold option has the greatest log-likelihood.
     AccOptions,
     /// The share of outputs that pass all format checks.
@@ -47,8 +51,9 @@ impl Unit {
 
 impl Metric {
     /// All of them, in the order of a table's columns.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Acc,
+        Self::BalancedAcc,
         Self::AccOptions,
         Self::Fmt,
         Self::Len,
@@ -60,6 +65,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Acc => "acc",
+            Self::BalancedAcc => "balanced-acc",
             Self::AccOptions => "acc-options",
             Self::Fmt => "fmt",
             Self::Len => "len",
@@ -72,6 +78,7 @@ impl Metric {
     pub fn title(self) -> &'static str {
         match self {
             Self::Acc => "Acc",
+            Self::BalancedAcc => "Balanced Acc",
             Self::AccOptions => "Acc (options)",
             Self::Fmt => "Fmt",
             Self::Len => "Len",
@@ -83,7 +90,7 @@ impl Metric {
     /// What its figures are written in, as in the paper's Table II.
     pub fn unit(self) -> Unit {
         match self {
-            Self::Acc | Self::AccOptions | Self::Parsed => Unit::Percent,
+            Self::Acc | Self::BalancedAcc | Self::AccOptions | Self::Parsed => Unit::Percent,
             Self::Fmt | Self::Len | Self::Rep => Unit::Plain,
         }
     }
@@ -92,49 +99,59 @@ impl Metric {
     /// beside it; intervals say how many of them count.
     pub fn decimals(self) -> usize {
         match self {
-            Self::Acc | Self::AccOptions | Self::Fmt | Self::Len | Self::Rep => 2,
             Self::Parsed => 1,
+            _ => 2,
         }
     }
 
-    /// Whether a question counts 0 or 1, so that the figure is a share.
+    /// What its figure is over the questions.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Acc | Self::AccOptions | Self::Fmt | Self::Parsed => Kind::Share,
+            Self::BalancedAcc => Kind::Balanced,
+            Self::Len | Self::Rep => Kind::Mean,
+        }
+    }
+
+    /// Whether two arms are tested on it, question by question.
+    pub fn is_tested(self) -> bool {
+        self.kind() != Kind::Balanced
+    }
+
+    /// Whether each question counts 0 or 1, so that the figure is a share.
     pub fn is_share(self) -> bool {
-        !matches!(self, Self::Len | Self::Rep)
+        self.kind() == Kind::Share
+    }
+
+    /// The ends between which each question's value lies, where there are any.
+    pub(super) fn ends(self) -> Ends {
+        (self != Self::Len).then_some((0.0, 1.0))
     }
 
     /// The figure; `None` where it was not measured.
     pub fn of(self, evaluation: &Evaluation) -> Option<Estimate> {
         match self {
             Self::Acc => Some(evaluation.accuracy),
+            Self::BalancedAcc => evaluation.balanced_accuracy,
             Self::AccOptions => evaluation.accuracy_options,
-            Self::Fmt => Some(evaluation.format.aligned),
+            Self::Fmt => evaluation.format.aligned,
             Self::Len => Some(evaluation.len),
-            Self::Rep => Some(evaluation.rep),
+            Self::Rep => evaluation.rep,
             Self::Parsed => Some(evaluation.parsed),
         }
     }
 
-    /// Each question's id and value, in the evaluation's order; their mean is the figure. 1 or 0
-    /// where [the figure is a share](Metric::is_share). `None` where it was not measured.
-    pub fn per_question(self, evaluation: &Evaluation) -> Option<Vec<(String, f64)>> {
-        evaluation
-            .outcomes
-            .iter()
-            .map(|outcome| Some((outcome.question_id.clone(), self.value(outcome)?)))
-            .collect()
-    }
-
-    /// What one question counts.
-    fn value(self, outcome: &Outcome) -> Option<f64> {
+    /// What one question counts; `None` where it is not known. Where [the figure is a share](Metric::is_share), 1 or 0.
+    pub(super) fn value(self, outcome: &Outcome) -> Option<f64> {
         let share = |holds| f64::from(u8::from(holds));
-        Some(match self {
-            Self::Acc => share(outcome.correct),
-            Self::AccOptions => share(outcome.option_correct?),
-            Self::Fmt => share(outcome.format.aligned()),
-            Self::Len => outcome.len as f64,
+        match self {
+            Self::Acc | Self::BalancedAcc => Some(share(outcome.correct)),
+            Self::AccOptions => outcome.option_correct.map(share),
+            Self::Fmt => outcome.format.aligned().map(share),
+            Self::Len => Some(outcome.len as f64),
             Self::Rep => outcome.rep,
-            Self::Parsed => share(outcome.parsed.is_some()),
-        })
+            Self::Parsed => Some(share(outcome.parsed.is_some())),
+        }
     }
 
     /// Its stream of the bootstrap's generator; a new metric takes a new number. 1 and 2 are those
@@ -147,8 +164,20 @@ impl Metric {
             Self::AccOptions => 4,
             Self::Fmt => 5,
             Self::Parsed => 6,
+            Self::BalancedAcc => 7,
         }
     }
+}
+
+/// What a figure is over the questions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A share of them.
+    Share,
+    /// The mean over the gold answers of the share of each one's questions.
+    Balanced,
+    /// A mean.
+    Mean,
 }
 
 #[cfg(test)]

@@ -1,93 +1,128 @@
 //! Bootstraps of means: of values, of values that come in groups, of paired differences.
+//!
+//! Resamples of values that are all alike are alike too: that the interval is nothing wide then says nothing of other
+//! values. A mean between two known ends keeps an interval ([`all_alike`]), any other has none.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::interval::{Estimate, IntervalMethod};
-use super::resample::{Resampling, bootstrap, seeded_places};
+use super::interval::{Bounds, Estimate, IntervalMethod, wilson_bounds};
+use super::resample::{Resampled, Resampling, bootstrap, seeded_places};
 
-/// The mean of `values` with its bootstrap interval; of no values 0, without an interval's width.
-/// `stream` is the figure's own stream of the generator.
-pub fn bootstrap_mean(values: &[f64], resampling: &Resampling, stream: u64) -> Estimate {
-    mean_by(values, resampling, seeded_places(resampling.seed, stream)).0
+/// The ends between which all values of a figure lie, where there are any.
+pub(super) type Ends = Option<(f64, f64)>;
+
+/// The mean of `values` with its bootstrap interval; `None` of no values. `stream` is the figure's own stream of the
+/// generator.
+pub(super) fn bootstrap_mean(
+    values: &[f64],
+    ends: Ends,
+    resampling: &Resampling,
+    stream: u64,
+) -> Option<Estimate> {
+    let place = seeded_places(resampling.seed, stream);
+    mean_by(values, ends, resampling, place).map(|(mean, _)| mean)
 }
 
 /// The mean over all `items`, (group, value) pairs, where those of one group may be alike: several
 /// paths of one question. Whole groups are resampled, so the interval is as wide as the groups
-/// make it (Davison & Hinkley 1997, 3.8). Its `n` counts items. `None` of no items.
+/// make it (Davison & Hinkley 1997, 3.8). Its `n` counts items. `None` of no items. `ends` are those between which all
+/// values lie, where there are any.
 pub fn cluster_mean<'a>(
     items: impl IntoIterator<Item = (&'a str, f64)>,
+    ends: Option<(f64, f64)>,
     resampling: &Resampling,
     stream: u64,
 ) -> Option<Estimate> {
-    cluster_mean_by(items, resampling, seeded_places(resampling.seed, stream))
+    let place = seeded_places(resampling.seed, stream);
+    cluster_mean_by(items, ends, resampling, place)
 }
 
 /// A mean of paired differences, and whether it is zero.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct PairedDifference {
+pub(super) struct PairedDifference {
     /// The mean difference.
-    pub difference: Estimate,
+    pub(super) difference: Estimate,
     /// Two-sided p-value, from 2 / (resamples + 1) to 1.
-    pub p: f64,
+    pub(super) p: f64,
 }
 
-/// The mean of `differences`, one for each pair, with its bootstrap interval and a two-sided p-value:
-/// twice the smaller share of resampled means at or beyond zero, with one added to count and
+/// The mean of `differences`, one for each pair, with its bootstrap interval and a two-sided p-value; `None` of no
+/// pairs.
+///
+/// p is twice the smaller share of resampled means at or beyond zero, with one added to count and
 /// resamples, so that it is never 0 (Davison & Hinkley 1997, ch. 4; Efron & Tibshirani 1993, ch. 15,
-/// for reading a test out of the percentile interval).
-pub fn paired_bootstrap(
+/// for reading a test out of the percentile interval). Resamples of few pairs that all differ the same way never reach
+/// zero, however few they are, so p is at least what an exact test of the signs of `m` differences can show: 2 / 2^m.
+pub(super) fn paired_bootstrap(
     differences: &[f64],
+    ends: Ends,
     resampling: &Resampling,
     stream: u64,
-) -> PairedDifference {
-    paired_by(
-        differences,
-        resampling,
-        seeded_places(resampling.seed, stream),
-    )
+) -> Option<PairedDifference> {
+    let place = seeded_places(resampling.seed, stream);
+    paired_by(differences, ends, resampling, place)
 }
 
 /// The mean and its resampled values, with the source of places passed in.
 pub(super) fn mean_by(
     values: &[f64],
+    ends: Ends,
     resampling: &Resampling,
     place: impl FnMut(usize) -> usize,
-) -> (Estimate, Vec<f64>) {
+) -> Option<(Estimate, Vec<f64>)> {
     let n = values.len();
-    let mean = |sum: f64, n: usize| if n == 0 { 0.0 } else { sum / n as f64 };
-    let value = mean(values.iter().sum(), n);
-    let resampled = bootstrap(n, value, resampling, place, |places| {
+    let value = (n > 0).then(|| values.iter().sum::<f64>() / n as f64)?;
+    let found = bootstrap(n, value, resampling, place, |places| {
         let sum: f64 = places.iter().map(|&place| values[place]).sum();
-        (!places.is_empty()).then(|| mean(sum, places.len()))
-    });
-    match resampled {
-        Some(found) => (
-            Estimate {
-                value,
-                low: found.low,
-                high: found.high,
-                n,
-                method: found.method,
-            },
-            found.values,
-        ),
-        None => (
-            Estimate {
-                value,
-                low: value,
-                high: value,
-                n,
-                method: IntervalMethod::PercentileBootstrap,
-            },
-            Vec::new(),
-        ),
+        (!places.is_empty()).then(|| sum / places.len() as f64)
+    })?;
+    let estimate = estimate(value, n, n, &found, ends, resampling);
+    Some((estimate, found.values))
+}
+
+/// The mean of `units` that were resampled, over `n` cases.
+fn estimate(
+    value: f64,
+    n: usize,
+    units: usize,
+    found: &Resampled,
+    ends: Ends,
+    resampling: &Resampling,
+) -> Estimate {
+    let (interval, method) = if found.bounds.is_wide() {
+        (Some(found.bounds), found.method)
+    } else {
+        match all_alike(value, units, ends, resampling.confidence) {
+            Some(bounds) => (Some(bounds), IntervalMethod::AllAlike),
+            None => (None, IntervalMethod::None),
+        }
+    };
+    Estimate {
+        value,
+        interval,
+        n,
+        method,
     }
+}
+
+/// What `units` cases that are all `value` leave open for the mean of others, between two ends.
+///
+/// Wilson says how small the share `q` of such cases may be. The rest may lie at either end, and no further, so the mean
+/// is from `q value + (1 - q) low` to `q value + (1 - q) high`. At an end this is Wilson's interval of a share of none.
+fn all_alike(value: f64, units: usize, ends: Ends, confidence: f64) -> Option<Bounds> {
+    let (low, high) = ends.filter(|(low, high)| (*low..=*high).contains(&value))?;
+    let rest = 1.0 - wilson_bounds(1.0, units as f64, confidence).low;
+    Some(Bounds {
+        low: value - rest * (value - low),
+        high: value + rest * (high - value),
+    })
 }
 
 fn cluster_mean_by<'a>(
     items: impl IntoIterator<Item = (&'a str, f64)>,
+    ends: Ends,
     resampling: &Resampling,
     place: impl FnMut(usize) -> usize,
 ) -> Option<Estimate> {
@@ -108,28 +143,25 @@ fn cluster_mean_by<'a>(
     let found = bootstrap(groups.len(), value, resampling, place, |places| {
         mean(&mut places.iter().copied()).map(|(value, _)| value)
     })?;
-    Some(Estimate {
-        value,
-        low: found.low,
-        high: found.high,
-        n,
-        method: found.method,
-    })
+    Some(estimate(value, n, groups.len(), &found, ends, resampling))
 }
 
 fn paired_by(
     differences: &[f64],
+    ends: Ends,
     resampling: &Resampling,
     place: impl FnMut(usize) -> usize,
-) -> PairedDifference {
-    let (difference, means) = mean_by(differences, resampling, place);
+) -> Option<PairedDifference> {
+    let (difference, means) = mean_by(differences, ends, resampling, place)?;
     let at_most = means.iter().filter(|mean| **mean <= 0.0).count();
     let at_least = means.iter().filter(|mean| **mean >= 0.0).count();
     let tail = (at_most.min(at_least) + 1) as f64 / (means.len() + 1) as f64;
-    PairedDifference {
+    let apart = differences.iter().filter(|each| each.abs() > 1e-12).count();
+    let least = 0.5_f64.powf(apart as f64 - 1.0);
+    Some(PairedDifference {
         difference,
-        p: (2.0 * tail).min(1.0),
-    }
+        p: (2.0 * tail).max(least).min(1.0),
+    })
 }
 
 #[cfg(test)]
@@ -151,10 +183,11 @@ mod tests {
             resamples: 5,
             ..Resampling::default()
         };
-        let (found, _) = mean_by(&[1.0, 3.0], &resampling, |_| places.next().unwrap());
+        let found = mean_by(&[1.0, 3.0], None, &resampling, |_| places.next().unwrap());
+        let (found, _) = found.unwrap();
         close(found.value, 2.0);
-        close(found.low, 1.0);
-        close(found.high, 2.0);
+        close(found.interval.unwrap().low, 1.0);
+        close(found.interval.unwrap().high, 2.0);
         assert_eq!(places.next(), None);
     }
 
@@ -167,13 +200,14 @@ mod tests {
                 interval,
                 ..Resampling::default()
             };
-            let found = bootstrap_mean(&values, &resampling, 1);
-            assert_eq!(found, bootstrap_mean(&values, &resampling, 1));
-            assert_ne!(found, bootstrap_mean(&values, &resampling, 2));
+            let of = |stream| bootstrap_mean(&values, None, &resampling, stream).unwrap();
+            let (found, bounds) = (of(1), of(1).interval.unwrap());
+            assert_eq!(found, of(1));
+            assert_ne!(found, of(2));
             // Standard error sqrt(8.25 / 400) = 0.1436, so 4.5 +- 0.2815; a bootstrap of 2,000 wobbles.
             close(found.value, 4.5);
-            assert!((found.low - 4.2185).abs() < 0.03, "{found:?}");
-            assert!((found.high - 4.7815).abs() < 0.03, "{found:?}");
+            assert!((bounds.low - 4.2185).abs() < 0.03, "{found:?}");
+            assert!((bounds.high - 4.7815).abs() < 0.03, "{found:?}");
         }
     }
 
@@ -186,14 +220,15 @@ mod tests {
         let tenfold: Vec<_> = (0..10).flat_map(|_| once.clone()).collect();
         let of = |items: &[(String, f64)]| {
             let items = items.iter().map(|(group, value)| (group.as_str(), *value));
-            cluster_mean(items, &Resampling::default(), 9).unwrap()
+            cluster_mean(items, None, &Resampling::default(), 9).unwrap()
         };
         let (one, ten) = (of(&once), of(&tenfold));
         assert_eq!((one.n, ten.n), (40, 400));
         close(one.value, ten.value);
-        close(one.low, ten.low);
-        close(one.high, ten.high);
-        assert_eq!(cluster_mean([], &Resampling::default(), 9), None);
+        let (of_one, of_ten) = (one.interval.unwrap(), ten.interval.unwrap());
+        close(of_one.low, of_ten.low);
+        close(of_one.high, of_ten.high);
+        assert_eq!(cluster_mean([], None, &Resampling::default(), 9), None);
     }
 
     #[test]
@@ -202,19 +237,56 @@ mod tests {
             resamples: 999,
             ..Resampling::default()
         };
-        close(paired_bootstrap(&[0.0; 9], &resampling, 1).p, 1.0);
-        close(paired_bootstrap(&[-0.5; 9], &resampling, 1).p, 2.0 / 1000.0);
-        close(paired_bootstrap(&[0.5; 9], &resampling, 1).p, 2.0 / 1000.0);
+        let p = |differences: &[f64]| {
+            let found = paired_bootstrap(differences, None, &resampling, 1);
+            found.unwrap().p
+        };
+        close(p(&[0.0; 9]), 1.0);
+        close(p(&[-0.5; 20]), 2.0 / 1000.0);
+        close(p(&[0.5; 20]), 2.0 / 1000.0);
+        // One question proves nothing, and three cannot show more than a quarter.
+        close(p(&[-3.0]), 1.0);
+        close(p(&[1.0, 2.0, 3.0]), 0.25);
+        close(p(&[&[1.0, 2.0, 3.0][..], &[0.0; 90]].concat()), 0.25);
     }
 
+    /// Values that do not vary, single ones, and none: never an interval without a width.
     #[test]
-    fn nothing_to_resample() {
-        let none = bootstrap_mean(&[], &Resampling::default(), 1);
+    fn what_does_not_vary_is_not_certain() {
+        let resampling = Resampling::default();
+        let of = |values: &[f64], ends| bootstrap_mean(values, ends, &resampling, 1);
+        assert_eq!(of(&[], None), None);
+        for values in [&[4.0][..], &[1.0; 200]] {
+            let found = of(values, None).unwrap();
+            assert_eq!((found.interval, found.method), (None, IntervalMethod::None));
+        }
+        // Beyond the ends, so these say nothing.
+        assert_eq!(of(&[4.0; 9], Some((0.0, 1.0))).unwrap().interval, None);
+        for case in fixture::load().alike {
+            let resampling = Resampling {
+                confidence: case.confidence,
+                ..resampling
+            };
+            let values = vec![case.value; case.n];
+            let found = bootstrap_mean(&values, Some((0.0, 1.0)), &resampling, 1).unwrap();
+            assert_eq!(found.method, IntervalMethod::AllAlike);
+            fixture::close(found.interval.unwrap().low, case.low);
+            fixture::close(found.interval.unwrap().high, case.high);
+            // The same on another scale, and of groups.
+            let items: Vec<(String, f64)> = (0..case.n)
+                .map(|i| (format!("q{i}"), 20.0 * case.value - 10.0))
+                .collect();
+            let items = items.iter().map(|(group, value)| (group.as_str(), *value));
+            let found = cluster_mean(items, Some((-10.0, 10.0)), &resampling, 1).unwrap();
+            fixture::close(found.interval.unwrap().low, 20.0 * case.low - 10.0);
+            fixture::close(found.interval.unwrap().high, 20.0 * case.high - 10.0);
+        }
+        // Groups of other sizes with one mean: their resamples differ by rounding alone.
+        let uneven = [("a", 0.1), ("b", 0.1), ("b", 0.1), ("c", 0.3), ("c", -0.1)];
         assert_eq!(
-            (none.n, none.value, none.low, none.high),
-            (0, 0.0, 0.0, 0.0)
+            cluster_mean(uneven, None, &resampling, 1).unwrap().interval,
+            None
         );
-        close(paired_bootstrap(&[], &Resampling::default(), 1).p, 1.0);
     }
 
     /// scipy's `bootstrap(method=...)` of the mean, from the same resamples.
@@ -222,8 +294,9 @@ mod tests {
     fn means_agree_with_scipy() {
         let fixture = fixture::load();
         for case in fixture.means {
-            let (found, _) = mean_by(&case.values, &case.resampling(), fixture.places.feed());
-            case.check(&found);
+            let place = fixture.places.feed();
+            let found = mean_by(&case.values, None, &case.resampling(), place);
+            case.check(&found.unwrap().0);
         }
     }
 
@@ -236,7 +309,8 @@ mod tests {
                 .items
                 .iter()
                 .map(|(group, value)| (group.as_str(), *value));
-            let found = cluster_mean_by(items, &case.expected.resampling(), fixture.places.feed());
+            let resampling = case.expected.resampling();
+            let found = cluster_mean_by(items, None, &resampling, fixture.places.feed());
             case.expected.check(&found.unwrap());
         }
     }
@@ -246,11 +320,9 @@ mod tests {
     fn paired_differences_agree_with_numpy() {
         let fixture = fixture::load();
         for case in fixture.paired {
-            let found = paired_by(
-                &case.expected.values,
-                &case.expected.resampling(),
-                fixture.places.feed(),
-            );
+            let values = &case.expected.values;
+            let resampling = case.expected.resampling();
+            let found = paired_by(values, None, &resampling, fixture.places.feed()).unwrap();
             case.expected.check(&found.difference);
             fixture::close(found.p, case.p);
         }

@@ -2,13 +2,15 @@
 //!
 //! In: questions with gold answers, the raw outputs of one student for all of them, [`EvalParams`].
 //! Out: an [`Evaluation`]: Acc, Fmt and its components, Len, Rep, each an [`Estimate`] with an
-//! interval, and every question's outcome. Beside it the baselines that a table needs to be read:
+//! interval, what was answered how often, every question's outcome, and the settings that all of it was made with, which
+//! whatever is made of evaluations reads too. Beside it the baselines that a table needs to be read:
 //! the majority class and chance. Between evaluations: [`compare`] of two arms on the same questions,
 //! [`OverSeeds`] of one arm, [`holm`] over a table's family of tests, [`smallest_difference`] that so
-//! many questions could show. Between raters: [`kappa`]. Pure: no model is run; the words and the
+//! many questions could show. What is not known is `None`, and counts in no figure. Between raters: [`kappa`]. Pure: no model is run; the words and the
 //! extractor are `text`'s, and reproduce the paper's GPT-3.5 row. The statistics are checked against
 //! scipy, statsmodels and scikit-learn (`tests/fixtures/make_statistics.py`).
 
+mod answered;
 mod baseline;
 mod compare;
 mod detectable;
@@ -28,18 +30,19 @@ mod params;
 mod resample;
 mod seeds;
 
+pub use answered::Answered;
 pub use baseline::{Baseline, chance, majority_class};
-pub use compare::{Comparison, Test, compare, compare_on};
+pub use compare::{Comparison, Test, compare};
 pub use detectable::{Design, smallest_difference};
 pub use error::MetricError;
 pub use evaluate::{Evaluation, Outcome, evaluate};
 pub use format::{FormatChecks, FormatShares};
 pub use holm::holm;
-pub use interval::{Estimate, IntervalMethod, wilson};
+pub use interval::{Bounds, Estimate, IntervalMethod, wilson};
 pub use kappa::{Agreement, Rated, Weights, agreement, kappa};
 pub use kind::{Metric, Unit};
 pub use mcnemar::{McNemar, mcnemar};
-pub use mean::{PairedDifference, bootstrap_mean, cluster_mean, paired_bootstrap};
+pub use mean::cluster_mean;
 pub use params::EvalParams;
 pub use resample::{BootstrapInterval, Resampling};
 pub use seeds::OverSeeds;

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::interval::IntervalMethod;
+use super::interval::{Bounds, IntervalMethod};
 use super::normal::{normal_cdf, normal_quantile};
 
 /// How an interval is read from the resampled values.
@@ -66,11 +66,9 @@ pub(super) fn seeded_places(seed: u64, stream: u64) -> impl FnMut(usize) -> usiz
 pub(super) struct Resampled {
     /// The values of the resamples, in order; a resample without a value is left out.
     pub(super) values: Vec<f64>,
-    /// Lower end of the interval.
-    pub(super) low: f64,
-    /// Upper end.
-    pub(super) high: f64,
-    /// How the interval was made.
+    /// The interval; nothing wide where no resample differs from another.
+    pub(super) bounds: Bounds,
+    /// How it was made.
     pub(super) method: IntervalMethod,
 }
 
@@ -98,14 +96,22 @@ pub(super) fn bootstrap(
         BootstrapInterval::Percentile => None,
         BootstrapInterval::Bca => bca_tails(units, value, &sorted, tail, &statistic),
     };
-    let (method, (lower, upper)) = match corrected {
-        Some(tails) => (IntervalMethod::BcaBootstrap, tails),
-        None => (IntervalMethod::PercentileBootstrap, (tail, 1.0 - tail)),
-    };
-    Some(Resampled {
+    let bounds = |(lower, upper)| Bounds {
         low: percentile(&sorted, lower),
         high: percentile(&sorted, upper),
+    };
+    // A correction that leaves both ends at one resample is none.
+    let corrected = corrected.map(bounds).filter(|bounds| bounds.is_wide());
+    let (method, bounds) = match corrected {
+        Some(bounds) => (IntervalMethod::BcaBootstrap, bounds),
+        None => (
+            IntervalMethod::PercentileBootstrap,
+            bounds((tail, 1.0 - tail)),
+        ),
+    };
+    Some(Resampled {
         values,
+        bounds,
         method,
     })
 }
@@ -213,8 +219,7 @@ mod tests {
             ..Resampling::default()
         };
         let constant = bootstrap(3, 2.0, &resampling, seeded_places(0, 1), |_| Some(2.0)).unwrap();
-        assert!((constant.low, constant.high) == (2.0, 2.0), "{constant:?}");
-        assert_eq!(constant.method, IntervalMethod::BcaBootstrap);
+        assert!(!constant.bounds.is_wide(), "{constant:?}");
         let outside = bootstrap(3, 5.0, &resampling, seeded_places(0, 1), |_| Some(2.0)).unwrap();
         assert_eq!(outside.method, IntervalMethod::PercentileBootstrap);
     }

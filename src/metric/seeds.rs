@@ -4,60 +4,65 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::Estimate;
+use super::answered::{balanced, golds};
+use super::interval::{Estimate, share_over_seeds};
+use super::kind::Kind;
 use super::mean::bootstrap_mean;
-use super::resample::Resampling;
 use super::{Evaluation, Metric, MetricError};
 
 /// A figure over seeds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct OverSeeds {
-    /// The mean over the seeds.
-    pub mean: f64,
     /// How far seeds lie apart: the sample standard deviation of their figures. `None` of one seed.
     pub sd: Option<f64>,
     /// How many seeds.
     pub seeds: usize,
-    /// How far other questions would move the mean, these seeds given: of one seed the figure's own
-    /// interval, of several the bootstrap by question of each question's mean over the seeds.
+    /// The mean over the seeds, and how far other questions would move it, these seeds given: of one seed the figure's
+    /// own interval, of several one of each question's mean over the seeds in which it is known.
     pub questions: Estimate,
 }
 
 impl OverSeeds {
-    /// The figure of evaluations that differ in their seed only. `None` where one of them has not
-    /// measured it.
+    /// The figure of evaluations that differ in their seed only, with the confidence and the resampling that the first
+    /// of them was made with. `None` where one of them has not measured it.
     ///
     /// # Errors
     /// No evaluations, or such as measured different questions.
-    pub fn of(
-        metric: Metric,
-        seeds: &[&Evaluation],
-        resampling: &Resampling,
-    ) -> Result<Option<Self>, MetricError> {
-        if let [one] = seeds {
-            return Ok(metric.of(one).map(|questions| Self {
-                mean: questions.value,
-                sd: None,
-                seeds: 1,
-                questions,
-            }));
-        }
-        let Some(by_question) = mean_by_question(metric, seeds)? else {
+    pub fn of(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Self>, MetricError> {
+        let figures: Vec<Estimate> = seeds.iter().filter_map(|seed| metric.of(seed)).collect();
+        if figures.len() < seeds.len() {
             return Ok(None);
+        }
+        let questions = match figures.as_slice() {
+            [one] => Some(*one),
+            _ => over_questions(metric, seeds)?,
         };
-        let means: Vec<f64> = by_question.into_values().collect();
-        let questions = bootstrap_mean(&means, resampling, metric.stream());
-        let figures: Vec<f64> = seeds
-            .iter()
-            .filter_map(|seed| metric.of(seed).map(|figure| figure.value))
-            .collect();
-        Ok(Some(Self {
-            mean: questions.value,
+        let figures: Vec<f64> = figures.iter().map(|figure| figure.value).collect();
+        Ok(questions.map(|questions| Self {
             sd: sample_deviation(&figures),
             seeds: seeds.len(),
             questions,
         }))
     }
+}
+
+/// The mean over several seeds with its interval over questions; `None` where no question's value is known.
+fn over_questions(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Estimate>, MetricError> {
+    let by_question = mean_by_question(metric, seeds)?;
+    let known = by_question
+        .iter()
+        .filter_map(|(id, mean)| Some((id.as_str(), (*mean)?)));
+    let means = || known.clone().map(|(_, mean)| mean).collect::<Vec<f64>>();
+    let resampling = seeds[0].resampling();
+    Ok(match metric.kind() {
+        Kind::Share => share_over_seeds(&means(), seeds.len(), resampling.confidence),
+        Kind::Balanced => {
+            let golds = golds(&seeds[0].outcomes)?;
+            let rows = known.filter_map(|(id, mean)| Some((*golds.get(id)?, mean)));
+            balanced(rows, seeds.len(), resampling.confidence)
+        }
+        Kind::Mean => bootstrap_mean(&means(), metric.ends(), &resampling, metric.stream()),
+    })
 }
 
 /// The sample standard deviation (n - 1 below the line); `None` of fewer than two values.
@@ -70,43 +75,45 @@ fn sample_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Each question's mean over the seeds, by its id. `None` where a seed has not measured the metric.
+/// Each question's mean over the seeds in which it is known, by its id; `None` where it is in none.
 pub(super) fn mean_by_question(
     metric: Metric,
     seeds: &[&Evaluation],
-) -> Result<Option<BTreeMap<String, f64>>, MetricError> {
-    let mut sums: Option<BTreeMap<String, f64>> = None;
+) -> Result<BTreeMap<String, Option<f64>>, MetricError> {
+    let mut sums: Option<BTreeMap<String, (f64, usize)>> = None;
     for seed in seeds {
-        let Some(values) = metric.per_question(seed) else {
-            return Ok(None);
-        };
-        let values = by_id(values)?;
+        let values = by_id(metric, seed)?;
         match &mut sums {
             None => sums = Some(values),
             Some(sums) => {
                 MetricError::same_questions(sums, &values)?;
-                for (sum, value) in sums.values_mut().zip(values.values()) {
+                for ((sum, known), (value, here)) in sums.values_mut().zip(values.into_values()) {
                     *sum += value;
+                    *known += here;
                 }
             }
         }
     }
-    let Some(mut sums) = sums.filter(|sums| !sums.is_empty()) else {
-        return Err(MetricError::Empty {
-            what: "evaluated questions",
-        });
-    };
-    for sum in sums.values_mut() {
-        *sum /= seeds.len() as f64;
-    }
-    Ok(Some(sums))
+    MetricError::same_content(seeds.iter().copied())?;
+    let sums = sums.filter(|sums| !sums.is_empty());
+    let sums = sums.ok_or(MetricError::Empty {
+        what: "evaluated questions",
+    })?;
+    let mean = |(sum, known): (f64, usize)| (known > 0).then(|| sum / known as f64);
+    Ok(sums
+        .into_iter()
+        .map(|(id, each)| (id, mean(each)))
+        .collect())
 }
 
-fn by_id(values: Vec<(String, f64)>) -> Result<BTreeMap<String, f64>, MetricError> {
+/// Each question's value, and in how many seeds it is known: one or none.
+fn by_id(metric: Metric, seed: &Evaluation) -> Result<BTreeMap<String, (f64, usize)>, MetricError> {
     let mut by_id = BTreeMap::new();
-    for (id, value) in values {
-        if by_id.insert(id.clone(), value).is_some() {
-            return Err(MetricError::Repeated { question_id: id });
+    for outcome in &seed.outcomes {
+        let value = metric.value(outcome).map_or((0.0, 0), |value| (value, 1));
+        let question_id = outcome.question_id.clone();
+        if by_id.insert(question_id.clone(), value).is_some() {
+            return Err(MetricError::Repeated { question_id });
         }
     }
     Ok(by_id)
@@ -126,11 +133,10 @@ mod tests {
             let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
             let figures: Vec<f64> = case.values.iter().map(|seed| mean(seed)).collect();
             fixture::close(sample_deviation(&figures).unwrap(), case.sd);
-            let (questions, _) = mean_by(
-                &case.questions.values,
-                &case.questions.resampling(),
-                fixture.places.feed(),
-            );
+            let resampling = case.questions.resampling();
+            let values = &case.questions.values;
+            let found = mean_by(values, None, &resampling, fixture.places.feed());
+            let (questions, _) = found.unwrap();
             fixture::close(questions.value, case.mean);
             case.questions.check(&questions);
         }

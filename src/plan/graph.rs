@@ -270,6 +270,29 @@ impl Plan {
             .collect())
     }
 
+    /// Where it begins that the outputs of `node` are missing: of the nodes that it needs, itself included, those that
+    /// are missing while nothing that they need is, or that `failed` with what they had; in order.
+    pub fn causes(
+        &self,
+        node: NodeId,
+        missing: impl Fn(NodeId) -> bool,
+        failed: impl Fn(NodeId) -> bool,
+    ) -> Vec<NodeId> {
+        let (mut seen, mut causes) = (BTreeSet::from([node]), BTreeSet::new());
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            let inputs = self.inputs(node).into_values().map(|(from, _)| from);
+            let before: Vec<NodeId> = inputs.filter(|from| missing(*from)).collect();
+            if before.is_empty() || failed(node) {
+                causes.insert(node);
+            } else {
+                open.extend(before.into_iter().filter(|from| seen.insert(*from)));
+            }
+        }
+        let order = self.order.iter().copied();
+        order.filter(|node| causes.contains(node)).collect()
+    }
+
     /// Whether `device` may compute in the number formats of `nodes`, as far as that is certain before it is opened.
     ///
     /// # Errors
@@ -290,5 +313,43 @@ impl Plan {
                 "the CPU samples in f32 and int8 and trains in f32; `sert-run doctor` lists other devices for --device"
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::manifest::{self, Changes};
+    use crate::stage::KINDS;
+
+    /// What is missing and what failed, by name; where it begins that `measured` is missing.
+    #[test]
+    fn causes_are_where_it_begins() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/tiny.toml");
+        let manifest = manifest::load(&path, &Changes::default(), KINDS).unwrap();
+        let plan = Plan::new(&manifest).unwrap();
+        for (here, failed, causes) in [
+            (&[][..], None, &["data"][..]),
+            (&["data"], None, &["student", "teacher"]),
+            (&["data", "student", "sampled"], None, &["kept", "teacher"]),
+            (
+                &["data", "student", "sampled", "kept", "sert", "teacher"],
+                None,
+                &["sert-rd"],
+            ),
+            // It ran although an input was missing: what it could not do is its own.
+            (&["data", "student"], Some("sert-rd"), &["sert-rd"]),
+        ] {
+            let name = |node: NodeId| plan.node(node).name();
+            let found = plan.causes(
+                plan.find("measured").unwrap(),
+                |node| !here.contains(&name(node)),
+                |node| failed == Some(name(node)),
+            );
+            let found: Vec<&str> = found.into_iter().map(name).collect();
+            assert_eq!(found, causes, "{here:?} {failed:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use indicatif::HumanBytes;
 
 use super::funnel::funnel_text;
-use super::interval::{figure, titled};
+use super::interval::{confidence_text, figure, titled};
 use super::{new_table, printable};
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
@@ -120,8 +120,8 @@ fn path_text(path: &ReasoningPath) -> String {
     if !path.tokens.is_empty() {
         let _ = write!(head, "  {} tokens", path.tokens.len());
     }
-    if let Some(log_prob) = &path.log_prob {
-        let _ = write!(head, "  perplexity {:.2}", log_prob.perplexity());
+    if let Some(perplexity) = path.log_prob.and_then(|sum| sum.perplexity()) {
+        let _ = write!(head, "  perplexity {perplexity:.2}");
     }
     for (name, score) in &path.scores {
         let _ = write!(head, "  {} {score:.3}", printable(name));
@@ -174,13 +174,14 @@ fn losses_text(losses: &[LossPoint]) -> String {
 fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>) -> String {
     let mut table = new_table();
     table.set_header(["figure", "value and interval", "n"]);
-    for (name, estimate) in evaluation.columns() {
+    for (name, unit, estimate) in evaluation.columns() {
         table.add_row([
-            titled(name, &estimate),
-            figure(&estimate),
+            titled(name, unit),
+            figure(&estimate, unit),
             estimate.n.to_string(),
         ]);
     }
+    let told = measured_text(evaluation);
     let outcomes = evaluation
         .outcomes
         .iter()
@@ -198,7 +199,45 @@ fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>)
             printable(&each.gold)
         )
     });
-    format!("{table}\n{list}")
+    format!("{table}\n{told}{list}")
+}
+
+/// What was answered, how the answers ended, and what the intervals are.
+fn measured_text(evaluation: &Evaluation) -> String {
+    let mut text = String::new();
+    if let Some(answered) = &evaluation.answered {
+        let n = evaluation.outcomes.len();
+        let share = |count: usize| format!("{:.1} %", 100.0 * count as f64 / n.max(1) as f64);
+        let mut table = new_table();
+        table.set_header(["answer", "given", "gold"]);
+        for (answer, gold) in &answered.gold {
+            let given = answered.given.get(answer).copied().unwrap_or(0);
+            table.add_row([printable(answer), share(given), share(*gold)]);
+        }
+        table.add_row([
+            "unparsed".to_owned(),
+            share(evaluation.unparsed()),
+            String::new(),
+        ]);
+        let _ = writeln!(text, "{table}");
+    }
+    let n = evaluation.outcomes.len();
+    let _ = match evaluation.ends() {
+        (0, _) => writeln!(text, "How the answers ended is not known, so Fmt is not."),
+        (known, cut) if known == n => writeln!(text, "{cut} answers were cut by length."),
+        (known, cut) => writeln!(
+            text,
+            "{known} of {n} answers say how they ended, and Fmt is of these; {cut} of them were cut by length."
+        ),
+    };
+    let params = &evaluation.params;
+    let _ = writeln!(
+        text,
+        "Brackets: {} intervals; [-]: none. Fmt allows a Rep up to {}.",
+        confidence_text(params.confidence),
+        params.max_rep
+    );
+    text
 }
 
 fn model_text(model: &ModelFolder) -> String {

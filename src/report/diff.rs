@@ -13,13 +13,13 @@ pub fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
     let mut table = new_table();
     table.set_header(["figure", "A", "B", "B - A"]);
     let columns_b = b.columns();
-    for (name, in_a) in a.columns() {
-        if let Some((_, in_b)) = columns_b.iter().find(|(other, _)| *other == name) {
+    for (name, unit, in_a) in a.columns() {
+        if let Some((.., in_b)) = columns_b.iter().find(|(other, ..)| *other == name) {
             table.add_row([
-                titled(name, &in_a),
-                figure(&in_a),
-                figure(in_b),
-                difference(&in_a, in_b),
+                titled(name, unit),
+                figure(&in_a, unit),
+                figure(in_b, unit),
+                difference(&in_a, in_b, unit),
             ]);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::CellAlignment;
 
+use super::interval::share_text;
 use super::{ReportError, Source, new_table, printable};
 use crate::filter::Funnel;
 use crate::key::Digest;
@@ -109,7 +110,6 @@ impl FilterGroup {
         let mut rows = Vec::new();
         for found in all {
             let funnel = &found.funnel;
-            let share = 100.0 * funnel.questions_kept as f64 / funnel.questions.max(1) as f64;
             let same = found.kept.and_then(|kept| first.get(&kept).cloned());
             if let Some(kept) = found.kept {
                 first.entry(kept).or_insert_with(|| point(found));
@@ -119,7 +119,7 @@ impl FilterGroup {
                 funnel.paths.to_string(),
                 funnel.kept.to_string(),
                 funnel.questions_kept.to_string(),
-                format!("{share:.1} %"),
+                share_text(funnel.questions_kept as u64, funnel.questions as u64),
                 same.unwrap_or_default(),
             ]);
         }
@@ -156,13 +156,12 @@ pub(super) fn funnel_text(funnel: &Funnel) -> String {
     // The first row is what came in, so that a step stands one row below its place.
     let rules = std::iter::once(None).chain(funnel.steps.iter().map(|step| Some(&step.by_rule)));
     for ((name, dropped, left, questions), by_rule) in funnel.rows().into_iter().zip(rules) {
-        let share = 100.0 * questions as f64 / funnel.questions.max(1) as f64;
         table.add_row([
             name,
             dropped.to_string(),
             left.to_string(),
             questions.to_string(),
-            format!("{share:.1} %"),
+            share_text(questions as u64, funnel.questions as u64),
         ]);
         for (rule, count) in by_rule.into_iter().flatten() {
             table.add_row([format!("  {rule}"), count.to_string()]);

@@ -126,21 +126,27 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             asked(total).join(", ")
         );
     }
-    if !estimates.unknown.is_empty() {
-        let mut names: Vec<&str> = Vec::new();
-        for id in &estimates.unknown {
-            let base = plan.node(*id).base();
-            if !names.contains(&base) {
-                names.push(base);
-            }
-        }
+    let unknown = unknown(plan, estimates);
+    if !unknown.is_empty() {
         let _ = writeln!(
             text,
             "not in the estimate, for their inputs are not here yet: {}",
-            names.join(", ")
+            unknown.join(", ")
         );
     }
     text
+}
+
+/// The stages of which nothing can be estimated, by their names in the manifest.
+fn unknown<'p>(plan: &'p Plan, estimates: &Estimates) -> Vec<&'p str> {
+    let mut names: Vec<&str> = Vec::new();
+    for id in &estimates.unknown {
+        let base = plan.node(*id).base();
+        if !names.contains(&base) {
+            names.push(base);
+        }
+    }
+    names
 }
 
 /// The same as JSON.
@@ -182,6 +188,7 @@ pub fn plan_json(
         "servers": servers,
         "total": estimates.total,
         "seconds": estimates.seconds(&estimates.total),
+        "not_estimated": unknown(plan, estimates),
         "calibration": estimates.calibration,
     })
 }

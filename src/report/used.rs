@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::interval::share_text;
 use super::printable;
 
 /// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
@@ -64,12 +65,9 @@ fn endpoint(account: &Value) -> String {
 
 fn judged(judged: &Value) -> String {
     let count = |name: &str| judged[name].as_u64().unwrap_or(0);
-    let share = 100.0 * count("unparsed") as f64 / count("paths").max(1) as f64;
-    format!(
-        "{} judged, {} ({share:.1} %) unparsed",
-        count("paths"),
-        count("unparsed")
-    )
+    let (paths, unparsed) = (count("paths"), count("unparsed"));
+    let share = share_text(unparsed, paths);
+    format!("{paths} judged, {unparsed} ({share}) unparsed")
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn the_teachers_row_is_reproduced() {
             tests += 1;
             right_test += usize::from(correct);
             words += word_count(&row.output());
-            rep += word_rep(&row.output());
+            rep += word_rep(&row.output()).unwrap();
         }
     }
     assert_eq!((right, unparsed, tests, right_test), (1224, 403, 687, 368));

@@ -22,6 +22,26 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// For a person, how many of `what` (`paths`) were cut by length, as far as it is known.
+    pub fn cut_told(ends: impl Iterator<Item = Self>, what: &str) -> String {
+        let (mut all, mut known, mut cut) = (0, 0, 0);
+        for end in ends {
+            all += 1;
+            known += usize::from(end != Self::Unknown);
+            cut += usize::from(end == Self::Length);
+        }
+        if known == all {
+            format!("{cut} of {all} {what} were cut by length")
+        } else if known == 0 {
+            format!("how the {all} {what} ended is not known")
+        } else {
+            format!(
+                "{cut} of {known} {what} were cut by length, and of {} more it is not known how they ended",
+                all - known
+            )
+        }
+    }
+
     /// The name that artifacts and reports use.
     pub fn name(self) -> &'static str {
         match self {
@@ -59,9 +79,9 @@ pub struct LogProbSummary {
 }
 
 impl LogProbSummary {
-    /// `exp` of the mean negative log-likelihood (ours; the paper is silent on the formula).
-    pub fn perplexity(&self) -> f64 {
-        (-self.sum / f64::from(self.count.max(1))).exp()
+    /// `exp` of the mean negative log-likelihood (ours; the paper is silent on the formula); `None` of no tokens.
+    pub fn perplexity(&self) -> Option<f64> {
+        (self.count > 0).then(|| (-self.sum / f64::from(self.count)).exp())
     }
 }
 
@@ -126,4 +146,24 @@ pub struct JudgedPath {
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EndReason::{self, EndOfText, Length, Unknown};
+
+    #[test]
+    fn an_unknown_end_is_told_apart() {
+        for (ends, told) in [
+            (&[EndOfText, Length][..], "1 of 2 paths were cut by length"),
+            (&[Unknown, Unknown], "how the 2 paths ended is not known"),
+            (
+                &[Unknown, EndOfText, Length],
+                "1 of 2 paths were cut by length, and of 1 more it is not known how they ended",
+            ),
+            (&[], "0 of 0 paths were cut by length"),
+        ] {
+            assert_eq!(EndReason::cut_told(ends.iter().copied(), "paths"), told);
+        }
+    }
 }

@@ -18,14 +18,12 @@ pub fn word_count(text: &str) -> usize {
 }
 
 /// The metrics' Rep: `1 - unique/total` of white-space separated words, case-sensitive,
-/// punctuation attached; 0 where there is no word. Reproduces the paper's 0.36 for the teacher.
-pub fn word_rep(text: &str) -> f64 {
+/// punctuation attached; `None` where there is no word that could be one again. Reproduces the paper's 0.36 for the
+/// teacher.
+pub fn word_rep(text: &str) -> Option<f64> {
     let total = word_count(text);
-    if total == 0 {
-        return 0.0;
-    }
     let unique: BTreeSet<&str> = text.split_whitespace().collect();
-    1.0 - unique.len() as f64 / total as f64
+    (total > 0).then(|| 1.0 - unique.len() as f64 / total as f64)
 }
 
 #[cfg(test)]
@@ -51,8 +49,8 @@ mod tests {
     #[test]
     fn words_keep_case_and_punctuation() {
         // a, A and a. differ; one of four words comes twice.
-        assert_eq!(word_rep("a A\na. a"), 0.25);
+        assert_eq!(word_rep("a A\na. a"), Some(0.25));
         assert_eq!(word_count(" one\n\ntwo  three "), 3);
-        assert_eq!(word_rep("  "), 0.0);
+        assert_eq!(word_rep("  "), None);
     }
 }

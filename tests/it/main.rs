@@ -26,5 +26,6 @@ mod recorded;
 mod scores;
 mod show_and_diff;
 mod store_care;
+mod statistics;
 mod sweep;
 mod webdriver;

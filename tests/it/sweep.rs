@@ -118,7 +118,9 @@ fn a_sweep_does_equal_work_once_and_resumes() {
         first.stdout
     );
     assert!(
-        first.stdout.contains("ifference of Acc that"),
+        first
+            .stdout
+            .contains("Detectable: the smallest difference that n questions"),
         "{}",
         first.stdout
     );

@@ -289,3 +289,58 @@ fn a_table_names_rows_that_it_has_and_metrics_that_there_are() {
     );
     assert!(found[0].contains("has two rows `SERT`"), "{found:?}");
 }
+
+/// The tests of a table: by default all that can be, else those that are asked for, each once.
+#[test]
+fn a_table_tests_what_it_says() {
+    use crate::metric::Metric::{Acc, Len};
+    let rows = "rows = [{ label = \"SERT\", eval = \"eval-sert\" }";
+    let two = VALID.replace(
+        rows,
+        &format!("{rows}, {{ label = \"B\", eval = \"eval-sert\" }}, {{ label = \"C\", eval = \"eval-sert\" }}"),
+    );
+    let with = |more: &str| two.replace("caption = \"Results\"", more);
+    let tested = |more: &str| {
+        let manifest = super::load(&with(more), &[]).unwrap_or_else(|e| panic!("{e}"));
+        manifest.tables[0].tested.clone()
+    };
+    let columns = "metrics = [\"acc\", \"balanced-acc\", \"len\"]\n";
+    let all = tested(&format!("{columns}baseline = \"B\""));
+    assert_eq!((all.metrics, all.rows), (vec![Acc, Len], vec![0, 2]));
+    let some = tested(
+        "baseline = \"B\"\ntests = { metrics = [\"len\", \"acc\", \"len\"], rows = [\"C\", \"C\"] }",
+    );
+    assert_eq!((some.metrics, some.rows), (vec![Len, Acc], vec![2]));
+    for (more, told) in [
+        (
+            "tests = { metrics = [\"acc\"] }",
+            "tests against nothing | name the row",
+        ),
+        (
+            "baseline = \"B\"\ntests = { rows = [\"c\"] }",
+            "has no row `c` | did you mean `C`?",
+        ),
+        (
+            "baseline = \"B\"\ntests = { rows = [\"B\"] }",
+            "`B` cannot be tested against itself",
+        ),
+        (
+            "baseline = \"B\"\ntests = { metrics = [\"balanced-acc\"] }",
+            "not tested on `balanced-acc`",
+        ),
+        (
+            "baseline = \"B\"\ntests = { metrics = [] }",
+            "tests.metrics",
+        ),
+        (
+            "baseline = \"B\"\ntests = { metric = [\"acc\"] }",
+            "did you mean `metrics`?",
+        ),
+    ] {
+        let found = mistakes(&with(more), &[]);
+        assert!(
+            found.len() == 1 && found[0].contains(told),
+            "{more}: {found:?}"
+        );
+    }
+}

@@ -7,12 +7,21 @@
 mod scores;
 mod swept;
 
+use std::collections::BTreeSet;
+
 use super::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use super::{ReportError, Source};
 use crate::artifact::Artifact;
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, FigureSpec, PortRef, Sweep};
 use crate::model::train::LossPoint;
+
+/// Confidence of the intervals of what filters and judges made, which have no setting of it. Those of evaluations have
+/// the evaluations'.
+const CONFIDENCE: f64 = 0.95;
+
+/// What is said where a value has no interval.
+const NO_INTERVAL: &str = "; none where all values are alike";
 
 /// The figure of `spec`.
 ///
@@ -151,5 +160,14 @@ impl<'a> Filler<'a> {
             note: Losses::NOTE.to_owned(),
             trainings: curves,
         }))
+    }
+}
+
+/// One count, or the least and the greatest of several.
+fn listed(counts: &BTreeSet<usize>) -> String {
+    match (counts.first(), counts.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
+        (Some(only), _) => only.to_string(),
+        _ => "0".to_owned(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Filler;
+use super::{CONFIDENCE, Filler, NO_INTERVAL, listed};
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, PathSeries};
 use crate::metric::{Resampling, cluster_mean};
@@ -14,6 +14,7 @@ use crate::report::figure::{
     BarSeries, Criteria, Distribution, Figure, Interval, Sample, ScoreBands, band_edges,
     band_shares,
 };
+use crate::report::interval::confidence_text;
 use crate::text::{JudgedPath, Question, ReasoningPath, Verdict};
 
 /// The first of the bootstrap's streams that means of scores use; metrics use those below.
@@ -50,10 +51,9 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             counts.insert(questions);
             let paths: Vec<&ReasoningPath> = chosen(each, &paths).collect();
             let scores = by_question(filler, &paths, score, each, &mut unparsed)?;
-            let shares = band_shares(&edges, questions, scores, 0.95);
             bars.push(BarSeries {
                 name,
-                values: shares.into_iter().map(Some).collect(),
+                values: band_shares(&edges, questions, scores, CONFIDENCE),
             });
         }
     }
@@ -63,8 +63,9 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     Ok(Figure::ScoreBands(ScoreBands {
         title: filler.title(|| format!("Questions with a path in each band of {score}")),
         note: format!(
-            "n = {} questions; 95 % intervals (Wilson){}",
+            "n = {} questions; {} intervals (Wilson){}",
             listed(&counts),
+            confidence_text(CONFIDENCE),
             left_out(unparsed)
         ),
         score: told(score, *scale),
@@ -173,6 +174,11 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let mut bars = Vec::new();
     let mut counts = BTreeSet::new();
     let mut unparsed = 0;
+    let mut without = false;
+    let resampling = Resampling {
+        confidence: CONFIDENCE,
+        ..Resampling::default()
+    };
     for each in series {
         for (name, point) in named(filler, each) {
             let Some(paths) = filler.read::<Vec<ReasoningPath>>(&each.paths, point)? else {
@@ -183,7 +189,8 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             let mut values = Vec::new();
             for (stream, score) in (STREAM..).zip(scores) {
                 let items = by_question(filler, &paths, score, each, &mut unparsed)?;
-                let mean = cluster_mean(items, &Resampling::default(), stream);
+                let mean = cluster_mean(items, Some(*scale), &resampling, stream);
+                without |= mean.is_some_and(|mean| mean.interval.is_none());
                 values.push(mean.as_ref().map(Interval::from));
             }
             bars.push(BarSeries { name, values });
@@ -203,8 +210,10 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     Ok(Figure::Criteria(Criteria {
         title: filler.title(|| "Mean scores".to_owned()),
         note: format!(
-            "n = {} paths for each bar; 95 % intervals (bootstrap by question){}",
+            "n = {} paths for each bar; {} intervals (bootstrap by question{}){}",
             listed(&counts),
+            confidence_text(CONFIDENCE),
+            if without { NO_INTERVAL } else { "" },
             left_out(unparsed)
         ),
         score: format!("{whose} ({} to {})", scale.0, scale.1),
@@ -313,13 +322,4 @@ fn told(score: &str, scale: (f64, f64)) -> String {
         ""
     };
     format!("{score}{whose} ({} to {})", scale.0, scale.1)
-}
-
-/// One count, or the least and the greatest of several.
-fn listed(counts: &BTreeSet<usize>) -> String {
-    match (counts.first(), counts.last()) {
-        (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
-        (Some(only), _) => only.to_string(),
-        _ => "0".to_owned(),
-    }
 }

@@ -1,16 +1,14 @@
 //! Curves and heat maps: a figure against the fields that a sweep varies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Filler;
+use super::{CONFIDENCE, Filler, NO_INTERVAL, listed};
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, Measure, Sweep};
-use crate::metric::{Evaluation, Metric, OverSeeds, Resampling, Unit, wilson};
+use crate::metric::{Estimate, Evaluation, Metric, OverSeeds, Unit, wilson};
 use crate::report::ReportError;
 use crate::report::figure::{Abscissa, Curve, CurveSeries, Figure, HeatMap, Interval};
-
-/// Confidence of the intervals of a yield, as of everything else by default.
-const CONFIDENCE: f64 = 0.95;
+use crate::report::interval::confidence_text;
 
 /// The points that have these values, as text, on these axes.
 pub(super) fn points_at(
@@ -73,7 +71,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         (None, None) => Vec::new(),
     };
     let mut series = Vec::new();
-    let mut most = Cases::default();
+    let mut cases = Cases::default();
     for (label, reference) in &lines {
         for (told, group) in groups(filler, reference, &rest, &points) {
             let mut values = Vec::new();
@@ -81,7 +79,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 let of_place =
                     |point: &&usize| sweep.points[**point].coordinates[axis] == Some(place);
                 let seeds: Vec<usize> = group.iter().filter(of_place).copied().collect();
-                values.push(value(filler, *measure, reference, &seeds, &mut most)?);
+                values.push(value(filler, *measure, reference, &seeds, &mut cases)?);
             }
             if values.iter().all(Option::is_none) {
                 continue;
@@ -103,7 +101,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let labels = places.iter().map(|&place| axis.values[place].label.clone());
     Ok(Figure::Curve(Curve {
         title: filler.title(|| format!("{} by {}", name_of(*measure), axis.name)),
-        note: most.note(*measure),
+        note: cases.note(*measure),
         x_label: axis.name.clone(),
         y_label: label_of(*measure),
         limits: Some(limits(*measure)),
@@ -151,7 +149,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         )));
     }
     let (columns, rows) = (places(sweep, across, &points), places(sweep, up, &points));
-    let mut most = Cases::default();
+    let mut cases = Cases::default();
     let mut cells = Vec::new();
     for &row in &rows {
         let mut line = Vec::new();
@@ -161,7 +159,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 of[across] == Some(column) && of[up] == Some(row)
             };
             let seeds: Vec<usize> = points.iter().filter(here).copied().collect();
-            let found = value(filler, *measure, reference, &seeds, &mut most)?;
+            let found = value(filler, *measure, reference, &seeds, &mut cases)?;
             line.push(found.map(|found| found.value));
         }
         cells.push(line);
@@ -179,7 +177,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let (x, y) = (&sweep.axes[across].name, &sweep.axes[up].name);
     Ok(Figure::HeatMap(HeatMap {
         title: filler.title(|| format!("{} of {reference} by {x} and {y}", name_of(*measure))),
-        note: most.told(),
+        note: cases.told(),
         x_label: x.clone(),
         y_label: y.clone(),
         value_label: label_of(*measure),
@@ -247,31 +245,51 @@ fn groups(
         .collect()
 }
 
-/// How many questions and seeds a figure rests on.
+/// What a figure rests on: how many questions and seeds, and what intervals its values have.
 #[derive(Default)]
 struct Cases {
-    questions: usize,
-    seeds: usize,
+    questions: BTreeSet<usize>,
+    seeds: BTreeSet<usize>,
+    /// Each confidence once.
+    confidences: Vec<f64>,
+    /// Whether a value has no interval.
+    without: bool,
 }
 
 impl Cases {
-    /// Without intervals.
-    fn told(&self) -> String {
-        match self.seeds {
-            0 | 1 => format!("n = {} questions", self.questions),
-            seeds => format!("n = {} questions; mean over {seeds} seeds", self.questions),
+    fn interval(&mut self, estimate: &Estimate, confidence: f64) {
+        self.without |= estimate.interval.is_none();
+        if !self.confidences.contains(&confidence) {
+            self.confidences.push(confidence);
         }
     }
 
+    /// Without intervals.
+    fn told(&self) -> String {
+        let questions = format!("n = {} questions", listed(&self.questions));
+        if self.several_seeds() {
+            format!("{questions}; mean over {} seeds", listed(&self.seeds))
+        } else {
+            questions
+        }
+    }
+
+    fn several_seeds(&self) -> bool {
+        self.seeds.last().is_some_and(|most| *most > 1)
+    }
+
     fn note(&self, measure: Measure) -> String {
-        let questions = format!("n = {} questions", self.questions);
-        match (measure, self.seeds) {
-            (Measure::Yield, 0 | 1) => format!("{questions}; 95 % intervals (Wilson)"),
-            (Measure::Kept | Measure::Yield, _) => self.told(),
-            (_, 0 | 1) => format!("{questions}; 95 % intervals over questions"),
-            (_, seeds) => {
-                format!("{questions}; mean over {seeds} seeds, 95 % intervals over questions")
-            }
+        let confidences: Vec<String> = (self.confidences.iter())
+            .map(|confidence| confidence_text(*confidence))
+            .collect();
+        let intervals = format!("{} intervals", confidences.join(" and "));
+        let none = if self.without { NO_INTERVAL } else { "" };
+        let told = self.told();
+        match (measure, self.several_seeds()) {
+            (Measure::Yield, false) => format!("{told}; {intervals} (Wilson)"),
+            (Measure::Kept | Measure::Yield, _) => told,
+            (_, false) => format!("{told}; {intervals} over questions{none}"),
+            (_, true) => format!("{told}, {intervals} over questions{none}"),
         }
     }
 }
@@ -282,13 +300,13 @@ fn value(
     measure: Measure,
     reference: &str,
     points: &[usize],
-    most: &mut Cases,
+    cases: &mut Cases,
 ) -> Result<Option<Interval>, ReportError> {
     if points.is_empty() {
         return Ok(None);
     }
     let Some(metric) = measure.metric() else {
-        return of_filter(filler, measure, reference, points, most);
+        return of_filter(filler, measure, reference, points, cases);
     };
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for &point in points {
@@ -298,11 +316,12 @@ fn value(
         }
     }
     let seeds: Vec<&Evaluation> = evaluations.iter().collect();
-    let Some(over) = OverSeeds::of(metric, &seeds, &Resampling::default())? else {
+    let Some(over) = OverSeeds::of(metric, &seeds)? else {
         return Ok(None);
     };
-    most.questions = most.questions.max(over.questions.n);
-    most.seeds = most.seeds.max(over.seeds);
+    cases.interval(&over.questions, seeds[0].params.confidence);
+    cases.questions.insert(over.questions.n);
+    cases.seeds.insert(over.seeds);
     Ok(Some(
         Interval::from(&over.questions).times(metric.unit().scale()),
     ))
@@ -313,22 +332,25 @@ fn of_filter(
     measure: Measure,
     reference: &str,
     points: &[usize],
-    most: &mut Cases,
+    cases: &mut Cases,
 ) -> Result<Option<Interval>, ReportError> {
     let mut values = Vec::new();
     for &point in points {
         let Some(funnel) = filler.read::<Funnel>(reference, point)? else {
             return Ok(None);
         };
-        most.questions = most.questions.max(funnel.questions);
-        values.push(if measure == Measure::Kept {
-            Interval::exact(funnel.kept as f64)
-        } else {
-            let share = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE);
-            Interval::from(&share).times(100.0)
-        });
+        cases.questions.insert(funnel.questions);
+        if measure == Measure::Kept {
+            values.push(Interval::exact(funnel.kept as f64));
+            continue;
+        }
+        let Some(share) = wilson(funnel.questions_kept, funnel.questions, CONFIDENCE) else {
+            return Ok(None); // of no questions
+        };
+        cases.interval(&share, CONFIDENCE);
+        values.push(Interval::from(&share).times(100.0));
     }
-    most.seeds = most.seeds.max(values.len());
+    cases.seeds.insert(values.len());
     if let [one] = values.as_slice() {
         return Ok(Some(*one));
     }

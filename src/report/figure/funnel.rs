@@ -7,6 +7,7 @@ use super::sheet::{Area, Sheet};
 use super::style::{Look, NOTE, TICK, look_of};
 use super::{Numbers, Picture};
 use crate::filter::Funnel;
+use crate::report::interval::share_text;
 
 /// Paths left after each filter step, as bars.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,8 +74,8 @@ impl FunnelFigure {
 
     /// What is written beside a bar.
     fn counts(&self, bar: &FunnelBar) -> (String, String) {
-        let share = 100.0 * bar.left as f64 / self.most().max(1) as f64;
-        let left = format!("{} ({share:.1} %)", number(bar.left as f64, 0));
+        let share = share_text(bar.left as u64, self.most() as u64);
+        let left = format!("{} ({share})", number(bar.left as f64, 0));
         let questions = format!(
             "{} of {} questions",
             number(bar.questions_left as f64, 0),

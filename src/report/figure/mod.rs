@@ -32,6 +32,7 @@ pub use losses::{LossCurve, Losses};
 pub use score_bands::{ScoreBands, band_edges, band_shares};
 
 use crate::metric::Estimate;
+use crate::report::interval::telling;
 use sheet::Sheet;
 
 /// A value and its interval, in the axis's unit.
@@ -46,7 +47,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// A value that is known without an interval.
+    /// A value without an interval.
     pub fn exact(value: f64) -> Self {
         Self {
             value,
@@ -71,8 +72,9 @@ impl Interval {
 
     /// `54.0 [50.3, 57.7]`, or the value alone where it has no interval.
     fn text(&self, decimals: usize) -> String {
-        let Self { value, low, high } = self;
+        let Self { value, low, high } = *self;
         if self.is_wide() {
+            let decimals = telling(low, high, decimals);
             format!("{value:.decimals$} [{low:.decimals$}, {high:.decimals$}]")
         } else {
             format!("{value:.decimals$}")
@@ -82,11 +84,13 @@ impl Interval {
 
 impl From<&Estimate> for Interval {
     fn from(estimate: &Estimate) -> Self {
-        Self {
-            value: estimate.value,
-            low: estimate.low,
-            high: estimate.high,
-        }
+        let value = estimate.value;
+        let none = Self::exact(value);
+        estimate.interval.map_or(none, |bounds| Self {
+            value,
+            low: bounds.low,
+            high: bounds.high,
+        })
     }
 }
 

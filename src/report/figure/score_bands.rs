@@ -35,13 +35,13 @@ pub fn band_edges(edges: &[f64]) -> Vec<BarGroup> {
 /// For each band between `edges`, the share (per cent) of `questions` questions with at least one of
 /// `scores` (question, score) in it, with its Wilson interval. A band holds its lower edge and not
 /// its upper one, but the last holds both (ours; the paper is silent). A score beyond the edges, or
-/// that is no number, is in no band.
+/// that is no number, is in no band. Of no questions there are no shares.
 pub fn band_shares<'q>(
     edges: &[f64],
     questions: usize,
     scores: impl IntoIterator<Item = (&'q str, f64)>,
     confidence: f64,
-) -> Vec<Interval> {
+) -> Vec<Option<Interval>> {
     let bands = edges.len().saturating_sub(1);
     let mut found: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (question, score) in scores {
@@ -56,7 +56,8 @@ pub fn band_shares<'q>(
     (0..bands)
         .map(|band| {
             let hits = found.get(&band).map_or(0, BTreeSet::len);
-            Interval::from(&wilson(hits, questions, confidence)).times(100.0)
+            let share = wilson(hits, questions, confidence)?;
+            Some(Interval::from(&share).times(100.0))
         })
         .collect()
 }
@@ -110,11 +111,13 @@ mod tests {
             ("c", -0.1),
         ];
         let shares = band_shares(&edges, 4, scores, 0.95);
+        let shares: Vec<Interval> = shares.into_iter().flatten().collect();
         // One of four questions in the first band, two in the second.
         assert!((shares[0].value - 25.0).abs() < 1e-9, "{shares:?}");
         assert!((shares[1].value - 50.0).abs() < 1e-9, "{shares:?}");
         // Wilson for 2 of 4: 0.5 -+ 0.3500 (statsmodels' proportion_confint).
         assert!((shares[1].low - 15.003_898_915_214_95).abs() < 1e-6);
         assert!(band_shares(&[], 4, scores, 0.95).is_empty());
+        assert_eq!(band_shares(&edges, 0, [], 0.95), [None, None]);
     }
 }

@@ -140,7 +140,7 @@ fn score_bands() -> Figure {
         values: (0..5_u32)
             .map(|band| {
                 let hits = 88_u32.saturating_sub(17 * band) / (1 + (place + band) % 4);
-                let estimate = crate::metric::wilson(hits as usize, 100, 0.95);
+                let estimate = crate::metric::wilson(hits as usize, 100, 0.95).unwrap();
                 Some(Interval::from(&estimate).times(100.0))
             })
             .collect(),

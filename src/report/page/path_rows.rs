@@ -168,7 +168,7 @@ impl Writer {
             f: self.word_or_none(&first),
             d: Some(path.draw),
             n: Some(path.tokens.len()).filter(|count| *count > 0),
-            p: (path.log_prob.map(|sum| sum.perplexity()))
+            p: (path.log_prob.and_then(|sum| sum.perplexity()))
                 .filter(|value| value.is_finite())
                 .map(rounded),
             a: path.answer_text.as_deref().map(escaped),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{CRITERIA, HIGHEST, Item, Sheet};
 use crate::key::Digest;
 use crate::metric::{Agreement, Estimate, Rated, Resampling, Weights, agreement, cluster_mean};
-use crate::report::interval::{percent, plain};
+use crate::report::interval::{confidence_text, percent, plain};
 use crate::report::{new_table, printable};
 
 /// Streams of the bootstraps' generator.
@@ -32,6 +32,8 @@ pub struct RatingReport {
     pub criteria: Vec<CriterionReport>,
     /// Each rater's rating of each item, no longer blinded.
     pub ratings: Vec<RatedItem>,
+    /// The confidence of the intervals.
+    pub confidence: f64,
 }
 
 /// One criterion.
@@ -116,6 +118,7 @@ impl RatingReport {
                 .map(|criterion| criterion_report(criterion, &rated, sheets, resampling))
                 .collect(),
             ratings: ratings(&rated, sheets),
+            confidence: resampling.confidence,
         }
     }
 
@@ -163,8 +166,12 @@ impl RatingReport {
         if self.criteria.iter().any(|each| !each.agreements.is_empty()) {
             let _ = writeln!(text, "{agreements}");
         }
-        text += "Brackets: 95 % intervals, by bootstrap over questions (Wilson for shares where each item has a question of its own, and for 0 and 100 %).\n\
-                 Kappa is Cohen's with quadratic weights: 1 for full agreement, 0 for what chance would give; - where all ratings are one and the same.\n";
+        let _ = writeln!(
+            text,
+            "Brackets: {} intervals, by bootstrap over questions (Wilson for shares where each item has a question of its own, and where all are alike; [-]: none, for a kappa that no question could change).",
+            confidence_text(self.confidence)
+        );
+        text += "Kappa is Cohen's with quadratic weights: 1 for full agreement, 0 for what chance would give; - where all ratings are one and the same.\n";
         if self.has_judge() {
             text +=
                 "The judge's mean is of the rated items; its scores are rounded for agreement.\n";
@@ -214,6 +221,7 @@ fn criterion_report(
         rater: (*who).to_owned(),
         mean: cluster_mean(
             scores.iter().map(|(id, score)| (group(id), *score)),
+            Some((0.0, f64::from(HIGHEST))),
             resampling,
             MEAN_STREAM,
         ),

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cell::Reported;
-use super::tests_against::tests;
-use super::{Cell, CellGroup, Figure, ResultTable, TableRow, notes};
+use super::tests_against::{Tests, tests};
+use super::{Cell, CellGroup, Figure, ResultTable, TableRow, answers, baselines, notes};
 use crate::key::Digest;
-use crate::manifest::{Baseline, Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
-use crate::metric::{
-    Estimate, EvalParams, Evaluation, Metric, OverSeeds, Resampling, chance, majority_class,
-};
+use crate::manifest::{Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
+use crate::metric::{Evaluation, Metric, OverSeeds};
 use crate::plan::NodeId;
 use crate::report::{ReportError, Source};
-use crate::text::{EndReason, Prediction, Question};
 
 /// Every table of the manifest.
 ///
@@ -36,15 +33,16 @@ pub fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, Repor
         layout: &layout,
         read: BTreeMap::new(),
     };
-    let mut rows = filler.baselines()?;
+    let mut rows = baselines::rows(&filler)?;
     let first_measured = rows.len();
     for row in &layout.rows {
         rows.push(filler.row(row)?);
     }
     let metrics = shown(spec, &mut rows);
+    let answers = answers::tables(&mut filler, &metrics)?;
     let tests = match spec.baseline {
-        Some(baseline) => tests(&mut filler, baseline, &metrics)?,
-        None => Vec::new(),
+        Some(baseline) => tests(&mut filler, baseline)?,
+        None => Tests::default(),
     };
     let mut table = ResultTable {
         name: spec.name.clone(),
@@ -56,10 +54,11 @@ pub fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, Repor
         row_axes: layout.row_axes.clone(),
         groups: layout.columns.iter().map(|c| c.title.clone()).collect(),
         rows,
-        tests,
+        answers,
+        tests: tests.made,
         notes: Vec::new(),
     };
-    table.notes = notes::notes(&mut filler, &table, first_measured)?;
+    table.notes = notes::notes(&mut filler, &table, first_measured, &tests.left_out)?;
     Ok(table)
 }
 
@@ -93,11 +92,9 @@ fn shown(spec: &TableSpec, rows: &mut [TableRow]) -> Vec<Metric> {
 #[derive(Clone)]
 pub(super) struct Measured {
     pub(super) node: NodeId,
-    /// The evaluation's content.
-    pub(super) digest: Digest,
     pub(super) evaluation: Arc<Evaluation>,
-    /// Answers that were cut by length; `None` where the answers are not in the store.
-    pub(super) cut: Option<usize>,
+    /// The same where the answers and the outcomes are: see [`Evaluation::identity`].
+    pub(super) identity: Digest,
     /// The questions as the manifest names them, for example `data.test`.
     pub(super) questions: String,
 }
@@ -135,15 +132,18 @@ impl Filler<'_> {
         for &metric in &self.spec.metrics {
             let cell = match self.measured(row, column, metric)? {
                 Found::Hole(reason) => Cell::Hole { reason },
-                Found::Measured(seeds) => self.figure(row, column, metric, &seeds)?,
+                Found::Measured(seeds) => self.figure(row, column, metric, &seeds),
             };
             group.cells.push(cell);
         }
         // Of the row's own evaluation; a figure that comes from another one is told of in a note.
         if let Found::Measured(seeds) = self.own(row, column)? {
-            group.unparsed = Some(seeds.iter().map(Measured::unparsed).sum());
-            group.cut = seeds.iter().map(|seed| seed.cut).sum();
-            group.questions = seeds.first().map(|seed| seed.evaluation.accuracy.n);
+            let (known, cut) = ends(&seeds);
+            group.unparsed = Some(unparsed(&seeds));
+            group.cut = (known > 0).then_some(cut);
+            group.ends_known = Some(known);
+            group.answers = Some(seeds.iter().map(Measured::questions).sum());
+            group.questions = seeds.first().map(Measured::questions);
         }
         Ok(group)
     }
@@ -204,44 +204,43 @@ impl Filler<'_> {
         if let Some(known) = self.read.get(&node) {
             return Ok(known.clone());
         }
-        let source = self.source;
-        let measured = match source.artifact::<Evaluation>(node, output)? {
-            None => None,
-            Some((digest, evaluation)) => {
-                let answers = match source.input(node, "predictions") {
-                    Some((from, output)) => source.artifact::<Vec<Prediction>>(from, output)?,
-                    None => None,
-                };
-                let cut = answers.map(|(_, answers)| {
-                    let cut = |answer: &&Prediction| answer.end == EndReason::Length;
-                    answers.iter().filter(cut).count()
-                });
-                let questions = source
-                    .input(node, "questions")
-                    .map(|(from, output)| format!("{}.{output}", source.plan.node(from).base()));
-                Some(Measured {
-                    node,
-                    digest,
-                    evaluation: Arc::new(evaluation),
-                    cut,
-                    questions: questions.unwrap_or_default(),
-                })
-            }
-        };
+        let found = self.source.artifact::<Evaluation>(node, output)?;
+        let measured = found.map(|(_, evaluation)| Measured {
+            node,
+            identity: evaluation.identity(),
+            evaluation: Arc::new(evaluation),
+            questions: self
+                .questions(node)
+                .map_or_else(String::new, |(name, _)| name),
+        });
         self.read.insert(node, measured.clone());
         Ok(measured)
     }
 
-    fn figure(
+    /// The questions of an evaluation: as the manifest names them, and the node and the output that they are.
+    pub(super) fn questions(&self, eval: NodeId) -> Option<(String, (NodeId, &'static str))> {
+        let (data, output) = self.source.input(eval, "questions")?;
+        let name = format!("{}.{output}", self.source.plan.node(data).base());
+        Some((name, (data, output)))
+    }
+
+    pub(super) fn figure(
         &self,
         row: &LayoutRow,
         column: &LayoutColumn,
         metric: Metric,
         seeds: &[Measured],
-    ) -> Result<Cell, ReportError> {
+    ) -> Cell {
         let evaluations: Vec<&Evaluation> = seeds.iter().map(|seed| &*seed.evaluation).collect();
-        let Some(over) = OverSeeds::of(metric, &evaluations, &Resampling::default())? else {
-            return Ok(Cell::Empty);
+        let over = match OverSeeds::of(metric, &evaluations) {
+            Ok(Some(over)) => over,
+            Ok(None) => return Cell::Empty,
+            // Of this cell only: the table has others.
+            Err(error) => {
+                let error = error.to_string();
+                let reason = error.lines().next().unwrap_or_default().to_owned();
+                return Cell::Hole { reason };
+            }
         };
         let reported = self
             .spec
@@ -253,137 +252,33 @@ impl Filler<'_> {
             .find_map(|figures| figures.of(metric))
             .map(|value| Reported::beside(&over.questions, value, metric));
         let name = |seed: &Measured| self.source.plan.node(seed.node).name().to_owned();
-        Ok(Cell::Figure(Box::new(Figure {
+        Cell::Figure(Box::new(Figure {
             estimate: over.questions,
+            confidence: Some(evaluations[0].params.confidence),
             seed_sd: over.sd,
             seeds: over.seeds,
             evaluations: seeds.iter().map(name).collect(),
             reported,
-        })))
+        }))
     }
-
-    /// The rows without a model: once where all rows answer the same questions, else for each value of the row axes.
-    fn baselines(&mut self) -> Result<Vec<TableRow>, ReportError> {
-        let mut rows: Vec<TableRow> = Vec::new();
-        for baseline in &self.spec.baselines {
-            let mut by_headers: Vec<TableRow> = Vec::new();
-            for row in &self.layout.rows {
-                if by_headers.iter().any(|known| known.headers == row.headers) {
-                    continue;
-                }
-                let alike = |other: &&LayoutRow| other.headers == row.headers;
-                let alike: Vec<&LayoutRow> = self.layout.rows.iter().filter(alike).collect();
-                let mut groups = Vec::new();
-                let mut labels = Vec::new();
-                for column in &self.layout.columns {
-                    let mut found = None;
-                    for row in &alike {
-                        if found.is_none() {
-                            found = self.baseline(*baseline, row, column)?;
-                        }
-                    }
-                    groups.push(self.baseline_cells(found.as_ref().map(|(_, accuracy)| accuracy)));
-                    labels.extend(found.map(|(label, _)| label));
-                }
-                if let Some(label) = common(&labels) {
-                    by_headers.push(TableRow {
-                        title: label.clone(),
-                        headers: row.headers.clone(),
-                        label,
-                        groups,
-                    });
-                }
-            }
-            rows.extend(merged(by_headers));
-        }
-        Ok(rows)
-    }
-
-    fn baseline(
-        &mut self,
-        baseline: Baseline,
-        row: &LayoutRow,
-        column: &LayoutColumn,
-    ) -> Result<Option<(String, Estimate)>, ReportError> {
-        // The questions do not wait for an answer, so a hole has its baselines too.
-        let points = row.points(column, &self.source.manifest.sweep);
-        let evals = &self.spec.rows[row.spec].evals;
-        let eval = points.first().and_then(|point| evals[*point].as_ref());
-        let node = eval.and_then(|eval| self.source.plan.find(&eval.stage).ok());
-        let Some((data, output)) = node.and_then(|node| self.source.input(node, "questions"))
-        else {
-            return Ok(None);
-        };
-        let Some((_, questions)) = self.source.artifact::<Vec<Question>>(data, output)? else {
-            return Ok(None);
-        };
-        Ok(match baseline {
-            Baseline::Chance => Some(("chance".to_owned(), chance(&questions)?.accuracy)),
-            Baseline::Majority => {
-                let train = self.source.artifact::<Vec<Question>>(data, "train")?;
-                let Some((_, train)) = train.filter(|(_, train)| !train.is_empty()) else {
-                    return Ok(None);
-                };
-                let found = majority_class(&train, &questions, &EvalParams::default())?;
-                let answer = found.answer.unwrap_or_default();
-                Some((format!("majority class (`{answer}`)"), found.accuracy))
-            }
-        })
-    }
-
-    fn baseline_cells(&self, accuracy: Option<&Estimate>) -> CellGroup {
-        let cell = |metric: &Metric| match accuracy {
-            Some(&estimate) if *metric == Metric::Acc => Cell::Figure(Box::new(Figure {
-                estimate,
-                seed_sd: None,
-                seeds: 1,
-                evaluations: Vec::new(),
-                reported: None,
-            })),
-            _ => Cell::Empty,
-        };
-        CellGroup {
-            cells: self.spec.metrics.iter().map(cell).collect(),
-            questions: accuracy.map(|estimate| estimate.n),
-            ..CellGroup::default()
-        }
-    }
-}
-
-/// The label of all of them, or what is the same in it: the majority answers otherwise in each group of columns.
-fn common(labels: &[String]) -> Option<String> {
-    let first = labels.first()?;
-    if labels.iter().all(|label| label == first) {
-        return Some(first.clone());
-    }
-    first.split(" (").next().map(str::to_owned)
-}
-
-/// One row where all rows say the same as far as they say anything.
-fn merged(rows: Vec<TableRow>) -> Vec<TableRow> {
-    let Some(mut one) = rows.first().cloned() else {
-        return rows;
-    };
-    for row in &rows {
-        for (here, there) in one.groups.iter_mut().zip(&row.groups) {
-            if here.questions.is_none() {
-                *here = there.clone();
-            } else if there.questions.is_some() && here != there {
-                return rows;
-            }
-        }
-    }
-    let labels: Vec<String> = rows.into_iter().map(|row| row.label).collect();
-    one.label = common(&labels).unwrap_or_default();
-    one.title.clone_from(&one.label);
-    one.headers = vec![String::new(); one.headers.len()];
-    vec![one]
 }
 
 impl Measured {
-    /// Answers out of which nothing was read.
-    pub(super) fn unparsed(&self) -> usize {
-        let outcomes = self.evaluation.outcomes.iter();
-        outcomes.filter(|outcome| outcome.parsed.is_none()).count()
+    /// How many questions there are.
+    pub(super) fn questions(&self) -> usize {
+        self.evaluation.outcomes.len()
     }
+}
+
+/// Answers out of which nothing was read, over all seeds.
+pub(super) fn unparsed(seeds: &[Measured]) -> usize {
+    seeds.iter().map(|seed| seed.evaluation.unparsed()).sum()
+}
+
+/// Answers of which it is known how they ended, and of these the ones cut by length, over all seeds.
+pub(super) fn ends(seeds: &[Measured]) -> (usize, usize) {
+    let ends = seeds.iter().map(|seed| seed.evaluation.ends());
+    ends.fold((0, 0), |(known, cut), (more, more_cut)| {
+        (known + more, cut + more_cut)
+    })
 }

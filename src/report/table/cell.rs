@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::metric::{Estimate, Metric, Unit};
+use crate::metric::{Estimate, Metric};
+use crate::report::interval;
 
 /// A cell of a table.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -25,6 +26,9 @@ pub struct Figure {
     /// The value, over seeds their mean, and how far other questions would move it.
     #[serde(flatten)]
     pub estimate: Estimate,
+    /// The confidence of its interval, that of the evaluations; `None` where it is known without sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// How far seeds lie apart: the sample standard deviation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed_sd: Option<f64>,
@@ -44,8 +48,8 @@ pub struct Reported {
     pub value: f64,
     /// Ours less it, in the metric's unit.
     pub difference: f64,
-    /// Whether our interval covers it.
-    pub covered: bool,
+    /// Whether our interval covers it; `None` where ours has none.
+    pub covered: Option<bool>,
 }
 
 impl Cell {
@@ -71,30 +75,26 @@ impl Cell {
         let reported = self.figure().and_then(|figure| figure.reported);
         reported.map_or_else(String::new, |reported| {
             let scale = metric.unit().scale();
-            format!(
-                "{:.2} ({}, {})",
-                reported.value,
-                signed(reported.difference / scale, metric),
-                reported.place()
-            )
+            let difference = signed(reported.difference / scale, metric.decimals(), metric);
+            let place = match reported.covered {
+                Some(true) => ", inside",
+                Some(false) => ", outside",
+                None => "",
+            };
+            format!("{:.2} ({difference}{place})", reported.value)
         })
     }
 }
 
 impl Figure {
     fn text(&self, metric: Metric) -> String {
-        let spread = self
-            .seed_sd
-            .map_or_else(String::new, |sd| format!(" ± {}", written(sd, metric)));
-        let Estimate {
-            value, low, high, ..
-        } = self.estimate;
-        format!(
-            "{}{spread} [{}, {}]",
-            written(value, metric),
-            written(low, metric),
-            written(high, metric)
-        )
+        let scale = metric.unit().scale();
+        interval::written(&self.estimate, scale, metric.decimals(), |decimals| {
+            let spread = self
+                .seed_sd
+                .map(|sd| format!(" ± {:.decimals$}", sd * scale));
+            spread.unwrap_or_default()
+        })
     }
 }
 
@@ -102,29 +102,23 @@ impl Reported {
     /// A published value (in the metric's unit) beside ours.
     pub(super) fn beside(ours: &Estimate, value: f64, metric: Metric) -> Self {
         let scale = metric.unit().scale();
+        // Ours is known to more decimals than what was printed.
+        let rounded = |end: f64| -> f64 {
+            let text = format!("{:.1$}", end * scale, metric.decimals());
+            text.parse().unwrap_or(f64::NAN)
+        };
+        let covers = |low: f64, high: f64| rounded(low) <= value && value <= rounded(high);
         Self {
             value,
             difference: ours.value * scale - value,
-            // Ours is known to more decimals than what was printed.
-            covered: written(ours.low, metric).parse().unwrap_or(f64::NAN) <= value
-                && value <= written(ours.high, metric).parse().unwrap_or(f64::NAN),
+            covered: ours.interval.map(|bounds| covers(bounds.low, bounds.high)),
         }
     }
-
-    /// Where it lies.
-    pub(super) fn place(self) -> &'static str {
-        if self.covered { "inside" } else { "outside" }
-    }
 }
 
-/// A value in the metric's unit, with its decimals.
-pub(super) fn written(value: f64, metric: Metric) -> String {
-    format!("{:.1$}", value * metric.unit().scale(), metric.decimals())
-}
-
-/// The same with its sign; what rounds to nothing has a plus.
-pub(super) fn signed(value: f64, metric: Metric) -> String {
-    let text = format!("{:+.1$}", value * metric.unit().scale(), metric.decimals());
+/// A value in the metric's unit with so many decimals and its sign; what rounds to nothing has a plus.
+pub(super) fn signed(value: f64, decimals: usize, metric: Metric) -> String {
+    let text = format!("{:+.decimals$}", value * metric.unit().scale());
     if text.chars().all(|c| "-0.".contains(c)) {
         text.replace('-', "+")
     } else {
@@ -132,10 +126,18 @@ pub(super) fn signed(value: f64, metric: Metric) -> String {
     }
 }
 
+/// A difference with its interval, signs and all.
+pub(super) fn difference(estimate: &Estimate, metric: Metric) -> String {
+    let decimals = interval::enough(estimate, metric.unit().scale(), metric.decimals());
+    let text = |value: f64| signed(value, decimals, metric);
+    format!(
+        "{}{}",
+        text(estimate.value),
+        interval::brackets(estimate, text)
+    )
+}
+
 /// `Acc %`: a column's title with its unit.
 pub(super) fn titled(metric: Metric) -> String {
-    match metric.unit() {
-        Unit::Percent => format!("{} %", metric.title()),
-        Unit::Plain => metric.title().to_owned(),
-    }
+    interval::titled(metric.title(), metric.unit())
 }

@@ -25,6 +25,19 @@ use super::{Cell, CellGroup, ResultTable};
 {%- endfor %}
 </tbody>
 </table></div>
+{%- for answers in table.answers %}
+<div class="scroll"><table class="answers">
+{%- if answers.group.len() > 0 %}
+<caption>{{ answers.group }}</caption>
+{%- endif %}
+<thead><tr>{% for axis in table.row_axes %}<th scope="col">{{ axis }}</th>{% endfor %}{% for title in answers.header() %}<th scope="col">{{ title }}</th>{% endfor %}</tr></thead>
+<tbody>
+{%- for line in answers.lines %}
+<tr>{% for header in line.headers %}<th scope="row">{{ header }}</th>{% endfor %}{% for cell in answers.cells(line) %}{% if loop.first %}<th scope="row">{{ cell }}</th>{% else %}<td>{{ cell }}</td>{% endif %}{% endfor %}</tr>
+{%- endfor %}
+</tbody>
+</table></div>
+{%- endfor %}
 {%- if !tests.is_empty() %}
 <div class="scroll"><table class="tests">
 <thead><tr>{% for title in test_header %}<th scope="col">{{ title }}</th>{% endfor %}</tr></thead>
@@ -46,8 +59,8 @@ struct Page<'a> {
     names: usize,
     grouped: bool,
     titles: Vec<String>,
-    tests: Vec<[String; 7]>,
-    test_header: [&'static str; 7],
+    tests: Vec<[String; 8]>,
+    test_header: [&'static str; 8],
 }
 
 pub(super) fn render(table: &ResultTable) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{TEST_HEADER, counts, test_lines};
-use super::{Cell, ResultTable, TableRow};
+use super::{AnswerTable, Cell, ResultTable, TableRow};
 use crate::metric::Metric;
 use crate::report::table::cell::titled;
 
@@ -46,6 +46,9 @@ pub(super) fn render(table: &ResultTable) -> String {
         }
     }
     text += "\\bottomrule\n\\end{tabular}\n";
+    for each in &table.answers {
+        text += &answers(table, each);
+    }
     if !table.tests.is_empty() {
         text += &tests(table);
     }
@@ -89,8 +92,36 @@ fn reported(table: &ResultTable, row: &TableRow) -> Option<Vec<String>> {
     any.then_some(cells)
 }
 
+fn answers(table: &ResultTable, answers: &AnswerTable) -> String {
+    let (header, names) = (answers.header(), table.row_axes.len() + 1);
+    let mut text = String::from("\n\\medskip\n");
+    if !answers.group.is_empty() {
+        let _ = writeln!(text, "{}\n", escaped(&answers.group));
+    }
+    let _ = write!(
+        text,
+        "\\begin{{tabular}}{{{}{}}}\n\\toprule\n",
+        "l".repeat(names),
+        "r".repeat(header.len() - 1)
+    );
+    let axes = table.row_axes.iter();
+    let titles: Vec<String> = axes.chain(&header).map(|title| escaped(title)).collect();
+    text += &line(&titles);
+    text += "\\midrule\n";
+    for each in &answers.lines {
+        let mut cells: Vec<String> = each.headers.iter().map(|header| escaped(header)).collect();
+        let [label, figures @ ..] = &answers.cells(each)[..] else {
+            continue;
+        };
+        cells.push(escaped(label));
+        cells.extend(figures.iter().map(|figure| numbers(figure)));
+        text += &line(&cells);
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
+}
+
 fn tests(table: &ResultTable) -> String {
-    let mut text = String::from("\n\\medskip\n\\begin{tabular}{lllrrrr}\n\\toprule\n");
+    let mut text = String::from("\n\\medskip\n\\begin{tabular}{lllrrrrr}\n\\toprule\n");
     text += &line(&TEST_HEADER.map(escaped));
     text += "\\midrule\n";
     for cells in test_lines(table) {

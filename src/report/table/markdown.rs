@@ -26,6 +26,20 @@ pub(super) fn render(table: &ResultTable) -> String {
     for row in &table.rows {
         text += &line(&cells(table, row));
     }
+    for answers in &table.answers {
+        text += "\n";
+        if !answers.group.is_empty() {
+            let _ = writeln!(text, "{}\n", escaped(&answers.group));
+        }
+        let mut header = table.row_axes.clone();
+        header.extend(answers.header());
+        text += &line(&header);
+        text += &rule(header.len(), names);
+        for each in &answers.lines {
+            let headers = each.headers.iter().cloned();
+            text += &line(&headers.chain(answers.cells(each)).collect::<Vec<_>>());
+        }
+    }
     if !table.tests.is_empty() {
         text += "\n";
         text += &line(&TEST_HEADER.map(str::to_owned));

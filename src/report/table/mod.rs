@@ -3,6 +3,8 @@
 //! In: a [`crate::manifest::TableSpec`] and a [`super::Source`]. Out: a [`ResultTable`], which says all that there is to say,
 //! and its form as text, Markdown, CSV, LaTeX, HTML or JSON. The same store gives the same bytes.
 
+mod answers;
+mod baselines;
 mod build;
 mod cell;
 mod csv;
@@ -17,6 +19,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use answers::{AnswerLine, AnswerTable};
 pub use build::{build, build_all};
 pub use cell::{Cell, Figure, Reported};
 pub use tests_against::TestAgainst;
@@ -40,6 +43,8 @@ pub struct ResultTable {
     pub groups: Vec<String>,
     /// Its rows.
     pub rows: Vec<TableRow>,
+    /// What was answered, by group of columns; none where the legal answers are not listed.
+    pub answers: Vec<AnswerTable>,
     /// Every row against the declared baseline.
     pub tests: Vec<TestAgainst>,
     /// What a reader must know, a paragraph each.
@@ -66,8 +71,13 @@ pub struct CellGroup {
     pub cells: Vec<Cell>,
     /// Answers out of which nothing was read, over all seeds; `None` for a row without a model, and for a hole.
     pub unparsed: Option<usize>,
-    /// Answers that ended because they were as long as they may get.
+    /// Answers that ended because they were as long as they may get, of those that say how they ended; `None` where
+    /// none does.
     pub cut: Option<usize>,
+    /// Answers that say how they ended.
+    pub ends_known: Option<usize>,
+    /// Answers, over all seeds.
+    pub answers: Option<usize>,
     /// Questions.
     pub questions: Option<usize>,
 }
@@ -124,8 +134,10 @@ impl ResultTable {
 
     fn figures(&self) -> impl Iterator<Item = &Figure> {
         let groups = self.rows.iter().flat_map(|row| &row.groups);
+        let answers = self.answers.iter().flat_map(|table| &table.lines);
         groups
             .flat_map(|group| &group.cells)
+            .chain(answers.map(|line| &line.balanced))
             .filter_map(Cell::figure)
     }
 }

@@ -2,18 +2,18 @@
 
 use super::cell::Reported;
 use super::*;
-use crate::metric::{Estimate, IntervalMethod};
+use crate::metric::{Bounds, Comparison, Estimate, IntervalMethod, Test};
 
 fn figure(value: f64, low: f64, high: f64, metric: Metric, reported: Option<f64>) -> Cell {
     let estimate = Estimate {
         value,
-        low,
-        high,
+        interval: Some(Bounds { low, high }),
         n: 687,
         method: IntervalMethod::Wilson,
     };
     Cell::Figure(Box::new(Figure {
         estimate,
+        confidence: Some(0.95),
         seed_sd: Some(0.01),
         seeds: 2,
         evaluations: vec!["eval[seed=1]".to_owned()],
@@ -32,10 +32,43 @@ fn table() -> ResultTable {
         groups: vec![CellGroup {
             cells,
             unparsed: Some(3),
-            cut: None,
+            cut: Some(2),
+            ends_known: Some(8),
+            answers: Some(687),
             questions: Some(687),
         }],
     };
+    // A mean of values that are all alike, tested against another.
+    let alike = Estimate {
+        value: 4.0,
+        interval: None,
+        n: 687,
+        method: IntervalMethod::None,
+    };
+    let test = |metric: Metric, detectable: Option<f64>| TestAgainst {
+        row: "SERT|RD".to_owned(),
+        baseline: "x".to_owned(),
+        group: String::new(),
+        comparison: Comparison {
+            metric,
+            difference: alike,
+            p: 0.25,
+            test: Test::PairedBootstrap,
+            mean_square: 0.1,
+        },
+        corrected_p: 0.5,
+        seeds: (1, 1),
+        detectable,
+    };
+    let line = |label: &str, shares: [f64; 2], unparsed: Option<f64>, balanced: Cell| AnswerLine {
+        row: format!("5_% / {label}"),
+        headers: vec!["5_%".to_owned()],
+        label: label.to_owned(),
+        shares: shares.to_vec(),
+        unparsed,
+        balanced,
+    };
+    let balanced = figure(0.5, 0.45, 0.55, Metric::BalancedAcc, None);
     ResultTable {
         name: "t".to_owned(),
         heading: "A & B: 100 % <script>alert(1)</script>".to_owned(),
@@ -52,7 +85,19 @@ fn table() -> ResultTable {
             ),
             row("\u{1b}[31mred\n[x]", vec![hole(), hole()]),
         ],
-        tests: Vec::new(),
+        answers: vec![AnswerTable {
+            group: String::new(),
+            answers: vec!["no".to_owned(), "yes".to_owned()],
+            lines: vec![
+                line("gold", [0.525, 0.475], None, Cell::Empty),
+                line("SERT|RD", [0.0, 0.995], Some(0.005), balanced),
+            ],
+        }],
+        tests: vec![
+            test(Metric::Acc, None),
+            test(Metric::Fmt, Some(0.0312)),
+            test(Metric::Len, None),
+        ],
         notes: vec!["Holes: \\input{/etc/passwd} $x^2$ ~ #1".to_owned()],
     }
 }
@@ -67,16 +112,49 @@ fn text_shows_figures_holes_and_what_was_reported() {
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
+/// What is partly known says of how many; what has no interval says so; what was answered stands beside what is right.
+#[test]
+fn text_claims_no_more_than_is_known() {
+    let text = table().render(Format::Text);
+    let cells = |begins: &str, has: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with('│'));
+        let mut lines = lines.filter(|line| line.contains(begins) && line.contains(has));
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("{begins} {has}:\n{text}"));
+        let cells = line.split(['│', '┆']).map(|cell| cell.trim().to_owned());
+        cells.filter(|cell| !cell.is_empty()).collect()
+    };
+    assert_eq!(cells("SERT|RD", "687")[4..], ["3", "2 of 8", "687"]);
+    assert_eq!(cells("gold", "")[1..], ["gold", "52.5", "47.5"]);
+    assert_eq!(
+        cells("SERT|RD", "99.5")[2..],
+        ["0.0", "99.5", "0.5", "50.00 ± 1.00 [45.00, 55.00]"]
+    );
+    assert_eq!(
+        cells("SERT|RD", "Acc %")[2..5],
+        ["+400.00 [-]", "0.250", "0.500"]
+    );
+    assert_eq!(cells("SERT|RD", "Acc %")[5], "-");
+    assert_eq!(cells("SERT|RD", "Fmt")[5], "0.03");
+    assert_eq!(cells("SERT|RD", "Len").len(), 6);
+}
+
 #[test]
 fn markdown_keeps_its_columns() {
     let text = table().render(Format::Md);
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
-    assert_eq!(rows.len(), 4, "{text}");
+    let blocks: Vec<Vec<&str>> = text
+        .split("\n\n")
+        .map(|block| block.lines().filter(|line| line.starts_with('|')).collect())
+        .filter(|rows: &Vec<&str>| !rows.is_empty())
+        .collect();
+    let lengths: Vec<usize> = blocks.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [4, 4, 5], "{text}");
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
-    assert!(
-        rows.iter().all(|line| bars(line) == bars(rows[0])),
-        "{text}"
-    );
+    for rows in blocks {
+        let same = rows.iter().all(|line| bars(line) == bars(rows[0]));
+        assert!(same, "{text}");
+    }
     assert!(
         text.contains("SERT\\|RD") && text.contains("5\\_%"),
         "{text}"
@@ -92,14 +170,26 @@ fn csv_has_a_line_for_each_figure_and_reads_back() {
     let header = reader.headers().unwrap().clone();
     let at = |name: &str| header.iter().position(|each| each == name).unwrap();
     let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    assert_eq!(rows.len(), 4);
+    assert_eq!(rows.len(), 4 + 2 + 4);
     assert_eq!(&rows[0][at("value")], "54");
+    assert_eq!(&rows[0][at("confidence")], "0.95");
+    assert_eq!(
+        (&rows[0][at("cut")], &rows[0][at("ends_known")]),
+        ("2", "8")
+    );
     assert_eq!(&rows[0][at("reported")], "54");
     assert_eq!(&rows[1][at("metric")], "len");
     assert_eq!(&rows[1][at("min_perplexity")], "5_%");
     assert_eq!(&rows[2][at("label")], "\u{1b}[31mred\n[x]");
     assert_eq!(&rows[2][at("hole")], "`sert` failed: <b>");
     assert_eq!(&rows[2][at("value")], "");
+    let answered = |row: usize| {
+        ["label", "metric", "answer", "value"].map(|name| rows[row][at(name)].to_owned())
+    };
+    assert_eq!(answered(5), ["gold", "answered", "yes", "47.5"]);
+    assert_eq!(answered(7), ["SERT|RD", "answered", "yes", "99.5"]);
+    assert_eq!(answered(8), ["SERT|RD", "unparsed", "", "0.5"]);
+    assert_eq!(answered(9), ["SERT|RD", "balanced-acc", "", "50"]);
 }
 
 #[test]
@@ -122,7 +212,10 @@ fn latex_takes_no_commands_from_labels() {
     let cells: Vec<usize> = rows
         .map(|line| line.replace("\\&", "").matches('&').count())
         .collect();
-    assert!(cells.iter().all(|count| *count == cells[0]), "{text}");
+    // The results with what was reported, what was answered, the tests.
+    let expected = [&[6; 4][..], &[5; 3], &[7; 4]].concat();
+    assert_eq!(cells, expected, "{text}");
+    assert!(text.contains("$+$400.00 {[}$-$]"), "{text}");
 }
 
 #[test]

@@ -1,14 +1,23 @@
 //! Every row against the declared baseline, on the same questions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::build::{Filler, Found, Measured};
+use crate::key::Digest;
 use crate::manifest::LayoutRow;
-use crate::metric::{Comparison, Evaluation, Metric, MetricError, Resampling, compare_on, holm};
+use crate::metric::{
+    Comparison, Design, Evaluation, Metric, MetricError, Test, compare, holm, smallest_difference,
+};
 use crate::report::ReportError;
+
+/// The chance to find a difference that is there, and the one to find one that is not, on which the smallest
+/// difference is told (the usual ones).
+pub(super) const POWER: f64 = 0.8;
+pub(super) const ALPHA: f64 = 0.05;
 
 /// A row's figure against the baseline's.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -22,27 +31,66 @@ pub struct TestAgainst {
     /// The row's figure less the baseline's, and its p-value.
     #[serde(flatten)]
     pub comparison: Comparison,
-    /// The p-value after Holm's correction over all tests of the table.
+    /// The p-value after Holm's correction over the table's family of tests, which counts equal ones once.
     pub corrected_p: f64,
     /// Seeds of the row and of the baseline.
     pub seeds: (usize, usize),
+    /// Of shares, the smallest difference that so many questions would show between two rows that differ on as many of
+    /// them as these two; `None` where none would show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
 }
 
-/// Tests each row on each metric that it and its baseline have: the row of the baseline's label with the same values
-/// on the row axes, or the one that does not depend on them. The family of Holm's correction is all of these.
-pub(super) fn tests(
-    filler: &mut Filler<'_>,
-    baseline: usize,
-    metrics: &[Metric],
-) -> Result<Vec<TestAgainst>, ReportError> {
-    let layout = filler.layout;
+/// The tests of a table.
+#[derive(Default)]
+pub(super) struct Tests {
+    pub(super) made: Vec<TestAgainst>,
+    pub(super) left_out: LeftOut,
+}
+
+/// What a reader must know of the tests that are not there.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    /// How many different tests there are.
+    pub(super) family: usize,
+    /// Rows whose figures are over other questions than the baseline's.
+    pub(super) other_questions: Vec<OtherQuestions>,
+    /// Figures that one of a row and its baseline has and the other has not: which one, by title and group of columns.
+    pub(super) one_sided: BTreeMap<Metric, Vec<(String, String)>>,
+}
+
+/// A row that is measured on other questions than the baseline.
+pub(super) struct OtherQuestions {
+    /// Its title, and the group of columns'.
+    pub(super) place: (String, String),
+    /// The figures; none where it is all of them.
+    pub(super) metrics: Vec<Metric>,
+    /// Its questions and the baseline's, for a person.
+    pub(super) questions: (String, String),
+}
+
+/// What makes two tests one: the metric and what the arms answered, seed by seed.
+type Identity = (Metric, Vec<Digest>, Vec<Digest>);
+
+/// Tests each row of the family on each of its metrics that it and its baseline have: the row of the baseline's label
+/// with the same values on the row axes, or the one that does not depend on them. Arms with the same answers are one:
+/// there is nothing to test between them, and two tests of such arms are one.
+pub(super) fn tests(filler: &mut Filler<'_>, baseline: usize) -> Result<Tests, ReportError> {
+    let (layout, spec) = (filler.layout, filler.spec);
     let mut pairs = Vec::new();
+    let mut left_out = LeftOut::default();
     for column in &layout.columns {
-        for row in &layout.rows {
+        for row in layout
+            .rows
+            .iter()
+            .filter(|row| spec.tested.rows.contains(&row.spec))
+        {
             let Some(base) = baseline_of(&layout.rows, row, baseline) else {
                 continue;
             };
-            for &metric in metrics {
+            let mut elsewhere: BTreeMap<(String, String), Vec<Metric>> = BTreeMap::new();
+            let mut tested = 0;
+            for &metric in &spec.tested.metrics {
                 let (a, b) = (
                     filler.measured(row, column, metric)?,
                     filler.measured(base, column, metric)?,
@@ -50,29 +98,67 @@ pub(super) fn tests(
                 let (Found::Measured(a), Found::Measured(b)) = (a, b) else {
                     continue;
                 };
-                // Figures over other questions (a row may take one from elsewhere) are no pair.
-                if a[0].questions == b[0].questions && !same(&a, &b) {
+                if !(of_one_set(&a) && of_one_set(&b)) {
+                    continue; // no figure, and a hole says why
+                }
+                if a[0].evaluation.questions != b[0].evaluation.questions {
+                    let questions = (questions_of(&a[0]), questions_of(&b[0]));
+                    elsewhere.entry(questions).or_default().push(metric);
+                    continue;
+                }
+                tested += 1;
+                let has = |seeds: &[Measured]| {
+                    let mut seeds = seeds.iter();
+                    seeds.all(|seed| metric.of(&seed.evaluation).is_some())
+                };
+                if has(&a) != has(&b) {
+                    let without = if has(&a) { base } else { row };
+                    let place = (without.title.clone(), column.title.clone());
+                    let places = left_out.one_sided.entry(metric).or_default();
+                    if !places.contains(&place) {
+                        places.push(place);
+                    }
+                } else if identities(&a) != identities(&b) {
                     pairs.push(Pair {
                         place: (&row.title, &base.title, &column.title),
-                        metric,
+                        identity: (metric, identities(&a), identities(&b)),
                         a: a.into_iter().map(|seed| seed.evaluation).collect(),
                         b: b.into_iter().map(|seed| seed.evaluation).collect(),
                     });
                 }
             }
+            let all = tested == 0 && elsewhere.len() == 1;
+            let place = (row.title.clone(), column.title.clone());
+            left_out
+                .other_questions
+                .extend(
+                    elsewhere
+                        .into_iter()
+                        .map(|(questions, metrics)| OtherQuestions {
+                            place: place.clone(),
+                            metrics: if all { Vec::new() } else { metrics },
+                            questions,
+                        }),
+                );
         }
     }
     // A sweep has thousands of pairs, and each of them thousands of resamples.
-    let compared: Vec<Option<TestAgainst>> = pairs
-        .par_iter()
+    let compared: Vec<Option<(Identity, TestAgainst)>> = pairs
+        .into_par_iter()
         .map(Pair::compare)
         .collect::<Result<_, _>>()?;
-    let mut tests: Vec<TestAgainst> = compared.into_iter().flatten().collect();
-    let p: Vec<f64> = tests.iter().map(|test| test.comparison.p).collect();
-    for (test, corrected) in tests.iter_mut().zip(holm(&p)) {
-        test.corrected_p = corrected;
+    let (identities, mut made): (Vec<Identity>, Vec<TestAgainst>) =
+        compared.into_iter().flatten().unzip();
+    let family: BTreeMap<&Identity, f64> = (identities.iter())
+        .zip(made.iter().map(|test| test.comparison.p))
+        .collect();
+    left_out.family = family.len();
+    let p: Vec<f64> = family.values().copied().collect();
+    let corrected: BTreeMap<&Identity, f64> = family.into_keys().zip(holm(&p)).collect();
+    for (test, identity) in made.iter_mut().zip(&identities) {
+        test.corrected_p = corrected[identity];
     }
-    Ok(tests)
+    Ok(Tests { made, left_out })
 }
 
 /// The row that `row` is tested against; none for the baseline itself.
@@ -87,34 +173,63 @@ fn baseline_of<'l>(
         .filter(|_| row.spec != baseline)
 }
 
-fn same(a: &[Measured], b: &[Measured]) -> bool {
-    a.iter()
-        .map(|each| each.node)
-        .eq(b.iter().map(|each| each.node))
+fn identities(seeds: &[Measured]) -> Vec<Digest> {
+    seeds.iter().map(|seed| seed.identity).collect()
+}
+
+/// Whether all seeds answered the same questions.
+fn of_one_set(seeds: &[Measured]) -> bool {
+    let questions = |seed: &Measured| seed.evaluation.questions;
+    seeds
+        .windows(2)
+        .all(|pair| questions(&pair[0]) == questions(&pair[1]))
+}
+
+/// `data.test (687 questions)`.
+fn questions_of(seed: &Measured) -> String {
+    format!("{} ({} questions)", seed.questions, seed.questions())
 }
 
 /// A row's figure and the baseline's.
 struct Pair<'l> {
     /// The row, the baseline and the group of columns, by their titles.
     place: (&'l str, &'l str, &'l str),
-    metric: Metric,
+    identity: Identity,
     a: Vec<Arc<Evaluation>>,
     b: Vec<Arc<Evaluation>>,
 }
 
 impl Pair<'_> {
-    fn compare(&self) -> Result<Option<TestAgainst>, MetricError> {
+    fn compare(self) -> Result<Option<(Identity, TestAgainst)>, MetricError> {
         let a: Vec<&Evaluation> = self.a.iter().map(|seed| &**seed).collect();
         let b: Vec<&Evaluation> = self.b.iter().map(|seed| &**seed).collect();
         let (row, baseline, group) = self.place;
-        let found = compare_on(self.metric, &a, &b, &Resampling::default())?;
-        Ok(found.map(|comparison| TestAgainst {
-            row: row.to_owned(),
-            baseline: baseline.to_owned(),
-            group: group.to_owned(),
-            comparison,
-            corrected_p: 1.0,
-            seeds: (a.len(), b.len()),
+        let found = compare(self.identity.0, &a, &b)?;
+        Ok(found.map(|comparison| {
+            let test = TestAgainst {
+                row: row.to_owned(),
+                baseline: baseline.to_owned(),
+                group: group.to_owned(),
+                comparison,
+                corrected_p: 1.0,
+                seeds: (a.len(), b.len()),
+                detectable: detectable(&comparison),
+            };
+            (self.identity, test)
         }))
     }
+}
+
+fn detectable(found: &Comparison) -> Option<f64> {
+    let (mean_square, n) = (found.mean_square, found.difference.n);
+    let design = match found.test {
+        Test::ExactMcnemar => Design::Paired {
+            discordant: mean_square,
+        },
+        Test::PairedBootstrap => Design::PairedOverSeeds { mean_square },
+    };
+    let share = found.metric.is_share();
+    share
+        .then(|| smallest_difference(n, design, ALPHA, POWER))
+        .flatten()
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::CellAlignment;
 
-use super::cell::{signed, titled};
-use super::{CellGroup, ResultTable, TableRow};
+use super::cell::{difference, signed, titled};
+use super::{AnswerTable, CellGroup, ResultTable, TableRow};
+use crate::metric::Metric;
 use crate::report::{new_table, printable};
 
 pub(super) fn render(table: &ResultTable) -> String {
@@ -15,6 +16,8 @@ pub(super) fn render(table: &ResultTable) -> String {
             let _ = writeln!(text, "{}", printable(group));
         }
         text += &block(table, place);
+        let answers = table.answers.iter().find(|each| each.group == *group);
+        text += &answers.map_or_else(String::new, |answers| answer_block(table, answers));
     }
     if !table.tests.is_empty() {
         text += &tests(table);
@@ -50,6 +53,23 @@ fn block(table: &ResultTable, group: usize) -> String {
     format!("{out}\n")
 }
 
+fn answer_block(table: &ResultTable, answers: &AnswerTable) -> String {
+    let mut out = new_table();
+    let names = table.row_axes.len() + 1;
+    let mut header: Vec<String> = table.row_axes.iter().map(|name| printable(name)).collect();
+    header.extend(answers.header().iter().map(|title| printable(title)));
+    out.set_header(header);
+    for column in out.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for line in &answers.lines {
+        let headers = line.headers.iter().cloned();
+        let cells = headers.chain(answers.cells(line));
+        out.add_row(cells.map(|cell| printable(&cell)));
+    }
+    format!("{out}\n")
+}
+
 fn cells(table: &ResultTable, row: &TableRow, group: &CellGroup) -> Vec<String> {
     let mut cells: Vec<String> = row.headers.iter().map(|header| printable(header)).collect();
     cells.push(printable(&row.label));
@@ -61,8 +81,12 @@ fn cells(table: &ResultTable, row: &TableRow, group: &CellGroup) -> Vec<String> 
 
 /// Unparsed, cut and n.
 pub(super) fn counts(group: &CellGroup) -> [String; 3] {
-    [group.unparsed, group.cut, group.questions]
-        .map(|count| count.map_or_else(String::new, |count| count.to_string()))
+    let text = |count: Option<usize>| count.map_or_else(String::new, |count| count.to_string());
+    let cut = match (group.cut, group.ends_known) {
+        (Some(cut), Some(known)) if group.ends_known < group.answers => format!("{cut} of {known}"),
+        (cut, _) => text(cut),
+    };
+    [text(group.unparsed), cut, text(group.questions)]
 }
 
 fn reported(table: &ResultTable, group: &CellGroup) -> Vec<String> {
@@ -86,36 +110,42 @@ fn tests(table: &ResultTable) -> String {
 }
 
 /// The columns of the tests.
-pub(super) const TEST_HEADER: [&str; 7] = [
+pub(super) const TEST_HEADER: [&str; 8] = [
     "row",
     "columns",
     "figure",
     "difference",
     "p",
     "p (Holm)",
+    "detectable",
     "n",
 ];
 
 /// The tests, a line each.
-pub(super) fn test_lines(table: &ResultTable) -> impl Iterator<Item = [String; 7]> {
+pub(super) fn test_lines(table: &ResultTable) -> impl Iterator<Item = [String; 8]> {
     table.tests.iter().map(|test| {
         let found = &test.comparison;
-        let (metric, difference) = (found.metric, found.difference);
+        let metric = found.metric;
         [
             test.row.clone(),
             test.group.clone(),
             titled(metric),
-            format!(
-                "{} [{}, {}]",
-                signed(difference.value, metric),
-                signed(difference.low, metric),
-                signed(difference.high, metric)
-            ),
+            difference(&found.difference, metric),
             p_text(found.p),
             p_text(test.corrected_p),
-            difference.n.to_string(),
+            detectable(metric, test.detectable),
+            found.difference.n.to_string(),
         ]
     })
+}
+
+/// The smallest difference that would show; `-` where none would, nothing where it is not told.
+fn detectable(metric: Metric, found: Option<f64>) -> String {
+    match found {
+        Some(found) => signed(found, metric.decimals(), metric).replace('+', ""),
+        None if metric.is_share() => "-".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// Three decimals; below that, that it is below.

@@ -1,4 +1,4 @@
-//! `eval`: measures answers (accuracy, format, length, repetition), each figure with its interval.
+//! `eval`: measures answers (accuracy, format, length, repetition), each figure with its interval, and what was answered.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ impl StageKind for Eval {
     type Params = EvalParams;
 
     const NAME: &'static str = "eval";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const DOC: &'static str =
         "Measure answers; reads them only, so a new metric never runs the model.";
     const INPUTS: &'static [Port] = &[
@@ -35,7 +35,7 @@ impl StageKind for Eval {
     const OUTPUTS: &'static [Output] = &[Output {
         name: "evaluation",
         kind: ArtifactKind::Evaluation,
-        doc: "Figures with their intervals, and the outcome for each question.",
+        doc: "Figures with their intervals, what was answered how often, the outcome for each question, the settings.",
     }];
 
     const SEEDED: bool = true;

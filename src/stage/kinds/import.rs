@@ -18,7 +18,8 @@ use crate::text::{Prediction, Question, ReasoningPath};
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ImportParams {
     /// A file of JSON lines as `sert-run export` writes them. A path needs `question_id` and `text`; a
-    /// prediction `question_id`, `prompt` and `output`.
+    /// prediction `question_id`, `prompt` and `output`. Where `end` (`end-of-text`, `length`, `imitative`) is left
+    /// out, it is not known how an answer ended, and so neither Fmt nor how many were cut.
     pub path: String,
 }
 

@@ -96,14 +96,10 @@ impl StageKind for PredictRecorded {
                 "the recording has {more} further answers; each question's first is taken"
             ));
         }
-        let cut = predictions
-            .iter()
-            .filter(|each| each.end == EndReason::Length)
-            .count();
-        context.report.info(format!(
-            "{cut} of {} recorded paths were cut by length",
-            predictions.len()
-        ));
+        let ends = predictions.iter().map(|each| each.end);
+        context
+            .report
+            .info(EndReason::cut_told(ends, "recorded paths"));
         Ok(Outputs::from([(
             "predictions".to_owned(),
             context.keep(&predictions)?,

@@ -220,11 +220,11 @@ fn asked(
                 paths[*place].answer_text = Some(answer.to_owned());
             }
         }
-        let cut = paths.iter().filter(|path| path.end == EndReason::Length).count();
         context.report.info(format!(
-            "{} paths for {} questions, {cut} of them cut by length; of the reasoning {}, of the answers {}",
+            "{} paths for {} questions; {}; of the reasoning {}, of the answers {}",
             paths.len(),
             questions.len(),
+            EndReason::cut_told(paths.iter().map(|path| path.end), "paths"),
             replies::refused_text(&reasoned, |reply| reply.reasoning().is_some()),
             replies::refused_text(&answered, |reply| reply.answer().is_some()),
         ));

@@ -1,0 +1,80 @@
+//! What is not known of a row's answers, and rows that always give the same one.
+
+use std::collections::BTreeMap;
+
+use super::placed;
+use crate::metric::Metric;
+use crate::report::ReportError;
+use crate::report::table::ResultTable;
+use crate::report::table::answers::{Constant, constants};
+use crate::report::table::build::{Filler, Found, Measured, ends};
+
+/// Rows with figures that are not over all answers, since the rest is not known.
+pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportError> {
+    let (layout, spec) = (filler.layout, filler.spec);
+    let (mut ends_unknown, mut partly) = (Vec::new(), Vec::new());
+    for row in &layout.rows {
+        for column in &layout.columns {
+            let place = placed(&row.title, &column.title);
+            if let Found::Measured(seeds) = filler.own(row, column)? {
+                let answers: usize = seeds.iter().map(Measured::questions).sum();
+                match ends(&seeds).0 {
+                    0 => ends_unknown.push(place.clone()),
+                    known if known < answers => partly.push(format!(
+                        "{place}: {known} of {answers} answers say how they ended; cut and Fmt are of these."
+                    )),
+                    _ => {}
+                }
+            }
+            if spec.metrics.contains(&Metric::Rep)
+                && let Found::Measured(seeds) = filler.measured(row, column, Metric::Rep)?
+            {
+                let outcomes = seeds.iter().flat_map(|seed| &seed.evaluation.outcomes);
+                let (with_words, answers) = outcomes.fold((0, 0), |(with, all), outcome| {
+                    (with + usize::from(outcome.rep.is_some()), all + 1)
+                });
+                if with_words < answers {
+                    partly.push(format!(
+                        "{place}: {with_words} of {answers} answers have a word; Rep is of these."
+                    ));
+                }
+            }
+        }
+    }
+    if !ends_unknown.is_empty() {
+        let rows = ends_unknown.join("; ");
+        partly.insert(
+            0,
+            format!("How the answers ended is not known, and so neither cut nor Fmt: {rows}."),
+        );
+    }
+    Ok(partly)
+}
+
+/// Rows whose accuracy is that of one answer.
+pub(super) fn constant(table: &ResultTable) -> Vec<String> {
+    let mut by_answer: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+    for Constant {
+        place: (row, group),
+        answer,
+        unparsed,
+    } in constants(table)
+    {
+        let place = placed(&row, &group);
+        by_answer.entry((answer, unparsed)).or_default().push(place);
+    }
+    by_answer
+        .into_iter()
+        .map(|((answer, unparsed), places)| {
+            let always = if unparsed {
+                "wherever an answer was read"
+            } else {
+                "to every question"
+            };
+            format!(
+                "One answer only, `{answer}` {always}: {}. Such an accuracy is how often that answer is gold.",
+                places.join("; ")
+            )
+        })
+        .collect()
+}
