@@ -4,6 +4,7 @@
 //! check found something, 2 bad manifest or usage, 130 interrupted.
 
 mod cache;
+mod data;
 mod diff;
 mod doctor;
 mod exit;

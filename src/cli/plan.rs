@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
@@ -28,17 +29,11 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;
-    let mut out = anstream::stdout().lock();
     if args.json {
-        let json = report::plan_json(&session.plan, &resolved, &estimates);
-        writeln!(
-            out,
-            "{}",
-            serde_json::to_string_pretty(&json).map_err(anyhow::Error::from)?
-        )?;
+        data::print_json(&report::plan_json(&session.plan, &resolved, &estimates))?;
     } else {
         write!(
-            out,
+            anstream::stdout().lock(),
             "{}",
             report::plan_text(
                 &session.manifest.sweep,

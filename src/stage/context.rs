@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use super::{OutsideFile, RunOptions, StageError};
-use crate::artifact::{Artifact, ModelFolder};
+use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
@@ -129,10 +129,11 @@ impl Context<'_> {
     ) -> Result<Digest, StageError> {
         let scratch = self.scratch()?;
         student.save(scratch.path())?;
-        self.keep_folder(scratch.path(), prompt, choice_answer)
+        let marks = TextMarks::of(student);
+        self.keep_folder(scratch.path(), prompt, choice_answer, marks)
     }
 
-    /// Keeps every file of a Hub-format folder.
+    /// Keeps every file of a Hub-format folder whose texts have these marks.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -141,6 +142,7 @@ impl Context<'_> {
         folder: &Path,
         prompt: PromptForm,
         choice_answer: ChoiceAnswer,
+        marks: TextMarks,
     ) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
         for path in super::kinds::hub_files(folder)? {
@@ -155,6 +157,7 @@ impl Context<'_> {
             files,
             prompt,
             choice_answer,
+            marks,
         })
     }
 

@@ -23,5 +23,6 @@ mod real_data;
 mod recorded;
 mod scores;
 mod show_and_diff;
+mod students;
 mod sweep;
 mod webdriver;

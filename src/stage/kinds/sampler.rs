@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::prompts::Prompt;
-use super::rows::{RowWriter, read_rows, row_key};
+use super::rows::{RowWriter, other_end, read_rows, row_key, with_ends};
 use super::sample::{Branching, SampleParams, StopRule};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
@@ -27,6 +27,9 @@ struct PathRow {
     tokens: Vec<u32>,
     log_prob: LogProbSummary,
     end: EndReason,
+    /// Where it is not the tokenizer's end of text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end_token: Option<u32>,
 }
 
 /// A branch of a prompt: kept as a row, since finding it needs the model.
@@ -56,7 +59,12 @@ struct RowKeys {
 }
 
 impl RowKeys {
-    fn new(params: &SampleParams, context: &Context<'_>, folder: &ModelFolder) -> Self {
+    fn new(
+        params: &SampleParams,
+        context: &Context<'_>,
+        folder: &ModelFolder,
+        student: &Student<WeightFiles>,
+    ) -> Self {
         let base = |parts: Value| json!(row_key(&parts));
         let model = json!({"files": folder.identity(), "numerics": context.numerics(params.dtype)});
         Self {
@@ -68,7 +76,10 @@ impl RowKeys {
                 "top_k": params.top_k,
                 "top_p": params.top_p,
             })),
-            end: json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
+            end: with_ends(
+                json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
+                student,
+            ),
             branches: base(
                 json!({"row": "branches/1", "model": model, "count": params.first_tokens}),
             ),
@@ -108,8 +119,8 @@ impl<'a> Sampler<'a> {
         Self {
             params,
             context,
+            keys: RowKeys::new(params, context, folder, &student),
             student,
-            keys: RowKeys::new(params, context, folder),
         }
     }
 
@@ -164,6 +175,7 @@ impl<'a> Sampler<'a> {
             tokens: row.tokens,
             log_prob: Some(row.log_prob),
             end: row.end,
+            end_token: row.end_token,
             answer_text: None,
             scores: BTreeMap::new(),
             unparsed: std::collections::BTreeSet::new(),
@@ -311,6 +323,7 @@ impl<'a> Sampler<'a> {
                     tokens: generated.tokens,
                     log_prob: generated.log_prob,
                     end: generated.end,
+                    end_token: other_end(generated.end_token, &self.student),
                 },
             );
             if rows.failed() {
@@ -330,6 +343,7 @@ impl<'a> Sampler<'a> {
                 prompts: &todo,
                 candidates,
                 params: &drawing,
+                vocabulary: &self.student.vocabulary,
                 stop: stop.as_deref(),
             },
             &mut expand,
@@ -351,7 +365,7 @@ impl<'a> Sampler<'a> {
         }
         // `Answer:` can only become complete with a token that holds a colon.
         let tokenizer = &self.student.tokenizer;
-        let mut colon = vec![false; self.student.config.vocab_size];
+        let mut colon = vec![false; self.student.vocabulary.tokens()];
         for (id, flag) in (0..).zip(&mut colon) {
             *flag = tokenizer.decode(&[id])?.contains(':');
         }

@@ -231,6 +231,7 @@ fn path((question, draw): Draw<'_>, request: &Request, reply: &Reply) -> Reasoni
             Some("length") => EndReason::Length,
             _ => EndReason::Unknown,
         },
+        end_token: None,
         answer_text: None,
         scores: BTreeMap::new(),
         unparsed: std::collections::BTreeSet::new(),
