@@ -17,7 +17,7 @@ use sert_run::key::Digest;
 use sert_run::model::device::{DeviceName, description};
 use sert_run::model::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
+use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary};
 
 const PROMPT_TOKENS: usize = 24;
 const LENGTH: usize = 128;
@@ -55,13 +55,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         n_embd: width,
         n_layer: layers,
         n_head: heads,
+        eos_token_id: None,
         ..Gpt2Config::default()
     };
-    let student = Student {
-        weights: Weights::init(&config, 1),
-        tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
-        config,
-    };
+    let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
+    let student = Student::init(config, tokenizer, 1).unwrap();
     let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
     let line = serde_json::json!({
@@ -113,6 +111,7 @@ fn sampling(
                     prompts: &prompts,
                     candidates: 5,
                     params: &drawing,
+                    vocabulary: &Vocabulary::of(&student.config),
                     stop: None,
                 },
                 &mut |prompt, first| {

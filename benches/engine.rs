@@ -9,7 +9,7 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
-use sert_run::model::{Array, Dtype, Gpt2Config, Weights};
+use sert_run::model::{Array, Dtype, Gpt2Config, Vocabulary, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.
 type Case = (&'static str, usize, usize, usize, u32, usize, u32);
@@ -64,6 +64,7 @@ fn main() {
                     prompts: &prompts,
                     candidates: 5,
                     params: &params,
+                    vocabulary: &Vocabulary::of(&config),
                     stop: None,
                 },
                 &mut |prompt, candidates| {
@@ -97,7 +98,7 @@ fn random(width: usize, layers: usize, heads: usize, vocab: u32) -> (Gpt2Config,
         n_head: heads,
         n_inner: None,
         layer_norm_epsilon: 1e-5,
-        eos_token_id: vocab - 1,
+        eos_token_id: Some(vocab - 1),
         ..Gpt2Config::default()
     };
     let mut state = 1_u64;

@@ -18,7 +18,7 @@ use sert_run::model::engine::{
     Engine, EngineOptions, Request, SamplingParams, ScoreJob, SequenceSpec, product_rate,
 };
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Weights};
+use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
 
 /// GPT-2 small.
 const WIDTH: usize = 768;
@@ -50,6 +50,7 @@ fn main() {
         n_embd: WIDTH,
         n_layer: LAYERS,
         n_head: 12,
+        eos_token_id: None,
         ..Gpt2Config::default()
     };
     let weights = Weights::init(&config, 1);
@@ -62,11 +63,8 @@ fn main() {
     row("sampling, 4 prompts x 25", sampling(&engine), roof);
     row("reading, 16 x 128 tokens", reading(&engine), roof);
     drop(engine);
-    let student = Student {
-        config,
-        weights,
-        tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
-    };
+    let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
+    let student = Student::new(config, weights, tokenizer).unwrap();
     row("training, 8 x 96 tokens", training(&student, threads), roof);
 }
 
@@ -109,6 +107,7 @@ fn sampling(engine: &Engine) -> f64 {
                 prompts: &prompts,
                 candidates: 5,
                 params: &params,
+                vocabulary: &Vocabulary::new(VOCAB, []),
                 stop: None,
             },
             &mut |prompt, candidates| {

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Weights};
+use sert_run::model::{Gpt2Config, Student, StudentTokenizer};
 
 struct Shape {
     name: &'static str,
@@ -92,13 +92,11 @@ fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
         n_embd: shape.width,
         n_layer: shape.layers,
         n_head: shape.heads,
+        eos_token_id: None,
         ..Gpt2Config::default()
     };
-    let mut student = Some(Student {
-        weights: Weights::init(&config, 1),
-        tokenizer: StudentTokenizer::train(std::iter::empty(), 257).unwrap(),
-        config,
-    });
+    let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
+    let mut student = Some(Student::init(config, tokenizer, 1).unwrap());
     let examples: Vec<Example> = (0..shape.batch * shape.steps)
         .map(|index| Example {
             tokens: (0..shape.length)

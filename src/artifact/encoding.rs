@@ -133,6 +133,7 @@ mod tests {
                 min: -0.2,
             }),
             end: EndReason::EndOfText,
+            end_token: None,
             answer_text: None,
             scores: std::collections::BTreeMap::new(),
             unparsed: std::collections::BTreeSet::new(),

@@ -10,4 +10,4 @@ mod model;
 
 pub use encoding::{Artifact, ArtifactError};
 pub use kind::ArtifactKind;
-pub use model::ModelFolder;
+pub use model::{ModelFolder, TextMarks};

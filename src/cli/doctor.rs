@@ -8,6 +8,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
 
+use super::data;
 use super::exit::{Exit, Failure};
 use crate::model::Dtype;
 use crate::model::device::{self, Backend, DeviceName};
@@ -74,9 +75,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let json = as_json(backends, &tested);
-        let text = serde_json::to_string_pretty(&json).map_err(anyhow::Error::from)?;
-        writeln!(out, "{text}")?;
+        data::print_json(&as_json(backends, &tested))?;
     }
     // A device that was not asked for may fail without harm.
     let failed = tested

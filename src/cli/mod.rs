@@ -5,6 +5,7 @@
 
 mod allow;
 mod cache;
+mod data;
 mod diff;
 mod doctor;
 mod exit;

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::allow::AllowArgs;
+use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
@@ -40,17 +41,11 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
         to_run.map(|each| each.node),
         &session.options.permissions,
     );
-    let mut out = anstream::stdout().lock();
     if args.json {
-        let json = report::plan_json(&session.plan, &resolved, &estimates, &servers);
-        writeln!(
-            out,
-            "{}",
-            serde_json::to_string_pretty(&json).map_err(anyhow::Error::from)?
-        )?;
+        data::print_json(&report::plan_json(&session.plan, &resolved, &estimates, &servers))?;
     } else {
         write!(
-            out,
+            anstream::stdout().lock(),
             "{}",
             report::plan_text(
                 &session.manifest.sweep,

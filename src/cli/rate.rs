@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::Artifact;
@@ -111,12 +112,11 @@ fn read(args: &ReadArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.stage.manifest, Purpose::Look)?;
     let (stage, seed) = (&args.stage.stage, args.stage.seed);
     let report = agreement(&session, stage, seed, &args.sheets, args.partial)?;
-    let mut out = anstream::stdout().lock();
     if args.json {
         let json = serde_json::to_string(&report).context("failed to write JSON")?;
-        writeln!(out, "{json}")?;
+        data::print(format!("{json}\n").as_bytes())?;
     } else {
-        write!(out, "{}", report.text())?;
+        write!(anstream::stdout().lock(), "{}", report.text())?;
     }
     Ok(Exit::Done)
 }

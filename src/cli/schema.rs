@@ -1,16 +1,11 @@
 //! `sert-run schema`: the JSON Schema of manifests.
 
-use std::io::Write;
-
+use super::data;
 use super::exit::{Exit, Failure};
 use crate::manifest;
 use crate::stage;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    write!(
-        anstream::stdout(),
-        "{}",
-        manifest::schema_text(stage::KINDS)
-    )?;
+    data::print(manifest::schema_text(stage::KINDS).as_bytes())?;
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::report::{artifact_json, artifact_text};
@@ -28,12 +29,12 @@ pub(crate) struct ShowArgs {
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Look)?;
     let found = session.artifact(&args.stage)?;
-    let mut out = anstream::stdout().lock();
     let question = args.question.as_deref();
     if args.json {
         let rows = args.rows.unwrap_or(0);
-        out.write_all(&artifact_json(found.kind, &found.bytes, rows, question)?)?;
+        data::print(&artifact_json(found.kind, &found.bytes, rows, question)?)?;
     } else {
+        let mut out = anstream::stdout().lock();
         let rows = args.rows.unwrap_or(20);
         write!(
             out,

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use similar::TextDiff;
 
+use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::manifest::{TableSpec, nearest};
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
     match &args.out {
         Some(path) => std::fs::write(path, text)
             .with_context(|| format!("cannot write `{}`", path.display()))?,
-        None => anstream::stdout().lock().write_all(text.as_bytes())?,
+        None => data::print(text.as_bytes())?,
     }
     Ok(Exit::Done)
 }

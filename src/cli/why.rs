@@ -5,6 +5,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use super::table::chosen;
@@ -67,13 +68,11 @@ pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
             keys.get(&node).copied()
         })?)
     })?;
-    let mut out = anstream::stdout().lock();
     if args.json {
-        let json = serde_json::to_string_pretty(&found).map_err(anyhow::Error::from)?;
-        writeln!(out, "{json}")?;
+        data::print_json(&found)?;
     } else {
         let questions = if args.questions { usize::MAX } else { SHOWN };
-        write!(out, "{}", found.text(questions))?;
+        write!(anstream::stdout().lock(), "{}", found.text(questions))?;
     }
     Ok(Exit::Done)
 }

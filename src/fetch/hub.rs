@@ -12,7 +12,12 @@ use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
 use crate::beneath::{self, Foreign, Kind};
 
 /// Files that a model may lack.
-const OPTIONAL: &[&str] = &["generation_config.json", "tokenizer_config.json"];
+const OPTIONAL: &[&str] = &[
+    "chat_template.jinja",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+];
 
 /// Checksums of files that are known: GPT-2's vocabulary (`openai-community/gpt2` at `main`).
 const PINS: &[PinnedFile] = &[

@@ -28,7 +28,7 @@ pub struct Funnel {
 /// One step's counts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FunnelStep {
-    /// `pattern`, `length`, `repetition`, `perplexity`, `score NAME` or `select`.
+    /// `ended`, `pattern`, `length`, `repetition`, `perplexity`, `score NAME` or `select`.
     pub name: String,
     /// Paths it dropped.
     pub dropped: usize,

@@ -9,7 +9,9 @@ use super::{
     Conclusions, FilterError, FilterParams, Funnel, FunnelStep, direct_response,
     repetitive_options, select,
 };
-use crate::text::{JudgedPath, Question, ReasoningPath, Verdict, imitative_complete, rep_n};
+use crate::text::{
+    EndReason, JudgedPath, Question, ReasoningPath, Verdict, imitative_complete, rep_n,
+};
 
 /// All paths judged, and the counts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -75,6 +77,9 @@ pub fn filter(
         })?);
     }
     let mut sieve = Sieve::new(&paths);
+    if params.ended.enabled {
+        sieve.step("ended", |_, path| Ok(ended(path)))?;
+    }
     if params.pattern.enabled {
         sieve.step("pattern", |i, path| Ok(pattern(params, of_path[i], path)))?;
     }
@@ -128,6 +133,13 @@ pub(super) fn by_id(questions: &[Question]) -> Result<BTreeMap<&str, &Question>,
         }
     }
     Ok(map)
+}
+
+/// A text that its student or its server cut. Of a recorded one that does not say why it ended, nothing is held
+/// against it.
+fn ended(path: &ReasoningPath) -> Option<Fault> {
+    let because = "it ended by length, not by itself";
+    (path.end == EndReason::Length).then(|| Fault::new(because.into()))
 }
 
 fn pattern(params: &FilterParams, question: &Question, path: &ReasoningPath) -> Option<Fault> {

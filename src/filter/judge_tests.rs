@@ -1,5 +1,5 @@
 use super::*;
-use crate::filter::{Conclusions, ScoreLimit, SelectRule, conclusions};
+use crate::filter::{Conclusions, ScoreLimit, Select, SelectRule, conclusions};
 use crate::key::Digest;
 use crate::text::{AnswerForm, EndReason, LogProbSummary};
 
@@ -36,6 +36,7 @@ fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
             min: -3.0,
         }),
         end: EndReason::EndOfText,
+        end_token: None,
         answer_text: None,
         scores: BTreeMap::new(),
         unparsed: std::collections::BTreeSet::new(),
@@ -51,6 +52,43 @@ fn verdicts(filtered: &Filtered) -> Vec<String> {
             Verdict::Dropped { by, because } => format!("{by}: {because}"),
         })
         .collect()
+}
+
+#[test]
+fn ended_drops_what_was_cut_and_only_where_it_is_switched_on() {
+    let mut paths: Vec<ReasoningPath> = (0..4).map(|draw| path("q", draw, 0)).collect();
+    let ends = [
+        EndReason::Length,
+        EndReason::EndOfText,
+        EndReason::Unknown,
+        EndReason::Imitative,
+    ];
+    for (path, end) in paths.iter_mut().zip(ends) {
+        path.end = end;
+    }
+    let mut params = FilterParams {
+        select: Select {
+            rule: SelectRule::All,
+            ..Select::default()
+        },
+        ..FilterParams::default()
+    };
+    let off = filter(paths.clone(), &[question("q")], &params, 1).unwrap();
+    assert_eq!(verdicts(&off), ["kept"; 4]);
+    assert!(off.funnel.steps.iter().all(|step| step.name != "ended"));
+    params.ended.enabled = true;
+    let on = filter(paths, &[question("q")], &params, 1).unwrap();
+    assert_eq!(
+        verdicts(&on),
+        [
+            "ended: it ended by length, not by itself",
+            "kept",
+            "kept",
+            "kept"
+        ]
+    );
+    let first = &on.funnel.steps[0];
+    assert_eq!((first.name.as_str(), first.dropped), ("ended", 1));
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! model is run, so a new threshold costs seconds.
 //!
 //! The order is the paper's, each step on what the step before kept: pattern, length, repetition,
-//! perplexity; then limits on scores (ours); then the choice of one path per question.
+//! perplexity; then limits on scores (ours); then the choice of one path per question. Before all of them, where it is
+//! switched on, `ended` drops texts that were cut (ours).
 
 mod error;
 mod funnel;
@@ -18,7 +19,7 @@ pub use error::FilterError;
 pub use funnel::{Conclusions, Funnel, FunnelStep, conclusions, correct};
 pub use judge::{Filtered, filter};
 pub use params::{
-    FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit, ScoreLimit, Select,
+    EndedRule, FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit, ScoreLimit, Select,
     SelectRule,
 };
 pub use pattern::{direct_response, repetitive_options};

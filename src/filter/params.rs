@@ -12,6 +12,8 @@ use super::FilterError;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterParams {
+    /// Before all others: drop texts that were cut.
+    pub ended: EndedRule,
     /// Step 1: drop texts by their form.
     pub pattern: PatternRules,
     /// Step 2: drop short texts.
@@ -26,6 +28,15 @@ pub struct FilterParams {
     pub scores: Vec<ScoreLimit>,
     /// Step 6: what to keep of each question's survivors.
     pub select: Select,
+}
+
+/// Texts dropped because they did not end by themselves.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndedRule {
+    /// Whether the step runs: it drops paths that ended by length, in the middle of what they were saying. Default false
+    /// (the paper has no such step).
+    pub enabled: bool,
 }
 
 /// Texts dropped by their form. The rules, with their measured precision, are in `docs/filters.md`.
@@ -271,6 +282,7 @@ mod tests {
         assert_eq!(value["repetition"]["max_rate"], 0.2);
         assert_eq!(value["perplexity"]["min_perplexity"], 5.0);
         assert_eq!(value["select"]["rule"], "lowest-rep");
+        assert_eq!(value["ended"]["enabled"], false);
     }
 
     #[test]

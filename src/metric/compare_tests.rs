@@ -24,6 +24,7 @@ fn evaluation(answers: &[(&str, bool, usize)]) -> Evaluation {
                 output: format!("{}So the answer is {answer}.", "word ".repeat(words)),
                 tokens: vec![],
                 end: EndReason::EndOfText,
+                end_token: None,
                 option_log_probs: vec![],
             };
             (question, prediction)

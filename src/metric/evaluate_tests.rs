@@ -19,6 +19,7 @@ fn prediction(id: &str, output: &str) -> Prediction {
         output: output.into(),
         tokens: vec![],
         end: EndReason::EndOfText,
+        end_token: None,
         option_log_probs: vec![],
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
-use super::{Gpt2Config, Student, StudentTokenizer, Weights};
+use super::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
 use crate::key::Digest;
 
@@ -36,6 +36,7 @@ impl Calibration {
             n_embd: WIDTH,
             n_layer: LAYERS,
             n_head: 4,
+            eos_token_id: None,
             ..Gpt2Config::default()
         };
         let weights = Weights::init(&config, 0);
@@ -67,6 +68,7 @@ impl Calibration {
                     prompts: &[vec![1; 16]],
                     candidates: 0,
                     params: &drawing,
+                    vocabulary: &Vocabulary::of(config),
                     stop: None,
                 },
                 &mut |_, _| {
@@ -87,11 +89,8 @@ impl Calibration {
 
     /// Tokens trained on per second.
     fn training(config: Gpt2Config, weights: Weights, threads: usize) -> Option<f64> {
-        let student = Student {
-            tokenizer: StudentTokenizer::train(std::iter::empty(), 257).ok()?,
-            config,
-            weights,
-        };
+        let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).ok()?;
+        let student = Student::new(config, weights, tokenizer).ok()?;
         let examples = vec![
             Example {
                 tokens: vec![1; 64],

@@ -31,9 +31,9 @@ pub struct Gpt2Config {
     /// Layer norm's epsilon.
     #[serde(default = "default_epsilon")]
     pub layer_norm_epsilon: f64,
-    /// End-of-text token.
-    #[serde(default = "default_eos")]
-    pub eos_token_id: u32,
+    /// End-of-text token; `None` where the file names none, and the tokenizer's holds.
+    #[serde(default)]
+    pub eos_token_id: Option<u32>,
     /// Every other key of the file, as read.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -45,9 +45,7 @@ fn default_epsilon() -> f64 {
 }
 
 /// GPT-2's `<|endoftext|>`, and the default of HF's `GPT2Config`.
-fn default_eos() -> u32 {
-    50256
-}
+const DEFAULT_EOS: u32 = 50256;
 
 impl Default for Gpt2Config {
     /// GPT-2 small, 124M.
@@ -60,7 +58,7 @@ impl Default for Gpt2Config {
             n_head: 12,
             n_inner: None,
             layer_norm_epsilon: default_epsilon(),
-            eos_token_id: default_eos(),
+            eos_token_id: Some(DEFAULT_EOS),
             other: Map::new(),
         }
     }
@@ -93,12 +91,16 @@ impl Gpt2Config {
             });
         }
         let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
+        let mut value: Value = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
             path: path.clone(),
             source,
         })?;
         // Before the fields: "model_type is llama" says more than "n_embd is missing".
         check_kind(&value)?;
+        let eos = end_of_text(&value)?;
+        if let Value::Object(map) = &mut value {
+            map.insert("eos_token_id".to_owned(), json!(eos));
+        }
         let config: Self =
             serde_json::from_value(value).map_err(|source| ModelError::Json { path, source })?;
         config.check()?;
@@ -129,10 +131,12 @@ impl Gpt2Config {
                 self.n_embd, self.n_head
             )));
         }
-        if self.eos_token_id as usize >= self.vocab_size {
+        if let Some(eos) = self.eos_token_id
+            && eos as usize >= self.vocab_size
+        {
             return Err(ModelError::BadShape(format!(
-                "`eos_token_id` {} is outside the vocabulary of {}",
-                self.eos_token_id, self.vocab_size
+                "`eos_token_id` {eos} is outside the vocabulary of {}",
+                self.vocab_size
             )));
         }
         if !(self.layer_norm_epsilon.is_finite() && self.layer_norm_epsilon >= 0.0) {
@@ -173,6 +177,22 @@ impl Gpt2Config {
         text.push('\n');
         text
     }
+}
+
+/// The one token that `eos_token_id` names. A list of one is that one; of null the tokenizer's end of text holds, as of
+/// an absent key where HF's default lies outside the vocabulary.
+fn end_of_text(value: &Value) -> Result<Option<u32>, ModelError> {
+    let Some(named) = value.get("eos_token_id") else {
+        let holds = value["vocab_size"].as_u64() > Some(u64::from(DEFAULT_EOS));
+        return Ok(holds.then_some(DEFAULT_EOS));
+    };
+    let one = match named {
+        Value::Null => return Ok(None),
+        Value::Array(list) if list.len() == 1 => &list[0],
+        other => other,
+    };
+    let id = one.as_u64().and_then(|id| u32::try_from(id).ok());
+    id.map(Some).ok_or_else(|| ModelError::EndOfTextId(named.to_string()))
 }
 
 /// Refuses what would run but compute something else than the file means.
@@ -235,6 +255,26 @@ mod tests {
         assert_eq!(load(&config.to_json()).unwrap().to_json(), config.to_json());
     }
 
+    /// The tiny file with another end of text.
+    fn eos(written: &str) -> String {
+        TINY.replace("\"eos_token_id\": 0", &format!("\"eos_token_id\": {written}")) + "}"
+    }
+
+    #[test]
+    fn an_end_of_text_is_a_number_a_list_of_one_or_left_to_the_tokenizer() {
+        for (written, found) in [("3", Some(3)), ("[3]", Some(3)), ("null", None)] {
+            assert_eq!(load(&eos(written)).unwrap().eos_token_id, found, "{written}");
+        }
+        let absent = |vocabulary: &str| {
+            let text = TINY.replace("\"eos_token_id\": 0, ", "");
+            let text = text.replace("\"vocab_size\": 9", vocabulary) + "}";
+            load(&text).unwrap().eos_token_id
+        };
+        assert_eq!(absent("\"vocab_size\": 9"), None);
+        assert_eq!(absent("\"vocab_size\": 50256"), None);
+        assert_eq!(absent("\"vocab_size\": 50257"), Some(50256));
+    }
+
     #[test]
     fn each_refusal_names_the_key() {
         let cases = [
@@ -262,10 +302,12 @@ mod tests {
                 TINY.replace("\"n_head\": 2", "\"n_head\": 0") + "}",
                 "`n_head` is 0",
             ),
-            (
-                TINY.replace("\"eos_token_id\": 0", "\"eos_token_id\": 9") + "}",
-                "`eos_token_id` 9",
-            ),
+            (eos("9"), "`eos_token_id` 9"),
+            (eos("[0, 1]"), "`eos_token_id` is [0,1], accepted"),
+            (eos("[]"), "`eos_token_id` is [], accepted"),
+            (eos("\"0\""), "`eos_token_id` is \"0\", accepted"),
+            (eos("-1"), "`eos_token_id` is -1, accepted"),
+            (eos("[0.5]"), "`eos_token_id` is [0.5], accepted"),
             (TINY.replace("\"n_layer\": 1,", "") + "}", "n_layer"),
             ("{".to_owned(), "config.json"),
         ];

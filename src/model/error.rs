@@ -55,6 +55,21 @@ pub enum ModelError {
         /// What would do.
         accepted: &'static str,
     },
+    /// `eos_token_id` of `config.json` is not one token.
+    #[error(
+        "config.json: `eos_token_id` is {0}, accepted: a token's id, a list of one, or null\nhint: it is the end that training texts get; name it alone, and further ends in generation_config.json"
+    )]
+    EndOfTextId(String),
+    /// `eos_token_id` of `generation_config.json` is not a list of tokens.
+    #[error(
+        "`{}`: `eos_token_id` is {found}, accepted: a token's id, a list of ids, or null", path.display()
+    )]
+    Ends {
+        /// The file.
+        path: PathBuf,
+        /// Its value.
+        found: String,
+    },
     /// Numbers of `config.json` that contradict each other.
     #[error("config.json: {0}")]
     BadShape(String),
@@ -91,6 +106,16 @@ pub enum ModelError {
         /// The shape that the config asks for.
         expected: Vec<usize>,
     },
+    /// An array is there under a name with something before its own.
+    #[error(
+        "weights: there is `{found}` where `{expected}` was expected\nhint: `transformer.`, `module.` and `_orig_mod.` may stand before a name, nothing else"
+    )]
+    ArrayName {
+        /// Its name there.
+        found: String,
+        /// Its own.
+        expected: String,
+    },
     /// An array has another shape than the config says.
     #[error(
         "weights: array `{name}` has shape {found:?}, but config.json asks for {expected:?}\nhint: does config.json belong to these weights?"
@@ -108,6 +133,11 @@ pub enum ModelError {
         "weights: array `{0}` has no place in a GPT-2\nhint: does config.json belong to these weights?"
     )]
     UnknownArray(String),
+    /// An array is there under two names that mean the same.
+    #[error(
+        "weights: array `{0}` is there twice\nhint: names with and without `transformer.`, `module.` or `_orig_mod.` mean the same array"
+    )]
+    ArrayTwice(String),
     /// Infinite or not a number.
     #[error(
         "weights: array `{name}` holds {value} at index {index}\nhint: the training that made it diverged, or the file is damaged"

@@ -135,7 +135,7 @@ mod tests {
             n_embd: 2,
             n_layer: 1,
             n_head: 1,
-            eos_token_id: 0,
+            eos_token_id: Some(0),
             ..Gpt2Config::default()
         };
         let mut bytes = Vec::new();

@@ -5,9 +5,11 @@
 //! no backend.
 
 mod calibration;
+mod carried;
 pub mod config;
 pub mod device;
 pub mod device_engine;
+mod distance;
 mod dropout;
 mod dtype;
 pub mod engine;
@@ -25,10 +27,12 @@ mod source;
 pub mod student;
 pub mod tokenizer;
 pub mod train;
+mod vocabulary;
 mod weight_files;
 pub mod weights;
 
 pub use calibration::Calibration;
+pub use carried::HUB_FILES;
 pub use config::Gpt2Config;
 pub use dtype::Dtype;
 pub use error::ModelError;
@@ -36,5 +40,6 @@ pub use inference::{Inference, InferenceError};
 pub use source::WeightSource;
 pub use student::Student;
 pub use tokenizer::StudentTokenizer;
+pub use vocabulary::Vocabulary;
 pub use weight_files::WeightFiles;
 pub use weights::{Array, Weights};

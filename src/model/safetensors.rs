@@ -82,7 +82,7 @@ mod tests {
             n_embd: 2,
             n_layer: 1,
             n_head: 1,
-            eos_token_id: 0,
+            eos_token_id: Some(0),
             ..Gpt2Config::default()
         };
         let mut arrays = BTreeMap::new();
@@ -137,7 +137,14 @@ mod tests {
     fn half_precision_old_buffers_and_a_tied_head_are_read() {
         let (config, weights) = tiny();
         for dtype in [Dtype::F16, Dtype::BF16, Dtype::F32] {
-            for prefix in ["", "transformer."] {
+            for prefix in [
+                "",
+                "transformer.",
+                "module.",
+                "_orig_mod.transformer.",
+                "module._orig_mod.transformer.",
+                "_orig_mod.module.",
+            ] {
                 let folder = tempfile::tempdir().unwrap();
                 let mut arrays = encoded(&weights, dtype, prefix);
                 let head = arrays
@@ -145,7 +152,8 @@ mod tests {
                     .find(|(name, ..)| name.ends_with("wte.weight"))
                     .unwrap()
                     .clone();
-                arrays.push(("lm_head.weight".to_owned(), head.1, head.2, head.3));
+                let wrapped = prefix.replace("transformer.", "");
+                arrays.push((format!("{wrapped}lm_head.weight"), head.1, head.2, head.3));
                 arrays.push((
                     format!("{prefix}h.0.attn.bias"),
                     Dtype::U8,
@@ -173,7 +181,7 @@ mod tests {
             n_embd: 20,
             n_layer: 2,
             n_head: 2,
-            eos_token_id: 0,
+            eos_token_id: Some(0),
             ..Gpt2Config::default()
         };
         let folder = tempfile::tempdir().unwrap();
@@ -298,6 +306,24 @@ mod tests {
         write(&path, &arrays);
         assert!(
             failure().contains("differs from `wte.weight`"),
+            "{}",
+            failure()
+        );
+
+        let mut arrays = encoded(&weights, Dtype::F32, "transformer.");
+        let (_, dtype, shape, bytes) = arrays[0].clone();
+        let name = arrays[0].0.replace("transformer.", "module.");
+        arrays.push((name, dtype, shape, bytes));
+        write(&path, &arrays);
+        assert!(
+            failure().contains("`h.0.attn.c_attn.bias` is there twice\nhint: "),
+            "{}",
+            failure()
+        );
+        let arrays = encoded(&weights, Dtype::F32, "model.");
+        write(&path, &arrays);
+        assert!(
+            failure().contains("`model.h.0.attn.c_attn.bias` where `h.0.attn.c_attn.bias` was"),
             "{}",
             failure()
         );

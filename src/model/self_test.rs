@@ -5,9 +5,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::device::DeviceName;
+use super::distance::furthest;
 use super::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
-use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Weights};
+use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
 use crate::key::Digest;
 
@@ -72,19 +73,18 @@ pub fn self_test(device: DeviceName, dtype: Dtype, threads: usize) -> Result<Sel
         let engine = engine(&student, device, dtype, threads, 0)?;
         engine.logits(&tokens).map_err(|error| error.to_string())
     };
-    let logit_difference = logits(DeviceName::Cpu, Dtype::F32)?
-        .iter()
-        .zip(logits(device, dtype)?)
-        .map(|(a, b)| f64::from((a - b).abs()))
-        .fold(0.0, f64::max);
-    let sampled = |batch| sample(&engine(&student, device, dtype, threads, batch)?);
+    let expected = logits(DeviceName::Cpu, Dtype::F32)?;
+    let logit_difference = furthest(&expected, &logits(device, dtype)?);
+    let sampled = |batch| {
+        let engine = engine(&student, device, dtype, threads, batch)?;
+        sample(&engine, &student.vocabulary)
+    };
     let sampling_repeats = sampled(0)? == sampled(7)?;
     let (mut loss_difference, mut training_repeats) = (None, None);
     if device != DeviceName::Cpu || dtype == Dtype::F32 {
         let (expected, _) = trained(&student, DeviceName::Cpu, Dtype::F32, threads)?;
         let (losses, weights) = trained(&student, device, dtype, threads)?;
-        let differences = losses.iter().zip(expected).map(|(a, b)| (a - b).abs());
-        loss_difference = Some(differences.fold(0.0, f64::max));
+        loss_difference = Some(furthest(&losses, &expected));
         training_repeats = Some(trained(&student, device, dtype, threads)? == (losses, weights));
     }
     Ok(SelfTest {
@@ -115,14 +115,11 @@ fn student() -> Student {
     }
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257)
         .expect("the bytes and end-of-text are a vocabulary");
-    Student {
-        config: Gpt2Config {
-            eos_token_id: tokenizer.eos_id(),
-            ..config
-        },
-        weights,
-        tokenizer,
-    }
+    let config = Gpt2Config {
+        eos_token_id: Some(tokenizer.eos_id()),
+        ..config
+    };
+    Student::new(config, weights, tokenizer).expect("they are made for one another")
 }
 
 fn engine(
@@ -142,7 +139,10 @@ fn engine(
 }
 
 /// Paths of different lengths after prompts of different lengths: tokens, and the log-probabilities' bits.
-fn sample(engine: &Inference) -> Result<Vec<(u64, Vec<u32>, u64)>, String> {
+fn sample(
+    engine: &Inference,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<(u64, Vec<u32>, u64)>, String> {
     let prompts: Vec<Vec<u32>> = (1..6)
         .map(|length| vec![length; 9 * length as usize])
         .collect();
@@ -156,6 +156,7 @@ fn sample(engine: &Inference) -> Result<Vec<(u64, Vec<u32>, u64)>, String> {
             prompts: &prompts,
             candidates: 2,
             params: &drawing,
+            vocabulary,
             stop: None,
         },
         &mut |prompt, candidates| {
@@ -227,6 +228,23 @@ fn trained(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_answers_no_number_does_not_pass() {
+        let good = self_test(DeviceName::Cpu, Dtype::F32, 2).unwrap();
+        assert!(good.passed(), "{good:?}");
+        for bad in [f64::NAN, f64::INFINITY, 1.0] {
+            let logits = SelfTest {
+                logit_difference: bad,
+                ..good.clone()
+            };
+            let losses = SelfTest {
+                loss_difference: Some(bad),
+                ..good.clone()
+            };
+            assert!(!logits.passed() && !losses.passed(), "{bad}");
+        }
+    }
 
     /// `flex` in every build; what `SERT_TEST_DEVICES` names besides.
     fn devices() -> Vec<DeviceName> {

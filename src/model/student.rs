@@ -6,13 +6,16 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::carried::Carried;
 use super::config::Gpt2Config;
 use super::error::ModelError;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
+use super::vocabulary::Vocabulary;
 use super::weight_files::WeightFiles;
 use super::weights::Weights;
 use crate::key::Digest;
+use crate::text::END_OF_TEXT;
 
 /// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub struct Student<W = Weights> {
     pub weights: W,
     /// Its tokenizer.
     pub tokenizer: StudentTokenizer,
+    /// Which tokens it may write, and which of them end a text.
+    pub vocabulary: Vocabulary,
+    /// What its folder holds besides weights; `None` of one that was made here.
+    carried: Option<Carried>,
 }
 
 impl Student {
@@ -35,14 +42,9 @@ impl Student {
         weights: Weights,
         tokenizer: StudentTokenizer,
     ) -> Result<Self, ModelError> {
-        config.check()?;
-        tokenizer.check(&config)?;
-        weights.check(&config)?;
-        Ok(Self {
-            config,
-            weights,
-            tokenizer,
-        })
+        let student = Student::made(config, tokenizer)?;
+        weights.check(&student.config)?;
+        Ok(student.with(weights))
     }
 
     /// Reads a Hub folder.
@@ -62,26 +64,31 @@ impl Student {
         tokenizer: StudentTokenizer,
         seed: u64,
     ) -> Result<Self, ModelError> {
-        config.check()?;
-        tokenizer.check(&config)?;
-        let weights = Weights::init(&config, seed);
-        Ok(Self {
-            config,
-            weights,
-            tokenizer,
-        })
+        let student = Student::made(config, tokenizer)?;
+        let weights = Weights::init(&student.config, seed);
+        Ok(student.with(weights))
     }
 
-    /// Writes a Hub folder that HF transformers loads. The same student gives the same bytes.
+    /// Writes a Hub folder that HF transformers loads: of one that came from a folder, that folder's files and the
+    /// weights. The same student gives the same bytes.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
         fs::create_dir_all(folder).map_err(ModelError::writing(folder))?;
+        match &self.carried {
+            Some(files) => files.save(folder)?,
+            None => self.save_settings(folder)?,
+        }
+        self.weights.save(&folder.join(SINGLE))
+    }
+
+    /// The files of a student that was made here.
+    fn save_settings(&self, folder: &Path) -> Result<(), ModelError> {
         let generation = json!({
             "_from_model_config": true,
-            "bos_token_id": self.config.eos_token_id,
-            "eos_token_id": self.config.eos_token_id,
+            "bos_token_id": self.tokenizer.eos_id(),
+            "eos_token_id": self.tokenizer.eos_id(),
         });
         for (name, text) in [
             ("config.json", self.config.to_json()),
@@ -90,13 +97,62 @@ impl Student {
             let path = folder.join(name);
             fs::write(&path, text).map_err(ModelError::writing(&path))?;
         }
-        self.tokenizer.save(folder, &self.config)?;
-        self.weights.save(&folder.join(SINGLE))
+        self.tokenizer.save(folder, &self.config)
     }
 
     /// Number of parameters; the tied head counts once.
     pub fn parameters(&self) -> usize {
         self.weights.parameters()
+    }
+}
+
+impl Student<()> {
+    /// A student that was made here, still without weights.
+    fn made(config: Gpt2Config, tokenizer: StudentTokenizer) -> Result<Self, ModelError> {
+        config.check()?;
+        tokenizer.check(&config)?;
+        Ok(Self {
+            vocabulary: Vocabulary::new(tokenizer.vocab_size(), [tokenizer.eos_id()]),
+            config,
+            weights: (),
+            tokenizer,
+            carried: None,
+        })
+    }
+}
+
+impl<W> Student<W> {
+    /// The same with other weights.
+    pub fn with<V>(self, weights: V) -> Student<V> {
+        Student {
+            config: self.config,
+            weights,
+            tokenizer: self.tokenizer,
+            vocabulary: self.vocabulary,
+            carried: self.carried,
+        }
+    }
+
+    /// The same without weights.
+    pub fn without_weights(&self) -> Student<()> {
+        Student {
+            config: self.config.clone(),
+            weights: (),
+            tokenizer: self.tokenizer.clone(),
+            vocabulary: self.vocabulary.clone(),
+            carried: self.carried.clone(),
+        }
+    }
+
+    /// Ends of text as a path may have them written out: this student's, where they are special tokens, and GPT-2's,
+    /// which another student may have written.
+    pub fn end_marks(&self) -> Vec<String> {
+        let ends = self.vocabulary.ends().iter();
+        let mut marks: Vec<String> = ends
+            .filter_map(|id| self.tokenizer.special_token(*id))
+            .collect();
+        marks.extend([self.tokenizer.eos_token().to_owned(), END_OF_TEXT.to_owned()]);
+        marks
     }
 }
 
@@ -119,12 +175,13 @@ impl Student<WeightFiles> {
         digests: &BTreeMap<String, Digest>,
     ) -> Result<Self, ModelError> {
         let config = Gpt2Config::load(folder)?;
-        let tokenizer = StudentTokenizer::load(folder)?;
+        let tokenizer = StudentTokenizer::load(folder, config.eos_token_id)?;
         tokenizer.check(&config)?;
-        let weights = WeightFiles::open_digested(folder, &config, digests)?;
         Ok(Self {
+            weights: WeightFiles::open_digested(folder, &config, digests)?,
+            vocabulary: Vocabulary::load(folder, &tokenizer)?,
+            carried: Some(Carried::load(folder)?),
             config,
-            weights,
             tokenizer,
         })
     }
@@ -134,11 +191,8 @@ impl Student<WeightFiles> {
     /// # Errors
     /// A file cannot be read, or a weight is not a number.
     pub fn read(self) -> Result<Student, ModelError> {
-        Ok(Student {
-            weights: self.weights.read()?,
-            config: self.config,
-            tokenizer: self.tokenizer,
-        })
+        let weights = self.weights.read()?;
+        Ok(self.with(weights))
     }
 }
 
@@ -175,7 +229,7 @@ mod tests {
     fn parts_that_do_not_belong_together_are_refused() {
         let student = Student::load(&parity()).unwrap();
         let mut config = student.config.clone();
-        config.vocab_size = 258;
+        config.vocab_size = 256;
         let message = Student::init(config, student.tokenizer.clone(), 1)
             .unwrap_err()
             .to_string();
@@ -208,7 +262,7 @@ mod tests {
             n_embd: 32,
             n_layer: 2,
             n_head: 2,
-            eos_token_id: tokenizer.eos_id(),
+            eos_token_id: Some(tokenizer.eos_id()),
             ..Gpt2Config::default()
         };
         Student::init(config, tokenizer, 1)

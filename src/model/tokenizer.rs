@@ -1,7 +1,8 @@
 //! The student's tokenizer: GPT-2's byte-level BPE.
 //!
 //! In: `tokenizer.json`, or `vocab.json` and `merges.txt`; or texts to train one from. Out: token ids and back,
-//! and files that HF transformers loads. No special token is ever added to a text.
+//! and files that HF transformers loads. What the tokenizer puts before every text (a beginning-of-text token, by its
+//! post-processor) begins a prompt, as with transformers; nothing is put between a prompt and what follows it, or after.
 //! Source: Radford et al. 2019 (GPT-2); the `tokenizers` crate.
 
 use std::fs;
@@ -10,6 +11,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
@@ -26,20 +28,25 @@ pub struct StudentTokenizer {
     inner: Tokenizer,
     eos_token: String,
     eos_id: u32,
+    prefix: Vec<u32>,
+    size: usize,
 }
 
 impl StudentTokenizer {
-    /// Reads the tokenizer of a Hub folder.
+    /// Reads the tokenizer of a Hub folder. Its end of text is the one that its own files name, otherwise the token
+    /// `end_of_text`, which `config.json` names, otherwise GPT-2's.
     ///
     /// # Errors
     /// Its files are missing or malformed, or it has no end of text.
-    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+    pub fn load(folder: &Path, end_of_text: Option<u32>) -> Result<Self, ModelError> {
         let json = folder.join("tokenizer.json");
         let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
-        let eos_token = eos_token(folder)?;
+        let settings = Settings::load(folder)?;
         if json.is_file() {
             let bytes = fs::read(&json).map_err(ModelError::reading(&json))?;
-            let inner = Tokenizer::from_bytes(bytes).map_err(failed(Some(&json)))?;
+            let mut inner = Tokenizer::from_bytes(bytes).map_err(failed(Some(&json)))?;
+            settings.apply(&mut inner);
+            let eos_token = settings.end_of_text(&inner, end_of_text);
             return Self::new(inner, eos_token, Some(&json));
         }
         if !(vocab.is_file() && merges.is_file()) {
@@ -55,6 +62,8 @@ impl StudentTokenizer {
             .build()
             .map_err(failed(Some(&vocab)))?;
         let mut inner = byte_level(model);
+        settings.apply(&mut inner);
+        let eos_token = settings.end_of_text(&inner, end_of_text);
         // Only what the vocabulary holds: a token that it lacks would get a new id.
         if inner.token_to_id(&eos_token).is_some() {
             inner.add_special_tokens(&[AddedToken::from(eos_token.clone(), true)]);
@@ -105,11 +114,28 @@ impl StudentTokenizer {
                 format!("it has no token `{eos_token}`\nhint: a text could not end").into(),
             )
         })?;
+        // The mask tells what the post-processor added; what it adds after a text is not wanted here.
+        let begun = inner.encode("a", true).map_err(failed(path))?;
+        let added = begun.get_special_tokens_mask().iter();
+        let added = added.take_while(|added| **added == 1).count();
+        let highest = inner.get_vocab(true).into_values().max();
         Ok(Self {
-            inner,
             eos_token,
             eos_id,
+            prefix: begun.get_ids()[..added].to_vec(),
+            size: highest.map_or(0, |id| id as usize + 1),
+            inner,
         })
+    }
+
+    /// Token ids of `text` as a text begins with it: after what the tokenizer puts before every text.
+    ///
+    /// # Errors
+    /// As of [`StudentTokenizer::encode`].
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let mut ids = self.prefix.clone();
+        ids.extend(self.encode(text)?);
+        Ok(ids)
     }
 
     /// Token ids of `text`; nothing is added. An end of text written out in `text` is that token.
@@ -134,36 +160,53 @@ impl StudentTokenizer {
         self.eos_id
     }
 
-    /// Number of tokens, the special ones included.
-    pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+    /// The end of text, written out.
+    pub fn eos_token(&self) -> &str {
+        &self.eos_token
     }
 
-    /// Checks that model and tokenizer have the same vocabulary.
+    /// A special token, written out; `None` where it is none: its text is then a text like others.
+    pub(super) fn special_token(&self, id: u32) -> Option<String> {
+        let added = self.inner.get_added_tokens_decoder();
+        added.get(&id).filter(|token| token.special).map(|token| token.content.clone())
+    }
+
+    /// What the tokenizer puts before every text, as a beginning-of-text token; often nothing.
+    pub fn prefix(&self) -> &[u32] {
+        &self.prefix
+    }
+
+    /// Number of tokens, the special ones included: the highest id and one.
+    pub fn vocab_size(&self) -> usize {
+        self.size
+    }
+
+    /// Checks that the model has a row for each token, and the same end of text. It may have more rows: see
+    /// [`super::Vocabulary`].
     ///
     /// # Errors
-    /// Another number of tokens, or another end of text.
+    /// Too few rows, or another end of text.
     pub fn check(&self, config: &Gpt2Config) -> Result<(), ModelError> {
-        if self.vocab_size() != config.vocab_size {
+        if self.vocab_size() > config.vocab_size {
             return Err(ModelError::VocabularySize {
                 tokenizer: self.vocab_size(),
                 model: config.vocab_size,
             });
         }
-        if self.eos_id != config.eos_token_id {
-            return Err(ModelError::EndOfText {
+        match config.eos_token_id {
+            Some(model) if model != self.eos_id => Err(ModelError::EndOfText {
                 tokenizer: self.eos_id,
-                model: config.eos_token_id,
-            });
+                model,
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Writes the five files that HF transformers reads.
+    /// Writes the five files that HF transformers reads, of a tokenizer that was trained here.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn save(&self, folder: &Path, config: &Gpt2Config) -> Result<(), ModelError> {
+    pub(super) fn save(&self, folder: &Path, config: &Gpt2Config) -> Result<(), ModelError> {
         let path = folder.join("tokenizer.json");
         let text = self.inner.to_string(true).map_err(failed(Some(&path)))?;
         fs::write(&path, text + "\n").map_err(ModelError::writing(&path))?;
@@ -207,18 +250,53 @@ fn byte_level(model: BPE) -> Tokenizer {
     tokenizer
 }
 
-/// The end of text that `tokenizer_config.json` names, otherwise GPT-2's.
-fn eos_token(folder: &Path) -> Result<String, ModelError> {
-    let path = folder.join("tokenizer_config.json");
-    if !path.is_file() {
-        return Ok(END_OF_TEXT.to_owned());
+/// What the files beside the tokenizer's own say of it.
+struct Settings {
+    config: Value,
+    special: Value,
+}
+
+impl Settings {
+    fn load(folder: &Path) -> Result<Self, ModelError> {
+        let read = |name: &str| -> Result<Value, ModelError> {
+            let path = folder.join(name);
+            if !path.is_file() {
+                return Ok(Value::Null);
+            }
+            let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
+            serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
+        };
+        Ok(Self {
+            config: read("tokenizer_config.json")?,
+            special: read("special_tokens_map.json")?,
+        })
     }
-    let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
-    let settings: Value =
-        serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })?;
-    let token = &settings["eos_token"];
-    let text = token.as_str().or_else(|| token["content"].as_str());
-    Ok(text.unwrap_or(END_OF_TEXT).to_owned())
+
+    /// The end of text that they name, otherwise the token of the id that `config.json` names, otherwise GPT-2's.
+    fn end_of_text(&self, tokenizer: &Tokenizer, id: Option<u32>) -> String {
+        let named = [&self.config, &self.special].into_iter().find_map(|file| {
+            let token = &file["eos_token"];
+            token.as_str().or_else(|| token["content"].as_str())
+        });
+        let by_id = || id.and_then(|id| tokenizer.id_to_token(id));
+        let named = named.map(str::to_owned).or_else(by_id);
+        named.unwrap_or_else(|| END_OF_TEXT.to_owned())
+    }
+
+    /// GPT-2's class of transformers lets `add_prefix_space` win over what the tokenizer's own file says.
+    fn apply(&self, tokenizer: &mut Tokenizer) {
+        let class = self.config["tokenizer_class"].as_str();
+        let gpt2 = class.is_none_or(|class| class.starts_with("GPT2Tokenizer"));
+        let (true, Some(wanted)) = (gpt2, self.config["add_prefix_space"].as_bool()) else {
+            return;
+        };
+        if let Some(PreTokenizerWrapper::ByteLevel(bytes)) = tokenizer.get_pre_tokenizer()
+            && bytes.add_prefix_space != wanted
+        {
+            let bytes = bytes.add_prefix_space(wanted);
+            tokenizer.with_pre_tokenizer(Some(bytes));
+        }
+    }
 }
 
 fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {
@@ -263,19 +341,119 @@ mod tests {
             .unwrap();
         let text = "Question: does the dog sleep?<|endoftext|>";
         let expected = tokenizer.encode(text).unwrap();
-        let from_json = StudentTokenizer::load(folder.path()).unwrap();
+        let from_json = StudentTokenizer::load(folder.path(), None).unwrap();
         assert_eq!(from_json.encode(text).unwrap(), expected);
         fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
-        let from_merges = StudentTokenizer::load(folder.path()).unwrap();
+        let from_merges = StudentTokenizer::load(folder.path(), None).unwrap();
         assert_eq!(from_merges.encode(text).unwrap(), expected);
         assert_eq!(from_merges.vocab_size(), 290);
+    }
+
+    /// A folder with this tokenizer, whose files say something more.
+    fn edited(edit: impl Fn(&mut Value, &mut Value)) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let tokenizer = StudentTokenizer::train(texts(), 290).unwrap();
+        tokenizer
+            .save(folder.path(), &Gpt2Config::default())
+            .unwrap();
+        let read = |name: &str| -> Value {
+            serde_json::from_slice(&fs::read(folder.path().join(name)).unwrap()).unwrap()
+        };
+        let mut own = read("tokenizer.json");
+        let mut settings = read("tokenizer_config.json");
+        edit(&mut own, &mut settings);
+        for (name, value) in [("tokenizer.json", own), ("tokenizer_config.json", settings)] {
+            fs::write(folder.path().join(name), value.to_string()).unwrap();
+        }
+        folder
+    }
+
+    /// The post-processor `before $A after`.
+    fn template(before: &[&str], after: &[&str]) -> Value {
+        let special = |token: &&str| json!({"SpecialToken": {"id": token, "type_id": 0}});
+        let mut single: Vec<Value> = before.iter().map(special).collect();
+        single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
+        single.extend(after.iter().map(special));
+        let tokens = [("<|endoftext|>", 0), ("a", 65), ("b", 66)].map(|(token, id)| {
+            let entry = json!({"id": token, "ids": [id], "tokens": [token]});
+            (token.to_owned(), entry)
+        });
+        let pair = [single.clone(), vec![json!({"Sequence": {"id": "B", "type_id": 1}})]].concat();
+        json!({
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": pair,
+            "special_tokens": serde_json::Map::from_iter(tokens),
+        })
+    }
+
+    #[test]
+    fn what_the_post_processor_puts_before_a_text_begins_a_prompt_and_nothing_else() {
+        let end = "<|endoftext|>";
+        for (before, after, prefix) in [
+            (&[][..], &[][..], &[][..]),
+            (&[end], &[], &[0]),
+            (&[end], &[end], &[0]),
+            (&[], &[end], &[]),
+            // Two, one of which is a letter that texts have too.
+            (&["a", end], &["b"], &[65, 0]),
+        ] {
+            let folder = edited(|own, _| own["post_processor"] = template(before, after));
+            let tokenizer = StudentTokenizer::load(folder.path(), None).unwrap();
+            assert_eq!(tokenizer.prefix(), prefix, "{before:?} {after:?}");
+            for text in ["a cat", "", end] {
+                let plain = tokenizer.encode(text).unwrap();
+                let begun = tokenizer.encode_prompt(text).unwrap();
+                assert_eq!(begun, [prefix, &plain].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_text_is_named_by_the_tokenizers_files_or_by_its_id() {
+        let end_of = |edit: &dyn Fn(&mut Value), id| {
+            let folder = edited(|_, settings| edit(settings));
+            if id == Some(66) {
+                fs::remove_file(folder.path().join("special_tokens_map.json")).unwrap();
+            }
+            let found = StudentTokenizer::load(folder.path(), id).unwrap();
+            (found.eos_id(), found.eos_token().to_owned())
+        };
+        let end = |id: u32, token: &str| (id, token.to_owned());
+        assert_eq!(end_of(&|_| (), Some(65)), end(0, "<|endoftext|>"));
+        let named = |settings: &mut Value| settings["eos_token"] = json!({"content": "a"});
+        assert_eq!(end_of(&named, Some(0)), end(65, "a"));
+        // Named by special_tokens_map.json alone, and by nothing but the id in config.json.
+        let unnamed = |settings: &mut Value| settings["eos_token"] = Value::Null;
+        assert_eq!(end_of(&unnamed, Some(65)), end(0, "<|endoftext|>"));
+        assert_eq!(end_of(&unnamed, Some(66)), end(66, "b"));
+    }
+
+    /// As transformers' GPT-2 tokenizer does, and its general one does not.
+    #[test]
+    fn add_prefix_space_is_read_where_the_class_reads_it() {
+        for (class, spaced) in [
+            (json!("GPT2Tokenizer"), true),
+            (json!("GPT2TokenizerFast"), true),
+            (Value::Null, true),
+            (json!("PreTrainedTokenizerFast"), false),
+        ] {
+            let folder = edited(|_, settings| {
+                settings["tokenizer_class"] = class.clone();
+                settings["add_prefix_space"] = json!(true);
+            });
+            let tokenizer = StudentTokenizer::load(folder.path(), None).unwrap();
+            let ids = tokenizer.encode("the cat").unwrap();
+            let text = if spaced { " the cat" } else { "the cat" };
+            assert_eq!(tokenizer.decode(&ids).unwrap(), text, "{class}");
+        }
     }
 
     #[test]
     fn every_defect_has_its_message() {
         let folder = tempfile::tempdir().unwrap();
         let failure = || {
-            StudentTokenizer::load(folder.path())
+            StudentTokenizer::load(folder.path(), None)
                 .unwrap_err()
                 .to_string()
         };
@@ -307,18 +485,23 @@ mod tests {
         assert!(failure().contains("no token `</s>`"), "{}", failure());
 
         let mut config = Gpt2Config {
-            vocab_size: 281,
-            eos_token_id: 0,
+            vocab_size: 279,
+            eos_token_id: Some(0),
             ..Gpt2Config::default()
         };
         let message = tokenizer.check(&config).unwrap_err().to_string();
         assert!(
-            message.contains("has 280 tokens, but config.json says vocab_size 281"),
+            message.contains("has 280 tokens, but config.json says vocab_size 279"),
             "{message}"
         );
-        config.vocab_size = 280;
-        tokenizer.check(&config).unwrap();
-        config.eos_token_id = 1;
+        for vocab_size in [280, 320] {
+            config.vocab_size = vocab_size;
+            for eos in [Some(0), None] {
+                config.eos_token_id = eos;
+                tokenizer.check(&config).unwrap();
+            }
+        }
+        config.eos_token_id = Some(1);
         assert!(tokenizer.check(&config).is_err());
     }
 }

@@ -2,9 +2,9 @@
 //! their values not read yet.
 //!
 //! In: `model.safetensors`, or shards named by `model.safetensors.index.json`; f32, f16 or bf16; names with or
-//! without `transformer.`. Out: values in f32, a piece at a time and from several threads at once, so whoever packs or
-//! copies them needs no second copy of the whole. Files are read, not mapped: one that another process cuts short is an
-//! error, not a crash.
+//! without `transformer.` and what PyTorch's wrappers put before them (`module.`, `_orig_mod.`). Out: values in f32, a
+//! piece at a time and from several threads at once, so whoever packs or copies them needs no second copy of the whole.
+//! Files are read, not mapped: one that another process cuts short is an error, not a crash.
 //! Source: the safetensors format; HF transformers' names.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,12 +70,15 @@ impl WeightFiles {
             let digest = name.and_then(|name| digests.get(name));
             let file = Arc::new(WeightFile::open(&path, digest.copied())?);
             opened.push(Arc::clone(&file));
-            for (name, array) in read_header(&file)? {
-                let name = name.strip_prefix("transformer.").unwrap_or(&name);
-                if name == "lm_head.weight" {
-                    head = Some(array);
+            for array in read_header(&file)? {
+                let name = array.name.to_string();
+                let before = if name == "lm_head.weight" {
+                    head.replace(array)
                 } else {
-                    arrays.insert(name.to_owned(), array);
+                    arrays.insert(name.clone(), array)
+                };
+                if before.is_some() {
+                    return Err(ModelError::ArrayTwice(name));
                 }
             }
         }
@@ -374,8 +377,21 @@ fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError>
     }
 }
 
-/// The arrays of one file by their names in it.
-fn read_header(file: &Arc<WeightFile>) -> Result<Vec<(String, StoredArray)>, ModelError> {
+/// What stands before an array's own name: `DistributedDataParallel` and `torch.compile` put it there when a wrapped
+/// model is saved, around one another in any order.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// An array's own name.
+fn own_name(name: &str) -> &str {
+    let mut own = name;
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrap| own.strip_prefix(wrap)) {
+        own = inner;
+    }
+    own.strip_prefix("transformer.").unwrap_or(own)
+}
+
+/// The arrays of one file.
+fn read_header(file: &Arc<WeightFile>) -> Result<Vec<StoredArray>, ModelError> {
     let damaged = |reason: String| ModelError::Damaged {
         path: file.path.clone(),
         reason,
@@ -417,12 +433,12 @@ fn read_header(file: &Arc<WeightFile>) -> Result<Vec<(String, StoredArray)>, Mod
         })?;
         let array = StoredArray {
             shape: info.shape.clone(),
-            name: name.strip_prefix("transformer.").unwrap_or(&name).into(),
+            name: own_name(&name).into(),
             file: Arc::clone(file),
             start: 8 + header_bytes + info.data_offsets.0 as u64,
             format,
         };
-        arrays.push((name, array));
+        arrays.push(array);
     }
     Ok(arrays)
 }

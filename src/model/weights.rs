@@ -136,9 +136,19 @@ pub(super) fn check_shapes(
     let shapes = Weights::shapes(config);
     for (name, expected) in &shapes {
         let Some(&shape) = found.get(name.as_str()) else {
-            return Err(ModelError::MissingArray {
-                name: name.clone(),
-                expected: expected.clone(),
+            let ending = format!(".{name}");
+            let longer = found.keys().find(|found| {
+                found.ends_with(&ending) && !shapes.contains_key(**found)
+            });
+            return Err(match longer {
+                Some(found) => ModelError::ArrayName {
+                    found: (*found).to_owned(),
+                    expected: name.clone(),
+                },
+                None => ModelError::MissingArray {
+                    name: name.clone(),
+                    expected: expected.clone(),
+                },
             });
         };
         if shape != expected {
@@ -166,7 +176,7 @@ mod tests {
             n_embd: 2,
             n_layer: 1,
             n_head: 1,
-            eos_token_id: 0,
+            eos_token_id: Some(0),
             ..Gpt2Config::default()
         };
         let arrays = Weights::shapes(&config)

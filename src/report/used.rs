@@ -1,4 +1,5 @@
-//! What a stage took of servers, and what its judge could not read: from its result's provenance.
+//! What a stage took of servers, what its judge could not read, and what its training left out: from its result's
+//! provenance.
 
 use std::fmt::Write as _;
 
@@ -13,6 +14,7 @@ pub fn used_text(provenance: &Value) -> Option<String> {
     let parts: Vec<String> = [
         used.get("endpoint").map(endpoint),
         used.get("judged").map(judged),
+        used.get("too_long").map(too_long),
     ]
     .into_iter()
     .flatten()
@@ -70,6 +72,22 @@ fn judged(judged: &Value) -> String {
     format!("{paths} judged, {unparsed} ({share}) unparsed")
 }
 
+fn too_long(told: &Value) -> String {
+    let count = |name: &str| told[name].as_u64().unwrap_or(0);
+    let mut text = format!(
+        "of {} training texts {} were too long (`too_long = \"{}\"`)",
+        count("texts"),
+        count("dropped") + count("cut"),
+        printable(told["rule"].as_str().unwrap_or("?"))
+    );
+    for (name, what) in [("dropped", "left out"), ("cut", "without the end of their reasoning")] {
+        if count(name) > 0 {
+            let _ = write!(text, ", {} {what}", count(name));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,10 +104,11 @@ mod tests {
                 "refused": { "content filter": 2 },
             },
             "judged": { "paths": 20, "unparsed": 3 },
+            "too_long": { "rule": "cut-reasoning", "texts": 40, "dropped": 1, "cut": 4 },
         } });
         assert_eq!(
             used_text(&provenance).unwrap(),
-            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed"
+            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
         );
     }
 }

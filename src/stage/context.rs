@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 
 use super::{OutsideFile, RunOptions, StageError};
-use crate::artifact::{Artifact, ModelFolder};
+use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
@@ -166,10 +166,11 @@ impl Context<'_> {
     ) -> Result<Digest, StageError> {
         let scratch = self.store.scratch()?;
         student.save(scratch.path())?;
-        self.keep_folder(scratch.path(), prompt, choice_answer)
+        let marks = TextMarks::of(student);
+        self.keep_folder(scratch.path(), prompt, choice_answer, marks)
     }
 
-    /// Keeps every file of a Hub-format folder.
+    /// Keeps every file of a Hub-format folder whose texts have these marks.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -178,6 +179,7 @@ impl Context<'_> {
         folder: &Path,
         prompt: PromptForm,
         choice_answer: ChoiceAnswer,
+        marks: TextMarks,
     ) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
         for path in super::kinds::hub_files(folder)? {
@@ -194,6 +196,7 @@ impl Context<'_> {
             files,
             prompt,
             choice_answer,
+            marks,
         })
     }
 

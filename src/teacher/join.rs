@@ -75,6 +75,7 @@ pub(super) fn path(recording: &str, question_id: &str, draw: u32, row: Row) -> R
         tokens: Vec::new(),
         log_prob: None,
         end: row.end,
+        end_token: None,
         answer_text: row.answer_text,
         scores: BTreeMap::new(),
         unparsed: std::collections::BTreeSet::new(),

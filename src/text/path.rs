@@ -10,7 +10,7 @@ use crate::key::Digest;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
-    /// The model drew its end-of-text token.
+    /// The model drew a token that ends a text.
     EndOfText,
     /// `max_new_tokens` was reached, or the context was full.
     Length,
@@ -111,6 +111,9 @@ pub struct ReasoningPath {
     /// Why it ended.
     #[serde(default)]
     pub end: EndReason,
+    /// The student token that ended it, where its student has several ends and this is not the tokenizer's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_token: Option<u32>,
     /// A teacher's answer, asked for after its reasoning (Ho et al. 2023), raw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_text: Option<String>,

@@ -19,6 +19,9 @@ pub struct Prediction {
     /// Why it ended.
     #[serde(default)]
     pub end: EndReason,
+    /// The student token that ended it, where its student has several ends and this is not the tokenizer's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_token: Option<u32>,
     /// Log-likelihood (nats) of each legal answer after the prompt, in the order of the choices
     /// (`yes`, `no` for a yes/no question); empty where it was not asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,7 +5,7 @@ use sert_run::key::Digest;
 use sert_run::model::engine::{
     Engine, EngineOptions, Generated, Request, SamplingParams, SequenceSpec,
 };
-use sert_run::model::{Gpt2Config, Student, Weights};
+use sert_run::model::{Gpt2Config, Student, Vocabulary, Weights};
 
 use crate::harness::shared;
 
@@ -42,6 +42,7 @@ fn draw(
                 prompts,
                 candidates: 5,
                 params: &drawing,
+                vocabulary: &Vocabulary::of(config),
                 stop: None,
             },
             &mut |prompt, first| {
@@ -96,7 +97,7 @@ fn config(vocab_size: usize, width: usize, layers: usize, heads: usize) -> Gpt2C
         n_embd: width,
         n_layer: layers,
         n_head: heads,
-        eos_token_id: 0,
+        eos_token_id: Some(0),
         ..Gpt2Config::default()
     }
 }

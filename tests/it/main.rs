@@ -27,5 +27,6 @@ mod scores;
 mod show_and_diff;
 mod store_care;
 mod statistics;
+mod students;
 mod sweep;
 mod webdriver;

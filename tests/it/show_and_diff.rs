@@ -76,6 +76,40 @@ fn outside_text_sets_no_colours() {
     }
 }
 
+/// Control characters that JSON leaves as they are, and what a terminal would make something of.
+#[test]
+fn data_is_written_as_it_is() {
+    let bench = outside();
+    let odd = "a\u{7f}b\u{9b}31mc\u{202e}";
+    bench.write(
+        "m.toml",
+        OUTSIDE.replace("mine\\u001b[31m", &odd.replace('\u{7f}', "\\u007f")),
+    );
+    bench.write("said.jsonl", said(["yes", "yes", "no"]).replace("So", odd));
+    let run = bench.run(&["m.toml"]).ok();
+    assert!(!run.stdout.contains('\u{7f}'), "{}", run.stdout);
+    bench.run(&["export", "m.toml", "said", "said.out"]).ok();
+    let shown = bench.run(&["show", "m.toml", "said", "--json"]).ok();
+    let written = std::fs::read_to_string(bench.path("said.out")).unwrap();
+    assert!(written.contains(odd) && shown.stdout == written);
+    for form in ["json", "csv", "html", "tex", "md"] {
+        let file = format!("t.{form}");
+        bench.run(&["table", "m.toml", "--out", &file]).ok();
+        let format = if form == "tex" { "latex" } else { form };
+        let shown = bench.run(&["table", "m.toml", "--format", format]).ok();
+        let written = std::fs::read_to_string(bench.path(&file)).unwrap();
+        assert_eq!(shown.stdout, written, "{form}");
+        // Those two write such characters in a way of their own.
+        let own = ["md", "tex"].contains(&form);
+        assert_eq!(written.contains(odd), !own, "{form}: {written}");
+    }
+    let plan = bench.run(&["plan", "m.toml", "--json"]).ok();
+    serde_json::from_str::<serde_json::Value>(&plan.stdout).unwrap();
+    let cell = format!("{odd}:acc");
+    let why = bench.run(&["why", "m.toml", &cell, "--json"]).ok();
+    assert!(why.stdout.contains(odd), "{}", why.stdout);
+}
+
 #[test]
 fn json_obeys_question_and_rows() {
     let bench = outside();

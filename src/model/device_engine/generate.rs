@@ -48,6 +48,7 @@ impl DeviceEngine {
             prompts,
             candidates,
             params,
+            vocabulary,
             stop,
         } = request;
         params.check()?;
@@ -61,7 +62,7 @@ impl DeviceEngine {
             rules: Rules {
                 params,
                 stop,
-                end_of_text: self.config.eos_token_id,
+                vocabulary,
             },
             unread: (0..prompts.len()).rev().collect(),
             again: BTreeMap::new(),
@@ -231,8 +232,9 @@ impl Call<'_> {
         done: &mut (dyn FnMut(Generated) + Send),
     ) -> Result<(), EngineError> {
         let engine = self.engine;
-        let (normalizer, candidates) = first_tokens(engine.isa, logits, self.candidates)
-            .ok_or(EngineError::NotFinite { index })?;
+        let (normalizer, candidates) =
+            first_tokens(engine.isa, logits, self.candidates, self.rules)
+                .ok_or(EngineError::NotFinite { index })?;
         let specs = match self.again.remove(&index) {
             Some(specs) => specs,
             None => expand(index, &candidates),

@@ -12,6 +12,7 @@ use super::sequence::{Rules, Sequence, first_tokens};
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::key::Digest;
+use crate::model::Vocabulary;
 use crate::text::{EndReason, LogProbSummary};
 
 /// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
@@ -52,6 +53,8 @@ pub struct Generated {
     pub log_prob: LogProbSummary,
     /// Why it ended.
     pub end: EndReason,
+    /// The token that ended it, where one was drawn.
+    pub end_token: Option<u32>,
 }
 
 /// Whether a sequence's tokens so far are to be its last.
@@ -68,6 +71,8 @@ pub struct Request<'a> {
     pub candidates: usize,
     /// How tokens are drawn.
     pub params: &'a SamplingParams,
+    /// Which tokens may be drawn, and which of them end a sequence.
+    pub vocabulary: &'a Vocabulary,
     /// Asked after each drawn token; it ends a sequence as imitative.
     pub stop: Option<&'a StopRule<'a>>,
 }
@@ -114,6 +119,7 @@ impl Engine {
             prompts,
             candidates,
             params,
+            vocabulary,
             stop,
         } = request;
         params.check()?;
@@ -123,7 +129,7 @@ impl Engine {
         let rules = Rules {
             params,
             stop,
-            end_of_text: self.model.end_of_text,
+            vocabulary,
         };
         let (batch, surplus) = self.batch(params.max_new_tokens as usize);
         self.pool.install(|| {
@@ -230,7 +236,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let logits = std::mem::take(&mut read.logits);
         let (normalizer, candidates) =
-            first_tokens(self.isa, &logits, candidates).ok_or(EngineError::NotFinite {
+            first_tokens(self.isa, &logits, candidates, rules).ok_or(EngineError::NotFinite {
                 index: prompt_index,
             })?;
         let left = self.model.positions - read.tokens.len();

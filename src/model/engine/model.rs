@@ -36,7 +36,6 @@ pub(super) struct Model {
     pub(super) vocab: usize,
     pub(super) positions: usize,
     pub(super) epsilon: f32,
-    pub(super) end_of_text: u32,
     pub(super) page: PageShape,
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
@@ -121,7 +120,6 @@ impl Model {
                 reason = "f32 is the engine's precision"
             )]
             epsilon: config.layer_norm_epsilon as f32,
-            end_of_text: config.eos_token_id,
             page: PageShape {
                 layers: config.n_layer,
                 heads: config.n_head,

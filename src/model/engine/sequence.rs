@@ -4,6 +4,7 @@
 use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
 use super::generate::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
 use crate::model::kernel::lanes::Isa;
+use crate::model::Vocabulary;
 use crate::model::kernel::vector::most_probable;
 use crate::text::{EndReason, LogProbSummary};
 
@@ -12,7 +13,14 @@ use crate::text::{EndReason, LogProbSummary};
 pub(in crate::model) struct Rules<'a> {
     pub(in crate::model) params: &'a SamplingParams,
     pub(in crate::model) stop: Option<&'a StopRule<'a>>,
-    pub(in crate::model) end_of_text: u32,
+    pub(in crate::model) vocabulary: &'a Vocabulary,
+}
+
+impl Rules<'_> {
+    /// The logits of what may be drawn: an embedding's padding is no token.
+    fn drawable<'l>(&self, logits: &'l [f32]) -> &'l [f32] {
+        &logits[..self.vocabulary.tokens().min(logits.len())]
+    }
 }
 
 /// A sequence, without its keys and values.
@@ -20,6 +28,7 @@ pub(in crate::model) struct Sequence {
     pub(in crate::model) prompt_index: usize,
     pub(in crate::model) tokens: Vec<u32>,
     pub(in crate::model) end: Option<EndReason>,
+    end_token: Option<u32>,
     /// The logits were not finite.
     pub(in crate::model) broken: bool,
     tag: u64,
@@ -43,6 +52,7 @@ impl Sequence {
             prompt_index,
             tokens: Vec::new(),
             end: None,
+            end_token: None,
             broken: false,
             tag: spec.tag,
             stream: Stream::new(&spec.stream),
@@ -74,11 +84,13 @@ impl Sequence {
             self.broken = true;
             return;
         };
-        let token = draw(isa, logits, rules.params, &mut self.stream, &mut self.room);
+        let drawable = rules.drawable(logits);
+        let token = draw(isa, drawable, rules.params, &mut self.stream, &mut self.room);
         let log_prob = normalizer.log_prob(logits[token as usize]);
         record(&mut self.log_prob, log_prob);
-        if token == rules.end_of_text {
+        if rules.vocabulary.ends().contains(&token) {
             self.end = Some(EndReason::EndOfText);
+            self.end_token = Some(token);
             return;
         }
         self.tokens.push(token);
@@ -97,6 +109,7 @@ impl Sequence {
             tokens: self.tokens,
             log_prob: self.log_prob,
             end: self.end.unwrap_or(EndReason::Unknown),
+            end_token: self.end_token,
         });
     }
 }
@@ -106,10 +119,11 @@ pub(in crate::model) fn first_tokens(
     isa: Isa,
     logits: &[f32],
     count: usize,
+    rules: Rules<'_>,
 ) -> Option<(Normalizer, Vec<FirstTokenCandidate>)> {
     let normalizer = Normalizer::of(isa, logits)?;
     let mut best = Vec::new();
-    most_probable(isa, logits, count, &mut best);
+    most_probable(isa, rules.drawable(logits), count, &mut best);
     let candidates = best.iter().zip(0..).map(|(&(logit, token), rank)| {
         let log_prob = normalizer.log_prob(logit);
         FirstTokenCandidate {

@@ -31,10 +31,7 @@ impl Prepared {
         config: &Gpt2Config,
         options: &TrainOptions,
     ) -> Result<Self, TrainError> {
-        let longest = options
-            .max_length_tokens
-            .unwrap_or(usize::MAX)
-            .min(config.n_positions);
+        let longest = options.longest(config.n_positions);
         let mut prepared = Self::default();
         for (index, example) in examples.iter().enumerate() {
             if let Some(token) = example

@@ -45,8 +45,8 @@ pub struct TrainOptions {
     pub dropout: f64,
     /// Which tokens the loss counts. Default `completion` (ours; the paper is silent).
     pub loss_mask: LossMask,
-    /// Tokens of an example, 2 or more; what is longer loses its end and is counted as truncated. Absent, or where it
-    /// is larger, the model's context length holds. Default absent (ours; the paper is silent).
+    /// Tokens of a training text, 2 or more; what becomes of a longer one `too_long` says (`pretrain` cuts its end off).
+    /// Absent, or where it is larger, the model's context length holds. Default absent (ours; the paper is silent).
     #[schemars(inner(range(min = 2)))]
     pub max_length_tokens: Option<usize>,
     /// Number format of weights and products; master weights, loss and Adam's moments are f32 in each. Default `f32`
@@ -122,6 +122,11 @@ impl TrainOptions {
     /// Steps in all, on so many examples.
     pub fn steps(&self, examples: usize) -> usize {
         examples.div_ceil(self.batch_size) * self.epochs + self.extra_steps
+    }
+
+    /// Tokens of an example at most, for a model of this context length.
+    pub fn longest(&self, positions: usize) -> usize {
+        self.max_length_tokens.map_or(positions, |most| most.min(positions))
     }
 
     /// The learning rate of `step`, counted from 0, of `total`.

@@ -69,6 +69,7 @@ fn path(answer: Prediction) -> ReasoningPath {
         tokens: answer.tokens,
         log_prob: None,
         end: answer.end,
+        end_token: answer.end_token,
         answer_text: None,
         scores: BTreeMap::new(),
         unparsed: BTreeSet::new(),
@@ -88,6 +89,7 @@ mod tests {
             output: output.into(),
             tokens: vec![7, 8],
             end: EndReason::Length,
+            end_token: None,
             option_log_probs: vec![-1.0, -2.0],
         };
         let found = path(answer(" It is. So the answer is yes.\n"));

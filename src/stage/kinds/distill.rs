@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::examples::{ExampleWriter, from_paths};
+use super::examples::{ExampleWriter, TooLong, Written};
 use super::training::{
-    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, Written, check_training, estimate_training,
+    ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
@@ -38,6 +38,9 @@ pub(crate) struct DistillParams {
     pub choice_answer: ChoiceAnswer,
     /// What to do if no example comes in. Default `fail` (ours).
     pub if_empty: IfEmpty,
+    /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
+    /// silent).
+    pub too_long: TooLong,
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
@@ -114,18 +117,15 @@ impl StageKind for Distill {
             prompt: PromptForm::StepByStep,
             choice_answer: params.choice_answer,
         };
-        let writer = ExampleWriter {
-            tokenizer: &student.tokenizer,
-            end_of_text: student.config.eos_token_id,
-            written,
-        };
-        let examples = from_paths(&writer, &questions, &paths)?;
+        let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
+        let texts = writer.paths(&questions, &paths)?;
         let validation = writer.validation(context, true, params.train.keep)?;
+        writer.tell_too_long(context, &texts, &validation);
         run_training(
             context,
             student,
-            &examples,
-            &validation,
+            &texts,
+            &validation.examples,
             &with_added_updates(context, &params.train)?,
             written,
             params.if_empty,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::predict::once;
-use super::rows::{RowWriter, await_others};
+use super::rows::{RowWriter, await_others, other_end};
 use super::sample::{Branching, StopRule};
 use super::sampler::{BUCKET, Branch, PathRow, Sampler};
 use crate::key::Digest;
@@ -172,6 +172,7 @@ impl Sampler<'_> {
                     tokens: generated.tokens,
                     log_prob: generated.log_prob,
                     end: generated.end,
+                    end_token: other_end(generated.end_token, &self.student),
                 },
             );
             if desk.rows.failed() {
@@ -191,6 +192,7 @@ impl Sampler<'_> {
                 prompts: &prompts,
                 candidates,
                 params: &drawing,
+                vocabulary: &self.student.vocabulary,
                 stop: stop.as_deref(),
             },
             &mut expand,
@@ -213,7 +215,7 @@ impl Sampler<'_> {
         }
         // `Answer:` can only become complete with a token that holds a colon.
         let tokenizer = &self.student.tokenizer;
-        let mut colon = vec![false; self.student.config.vocab_size];
+        let mut colon = vec![false; self.student.vocabulary.tokens()];
         for (id, flag) in (0..).zip(&mut colon) {
             *flag = tokenizer.decode(&[id])?.contains(':');
         }

@@ -2,35 +2,126 @@
 
 use std::collections::BTreeMap;
 
-use super::training::Written;
-use crate::model::StudentTokenizer;
-use crate::model::train::{Example, Keep};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::Student;
+use crate::model::train::{Example, Keep, TrainOptions};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, ChoiceAnswer, END_OF_TEXT, Question, ReasoningPath, answer_sentence, reasoning_part,
+    AnswerForm, ChoiceAnswer, PromptForm, Question, ReasoningPath, answer_sentence, reasoning_part,
 };
+
+/// How the training texts are written; the trained student is asked in the same form.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) prompt: PromptForm,
+    pub(crate) choice_answer: ChoiceAnswer,
+}
+
+/// What to do with a training text longer than the context or `max_length_tokens`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TooLong {
+    /// Leave it out: what is left of it would teach to reason without an end.
+    #[default]
+    Drop,
+    /// Cut the end of its reasoning, so that its answer and the end of text stay; leave it out where no reasoning
+    /// would be left.
+    CutReasoning,
+    /// Cut its end off, answer and end of text with it.
+    Cut,
+}
+
+impl TooLong {
+    /// The name in a manifest.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::CutReasoning => "cut-reasoning",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// Training texts, and what became of those that were too long.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) examples: Vec<Example>,
+    /// Left out.
+    pub(crate) dropped: usize,
+    /// Without the end of their reasoning.
+    pub(crate) cut: usize,
+    /// Tokens of the longest, before anything was cut.
+    pub(crate) longest: usize,
+}
+
+impl Texts {
+    /// How many there were.
+    fn count(&self) -> usize {
+        self.examples.len() + self.dropped
+    }
+}
 
 /// Writes training examples for one student.
 pub(crate) struct ExampleWriter<'a> {
-    pub(crate) tokenizer: &'a StudentTokenizer,
-    pub(crate) end_of_text: u32,
-    pub(crate) written: Written,
+    student: &'a Student,
+    /// Ends of text, as paths may have them written out.
+    end_marks: Vec<String>,
+    written: Written,
+    too_long: TooLong,
+    /// Tokens of a text at most.
+    room: usize,
 }
 
-impl ExampleWriter<'_> {
+impl<'a> ExampleWriter<'a> {
+    pub(crate) fn new(
+        student: &'a Student,
+        written: Written,
+        too_long: TooLong,
+        options: &TrainOptions,
+    ) -> Self {
+        Self {
+            student,
+            end_marks: student.end_marks(),
+            written,
+            too_long,
+            room: options.longest(student.config.n_positions),
+        }
+    }
+
     fn answer(&self, question: &Question) -> String {
         gold_answer(question, self.written.choice_answer)
     }
 
-    /// `{prompt} {a}.`: the label-only baseline (paper, III-A; the full stop is ours).
-    pub(crate) fn label(&self, question: &Question) -> Result<Example, StageError> {
-        self.example(question, &format!(" {}.", self.answer(question)))
+    /// `{prompt} {a}.` for each question: the label-only baseline (paper, III-A; the full stop is ours).
+    pub(crate) fn labels(&self, questions: &[Question]) -> Result<Texts, StageError> {
+        let mut texts = Texts::default();
+        for question in questions {
+            let answer = format!(" {}.", self.answer(question));
+            self.add(&mut texts, question, "", &answer)?;
+        }
+        Ok(texts)
     }
 
-    /// `{prompt} {r} So the answer is {a}.`, where `r` stops before any answer sentence of its own.
-    pub(crate) fn reasoned(&self, question: &Question, path: &str) -> Result<Example, StageError> {
-        let text = reasoning(path) + &answer_sentence(&self.answer(question));
-        self.example(question, &text)
+    /// `{prompt} {r} So the answer is {a}.` for each path, in order, where `r` stops before any answer sentence of its
+    /// own.
+    ///
+    /// # Errors
+    /// A path of none of the questions.
+    pub(crate) fn paths(
+        &self,
+        questions: &[Question],
+        paths: &[ReasoningPath],
+    ) -> Result<Texts, StageError> {
+        let mut texts = Texts::default();
+        for (question, path) in joined(questions, paths)? {
+            let reasoning = reasoning(&path.text, &self.end_marks);
+            let sentence = answer_sentence(&self.answer(question));
+            self.add(&mut texts, question, &reasoning, &sentence)?;
+        }
+        Ok(texts)
     }
 
     /// What comes in at the optional port `validation`: with the paths of `validation_paths` where
@@ -44,28 +135,97 @@ impl ExampleWriter<'_> {
         context: &Context<'_>,
         on_paths: bool,
         keep: Keep,
-    ) -> Result<Vec<Example>, StageError> {
+    ) -> Result<Texts, StageError> {
         let questions: Vec<Question> = context.optional_input("validation")?.unwrap_or_default();
         let paths: Option<Vec<ReasoningPath>> = context.optional_input("validation_paths")?;
         match paths {
-            Some(paths) => from_paths(self, &questions, &paths),
+            Some(paths) => self.paths(&questions, &paths),
             None if on_paths && keep == Keep::Best => Err(StageError::Invalid(
                 "`keep = \"best\"` on paths needs paths to validate on\nhint: name them with `validation_paths`, for example a teacher's on `data.validation`, or keep the last epoch".to_owned(),
             )),
-            None => questions.iter().map(|question| self.label(question)).collect(),
+            None => self.labels(&questions),
         }
     }
 
-    fn example(&self, question: &Question, completion: &str) -> Result<Example, StageError> {
+    /// Tells of training texts that were too long, by the name of the rule, and keeps their number with the result.
+    pub(crate) fn tell_too_long(&self, context: &Context<'_>, texts: &Texts, validation: &Texts) {
+        let rule = self.too_long.name();
+        for (what, texts) in [("training", texts), ("validation", validation)] {
+            if texts.dropped + texts.cut == 0 {
+                continue;
+            }
+            let mut done = Vec::new();
+            if texts.dropped > 0 {
+                done.push(format!("{} were left out", texts.dropped));
+            }
+            if texts.cut > 0 {
+                done.push(format!("{} lost the end of their reasoning", texts.cut));
+            }
+            context.report.warn(format!(
+                "{} of {} {what} texts are longer than {} tokens (`too_long = \"{rule}\"`): {}; the longest has {}",
+                texts.dropped + texts.cut,
+                texts.count(),
+                self.room,
+                done.join(", "),
+                texts.longest
+            ));
+        }
+        if texts.dropped + texts.cut > 0 {
+            let told = json!({
+                "rule": rule,
+                "texts": texts.count(),
+                "dropped": texts.dropped,
+                "cut": texts.cut,
+            });
+            context.record_use("too_long", told);
+        }
+    }
+
+    /// Adds the text `{prompt}{reasoning}{close}` and the end of text.
+    fn add(
+        &self,
+        texts: &mut Texts,
+        question: &Question,
+        reasoning: &str,
+        close: &str,
+    ) -> Result<(), StageError> {
         // Byte-level BPE splits words at the space before them, so prompt and completion encoded
         // apart give the tokens of the whole text.
-        let mut tokens = self
-            .tokenizer
-            .encode(&self.written.prompt.prompt(question))?;
+        let tokenizer = &self.student.tokenizer;
+        let mut tokens = tokenizer.encode_prompt(&self.written.prompt.prompt(question))?;
         let loss_from = tokens.len();
-        tokens.extend(self.tokenizer.encode(completion)?);
-        tokens.push(self.end_of_text);
-        Ok(Example { tokens, loss_from })
+        tokens.extend(tokenizer.encode(&format!("{reasoning}{close}"))?);
+        tokens.push(tokenizer.eos_id());
+        texts.longest = texts.longest.max(tokens.len());
+        if tokens.len() > self.room && self.too_long != TooLong::Cut {
+            tokens.truncate(loss_from);
+            if self.too_long == TooLong::Drop || !self.squeeze(&mut tokens, reasoning, close)? {
+                texts.dropped += 1;
+                return Ok(());
+            }
+            texts.cut += 1;
+        }
+        texts.examples.push(Example { tokens, loss_from });
+        Ok(())
+    }
+
+    /// Puts behind a prompt's `tokens` as much of the reasoning as leaves room for what closes the text; `false` where
+    /// that is none.
+    fn squeeze(
+        &self,
+        tokens: &mut Vec<u32>,
+        reasoning: &str,
+        close: &str,
+    ) -> Result<bool, StageError> {
+        let tokenizer = &self.student.tokenizer;
+        let mut close = tokenizer.encode(close)?;
+        close.push(tokenizer.eos_id());
+        let mut reasoning = tokenizer.encode(reasoning)?;
+        reasoning.truncate(self.room.saturating_sub(tokens.len() + close.len()));
+        let any = !reasoning.is_empty();
+        tokens.extend(reasoning);
+        tokens.extend(close);
+        Ok(any)
     }
 }
 
@@ -77,24 +237,26 @@ pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> S
     }
 }
 
-/// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own. Empty
-/// where the path opens with one.
-pub(crate) fn reasoning(path: &str) -> String {
+/// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own, without ends of text.
+/// Empty where the path opens with an answer sentence.
+pub(crate) fn reasoning(path: &str, end_marks: &[String]) -> String {
     // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
     // student to end before it begins, so it is left out (ours; the paper is silent).
-    let path = path.replace(END_OF_TEXT, "");
+    let mut path = path.to_owned();
+    for mark in end_marks {
+        path = path.replace(mark.as_str(), "");
+    }
     match reasoning_part(&path).trim() {
         "" => String::new(),
         reasoning => format!(" {reasoning}"),
     }
 }
 
-/// Examples for every path whose question is among `questions`, in the order of the paths.
-pub(crate) fn from_paths(
-    writer: &ExampleWriter<'_>,
-    questions: &[Question],
-    paths: &[ReasoningPath],
-) -> Result<Vec<Example>, StageError> {
+/// Each path with its question, in the order of the paths.
+fn joined<'q, 'p>(
+    questions: &'q [Question],
+    paths: &'p [ReasoningPath],
+) -> Result<Vec<(&'q Question, &'p ReasoningPath)>, StageError> {
     let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
     let joined: Vec<(&Question, &ReasoningPath)> = paths
         .iter()
@@ -112,17 +274,15 @@ pub(crate) fn from_paths(
             stranger.map_or("", |path| &path.question_id),
         )));
     }
-    joined
-        .into_iter()
-        .map(|(question, path)| writer.reasoned(question, &path.text))
-        .collect()
+    Ok(joined)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::key::Digest;
-    use crate::text::{EndReason, PromptForm};
+    use crate::model::{Gpt2Config, StudentTokenizer};
+    use crate::text::EndReason;
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
         Question {
@@ -135,32 +295,136 @@ mod tests {
         }
     }
 
+    fn student(tokenizer: StudentTokenizer) -> Student {
+        let config = Gpt2Config {
+            vocab_size: 320,
+            n_positions: 64,
+            n_embd: 2,
+            n_layer: 1,
+            n_head: 1,
+            eos_token_id: None,
+            ..Gpt2Config::default()
+        };
+        Student::init(config, tokenizer, 1).unwrap()
+    }
+
+    fn plain() -> Student {
+        let text = "Question: Answer: bees live".to_owned();
+        student(StudentTokenizer::train(std::iter::once(text), 260).unwrap())
+    }
+
+    fn path(text: &str) -> ReasoningPath {
+        ReasoningPath {
+            question_id: "q".into(),
+            row: Digest::of(b""),
+            first_token: None,
+            draw: 0,
+            text: text.into(),
+            tokens: Vec::new(),
+            log_prob: None,
+            end: EndReason::Unknown,
+            end_token: None,
+            answer_text: None,
+            scores: BTreeMap::new(),
+            unparsed: std::collections::BTreeSet::new(),
+        }
+    }
+
+    fn written(prompt: PromptForm, choice_answer: ChoiceAnswer) -> Written {
+        Written {
+            prompt,
+            choice_answer,
+        }
+    }
+
     fn texts(
         form: PromptForm,
         choice_answer: ChoiceAnswer,
         question: &Question,
-        path: Option<&str>,
+        text: Option<&str>,
     ) -> (String, String) {
-        let tokenizer =
-            StudentTokenizer::train(["Question: Answer: bees live".to_owned()].into_iter(), 260)
-                .unwrap();
-        let writer = ExampleWriter {
-            tokenizer: &tokenizer,
-            end_of_text: tokenizer.eos_id(),
-            written: Written {
-                prompt: form,
-                choice_answer,
-            },
+        let student = plain();
+        let options = TrainOptions {
+            max_length_tokens: Some(usize::MAX),
+            ..TrainOptions::default()
         };
-        let example = match path {
-            Some(path) => writer.reasoned(question, path).unwrap(),
-            None => writer.label(question).unwrap(),
+        let mut writer = ExampleWriter::new(
+            &student,
+            written(form, choice_answer),
+            TooLong::Drop,
+            &options,
+        );
+        writer.room = usize::MAX;
+        let questions = std::slice::from_ref(question);
+        let found = match text {
+            Some(text) => writer.paths(questions, &[path(text)]).unwrap(),
+            None => writer.labels(questions).unwrap(),
         };
+        let example = &found.examples[0];
         let (prompt, completion) = example.tokens.split_at(example.loss_from);
-        (
-            tokenizer.decode(prompt).unwrap(),
-            tokenizer.decode(completion).unwrap(),
-        )
+        let decode = |tokens| student.tokenizer.decode(tokens).unwrap();
+        (decode(prompt), decode(completion))
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_left_out_cut_short_or_cut_off() {
+        let student = plain();
+        let (question, reasoning) = (
+            question(&[], AnswerForm::YesNo, "no"),
+            " Bees live in hives of wax and not in the sea. So the answer is yes.",
+        );
+        let questions = std::slice::from_ref(&question);
+        let made = |rule, most, text: Option<&str>| {
+            let options = TrainOptions {
+                max_length_tokens: Some(most),
+                ..TrainOptions::default()
+            };
+            let mut writer = ExampleWriter::new(&student, Written::default(), rule, &options);
+            // Longer than this student's context, so that a whole text fits too.
+            writer.room = most;
+            match text {
+                Some(text) => writer.paths(questions, &[path(text)]).unwrap(),
+                None => writer.labels(questions).unwrap(),
+            }
+        };
+        let shown = |texts: &Texts| {
+            let shown = texts.examples.iter();
+            let shown = shown.map(|each| student.tokenizer.decode(&each.tokens).unwrap());
+            (shown.collect::<Vec<_>>(), texts.dropped, texts.cut)
+        };
+        let whole = made(TooLong::Drop, 1000, Some(reasoning));
+        let length = whole.longest;
+        assert_eq!((whole.dropped, whole.cut, whole.examples.len()), (0, 0, 1));
+        for rule in [TooLong::Drop, TooLong::CutReasoning, TooLong::Cut] {
+            // What fits stays as it is, to the last token.
+            assert_eq!(made(rule, length, Some(reasoning)), whole);
+        }
+        let short = length - 1;
+        assert_eq!(
+            shown(&made(TooLong::Drop, short, Some(reasoning))),
+            (vec![], 1, 0)
+        );
+        assert_eq!(
+            shown(&made(TooLong::CutReasoning, short, Some(reasoning))),
+            (
+                vec!["Question: Where do bees live? Answer: Bees live in hives of wax and not in the sea So the answer is no.<|endoftext|>".to_owned()],
+                0,
+                1
+            )
+        );
+        // The cut itself is the training's, as it always was.
+        assert_eq!(made(TooLong::Cut, short, Some(reasoning)), whole);
+        // One token of the reasoning is enough, none is not; an answer is never cut.
+        let prompt = whole.examples[0].loss_from;
+        let close = student.tokenizer.encode(" So the answer is no.").unwrap();
+        let least = prompt + 1 + close.len() + 1;
+        let found = made(TooLong::CutReasoning, least, Some(reasoning));
+        assert_eq!((found.examples[0].tokens.len(), found.cut), (least, 1));
+        for (most, text) in [(least - 1, Some(reasoning)), (3, Some(reasoning)), (8, None)] {
+            for rule in [TooLong::Drop, TooLong::CutReasoning] {
+                assert_eq!(shown(&made(rule, most, text)), (vec![], 1, 0), "{most}");
+            }
+        }
     }
 
     #[test]
@@ -208,31 +472,16 @@ mod tests {
 
     #[test]
     fn paths_of_other_questions_are_refused_with_their_number() {
-        let tokenizer = StudentTokenizer::train(std::iter::empty(), 260).unwrap();
-        let writer = ExampleWriter {
-            tokenizer: &tokenizer,
-            end_of_text: tokenizer.eos_id(),
-            written: Written::default(),
-        };
+        let student = plain();
+        let options = TrainOptions::default();
+        let writer = ExampleWriter::new(&student, Written::default(), TooLong::Drop, &options);
         let stranger = ReasoningPath {
             question_id: "elsewhere-1".into(),
-            row: Digest::of(b""),
-            first_token: None,
-            draw: 0,
-            text: String::new(),
-            tokens: Vec::new(),
-            log_prob: None,
-            end: EndReason::Unknown,
-            answer_text: None,
-            scores: BTreeMap::new(),
-            unparsed: std::collections::BTreeSet::new(),
+            ..path("")
         };
-        let error = from_paths(
-            &writer,
-            &[question(&[], AnswerForm::YesNo, "no")],
-            &[stranger],
-        )
-        .unwrap_err();
+        let error = writer
+            .paths(&[question(&[], AnswerForm::YesNo, "no")], &[stranger])
+            .unwrap_err();
         assert!(error.to_string().contains("1 of 1 paths"), "{error}");
         assert!(error.to_string().contains("elsewhere-1"), "{error}");
     }

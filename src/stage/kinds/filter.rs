@@ -45,6 +45,7 @@ impl StageKind for Filter {
         },
     ];
     const SEEDED: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[("ended", "{\"enabled\":false}")];
 
     fn check(params: &FilterParams) -> Vec<Complaint> {
         match params.check() {

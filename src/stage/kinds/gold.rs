@@ -6,14 +6,14 @@
 
 use super::examples::{gold_answer, reasoning};
 use super::predict::legal_answers;
-use super::score::{Asked, Measure, Scoring};
+use super::score::{Asked, Cuts, Measure, Scoring};
 use crate::model::engine::ScoreJob;
 use crate::stage::StageError;
 use crate::text::{ANSWER_CUE, ChoiceAnswer, Question, ReasoningPath};
 
 impl Scoring<'_> {
     /// The answers after each path, written as the scoring student was trained to write them. A path
-    /// too long for the context loses the end of its reasoning, never its answer.
+    /// too long for the context takes room from its prompt, then loses the end of its reasoning, never its answer.
     pub(super) fn gold(
         &self,
         paths: &[ReasoningPath],
@@ -24,30 +24,27 @@ impl Scoring<'_> {
             .iter()
             .map(|question| self.answers(question, form))
             .collect::<Result<Vec<_>, _>>()?;
-        let reasonings = paths
-            .iter()
-            .map(|path| Ok(self.student.tokenizer.encode(&reasoning(&path.text))?))
-            .collect::<Result<Vec<_>, StageError>>()?;
+        let end_marks = self.student.end_marks();
         let cue = self.student.tokenizer.encode(ANSWER_CUE)?;
         let answer_room = cue.len() + answers.iter().map(Answers::longest).max().unwrap_or(0);
-        let longest = reasonings.iter().map(Vec::len).max().unwrap_or(0);
-        let prompts = self.prompts(longest + answer_room)?;
-        let mut cut = 0;
+        let prompts = self.prompts()?;
+        let mut cuts = Cuts::default();
         let mut asked = Vec::with_capacity(paths.len());
-        for (path, mut reasoning) in paths.iter().zip(reasonings) {
+        for path in paths {
             let place = self.place(path)?;
-            let mut prompt = prompts[place].tokens.clone();
-            let positions = self.student.config.n_positions;
-            let room = positions
-                .checked_sub(prompt.len() + answer_room)
-                .ok_or_else(|| {
-                    StageError::Invalid(format!(
-                        "the answer to `{}` does not fit behind its question in the scoring student's context of {positions} tokens\nhint: score with a student of a longer context",
-                        path.question_id
-                    ))
-                })?;
-            cut += usize::from(reasoning.len() > room);
-            reasoning.truncate(room);
+            let most = self.most(&prompts[place]).checked_sub(answer_room);
+            let most = most.ok_or_else(|| {
+                StageError::Invalid(format!(
+                    "the answer to `{}` does not fit in the scoring student's context of {} tokens\nhint: score with a student of a longer context",
+                    path.question_id, self.student.config.n_positions
+                ))
+            })?;
+            let reasoning = reasoning(&path.text, &end_marks);
+            let mut reasoning = self.student.tokenizer.encode(&reasoning)?;
+            cuts.paths += usize::from(reasoning.len() > most);
+            reasoning.truncate(most);
+            let after = reasoning.len() + answer_room;
+            let mut prompt = self.fitted(&prompts[place], after, path, &mut cuts);
             prompt.extend(reasoning);
             prompt.extend(&cue);
             asked.push(Asked {
@@ -58,7 +55,7 @@ impl Scoring<'_> {
                 gold: answers[place].gold,
             });
         }
-        self.tell_cut(cut, paths.len());
+        self.tell(&cuts, paths.len())?;
         Ok(asked)
     }
 

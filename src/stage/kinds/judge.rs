@@ -293,6 +293,7 @@ fn judged(context: &Context<'_>) -> Result<Vec<ReasoningPath>, StageError> {
         tokens: prediction.tokens,
         log_prob: None,
         end: prediction.end,
+        end_token: prediction.end_token,
         answer_text: None,
         scores: BTreeMap::new(),
         unparsed: BTreeSet::new(),

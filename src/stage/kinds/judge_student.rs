@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::judge::{JudgeParams, Rating};
 use super::predict::once;
-use super::prompts::LongPrompts;
+use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
@@ -83,11 +83,8 @@ fn jobs(
     for prompt in prompts {
         for criterion in &params.criteria {
             let text = format!("{prompt}\n- Score for {}:", label(criterion));
-            let mut tokens = student.tokenizer.encode(&text)?;
-            if tokens.len() > room {
-                long += 1;
-                tokens.drain(..tokens.len() - room);
-            }
+            let mut tokens = student.tokenizer.encode_prompt(&text)?;
+            long += usize::from(cut_left(&mut tokens, room, student));
             jobs.push(ScoreJob {
                 prompt: tokens,
                 continuations: scores.clone(),

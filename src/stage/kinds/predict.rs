@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
+use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, with_ends};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::engine::{Generated, Request, SamplingParams, ScoreJob, SequenceSpec};
@@ -78,6 +78,9 @@ impl Default for PredictParams {
 struct AnswerRow {
     tokens: Vec<u32>,
     end: EndReason,
+    /// Where it is not the tokenizer's end of text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end_token: Option<u32>,
 }
 
 /// See the module.
@@ -162,6 +165,7 @@ impl StageKind for Predict {
                     output: student.tokenizer.decode(&answer.tokens)?,
                     tokens: answer.tokens,
                     end: answer.end,
+                    end_token: answer.end_token,
                     option_log_probs,
                 })
             })
@@ -189,13 +193,14 @@ fn answer_rows(
     };
     // Greedy answers do not depend on the seed, so arms that differ in it alone share them.
     let seed = (params.temperature > 0.0).then_some(context.seed);
-    let base = row_key(&json!({
+    let base = json!({
         "row": "answer/1",
         "model": folder.identity(),
         "numerics": context.numerics(params.dtype),
         "drawing": drawing,
         "seed": seed,
-    }));
+    });
+    let base = row_key(&with_ends(base, student));
     let keys: Vec<Digest> = prompts
         .iter()
         .map(|prompt| row_key(&json!([base, prompt.tokens])))
@@ -225,6 +230,7 @@ fn answer_rows(
             let row = AnswerRow {
                 tokens: generated.tokens,
                 end: generated.end,
+                end_token: other_end(generated.end_token, student),
             };
             let mut rows = locked();
             rows.push(keys[missing[generated.prompt_index]], &row);
@@ -239,6 +245,7 @@ fn answer_rows(
                 prompts: &texts,
                 candidates: 0,
                 params: &drawing,
+                vocabulary: &student.vocabulary,
                 stop: None,
             },
             &mut expand,

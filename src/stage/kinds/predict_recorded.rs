@@ -140,6 +140,7 @@ fn predictions(
             output: output(path),
             tokens: Vec::new(),
             end: path.end,
+            end_token: path.end_token,
             option_log_probs: Vec::new(),
         })
     });
@@ -175,6 +176,7 @@ mod tests {
             tokens: Vec::new(),
             log_prob: None,
             end: EndReason::Length,
+            end_token: None,
             answer_text: answer.map(str::to_owned),
             scores: BTreeMap::new(),
             unparsed: BTreeSet::new(),

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::examples::{Texts, Written};
 use super::rows::NEUTRAL_DTYPE;
-use super::training::{IfEmpty, TRAINED, Written, check_training, estimate_training, run_training};
+use super::training::{IfEmpty, TRAINED, check_training, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
@@ -156,22 +157,25 @@ impl StageKind for Pretrain {
             n_embd: params.width,
             n_layer: params.layers,
             n_head: params.heads,
-            eos_token_id: tokenizer.eos_id(),
+            eos_token_id: Some(tokenizer.eos_id()),
             ..Gpt2Config::default()
         };
-        let examples = pack(&tokenizer, &documents, params.context)?;
+        let texts = Texts {
+            examples: pack(&tokenizer, &documents, params.context)?,
+            ..Texts::default()
+        };
         let student = Student::init(config, tokenizer, context.seed)?;
         context.report.info(format!(
             "{} documents, {} texts of {} tokens, {:.2}M parameters",
             documents.len(),
-            examples.len(),
+            texts.examples.len(),
             params.context,
             student.parameters() as f64 / 1e6
         ));
         run_training(
             context,
             student,
-            &examples,
+            &texts,
             &[],
             &params.train,
             Written::default(),

@@ -24,6 +24,32 @@ pub(crate) struct Prompt {
     pub(crate) tokens: Vec<u32>,
 }
 
+/// A question's prompt, however long.
+pub(crate) fn prompt(
+    student: &Student<WeightFiles>,
+    question: &Question,
+    form: PromptForm,
+) -> Result<Prompt, StageError> {
+    let text = form.prompt(question);
+    let tokens = student.tokenizer.encode_prompt(&text)?;
+    Ok(Prompt { text, tokens })
+}
+
+/// Cuts a prompt on the left until it has at most `room` tokens: what the tokenizer puts before every text stays. Whether
+/// anything had to go.
+pub(crate) fn cut_left(
+    tokens: &mut Vec<u32>,
+    room: usize,
+    student: &Student<WeightFiles>,
+) -> bool {
+    let long = tokens.len() > room;
+    if long {
+        let kept = student.tokenizer.prefix().len().min(room.saturating_sub(1));
+        tokens.drain(kept..tokens.len() - (room - kept));
+    }
+    long
+}
+
 /// The prompts of `questions` in order.
 pub(crate) fn prompts(
     context: &Context<'_>,
@@ -40,13 +66,11 @@ pub(crate) fn prompts(
     let mut long = Vec::new();
     let mut prompts = Vec::with_capacity(questions.len());
     for question in questions {
-        let text = form.prompt(question);
-        let mut tokens = student.tokenizer.encode(&text)?;
-        if tokens.len() > room {
+        let mut prompt = prompt(student, question, form)?;
+        if cut_left(&mut prompt.tokens, room, student) {
             long.push(question.id.as_str());
-            tokens.drain(..tokens.len() - room);
         }
-        prompts.push(Prompt { text, tokens });
+        prompts.push(prompt);
     }
     if let Some(first) = long.first() {
         let what = format!(

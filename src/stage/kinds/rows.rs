@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use crate::key::{Digest, canonical_json};
+use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError};
 use crate::store::{RowClaim, Store, StoreError};
 
@@ -26,6 +27,24 @@ pub(crate) fn row_key(parts: &serde_json::Value) -> Digest {
 const SCORED_TOGETHER: usize = 128;
 /// How often to look whether another process has let go of a row (ours).
 const LOOK: Duration = Duration::from_millis(200);
+
+/// The parts of a row's key with what ends a text, unless that is the one end that `config.json` names:
+/// `generation_config.json`, which names others, is not in a model's identity.
+pub(super) fn with_ends(
+    mut parts: serde_json::Value,
+    student: &Student<WeightFiles>,
+) -> serde_json::Value {
+    let ends = student.vocabulary.ends();
+    if Some(ends) != student.config.eos_token_id.as_ref().map(std::slice::from_ref) {
+        parts["ends"] = ends.into();
+    }
+    parts
+}
+
+/// The token that ended a text, as rows keep it: only where it is not the tokenizer's end of text.
+pub(super) fn other_end(drawn: Option<u32>, student: &Student<WeightFiles>) -> Option<u32> {
+    drawn.filter(|token| *token != student.tokenizer.eos_id())
+}
 
 /// Collects rows of one bucket and writes them in batches. The first failure is kept and told by
 /// [`RowWriter::finish`], so that it can be used in callbacks that cannot fail.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::prompts::Prompt;
-use super::rows::{read_rows, row_key};
+use super::rows::{read_rows, row_key, with_ends};
 use super::sample::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
@@ -23,6 +23,9 @@ pub(super) struct PathRow {
     pub(super) tokens: Vec<u32>,
     pub(super) log_prob: LogProbSummary,
     pub(super) end: EndReason,
+    /// Where it is not the tokenizer's end of text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) end_token: Option<u32>,
 }
 
 /// A branch of a prompt: kept as a row, since finding it needs the model.
@@ -52,7 +55,12 @@ pub(super) struct RowKeys {
 }
 
 impl RowKeys {
-    fn new(params: &SampleParams, context: &Context<'_>, folder: &ModelFolder) -> Self {
+    fn new(
+        params: &SampleParams,
+        context: &Context<'_>,
+        folder: &ModelFolder,
+        student: &Student<WeightFiles>,
+    ) -> Self {
         let base = |parts: Value| json!(row_key(&parts));
         let model = json!({"files": folder.identity(), "numerics": context.numerics(params.dtype)});
         Self {
@@ -64,7 +72,10 @@ impl RowKeys {
                 "top_k": params.top_k,
                 "top_p": params.top_p,
             })),
-            end: json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
+            end: with_ends(
+                json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
+                student,
+            ),
             branches: base(
                 json!({"row": "branches/1", "model": model, "count": params.first_tokens}),
             ),
@@ -109,8 +120,8 @@ impl<'a> Sampler<'a> {
         Self {
             params,
             context,
+            keys: RowKeys::new(params, context, folder, &student),
             student,
-            keys: RowKeys::new(params, context, folder),
         }
     }
 
@@ -165,6 +176,7 @@ impl<'a> Sampler<'a> {
             tokens: row.tokens,
             log_prob: Some(row.log_prob),
             end: row.end,
+            end_token: row.end_token,
             answer_text: None,
             scores: BTreeMap::new(),
             unparsed: std::collections::BTreeSet::new(),

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::predict::once;
-use super::prompts::{LongPrompts, Prompt, prompts};
+use super::prompts::{LongPrompts, cut_left, prompt};
 use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
-use crate::text::{PromptForm, Question, ReasoningPath};
+use crate::text::{EndReason, PromptForm, Question, ReasoningPath};
 
 /// Parameters of `score`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ struct WrittenParams {
     measure: Measure,
     /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
     prompt: PromptForm,
-    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    /// What to do with a prompt that leaves its path no room. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
     /// device that has them.
@@ -87,8 +87,9 @@ impl JsonSchema for ScoreParams {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Measure {
-    /// `exp` of the mean negative log-likelihood of the path's tokens, as the scoring student
-    /// tokenises them, given the prompt.
+    /// `exp` of the mean negative log-likelihood of the path's tokens, first token and end of text
+    /// included, given the prompt. A path that carries tokens of the scoring student's tokenizer is read
+    /// by them, another's text is tokenised; the end of text is there where the path ended by it.
     #[default]
     Perplexity,
     /// Log-probability (nats, at most 0) of the gold answer after the path: the sum over the tokens of
@@ -146,7 +147,8 @@ impl StageKind for Score {
     type Params = ScoreParams;
 
     const NAME: &'static str = "score";
-    const VERSION: u32 = 1;
+    // 2: perplexity counts the end of text and reads a path by its own tokens; a prompt makes room for its path.
+    const VERSION: u32 = 2;
     const DOC: &'static str = "Score paths with a student: their perplexity under it, or how likely they make the gold answer.";
     const INPUTS: &'static [Port] = &[
         Port::required("paths", ArtifactKind::Paths, "The paths to score."),
@@ -261,48 +263,114 @@ impl Scoring<'_> {
         })
     }
 
-    /// The prompts of all questions, with room for `longest` tokens.
-    pub(super) fn prompts(&self, longest: usize) -> Result<Vec<Prompt>, StageError> {
-        prompts(
-            self.context,
-            self.student,
-            self.questions,
-            self.params.prompt,
-            u32::try_from(longest).unwrap_or(u32::MAX).max(1),
-            self.params.long_prompts,
-        )
+    /// The tokens of each question's prompt, whole.
+    pub(super) fn prompts(&self) -> Result<Vec<Vec<u32>>, StageError> {
+        let tokens =
+            |question| Ok(prompt(self.student, question, self.params.prompt)?.tokens);
+        self.questions.iter().map(tokens).collect()
     }
 
-    /// Tells of paths that were cut.
-    pub(super) fn tell_cut(&self, cut: usize, paths: usize) {
-        if cut > 0 {
+    /// Tokens that fit behind a prompt of which only the end is left.
+    pub(super) fn most(&self, prompt: &[u32]) -> usize {
+        let least = (self.student.tokenizer.prefix().len() + 1).min(prompt.len());
+        self.student.config.n_positions.saturating_sub(least)
+    }
+
+    /// As much of a prompt's end as leaves room for the `after` tokens of the path that follows.
+    pub(super) fn fitted<'p>(
+        &self,
+        prompt: &[u32],
+        after: usize,
+        path: &'p ReasoningPath,
+        cuts: &mut Cuts<'p>,
+    ) -> Vec<u32> {
+        let room = self.student.config.n_positions.saturating_sub(after);
+        let mut prompt = prompt.to_vec();
+        if cut_left(&mut prompt, room.max(1), self.student) {
+            cuts.prompts.push(&path.question_id);
+        }
+        prompt
+    }
+
+    /// Tells of what was cut.
+    ///
+    /// # Errors
+    /// A prompt had to be, and `long_prompts` forbids it.
+    pub(super) fn tell(&self, cuts: &Cuts<'_>, paths: usize) -> Result<(), StageError> {
+        let positions = self.student.config.n_positions;
+        if let Some(first) = cuts.prompts.first() {
+            let what = format!(
+                "{} of {paths} paths leave their prompt too little room in the scoring student's context of {positions} tokens (first: `{first}`)",
+                cuts.prompts.len()
+            );
+            match self.params.long_prompts {
+                LongPrompts::Refuse => {
+                    return Err(StageError::Invalid(format!(
+                        "{what}\nhint: score with a student of a longer context, or set `long_prompts = \"truncate-left\"`"
+                    )));
+                }
+                LongPrompts::TruncateLeft => self
+                    .context
+                    .report
+                    .warn(format!("{what}; these prompts were cut on the left")),
+            }
+        }
+        if cuts.paths > 0 {
             self.context.report.warn(format!(
-                "{cut} of {paths} paths are longer than the scoring student's context and were scored without their end"
+                "{} of {paths} paths are longer than the scoring student's context of {positions} tokens and were scored without their end",
+                cuts.paths
             ));
         }
+        Ok(())
     }
 
-    /// The path's tokens after its prompt. A text longer than the context loses its end.
+    /// The path's tokens after its prompt.
     fn perplexity(&self, paths: &[ReasoningPath]) -> Result<Vec<Asked>, StageError> {
-        let longest = paths.iter().map(|path| path.tokens.len()).max();
-        let prompts = self.prompts(longest.unwrap_or_default())?;
-        let mut cut = 0;
+        let prompts = self.prompts()?;
+        let mut cuts = Cuts::default();
         let mut asked = Vec::with_capacity(paths.len());
         for path in paths {
-            let prompt = prompts[self.place(path)?].tokens.clone();
-            let mut tokens = self.student.tokenizer.encode(&path.text)?;
-            let room = self.student.config.n_positions.saturating_sub(prompt.len());
-            cut += usize::from(tokens.len() > room);
-            tokens.truncate(room);
+            let prompt = &prompts[self.place(path)?];
+            let mut tokens = written_tokens(path, self.student)?;
+            let most = self.most(prompt);
+            cuts.paths += usize::from(tokens.len() > most);
+            tokens.truncate(most);
             let job = ScoreJob {
-                prompt,
+                prompt: self.fitted(prompt, tokens.len(), path, &mut cuts),
                 continuations: vec![tokens],
             };
             asked.push(Asked { job, gold: 0 });
         }
-        self.tell_cut(cut, paths.len());
+        self.tell(&cuts, paths.len())?;
         Ok(asked)
     }
+}
+
+/// What did not fit.
+#[derive(Default)]
+pub(super) struct Cuts<'p> {
+    /// The questions of paths whose prompts were cut.
+    prompts: Vec<&'p str>,
+    /// Paths that were cut.
+    pub(super) paths: usize,
+}
+
+/// The tokens that a path was written in, the one that ended it included: its own where they are of this student's
+/// tokenizer, which then reads the path's text out of them.
+fn written_tokens<W>(path: &ReasoningPath, student: &Student<W>) -> Result<Vec<u32>, StageError> {
+    let tokenizer = &student.tokenizer;
+    let known = |token: &u32| (*token as usize) < tokenizer.vocab_size();
+    let own = path.tokens.iter().all(known) && tokenizer.decode(&path.tokens)? == path.text;
+    let mut tokens = if own {
+        path.tokens.clone()
+    } else {
+        tokenizer.encode(&path.text)?
+    };
+    if path.end == EndReason::EndOfText {
+        let end = path.end_token.filter(|end| own && known(end));
+        tokens.push(end.unwrap_or(tokenizer.eos_id()));
+    }
+    Ok(tokens)
 }
 
 #[cfg(test)]

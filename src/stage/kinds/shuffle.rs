@@ -139,6 +139,7 @@ mod tests {
                 min: -0.5,
             }),
             end: EndReason::EndOfText,
+            end_token: None,
             answer_text: None,
             scores: BTreeMap::from([("judge".to_owned(), 3.0)]),
             unparsed: BTreeSet::new(),

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::ArtifactKind;
+use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
+use crate::model::HUB_FILES;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
     StageKind, Work,
@@ -108,7 +109,8 @@ impl StageKind for Student {
     type Params = StudentParams;
 
     const NAME: &'static str = "student";
-    const VERSION: u32 = 1;
+    // 2: it says how the student's texts begin and end, where that is not GPT-2's way.
+    const VERSION: u32 = 2;
     const DOC: &'static str = "Bring in a pretrained student; `[student]` is short for this.";
     const INPUTS: &'static [crate::stage::Port] = &[];
     const OUTPUTS: &'static [Output] = &[Output {
@@ -172,26 +174,35 @@ impl StageKind for Student {
             student.config.n_embd,
             student.config.n_positions
         ));
+        let marks = TextMarks::of(&student);
+        let (rows, tokens) = (student.config.vocab_size, student.vocabulary.tokens());
+        if rows > tokens {
+            context.report.info(format!(
+                "{} rows of the embedding are no tokens: they are never drawn",
+                rows - tokens
+            ));
+        }
+        if !marks.prefix.is_empty() {
+            context.report.info(format!(
+                "every text begins with the tokens {:?}, by its tokenizer",
+                marks.prefix
+            ));
+        }
+        if !marks.ends.is_empty() {
+            context.report.info(format!(
+                "a text ends at any of the tokens {:?}, by generation_config.json",
+                marks.ends
+            ));
+        }
         Ok(Outputs::from([(
             "model".to_owned(),
-            context.keep_folder(&folder, params.prompt, params.choice_answer)?,
+            context.keep_folder(&folder, params.prompt, params.choice_answer, marks)?,
         )]))
     }
 }
 
-/// Files of a folder in Hub format that make the student, besides the weights. Others (a trainer's
-/// state, a model card) do not count.
-const HUB_FILES: [&str; 9] = [
-    "added_tokens.json",
-    "config.json",
-    "generation_config.json",
-    "merges.txt",
-    "model.safetensors.index.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-];
+/// What names the shards of weights.
+const INDEX: &str = "model.safetensors.index.json";
 
 /// The files of a folder in Hub format that make the student, sorted by name.
 pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
@@ -203,7 +214,7 @@ pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let weights = name.ends_with(".safetensors");
+        let weights = name.ends_with(".safetensors") || name == INDEX;
         if (weights || HUB_FILES.contains(&name.as_ref())) && path.is_file() {
             files.push(path);
         }

@@ -251,6 +251,7 @@ fn path(
         tokens: Vec::new(),
         log_prob: None,
         end: reply.end(),
+        end_token: None,
         answer_text: said.map(str::to_owned),
         scores: BTreeMap::new(),
         unparsed: std::collections::BTreeSet::new(),

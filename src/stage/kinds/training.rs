@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::examples::{Texts, Written};
 use crate::artifact::ArtifactKind;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
 use crate::model::{Dtype, Student};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
 };
-use crate::text::{ChoiceAnswer, PromptForm};
 
 /// What a training stage makes.
 pub(crate) const TRAINED: &[Output] = &[
@@ -49,9 +49,12 @@ pub(crate) enum IfEmpty {
     KeepStudent,
 }
 
-/// Parameters that change nothing at their defaults, which were there before them.
-pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] =
-    &[("dtype", "\"f32\""), ("if_empty", "\"fail\"")];
+/// Parameters with what was done before there was a choice.
+pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
+    ("dtype", "\"f32\""),
+    ("if_empty", "\"fail\""),
+    ("too_long", "\"cut\""),
+];
 
 /// What is wrong with the options, where their schema cannot say it.
 pub(crate) fn check_training(options: &TrainOptions) -> Vec<Complaint> {
@@ -108,18 +111,11 @@ pub(crate) fn estimate_training(
     (work, sizes)
 }
 
-/// How the training texts are written; the trained student is asked in the same form.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) prompt: PromptForm,
-    pub(crate) choice_answer: ChoiceAnswer,
-}
-
 /// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.
 pub(crate) fn run_training(
     context: &Context<'_>,
     student: Student,
-    examples: &[Example],
+    texts: &Texts,
     validation: &[Example],
     options: &TrainOptions,
     written: Written,
@@ -133,10 +129,17 @@ pub(crate) fn run_training(
             ("losses".to_owned(), losses),
         ]))
     };
+    let examples = &texts.examples;
     if examples.is_empty() && if_empty == IfEmpty::KeepStudent {
-        let warning = "no example came in: the student comes out as it went in (`if_empty`)";
+        let warning = "there is nothing to train on: the student comes out as it went in (`if_empty`)";
         context.report.warn(warning);
         return keep(&student, Vec::new());
+    }
+    if examples.is_empty() && texts.dropped > 0 {
+        return Err(StageError::Invalid(format!(
+            "there is nothing to train on: each of the {} texts is too long, the longest with {} tokens\nhint: `too_long = \"cut-reasoning\"` keeps the answers of long texts; `max_length_tokens` and the student's context say how long a text may be",
+            texts.dropped, texts.longest
+        )));
     }
     if examples.is_empty() {
         return Err(StageError::Invalid(
@@ -158,7 +161,7 @@ pub(crate) fn run_training(
             format!("epoch {}, loss {:.3}", at.epoch, at.loss),
         );
     };
-    let (config, tokenizer) = (student.config.clone(), student.tokenizer.clone());
+    let shell = student.without_weights();
     let trained = train(
         student,
         examples,
@@ -178,7 +181,7 @@ pub(crate) fn run_training(
     }
     if trained.truncated > 0 {
         context.report.warn(format!(
-            "{} of {} training texts were cut at the maximum length",
+            "{} of {} training texts were cut at the maximum length: what they ended with is not learnt",
             trained.truncated,
             examples.len()
         ));
@@ -190,10 +193,5 @@ pub(crate) fn run_training(
             examples.len()
         ));
     }
-    let result = Student {
-        config,
-        weights: trained.weights,
-        tokenizer,
-    };
-    keep(&result, trained.losses)
+    keep(&shell.with(trained.weights), trained.losses)
 }

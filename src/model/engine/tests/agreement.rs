@@ -13,8 +13,7 @@ use super::reference::{Plain, Read};
 use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
-use crate::model::Student;
-use crate::text::EndReason;
+use crate::model::{Student, Vocabulary};
 
 /// What explains a parting: shares and logits this near to each other. The engine's logits are within 3e-5 of f64's.
 const NEAR: f64 = 1e-4;
@@ -81,10 +80,9 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(path: &Generated, stream: Digest, end_of_text: u32) -> Self {
+    fn new(path: &Generated, stream: Digest) -> Self {
         let mut numbers = ChaCha8Rng::from_seed(*stream.as_bytes());
-        let end = (path.end == EndReason::EndOfText).then_some(end_of_text);
-        let tokens: Vec<u32> = path.tokens.iter().copied().chain(end).collect();
+        let tokens: Vec<u32> = path.tokens.iter().copied().chain(path.end_token).collect();
         let mut uniform = || (numbers.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         Self {
             uniforms: tokens.iter().map(|_| uniform()).collect(),
@@ -156,6 +154,7 @@ fn compare(
                 prompts,
                 candidates: 0,
                 params: &params,
+                vocabulary: &Vocabulary::of(shape),
                 stop: None,
             },
             &mut |prompt, _| {
@@ -169,7 +168,7 @@ fn compare(
             },
             &mut |path| {
                 let stream = stream(path.prompt_index, path.tag);
-                paths[path.prompt_index].push(Drawn::new(&path, stream, shape.eos_token_id));
+                paths[path.prompt_index].push(Drawn::new(&path, stream));
             },
             &CancelToken::default(),
         )

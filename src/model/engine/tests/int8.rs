@@ -11,6 +11,7 @@ use super::reference::gelu_f64;
 use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
+use crate::model::distance::furthest;
 use crate::model::engine::gemm::{Epilogue, Rows};
 use crate::model::engine::gemm_int8::{PackedInt8, multiply_int8};
 use crate::model::kernel::buffer::row_stride;
@@ -267,6 +268,7 @@ fn paths(engine: &Engine, prompts: &[Vec<u32>]) -> BTreeMap<[u64; 3], Vec<u32>> 
                 prompts,
                 candidates: 5,
                 params: &drawing,
+                vocabulary: &vocabulary(engine),
                 stop: None,
             },
             &mut expand,
@@ -307,15 +309,13 @@ fn int8_costs_a_real_student_little() {
         Engine::new(&student.config, &student.weights, options).unwrap()
     });
 
-    let mut furthest = 0.0_f32;
     for job in jobs.iter().take(8) {
         let text = [&job.prompt[..], &job.continuations[0]].concat();
         let [exact, rough] = [&exact, &rough].map(|engine| engine.logits(&text).unwrap());
-        let differences = exact.iter().zip(&rough).map(|(a, b)| (a - b).abs());
-        furthest = differences.fold(furthest, f32::max);
+        let far = furthest(&exact, &rough);
+        println!("logits of a text are within {far:.3} of f32's");
+        assert!(far > 0.0 && far < 1.0, "{far}");
     }
-    println!("logits of 8 texts are within {furthest:.3} of f32's");
-    assert!(furthest > 0.0 && furthest < 1.0, "{furthest}");
 
     let [fine, coarse] = [&exact, &rough].map(|engine| {
         let mut all = Vec::new();

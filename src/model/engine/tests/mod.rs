@@ -9,7 +9,7 @@ mod reference;
 mod rules;
 
 use super::*;
-use crate::model::{Array, Weights};
+use crate::model::{Array, Vocabulary, Weights};
 
 /// A small deterministic source of numbers in [-0.5, 0.5).
 struct Numbers(u64);
@@ -39,7 +39,7 @@ fn config(shape: [usize; 5]) -> Gpt2Config {
         n_head,
         n_inner: None,
         layer_norm_epsilon: 1e-5,
-        eos_token_id: 0,
+        eos_token_id: Some(0),
         ..Gpt2Config::default()
     }
 }
@@ -77,6 +77,11 @@ fn random(config: &Gpt2Config) -> Weights {
     add("ln_f.weight".into(), vec![w], 0.4, 1.0);
     add("ln_f.bias".into(), vec![w], 0.2, 0.0);
     weights
+}
+
+/// Every token of `engine`, ended by 0.
+fn vocabulary(engine: &Engine) -> Vocabulary {
+    Vocabulary::new(engine.model.vocab, [0])
 }
 
 fn options(threads: usize, max_batch: usize) -> EngineOptions {

@@ -28,6 +28,16 @@ fn one(
     first: Option<u32>,
     stop: Option<u32>,
 ) -> Generated {
+    one_of(&vocabulary(engine), engine, params, first, stop)
+}
+
+fn one_of(
+    vocabulary: &Vocabulary,
+    engine: &Engine,
+    params: &SamplingParams,
+    first: Option<u32>,
+    stop: Option<u32>,
+) -> Generated {
     let rule = move |tokens: &[u32]| tokens.last().copied() == stop;
     let spec = SequenceSpec {
         forced_first: first,
@@ -46,6 +56,7 @@ fn one(
                 prompts: &[vec![1, 1]],
                 candidates: 0,
                 params,
+                vocabulary,
                 stop: Some(&rule),
             },
             &mut expand,
@@ -94,6 +105,65 @@ fn sequences_end_as_the_paper_says() {
     );
 }
 
+/// The two last of five rows are padding, and likelier than any token.
+#[test]
+fn padding_is_never_drawn_and_is_in_the_softmax() {
+    let engine = constant(&[0.0, 1.0, 2.0, 3.0, 9.0], 40);
+    let total: f64 = [0.0_f64, 1.0, 2.0, 3.0, 9.0].iter().map(|l| l.exp()).sum();
+    let three = Vocabulary::new(3, [0]);
+    for (temperature, top_k) in [(0.0, 0), (1.0, 0), (1.0, 2), (5.0, 5), (1.0, 1)] {
+        let params = SamplingParams {
+            temperature,
+            top_k,
+            top_p: 1.0,
+            max_new_tokens: 30,
+        };
+        let g = one_of(&three, &engine, &params, None, None);
+        assert!(g.tokens.iter().all(|&token| token < 3), "{:?}", g.tokens);
+        let drawn = g.tokens.iter().chain(&g.end_token);
+        let wanted: f64 = drawn.map(|&token| f64::from(token) - total.ln()).sum();
+        assert!((g.log_prob.sum - wanted).abs() < 1e-3, "{} {wanted}", g.log_prob.sum);
+    }
+    let mut seen = Vec::new();
+    let params = SamplingParams::default();
+    let mut expand = |_: usize, candidates: &[FirstTokenCandidate]| {
+        seen.extend(candidates.iter().map(|c| c.token));
+        Vec::new()
+    };
+    let request = Request {
+        prompts: &[vec![1]],
+        candidates: 5,
+        params: &params,
+        vocabulary: &three,
+        stop: None,
+    };
+    engine
+        .generate(request, &mut expand, &mut |_| {}, &CancelToken::default())
+        .unwrap();
+    assert_eq!(seen, [2, 1, 0]);
+}
+
+#[test]
+fn whichever_end_is_drawn_ends_the_sequence_and_is_told() {
+    let engine = constant(&[0.0, 1.0, 2.0], 8);
+    let greedy = SamplingParams {
+        temperature: 0.0,
+        max_new_tokens: 4,
+        ..SamplingParams::default()
+    };
+    for (ends, tokens, end, end_token) in [
+        (&[0][..], 4, EndReason::Length, None),
+        (&[0, 2], 0, EndReason::EndOfText, Some(2)),
+        (&[2], 0, EndReason::EndOfText, Some(2)),
+    ] {
+        let vocabulary = Vocabulary::new(3, ends.iter().copied());
+        let g = one_of(&vocabulary, &engine, &greedy, None, None);
+        assert_eq!((g.tokens.len(), g.end, g.end_token), (tokens, end, end_token));
+        // Its log-probability counts like a token's.
+        assert_eq!(g.log_prob.count as usize, tokens + usize::from(end_token.is_some()));
+    }
+}
+
 #[test]
 fn candidates_are_the_most_probable_first_tokens() {
     let engine = constant(&[0.0, 3.0, 3.0, 1.0], 8);
@@ -110,6 +180,7 @@ fn candidates_are_the_most_probable_first_tokens() {
                 prompts: &prompts,
                 candidates: 3,
                 params: &params,
+                vocabulary: &vocabulary(&engine),
                 stop: None,
             },
             &mut expand,
@@ -127,6 +198,7 @@ fn candidates_are_the_most_probable_first_tokens() {
             prompts: &prompts,
             candidates: 3,
             params: &params,
+            vocabulary: &vocabulary(&engine),
             stop: None,
         },
         &mut |_, _| Vec::new(),
@@ -149,6 +221,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
                 prompts: &prompts,
                 candidates: 1,
                 params,
+                vocabulary: &vocabulary(&engine),
                 stop: None,
             },
             &mut |_, _| Vec::new(),
@@ -220,6 +293,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
             prompts: &prompts,
             candidates: 1,
             params: &good,
+            vocabulary: &vocabulary(&engine),
             stop: None,
         },
         &mut |_, _| Vec::new(),

@@ -22,6 +22,7 @@ fn path(q: usize, draw: u32, text: &str) -> ReasoningPath {
         tokens: vec![],
         log_prob: None,
         end: EndReason::EndOfText,
+        end_token: None,
         answer_text: Some("teacher-answer".into()),
         scores: CRITERIA
             .iter()

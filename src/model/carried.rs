@@ -1,0 +1,108 @@
+//! The files of a student's folder that training does not change: they go out byte for byte as they came in.
+//!
+//! transformers reads a tokenizer by `tokenizer_config.json`'s class and settings, pads by its `pad_token`, generates by
+//! `generation_config.json` and talks by its chat template; what was written anew would lose whatever this program does
+//! not read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::error::ModelError;
+
+/// The configuration: of it alone something changes.
+const CONFIG: &str = "config.json";
+
+/// Files of a folder in Hub format, besides its weights, that make the student or go with it. Others (a trainer's state,
+/// a model card) do not count.
+pub const HUB_FILES: [&str; 10] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    CONFIG,
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+
+/// Files by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Carried(BTreeMap<&'static str, Vec<u8>>);
+
+impl Carried {
+    /// Reads what is there of them.
+    pub(super) fn load(folder: &Path) -> Result<Self, ModelError> {
+        let mut files = BTreeMap::new();
+        for name in HUB_FILES {
+            let path = folder.join(name);
+            if path.is_file() {
+                files.insert(name, fs::read(&path).map_err(ModelError::reading(&path))?);
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Writes them beside weights in f32.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        for (&name, bytes) in &self.0 {
+            let path = folder.join(name);
+            let changed = (name == CONFIG).then(|| in_f32(bytes)).flatten();
+            let bytes = changed.as_ref().unwrap_or(bytes);
+            fs::write(&path, bytes).map_err(ModelError::writing(&path))?;
+        }
+        Ok(())
+    }
+}
+
+/// `config.json` with the number format that weights are written in; `None` where it says so already, or says nothing.
+fn in_f32(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut config: Value = serde_json::from_slice(bytes).ok()?;
+    let mut changed = false;
+    for key in ["dtype", "torch_dtype"] {
+        if let Some(value) = config.get_mut(key)
+            && *value != json!("float32")
+        {
+            *value = json!("float32");
+            changed = true;
+        }
+    }
+    changed.then(|| format!("{config:#}\n").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_out_as_they_came_in_but_for_the_number_format() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let config = r#"{"z": [1,  2], "torch_dtype": "float16", "a": {"dtype": "bfloat16"}}"#;
+        for (name, text) in [
+            ("config.json", config),
+            ("tokenizer_config.json", r#"{"pad_token" : "<pad>" }"#),
+            ("chat_template.jinja", "{{ x }}"),
+            ("README.md", "no"),
+        ] {
+            fs::write(from.path().join(name), text).unwrap();
+        }
+        let carried = Carried::load(from.path()).unwrap();
+        carried.save(to.path()).unwrap();
+        let read = |name: &str| fs::read_to_string(to.path().join(name)).unwrap();
+        assert_eq!(read("tokenizer_config.json"), r#"{"pad_token" : "<pad>" }"#);
+        assert_eq!(read("chat_template.jinja"), "{{ x }}");
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 3);
+        // Keys in their order, and those of others untouched.
+        let wanted = r#"{"z":[1,2],"torch_dtype":"float32","a":{"dtype":"bfloat16"}}"#;
+        let found: Value = serde_json::from_str(&read("config.json")).unwrap();
+        assert_eq!(found.to_string(), wanted);
+        // What is in f32 already, or says nothing of it, is not even laid out anew.
+        for config in ["{\"dtype\" :\"float32\"}", "{ }", "not JSON"] {
+            assert_eq!(in_f32(config.as_bytes()), None);
+        }
+    }
+}
