@@ -6,6 +6,9 @@
 pub mod key;
 pub mod text;
 pub mod event;
+pub mod guard;
+pub mod memory;
+pub mod disk;
 pub mod fetch;
 pub mod dataset;
 pub mod filter;

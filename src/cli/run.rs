@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
+use super::signals;
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
@@ -80,7 +81,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     for warning in session.store.take_warnings() {
         voice.warn(&warning);
     }
-    stop_on_interrupt(&session, voice.clone());
+    let teller = voice.clone();
+    signals::stop_run(&session.cancel, move || {
+        teller.info("stopping: what is done is kept; press Ctrl-C again to stop at once");
+    });
     let keep_going = args.keep_going || session.manifest.sweep.is_sweep() && !args.fail_fast;
     let policy = if keep_going {
         Policy::KeepGoing
@@ -209,21 +213,6 @@ impl Voice {
     }
 }
 
-/// The first Ctrl-C asks the run to finish the rows in hand; a second one ends it at once.
-fn stop_on_interrupt(session: &Session, voice: Voice) {
-    let cancel = session.cancel.clone();
-    let handler = move || {
-        if cancel.is_cancelled() {
-            std::process::exit(130);
-        }
-        // First, so that a second Ctrl-C counts even where the message has to wait for a lock.
-        cancel.cancel();
-        voice.info("stopping: what is done is kept; press Ctrl-C again to stop at once");
-    };
-    // Fails only when a handler is set twice; then the first one serves.
-    let _ = ctrlc::set_handler(handler);
-}
-
 /// What the run prints on stdout: what the filters kept, then the manifest's tables.
 fn results(
     session: &Session,
@@ -246,7 +235,7 @@ fn results(
 
 /// Why a stage has no outputs: it failed, or a stage that it needs did.
 fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
-    let finished = execution.stages.iter().find(|stage| stage.node == node);
+    let finished = execution.finished(node);
     let name = session.plan.node(node).name();
     if let Some(error) = finished.and_then(|stage| stage.error.as_ref()) {
         let error = error.to_string();

@@ -20,9 +20,10 @@ mod token;
 
 use std::borrow::Cow;
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::event::{CancelToken, Progress};
 
@@ -34,6 +35,9 @@ use token::Token;
 
 /// Where the Hub is, unless `HF_ENDPOINT` says otherwise.
 const HUB: &str = "https://huggingface.co";
+
+/// Time between two looks at whether another process has brought a file. Ours.
+const LOOK_AT_LOCK: Duration = Duration::from_millis(50);
 
 /// An outside file by URL, with what is known about its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,17 +174,24 @@ impl Fetcher {
         // Two processes may want the same file: the second waits, then finds it.
         let lock_path = record::beside(&path, ".lock");
         let lock = File::create(&lock_path).map_err(|e| FetchError::io(&lock_path, e))?;
-        match lock.lock() {
-            Ok(()) => {}
-            // A file system without locks: then only the checksum guards.
-            Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(e) => return Err(FetchError::io(&lock_path, e)),
+        let cancel = &self.options.cancel;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                // A file system without locks: then only the checksum guards.
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => break,
+                Err(TryLockError::Error(e)) => return Err(FetchError::io(&lock_path, e)),
+                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                    let url = file.url.to_string();
+                    return Err(FetchError::Cancelled { url, received: 0 });
+                }
+                Err(TryLockError::WouldBlock) => cancel.sleep(LOOK_AT_LOCK),
+            }
         }
         if Record::vouches_for(&path, file)? {
             return Ok(path);
         }
         let from = self.network_url(&file.url);
-        let cancel = &self.options.cancel;
         let done = self
             .client
             .download(&from, file, &path, &Ears { progress, cancel })?;

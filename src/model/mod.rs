@@ -24,6 +24,7 @@ pub mod self_test;
 mod source;
 pub mod student;
 pub mod tokenizer;
+mod tokenizer_file;
 pub mod train;
 mod weight_files;
 pub mod weights;

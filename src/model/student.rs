@@ -11,6 +11,7 @@ use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
 use super::weight_files::WeightFiles;
 use super::weights::Weights;
+use crate::memory::room_for;
 
 /// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
 #[derive(Clone, Debug)]
@@ -62,6 +63,13 @@ impl Student {
     ) -> Result<Self, ModelError> {
         config.check()?;
         tokenizer.check(&config)?;
+        let bytes = u64::try_from(4 * config.parameters()).unwrap_or(u64::MAX);
+        room_for(
+            "a fresh student",
+            "lower `width`, `layers` or `context`",
+            bytes,
+        )
+        .map_err(ModelError::Memory)?;
         let weights = Weights::init(&config, seed);
         Ok(Self {
             config,

@@ -15,6 +15,9 @@ use tokenizers::{AddedToken, Model, Tokenizer};
 
 use super::config::Gpt2Config;
 use super::error::ModelError;
+use super::tokenizer_file;
+use crate::disk;
+use crate::guard::catch;
 use crate::text::END_OF_TEXT;
 
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
@@ -37,12 +40,14 @@ impl StudentTokenizer {
         let json = folder.join("tokenizer.json");
         let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
         let eos_token = eos_token(folder)?;
-        if json.is_file() {
-            let bytes = fs::read(&json).map_err(ModelError::reading(&json))?;
-            let inner = Tokenizer::from_bytes(bytes).map_err(failed(Some(&json)))?;
+        let there = |path: &Path| disk::exists(path).map_err(ModelError::reading(path));
+        if there(&json)? {
+            let bytes = disk::read_small(&json).map_err(ModelError::reading(&json))?;
+            tokenizer_file::check(&bytes).map_err(|says| failed(Some(&json))(says.into()))?;
+            let inner = guarded(Some(&json), || Tokenizer::from_bytes(bytes))?;
             return Self::new(inner, eos_token, Some(&json));
         }
-        if !(vocab.is_file() && merges.is_file()) {
+        if !(there(&vocab)? && there(&merges)?) {
             return Err(ModelError::NoFile {
                 path: json,
                 hint: "a model in Hub format has tokenizer.json, or vocab.json and merges.txt",
@@ -51,9 +56,12 @@ impl StudentTokenizer {
         let (Some(vocab_file), Some(merges_file)) = (vocab.to_str(), merges.to_str()) else {
             return Err(failed(Some(&vocab))("the path is not UTF-8".into()));
         };
-        let model = BPE::from_file(vocab_file, merges_file)
-            .build()
-            .map_err(failed(Some(&vocab)))?;
+        disk::check_small(&merges).map_err(ModelError::reading(&merges))?;
+        let bytes = disk::read_small(&vocab).map_err(ModelError::reading(&vocab))?;
+        tokenizer_file::check_vocabulary(&bytes)
+            .map_err(|says| failed(Some(&vocab))(says.into()))?;
+        let build = || BPE::from_file(vocab_file, merges_file).build();
+        let model = guarded(Some(&vocab), build)?;
         let mut inner = byte_level(model);
         // Only what the vocabulary holds: a token that it lacks would get a new id.
         if inner.token_to_id(&eos_token).is_some() {
@@ -117,7 +125,7 @@ impl StudentTokenizer {
     /// # Errors
     /// The tokenizer fails, which a byte-level one does not.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let encoding = self.inner.encode_fast(text, false).map_err(failed(None))?;
+        let encoding = guarded(None, || self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -126,7 +134,7 @@ impl StudentTokenizer {
     /// # Errors
     /// The tokenizer fails, which a byte-level one does not.
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
-        self.inner.decode(ids, false).map_err(failed(None))
+        guarded(None, || self.inner.decode(ids, false))
     }
 
     /// The end-of-text token's id.
@@ -213,12 +221,23 @@ fn eos_token(folder: &Path) -> Result<String, ModelError> {
     if !path.is_file() {
         return Ok(END_OF_TEXT.to_owned());
     }
-    let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
+    let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
     let settings: Value =
         serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })?;
     let token = &settings["eos_token"];
     let text = token.as_str().or_else(|| token["content"].as_str());
     Ok(text.unwrap_or(END_OF_TEXT).to_owned())
+}
+
+/// What the `tokenizers` crate gives. A tokenizer is a stranger's file, and some make the crate panic.
+fn guarded<T>(
+    path: Option<&Path>,
+    work: impl FnOnce() -> tokenizers::Result<T>,
+) -> Result<T, ModelError> {
+    let done = catch(work).unwrap_or_else(|panic| {
+        Err(format!("the library that runs it failed: {panic}\nhint: its file is damaged, or made to do that").into())
+    });
+    done.map_err(failed(path))
 }
 
 fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {

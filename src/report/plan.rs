@@ -1,5 +1,6 @@
 //! The plan as text and as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanDuration};
@@ -107,13 +108,9 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
         );
     }
     if !estimates.unknown.is_empty() {
-        let mut names: Vec<&str> = Vec::new();
-        for id in &estimates.unknown {
-            let base = plan.node(*id).base();
-            if !names.contains(&base) {
-                names.push(base);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let bases = estimates.unknown.iter().map(|id| plan.node(*id).base());
+        let names: Vec<&str> = bases.filter(|base| seen.insert(*base)).collect();
         let _ = writeln!(
             text,
             "not in the estimate, for their inputs are not here yet: {}",

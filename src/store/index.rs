@@ -17,7 +17,8 @@ use super::{StoreError, durable};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Append only: an index in someone's folder has the first few already.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE segments (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         bucket TEXT NOT NULL,
@@ -44,7 +45,11 @@ const MIGRATIONS: &[&str] = &["
         stamp BLOB NOT NULL,
         digest BLOB NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE INDEX results_of_stages ON results (stage, kind, sequence);
+",
+];
 
 /// Opens or makes the index at `path`. The flag says that it starts empty because the one that
 /// was there is damaged.

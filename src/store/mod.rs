@@ -33,9 +33,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::event::CancelToken;
 use crate::key::{Digest, StageKey};
 
 use error::Doing;
@@ -53,6 +55,9 @@ const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
 /// Locks that the rows of a bucket share: enough that two requests in flight seldom meet, few enough that
 /// their files do not pile up. Ours.
 const ROW_LOCKS: u16 = 1024;
+
+/// Time between two looks at a lock that another process holds: a wait for the lock itself could not be ended. Ours.
+const LOOK_AT_LOCK: Duration = Duration::from_millis(50);
 
 /// An open store. Threads share it by reference.
 pub struct Store {
@@ -207,7 +212,7 @@ impl Store {
     }
 
     /// Waits until no other process runs the stage under `key`, and says so where it has to. The claim
-    /// ends with the file.
+    /// ends with the file; `None` where `cancel` came first.
     ///
     /// # Errors
     /// The lock cannot be made.
@@ -215,14 +220,24 @@ impl Store {
         &self,
         key: &StageKey,
         waiting: &mut dyn FnMut(),
-    ) -> Result<File, StoreError> {
+        cancel: &CancelToken,
+    ) -> Result<Option<File>, StoreError> {
         let path = self.root.join("locks").join(key.to_string());
         let file = lock_file(&path)?;
-        if file.try_lock().is_err() {
-            waiting();
-            file.lock().doing("lock", &path)?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::Error(error)) => return Err(error).doing("lock", &path),
+                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Ok(None),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !told {
+                told = true;
+                waiting();
+            }
+            cancel.sleep(LOOK_AT_LOCK);
         }
-        Ok(file)
     }
 
     /// Claims the row `key` of `bucket` against other threads and processes until the file is dropped;

@@ -127,7 +127,7 @@ where
     Vec<T>: Artifact,
 {
     let path = context.resolve(&params.path);
-    let bytes = std::fs::read(&path).map_err(|source| StageError::Io { path, source })?;
+    let bytes = crate::disk::read(&path).map_err(|source| StageError::Io { path, source })?;
     let rows = Vec::<T>::decode(&bytes)?;
     let questions: Vec<Question> = context.input("questions")?;
     let known: BTreeSet<&str> = questions.iter().map(|q| q.id.as_str()).collect();

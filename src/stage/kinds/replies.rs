@@ -6,7 +6,7 @@ use std::fs::File;
 use serde_json::{Map, Value, json};
 
 use crate::key::Digest;
-use crate::stage::{Complaint, Context, StageError, Work};
+use crate::stage::{Complaint, Context, StageError, Work, product};
 use crate::store::Store;
 use crate::teacher::http::{
     Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, Request,
@@ -112,7 +112,8 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
     };
     Work {
         usd: endpoint.price.map(|price| price.usd(tokens)),
-        disk_bytes: work.requests * ROW_BYTES + work.reply_tokens * ROW_BYTES_PER_TOKEN,
+        disk_bytes: product(&[work.requests, ROW_BYTES])
+            .saturating_add(product(&[work.reply_tokens, ROW_BYTES_PER_TOKEN])),
         ..work
     }
 }
@@ -121,8 +122,8 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
 pub(crate) fn requests(count: u64, prompt_tokens: u64, reply_tokens: u64) -> Work {
     Work {
         requests: count,
-        prompt_tokens: count * prompt_tokens,
-        reply_tokens: count * reply_tokens,
+        prompt_tokens: product(&[count, prompt_tokens]),
+        reply_tokens: product(&[count, reply_tokens]),
         ..Work::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Checking and removing.
 
 use super::*;
+use crate::event::CancelToken;
 
 #[test]
 fn verify_counts_and_takes_damage_out_of_use() {
@@ -66,7 +67,11 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     fs::write(root.path().join("tmp/.tmpOrphan"), b"half").unwrap();
     fs::create_dir_all(root.path().join("tmp/.tmpFolder/deeper")).unwrap();
     fs::write(root.path().join("tmp/.tmpFolder/deeper/weights"), b"half").unwrap();
-    drop(store.lock_stage(&kept.key, &mut || {}).unwrap());
+    drop(
+        store
+            .lock_stage(&kept.key, &mut || {}, &CancelToken::default())
+            .unwrap(),
+    );
     let keep = BTreeSet::from([kept.key]);
     let options = GcOptions {
         keep: &keep,
