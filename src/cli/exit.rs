@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use crate::manifest::ManifestErrors;
 use crate::report::escaped;
 
+/// The exit code where a stage failed, or a check found something.
+pub(crate) const FAILED: u8 = 1;
+/// The exit code of a run that was interrupted: 128 and the number of Ctrl-C's signal.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
@@ -23,9 +28,9 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Done => 0,
-            Exit::Failed => 1,
+            Exit::Failed => FAILED,
             Exit::Usage => 2,
-            Exit::Interrupted => 130,
+            Exit::Interrupted => INTERRUPTED,
         })
     }
 }
@@ -126,6 +131,7 @@ macro_rules! failed {
 failed! {
     anyhow::Error => Failed,
     io::Error => Failed,
+    crate::disk::WriteError => Failed,
     crate::store::StoreError => Failed,
     crate::stage::StageError => Failed,
     crate::artifact::ArtifactError => Failed,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
+use crate::disk;
 use crate::manifest::nearest;
 use crate::report::draw;
 
@@ -58,15 +59,17 @@ pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     session.with_source(|source| {
         let wanted = |name: &String| args.figures.is_empty() || args.figures.contains(name);
+        let mut files = Vec::new();
         for spec in declared.iter().filter(|figure| wanted(&figure.name)) {
             let figure = draw(source, spec)?;
             let (end, bytes) = match args.format {
                 Form::Svg => ("svg", figure.svg().into_bytes()),
                 Form::Png => ("png", figure.png()),
             };
-            let path = args.out.join(format!("{}.{end}", spec.name));
-            std::fs::write(&path, bytes)
-                .with_context(|| format!("cannot write `{}`", path.display()))?;
+            files.push((args.out.join(format!("{}.{end}", spec.name)), bytes));
+        }
+        disk::write_all(&files)?;
+        for (path, _) in &files {
             say(&path.display().to_string());
         }
         Ok(Exit::Done)

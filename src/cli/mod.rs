@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod session;
 mod show;
+mod signals;
 mod table;
 mod why;
 
@@ -31,6 +32,10 @@ use tracing::Level;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use self::exit::{Exit, Failure};
+use crate::guard;
+use crate::stage::StageError;
 
 /// Declarative experiments in self-enhanced reasoning training: one TOML manifest, a cached DAG, a
 /// table that others can trust.
@@ -80,7 +85,18 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(with_run(std::env::args_os().collect()));
     start_tracing();
-    let outcome = match cli.command {
+    signals::take_limits_as_failures();
+    guard::tell_only_where_caught();
+    let done = guard::catch(|| carry_out(cli.command));
+    let outcome = done.unwrap_or_else(|panic| Err(Failure::from(StageError::Panic(panic))));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.tell(std::io::stderr().is_terminal()).into(),
+    }
+}
+
+fn carry_out(command: Command) -> Result<Exit, Failure> {
+    match command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Show(args) => show::run(&args),
@@ -94,10 +110,6 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
-    };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(failure) => failure.tell(std::io::stderr().is_terminal()).into(),
     }
 }
 

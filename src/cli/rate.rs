@@ -1,7 +1,7 @@
 //! `sert-run rate sheet|read`: paths rated by hand, blinded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::Artifact;
+use crate::disk;
 use crate::metric::Resampling;
 use crate::plan::split_reference;
 use crate::report::rating::{Choice, Item, RatingError, RatingReport, Sheet, items, write_sheet};
@@ -88,17 +89,13 @@ fn sheet(args: &SheetArgs) -> Result<Exit, Failure> {
         per_question: args.per_question,
     };
     let (bytes, count) = write_sheet(&items, &questions, choice)?;
-    let failed = || format!("failed to write `{}`", args.out.display());
-    let mut file = match std::fs::File::create_new(&args.out) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::usage(format!(
-                "`{}` exists\nhint: a sheet is written to a new file, so that no ratings are lost",
-                args.out.display()
-            )));
-        }
-        opened => opened.with_context(failed)?,
-    };
-    file.write_all(&bytes).with_context(failed)?;
+    disk::write_new(&args.out, &bytes).map_err(|error| match error.source.kind() {
+        ErrorKind::AlreadyExists => Failure::usage(format!(
+            "`{}` exists\nhint: a sheet is written to a new file, so that no ratings are lost",
+            args.out.display()
+        )),
+        _ => error.into(),
+    })?;
     say(&format!(
         "wrote {count} of {} paths of `{}` to {}; give each rater a copy, and read them back with the same --seed",
         items.len(),

@@ -1,6 +1,6 @@
 //! `sert-run report X.toml --out DIR`: one page with all that there is to see, and its figures as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -8,6 +8,7 @@ use clap::Args;
 use super::exit::{Exit, Failure, say};
 use super::rate::agreement;
 use super::session::{ManifestArgs, Purpose, Session};
+use crate::disk;
 use crate::event::Silent;
 use crate::plan::resolve;
 use crate::report::page::{DEFAULT_PATHS, page};
@@ -56,21 +57,20 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let figures = args.out.join("figures");
     std::fs::create_dir_all(&figures)
         .with_context(|| format!("cannot make the folder `{}`", figures.display()))?;
+    let mut files = Vec::new();
     for each in &page.figures {
         let file = |end: &str| figures.join(format!("{}.{end}", each.name));
-        write(&file("svg"), each.figure.svg().as_bytes())?;
-        write(&file("png"), &each.figure.png())?;
+        files.push((file("svg"), each.figure.svg().into_bytes()));
+        files.push((file("png"), each.figure.png()));
     }
+    // The page last: what it shows is there by then.
     let index = args.out.join("index.html");
-    write(&index, page.html.as_bytes())?;
+    files.push((index.clone(), page.html.into_bytes()));
+    disk::write_all(&files)?;
     say(&format!(
         "wrote {} and {} figures",
         index.display(),
         page.figures.len()
     ));
     Ok(Exit::Done)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::allow::AllowArgs;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
+use super::signals;
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
@@ -94,7 +95,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             bytes_text(leftovers.iter().map(|each| each.bytes).sum())
         ));
     }
-    stop_on_interrupt(&session, voice.clone());
+    let teller = voice.clone();
+    signals::stop_run(&session.cancel, move || {
+        teller.info("stopping: what is done is kept; press Ctrl-C again to stop at once");
+    });
     let keep_going = args.keep_going || session.manifest.sweep.is_sweep() && !args.fail_fast;
     let policy = if keep_going {
         Policy::KeepGoing
@@ -223,21 +227,6 @@ impl Voice {
     }
 }
 
-/// The first Ctrl-C asks the run to finish the rows in hand; a second one ends it at once.
-fn stop_on_interrupt(session: &Session, voice: Voice) {
-    let cancel = session.cancel.clone();
-    let handler = move || {
-        if cancel.is_cancelled() {
-            std::process::exit(130);
-        }
-        // First, so that a second Ctrl-C counts even where the message has to wait for a lock.
-        cancel.cancel();
-        voice.info("stopping: what is done is kept; press Ctrl-C again to stop at once");
-    };
-    // Fails only when a handler is set twice; then the first one serves.
-    let _ = ctrlc::set_handler(handler);
-}
-
 /// What the run prints on stdout: what the filters kept, then the manifest's tables.
 fn results(
     session: &Session,
@@ -260,10 +249,7 @@ fn results(
 
 /// Why a stage has no outputs: the first stage that failed of those that it needs, or else the first that did not run.
 fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
-    let error = |node: NodeId| {
-        let mut stages = execution.stages.iter();
-        stages.find(|stage| stage.node == node)?.error.as_ref()
-    };
+    let error = |node: NodeId| execution.finished(node)?.error.as_ref();
     let missing = |node: NodeId| execution.outputs(node).is_none();
     let causes = session
         .plan
@@ -278,8 +264,7 @@ fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String
         return format!("`{}` failed: {head}", name(cause));
     }
     let cause = causes.first().copied().unwrap_or(node);
-    let mut stages = execution.stages.iter();
-    let was_asked_for = stages.any(|stage| stage.node == cause);
+    let was_asked_for = execution.finished(cause).is_some();
     // With a stop at the first failure, a stage that needs nothing of it does not run either.
     match execution.stages.iter().find(|stage| stage.error.is_some()) {
         Some(stage) if was_asked_for => format!(

@@ -10,6 +10,7 @@ use similar::TextDiff;
 use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
+use crate::disk;
 use crate::manifest::{TableSpec, nearest};
 use crate::report::printable;
 use crate::report::table::{Format, build};
@@ -56,8 +57,7 @@ pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
         return check(path, &text);
     }
     match &args.out {
-        Some(path) => std::fs::write(path, text)
-            .with_context(|| format!("cannot write `{}`", path.display()))?,
+        Some(path) => disk::write(path, text.as_bytes())?,
         None => data::print(text.as_bytes())?,
     }
     Ok(Exit::Done)

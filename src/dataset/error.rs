@@ -3,19 +3,24 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::disk::advice;
 use crate::fetch::FetchError;
+use crate::memory::Shortage;
 
 /// Why a dataset cannot be loaded. Lines and columns count from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Read {
         /// The file.
         path: PathBuf,
         /// What failed.
         source: io::Error,
     },
+    /// What is to be generated does not fit the memory.
+    #[error(transparent)]
+    Memory(#[from] Shortage),
     /// A file has no row.
     #[error("{}: the file has no row", path.display())]
     Empty {

@@ -1,18 +1,18 @@
 //! Reading text files row by row, with the place of whatever is wrong.
 
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::DatasetError;
+use crate::disk;
 
 /// The whole file as text, without a byte-order mark.
 ///
 /// # Errors
 /// It cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, DatasetError> {
-    let bytes = fs::read(path).map_err(|source| DatasetError::Read {
+    let bytes = disk::read(path).map_err(|source| DatasetError::Read {
         path: path.to_owned(),
         source,
     })?;
@@ -82,6 +82,8 @@ fn json_error(path: &Path, line: usize, error: &serde_json::Error) -> DatasetErr
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use serde_json::Value;
 

@@ -1,10 +1,12 @@
 //! Everything that a run tells the outside: the runner and its stages emit events and never print.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod cancel;
+
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use cancel::{CancelToken, Closed};
 
 /// What a run tells.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -90,22 +92,6 @@ pub enum Outcome {
 pub trait Observer: Send + Sync {
     /// Called for every event, from any thread, in the order in which one stage emits.
     fn event(&self, event: &RunEvent);
-}
-
-/// Asks work to stop at its next row or step. Clones share one flag.
-#[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
-
-impl CancelToken {
-    /// Asks to stop.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether somebody asked to stop.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 /// A stage's voice: an observer that knows the stage's name.

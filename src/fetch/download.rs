@@ -1,8 +1,9 @@
 //! One download over HTTP: redirects, tries, resumption, checksum.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const TRIES: u32 = 3;
 const MAX_REDIRECTS: u32 = 8;
 /// Longest wait between tries that a server can ask for by `Retry-After`. Ours.
 const MAX_RETRY_AFTER_S: u64 = 30;
+/// Pieces of a body that are read before they are written. Ours.
+const PIECES_AHEAD: usize = 16;
 /// Bytes between two reports of progress. Ours.
 const REPORT_EVERY_BYTES: u64 = 1 << 20;
 
@@ -82,11 +85,13 @@ impl Client {
             match self.attempt(from, file, path, tried, ears) {
                 Ok(done) => return Ok(done),
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Passing(error, _)) if tried == TRIES || ears.cancel.is_cancelled() => {
-                    return Err(error);
+                Err(Failure::Passing(..)) if ears.cancel.is_cancelled() => {
+                    let url = from.to_owned();
+                    return Err(FetchError::Cancelled { url, received: 0 });
                 }
+                Err(Failure::Passing(error, _)) if tried == TRIES => return Err(error),
                 Err(Failure::Passing(_, asked)) => {
-                    thread::sleep(asked.unwrap_or(wait));
+                    ears.cancel.sleep(asked.unwrap_or(wait));
                     wait *= 4;
                     tried += 1;
                 }
@@ -115,7 +120,14 @@ impl Client {
             .as_deref()
             .filter(|_| have > 0)
             .map(|etag| (have, etag));
-        let (mut response, linked_etag) = self.get(from, resume)?;
+        let stopped = |received| {
+            let url = from.to_owned();
+            Failure::Final(FetchError::Cancelled { url, received })
+        };
+        // A server may say nothing for long.
+        let asking = self.asking(from, resume)?;
+        let asked = ears.cancel.patiently(Duration::ZERO, move || asking.get());
+        let (response, linked_etag) = asked.ok_or_else(|| stopped(have))??;
         let status = response.status().as_u16();
         let starts = format!("bytes {have}-");
         let resumed = status == 206
@@ -186,21 +198,18 @@ impl Client {
             Failure::Passing(error, None)
         };
         let mut received = start;
-        let mut body = response.body_mut().as_reader();
-        let mut buffer = vec![0; 1 << 16];
+        let pieces = pieces(response.into_body().into_reader());
         loop {
-            let read = body
-                .read(&mut buffer)
-                .map_err(|e| incomplete(received, e.to_string()))?;
-            if read == 0 {
+            let piece = ears.cancel.receive(&pieces, Duration::ZERO);
+            let Ok(piece) = piece.ok_or_else(|| stopped(received))? else {
                 break;
-            }
+            };
+            let piece = piece.map_err(|e| incomplete(received, e.to_string()))?;
             if ears.cancel.is_cancelled() {
-                let url = from.to_owned();
-                return Err(FetchError::Cancelled { url, received }.into());
+                return Err(stopped(received));
             }
-            write_all(&mut out, &buffer[..read], &part)?;
-            received += read as u64;
+            write_all(&mut out, &piece, &part)?;
+            received += piece.len() as u64;
             tell.at(received, false);
         }
         if announced.is_some_and(|total| total != received) {
@@ -231,16 +240,31 @@ impl Client {
         Ok(Downloaded { sha256, etag })
     }
 
+    fn asking(&self, from: &str, resume: Option<(u64, &str)>) -> Result<Asking, Failure> {
+        Ok(Asking {
+            agent: self.agent.clone(),
+            token: self.token.clone(),
+            from: from.to_owned(),
+            uri: from.parse().map_err(|_| bad_url(from))?,
+            resume: resume.map(|(have, etag)| (have, etag.to_owned())),
+        })
+    }
+}
+
+/// A request for a file, or for the rest of one.
+struct Asking {
+    agent: Agent,
+    token: Token,
+    from: String,
+    uri: Uri,
+    /// The bytes that are here, and the entity tag that they had.
+    resume: Option<(u64, String)>,
+}
+
+impl Asking {
     /// The response after redirects, and the `X-Linked-ETag` of any hop.
-    fn get(
-        &self,
-        from: &str,
-        resume: Option<(u64, &str)>,
-    ) -> Result<(Response<Body>, Option<String>), Failure> {
-        let bad_url = |url: &str| FetchError::BadUrl {
-            url: url.to_owned(),
-        };
-        let mut uri: Uri = from.parse().map_err(|_| bad_url(from))?;
+    fn get(self) -> Result<(Response<Body>, Option<String>), Failure> {
+        let (from, mut uri) = (self.from.as_str(), self.uri);
         let mut linked_etag = None;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.agent.get(&uri);
@@ -251,7 +275,7 @@ impl Client {
             if let Some(token) = self.token.for_uri(&uri) {
                 request = request.header("authorization", format!("Bearer {token}"));
             }
-            if let Some((have, etag)) = resume {
+            if let Some((have, etag)) = &self.resume {
                 request = request
                     .header("range", format!("bytes={have}-"))
                     .header("if-range", etag);
@@ -271,6 +295,34 @@ impl Client {
             reason: format!("more than {MAX_REDIRECTS} redirects"),
         }
         .into())
+    }
+}
+
+/// What comes of a body, piece by piece; a thread of its own reads, for a server may fall silent.
+fn pieces(mut body: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = sync_channel(PIECES_AHEAD);
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let piece = match body.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(read) => Ok(buffer[..read].to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+            let last = piece.is_err();
+            // Nobody waits for it any more.
+            if sender.send(piece).is_err() || last {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn bad_url(url: &str) -> FetchError {
+    FetchError::BadUrl {
+        url: url.to_owned(),
     }
 }
 

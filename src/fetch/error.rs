@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk::advice;
+
 /// Why an outside file could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -119,7 +121,7 @@ pub enum FetchError {
         received: u64,
     },
     /// A file on this machine cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,

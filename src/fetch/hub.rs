@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::record::{self, folder_of};
 use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
 use crate::beneath::{self, Foreign, Kind};
+use crate::disk;
 
 /// Files that a model may lack.
 const OPTIONAL: &[&str] = &[
@@ -296,7 +297,7 @@ fn shards(index: &Path) -> Result<BTreeSet<String>, FetchError> {
         path: index.to_owned(),
         reason,
     };
-    let bytes = fs::read(index).map_err(|e| FetchError::io(index, e))?;
+    let bytes = disk::read_small(index).map_err(|e| FetchError::io(index, e))?;
     let parsed: ShardIndex = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
     let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
     match names

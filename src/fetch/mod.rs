@@ -21,10 +21,11 @@ mod token;
 
 use std::borrow::Cow;
 use std::env;
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::beneath;
 use crate::event::{CancelToken, Progress};
@@ -38,6 +39,9 @@ use token::Token;
 
 /// Where the Hub is, unless `HF_ENDPOINT` says otherwise.
 const HUB: &str = "https://huggingface.co";
+
+/// Time between two looks at whether another process has brought a file. Ours.
+const LOOK_AT_LOCK: Duration = Duration::from_millis(50);
 
 /// An outside file by URL, with what is known about its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -191,17 +195,24 @@ impl Fetcher {
         let lock_path = record::beside(&path, ".lock");
         let lock = beneath::open_or_create(&self.options.cache_dir, &lock_path);
         let lock = lock.map_err(|e| FetchError::io(&lock_path, e))?;
-        match lock.lock() {
-            Ok(()) => {}
-            // A file system without locks: then only the checksum guards.
-            Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(e) => return Err(FetchError::io(&lock_path, e)),
+        let cancel = &self.options.cancel;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                // A file system without locks: then only the checksum guards.
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => break,
+                Err(TryLockError::Error(e)) => return Err(FetchError::io(&lock_path, e)),
+                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                    let url = file.url.to_string();
+                    return Err(FetchError::Cancelled { url, received: 0 });
+                }
+                Err(TryLockError::WouldBlock) => cancel.sleep(LOOK_AT_LOCK),
+            }
         }
         if self.vouched(&path, file)? {
             return Ok(path);
         }
         let from = self.network_url(&file.url);
-        let cancel = &self.options.cancel;
         let done = self
             .client
             .download(&from, file, &path, &Ears { progress, cancel })?;

@@ -7,6 +7,7 @@ use ureq::http::Uri;
 
 /// The Hub's access token and the one origin that may see it. Deliberately without `Display`,
 /// and with a `Debug` that hides it.
+#[derive(Clone)]
 pub(super) struct Token {
     secret: Option<String>,
     scheme: String,

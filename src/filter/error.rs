@@ -7,7 +7,8 @@ use thiserror::Error;
 pub enum FilterError {
     /// A step counts tokens and a path has none.
     #[error(
-        "filter: step `{step}` counts student tokens, and a path of question `{question_id}` has none\nhint: a teacher's paths carry text alone; set `{step}.enabled = false`, or for `select` another `rule`"
+        "filter: step `{step}` counts student tokens, and a path of question `{question_id}` has none\nhint: a teacher's paths carry text alone; {}",
+        without(step)
     )]
     NoTokens {
         /// The step's name.
@@ -17,7 +18,8 @@ pub enum FilterError {
     },
     /// A step needs log-probabilities and a path has none.
     #[error(
-        "filter: step `{step}` needs log-probabilities, and a path of question `{question_id}` has none\nhint: only paths that a student wrote carry them; set `{step}.enabled = false`, or for `select` another `rule`"
+        "filter: step `{step}` needs log-probabilities, and a path of question `{question_id}` has none\nhint: only paths that a student wrote carry them; {}",
+        without(step)
     )]
     NoLogProb {
         /// The step's name.
@@ -63,4 +65,14 @@ pub enum FilterError {
         /// The values accepted.
         accepted: String,
     },
+}
+
+/// How a filter does without what a step needs.
+fn without(step: &str) -> String {
+    if step == "select" {
+        "set `select.rule = \"random\"`, or to `all`, which keeps every path that is left"
+            .to_owned()
+    } else {
+        format!("set `{step}.enabled = false`")
+    }
 }

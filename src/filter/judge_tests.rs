@@ -318,6 +318,37 @@ fn what_a_step_needs_and_lacks_is_said() {
     assert!(twice.to_string().contains("stands twice"), "{twice}");
 }
 
+/// What the hints say to set is there to be set, and setting it, one after the other, leads to a filter that runs.
+#[test]
+fn hints_name_what_can_be_set() {
+    let mut teacher = path("q", 0, 0);
+    teacher.tokens.clear();
+    teacher.log_prob = None;
+    for rule in [SelectRule::LowestRep, SelectRule::HighestPerplexity] {
+        let mut params = FilterParams::default();
+        params.select.rule = rule;
+        let mut json = serde_json::to_value(params).unwrap();
+        let mut done = Vec::new();
+        loop {
+            let params: FilterParams = serde_json::from_value(json.clone()).unwrap();
+            let Err(error) = filter(vec![teacher.clone()], &[question("q")], &params, 0) else {
+                break;
+            };
+            let error = error.to_string();
+            let (_, hint) = error.split_once("; set `").unwrap();
+            let (key, value) = hint.split_once('`').unwrap().0.split_once(" = ").unwrap();
+            assert!(
+                !done.contains(&key.to_owned()),
+                "`{key}` did not help: {error}"
+            );
+            let field = json.pointer_mut(&format!("/{}", key.replace('.', "/")));
+            *field.unwrap() = serde_json::from_str(value).unwrap();
+            done.push(key.to_owned());
+        }
+        assert_eq!(done.last().map(String::as_str), Some("select.rule"));
+    }
+}
+
 /// The engine stops a path where the imitative pattern completes; had it gone on, the filter would
 /// have dropped it all the same.
 #[test]

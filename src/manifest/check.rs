@@ -4,23 +4,33 @@
 //! of keys and values, with the nearest valid name. Where TOML and JSON differ, TOML counts: a
 //! date is never a string, and `1.0` is not an integer.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::error::Diagnostic;
+use super::error::{Diagnostic, hinted};
 use super::nearest::{list, nearest, suggest};
 use super::source::Origin;
-use super::tree::{Node, Table, Tree};
+use super::tree::{Entry, Node, Table, Tree};
 use super::words::{dotted, equal, found, integer_range, is_type, noun, plain};
 
 /// Checks `node` against `schema`, which is also where references are looked up.
 pub fn check(schema: &Value, node: &Node) -> Vec<Diagnostic> {
+    check_with(schema, node, &Patterns::default())
+}
+
+/// The same, with expressions that other walks along `schema` compiled.
+pub(super) fn check_with<'a>(
+    schema: &'a Value,
+    node: &Node,
+    patterns: &Patterns<'a>,
+) -> Vec<Diagnostic> {
     let mut checker = Checker {
         root: schema,
         path: Vec::new(),
-        patterns: BTreeMap::new(),
+        patterns,
         found: Vec::new(),
     };
     checker.value(schema, node);
@@ -29,10 +39,11 @@ pub fn check(schema: &Value, node: &Node) -> Vec<Diagnostic> {
 
 /// Checks one section at the top of `node` alone.
 pub(super) fn section(schema: &Value, node: &Node, name: &str) -> Vec<Diagnostic> {
+    let patterns = Patterns::default();
     let mut checker = Checker {
         root: schema,
         path: vec![name.to_owned()],
-        patterns: BTreeMap::new(),
+        patterns: &patterns,
         found: Vec::new(),
     };
     let of_section = schema.get("properties").and_then(|all| all.get(name));
@@ -42,15 +53,19 @@ pub(super) fn section(schema: &Value, node: &Node, name: &str) -> Vec<Diagnostic
     checker.found
 }
 
+/// The compiled expressions of a schema.
+#[derive(Default)]
+pub(super) struct Patterns<'a>(RefCell<BTreeMap<&'a str, Option<Regex>>>);
+
 /// The state of one walk.
-pub(super) struct Checker<'a> {
+pub(super) struct Checker<'a, 'p> {
     pub(super) root: &'a Value,
     pub(super) path: Vec<String>,
-    patterns: BTreeMap<&'a str, Option<Regex>>,
+    patterns: &'p Patterns<'a>,
     pub(super) found: Vec<Diagnostic>,
 }
 
-impl<'a> Checker<'a> {
+impl<'a> Checker<'a, '_> {
     pub(super) fn value(&mut self, schema: &'a Value, node: &Node) {
         // `true` allows everything; `false` does not occur where a value stands.
         if let Value::Object(schema) = schema {
@@ -131,10 +146,12 @@ impl<'a> Checker<'a> {
     pub(super) fn refuse(&mut self, accepted: &[&Value], node: &Node) {
         let texts: Vec<String> = accepted.iter().map(|value| plain(value)).collect();
         let names = texts.iter().map(String::as_str);
-        let hint = suggest(&plain(&node.to_json()), names.clone(), "accepted");
-        let message = format!("{} is not one of {}", found(node), list(names));
-        // The list is in the message already.
-        let hint = hint.filter(|hint| hint.starts_with("did"));
+        let message = format!("{} is not one of {}", found(node), list(names.clone()));
+        let hint = hinted(self.found.len(), || {
+            let hint = suggest(&plain(&node.to_json()), names, "accepted");
+            // The list is in the message already.
+            hint.filter(|hint| hint.starts_with("did"))
+        });
         self.report(&node.origin, message, hint);
     }
 
@@ -196,8 +213,9 @@ impl<'a> Checker<'a> {
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
             return;
         };
-        let compiled = self
-            .patterns
+        let patterns = self.patterns;
+        let mut compiled = patterns.0.borrow_mut();
+        let compiled = compiled
             .entry(pattern)
             .or_insert_with(|| Regex::new(pattern).ok());
         if compiled.as_ref().is_some_and(|regex| !regex.is_match(text)) {
@@ -251,26 +269,7 @@ impl<'a> Checker<'a> {
             match (property, schema.get("additionalProperties")) {
                 (Some(property), _) => self.value(property, &entry.value),
                 (None, Some(Value::Bool(false))) => {
-                    let known = || {
-                        properties
-                            .into_iter()
-                            .flat_map(Map::keys)
-                            .map(String::as_str)
-                    };
-                    // A second spelling of a value that is there; a table may have been meant to go on.
-                    let twin = nearest(&entry.key, known())
-                        .and_then(|name| table.get(name))
-                        .filter(|twin| {
-                            twin.value.as_table().is_none()
-                                && !entry.key_origin.source.is_argument()
-                        });
-                    let hint = match twin {
-                        Some(twin) => Some(format!(
-                            "`{}` is there already; remove one of them",
-                            twin.key
-                        )),
-                        None => suggest(&entry.key, known(), "keys that it takes"),
-                    };
+                    let hint = hinted(self.found.len(), || about_unknown(properties, table, entry));
                     self.unknown(&entry.key, &entry.key_origin, hint);
                 }
                 (None, Some(rest)) => self.value(rest, &entry.value),
@@ -298,9 +297,34 @@ impl<'a> Checker<'a> {
         Self {
             root: self.root,
             path: self.path.clone(),
-            patterns: BTreeMap::new(),
+            patterns: self.patterns,
             found: Vec::new(),
         }
+    }
+}
+
+/// What was meant by a key that a table does not take.
+fn about_unknown(
+    properties: Option<&Map<String, Value>>,
+    table: &Table,
+    entry: &Entry,
+) -> Option<String> {
+    let known = || {
+        properties
+            .into_iter()
+            .flat_map(Map::keys)
+            .map(String::as_str)
+    };
+    // A second spelling of a value that is there; a table may have been meant to go on.
+    let twin = nearest(&entry.key, known())
+        .and_then(|name| table.get(name))
+        .filter(|twin| twin.value.as_table().is_none() && !entry.key_origin.source.is_argument());
+    match twin {
+        Some(twin) => Some(format!(
+            "`{}` is there already; remove one of them",
+            twin.key
+        )),
+        None => suggest(&entry.key, known(), "keys that it takes"),
     }
 }
 

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::check::{Checker, accepted, names};
+use super::error::hinted;
 use super::nearest::{list, suggest};
 use super::tree::{Node, Table};
 use super::words::{found, is_type};
@@ -11,7 +12,7 @@ use super::words::{found, is_type};
 /// A mistake in the type of the whole value says that another branch was meant.
 const WRONG_TYPE: usize = 1000;
 
-impl<'a> Checker<'a> {
+impl<'a> Checker<'a, '_> {
     /// Checks `node` against the branch that it was meant to be.
     pub(super) fn choose(&mut self, branches: &'a [Value], node: &Node) {
         let branches: Vec<&'a Map<String, Value>> = branches
@@ -111,7 +112,7 @@ impl<'a> Checker<'a> {
             self.keywords(branch, node);
         } else {
             self.path.push(tag.to_owned());
-            let hint = suggest(value, values, "accepted");
+            let hint = hinted(self.found.len(), || suggest(value, values, "accepted"));
             self.report(
                 &entry.value.origin,
                 format!("unknown {tag} `{value}`"),

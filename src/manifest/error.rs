@@ -3,10 +3,23 @@
 //! In: diagnostics from every pass. Out: a report in the style of rustc, coloured only when asked.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::source::Origin;
+use super::source::{Origin, Source};
+
+/// Mistakes that are told at most (ours): nobody reads on.
+const MOST_TOLD: usize = 100;
+/// Mistakes of one pass over a manifest that get a hint (ours). Looking for the nearest of many names takes long, and
+/// few of them are told.
+const MOST_HINTED: usize = 1000;
+
+/// The hint of a mistake after which so many were found in this pass.
+pub(super) fn hinted(found: usize, hint: impl FnOnce() -> Option<String>) -> Option<String> {
+    if found < MOST_HINTED { hint() } else { None }
+}
 
 /// One mistake.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,31 +66,15 @@ impl Diagnostic {
     fn render(&self, renderer: &Renderer) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(&self.message));
         if let Some(origin) = &self.origin {
-            let mut snippet = quote(origin).annotation(
-                AnnotationKind::Primary
-                    .span(origin.span.clone())
-                    .label(self.label.as_deref()),
-            );
             let (here, elsewhere): (Vec<_>, Vec<_>) = self
                 .related
                 .iter()
-                .partition(|(other, _)| other.source == origin.source);
-            for (other, word) in here {
-                snippet = snippet.annotation(
-                    AnnotationKind::Context
-                        .span(other.span.clone())
-                        .label(word.as_str()),
-                );
-            }
-            group = group.element(snippet);
+                .partition(|(other, _)| Arc::ptr_eq(&other.source, &origin.source));
+            let mut spans = vec![(AnnotationKind::Primary, &origin.span, self.label.as_deref())];
+            spans.extend(here.iter().map(|(other, word)| context(other, word)));
+            group = group.element(quote(&origin.source, &spans));
             for (other, word) in elsewhere {
-                group = group.element(
-                    quote(other).annotation(
-                        AnnotationKind::Context
-                            .span(other.span.clone())
-                            .label(word.as_str()),
-                    ),
-                );
+                group = group.element(quote(&other.source, &[context(other, word)]));
             }
         }
         let mut text = renderer.render(&[group]);
@@ -90,8 +87,32 @@ impl Diagnostic {
     }
 }
 
-fn quote(origin: &Origin) -> Snippet<'_, Annotation<'_>> {
-    Snippet::source(origin.source.text.as_str()).path(origin.source.name.as_str())
+/// A span of a text, how it is marked, and a word under it.
+type Marked<'a> = (AnnotationKind, &'a Range<usize>, Option<&'a str>);
+
+fn context<'a>(other: &'a Origin, word: &'a str) -> Marked<'a> {
+    (AnnotationKind::Context, &other.span, Some(word))
+}
+
+/// The lines that the spans are on and those in between: more of a long text would be looked through for each mistake.
+fn quote<'a>(source: &'a Source, spans: &[Marked<'a>]) -> Snippet<'a, Annotation<'a>> {
+    let text = source.text.as_str();
+    let first = spans.iter().map(|(_, span, _)| span.start).min();
+    let first = text[..first.unwrap_or(0)]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    let last = spans.iter().map(|(_, span, _)| span.end).max().unwrap_or(0);
+    let last = text[last..]
+        .find('\n')
+        .map_or(text.len(), |at| last + at + 1);
+    let mut snippet = Snippet::source(&text[first..last])
+        .line_start(text[..first].matches('\n').count() + 1)
+        .path(source.name.as_str());
+    for (kind, span, word) in spans {
+        let span = span.start - first..span.end - first;
+        snippet = snippet.annotation(kind.span(span).label(*word));
+    }
+    snippet
 }
 
 /// All that is wrong with a manifest, sorted by file and position; never empty.
@@ -114,18 +135,18 @@ impl ManifestErrors {
         Self { errors }
     }
 
-    /// The report, with terminal colours if `colour`.
+    /// The report on the first hundred, with terminal colours if `colour`.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let parts: Vec<String> = self
-            .errors
-            .iter()
-            .map(|error| error.render(&renderer))
-            .collect();
+        let told = self.errors.iter().take(MOST_TOLD);
+        let mut parts: Vec<String> = told.map(|error| error.render(&renderer)).collect();
+        if let Some(more @ 1..) = self.errors.len().checked_sub(MOST_TOLD) {
+            parts.push(format!("{more} more mistakes are not listed"));
+        }
         parts.join("\n\n")
     }
 }

@@ -5,6 +5,8 @@
 //! shapes a model or a choice, over any number of stages. That is why a table of results can be
 //! believed.
 
+use std::collections::BTreeSet;
+
 use super::error::Diagnostic;
 use super::tables::{RowDraft, TableDraft};
 use super::wire::{Outlet, Wire, Wiring};
@@ -19,7 +21,7 @@ const TEST: [&str; 2] = ["test", "all"];
 /// Reports circles and forbidden ways of test data.
 pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec<Diagnostic>) {
     let order = order(wiring, errors);
-    let declared: Vec<usize> = tables
+    let declared: BTreeSet<usize> = tables
         .iter()
         .flat_map(|table| table.rows.iter())
         .flat_map(RowDraft::outlets)

@@ -4,7 +4,7 @@
 //! and what is wrong with them. Stages with mistakes of their own still take part as far as they
 //! are known, so that one mistake neither hides others nor causes messages elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -64,15 +64,11 @@ fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
 pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let of_defaults = |error: &Diagnostic| error.path.first().is_some_and(|key| key == "defaults");
     let (mut kept, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(of_defaults);
-    let origins: Vec<Origin> = kept
-        .iter()
-        .filter_map(|error| error.origin.clone())
-        .collect();
+    let place = |error: &Diagnostic| error.origin.as_ref().map(Origin::order);
+    let told: BTreeSet<_> = kept.iter().filter_map(place).collect();
     kept.extend(rest.into_iter().filter(|error| {
-        !error
-            .origin
-            .as_ref()
-            .is_some_and(|origin| origins.contains(origin))
+        let place = place(error);
+        place.is_none_or(|place| !told.contains(&place))
     }));
     kept
 }
@@ -191,16 +187,18 @@ fn drafts<'a>(
             drafts.retain(|draft| draft.path.len() == 1 || draft.name != section);
         }
     }
+    // What mistakes are in: sections, and what is right below sections.
+    let unsound: BTreeSet<&[String]> = errors
+        .iter()
+        .flat_map(|error| [error.path.get(..1), error.path.get(..2)])
+        .flatten()
+        .collect();
     for draft in &mut drafts {
         let defaults = draft
             .kind
             .map(|kind| ["defaults".to_owned(), kind.name().to_owned()]);
-        draft.sound = !errors.iter().any(|error| {
-            error.path.starts_with(&draft.path)
-                || defaults
-                    .as_ref()
-                    .is_some_and(|path| error.path.starts_with(path))
-        });
+        draft.sound = !unsound.contains(draft.path.as_slice())
+            && defaults.is_none_or(|path| !unsound.contains(path.as_slice()));
     }
     drafts
 }

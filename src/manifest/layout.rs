@@ -1,5 +1,7 @@
 //! The cells of a table: which points of the sweep stand in which row and column.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Sweep, TableSpec};
 
 /// The rows and groups of columns of a table.
@@ -84,33 +86,31 @@ impl LayoutRow {
     /// The points of the cell in `column`: those of its seeds. A row that does not depend on the row axes is the
     /// same at each of their values, so the first of them speaks for it.
     pub fn points(&self, column: &LayoutColumn, sweep: &Sweep) -> Vec<usize> {
-        let seed = sweep.seed_axis();
-        let mut seeds = Vec::new();
-        let mut points = Vec::new();
-        for &point in self.points.iter().filter(|p| column.points.contains(p)) {
-            let seed = seed.map(|axis| sweep.points[point].coordinates[axis]);
-            if !seeds.contains(&seed) {
-                seeds.push(seed);
-                points.push(point);
-            }
-        }
-        points
+        let axis = sweep.seed_axis();
+        let seed = |point: usize| axis.map(|axis| sweep.points[point].coordinates[axis]);
+        let mut seen = BTreeSet::new();
+        let points = self.points.iter().copied();
+        // Points are in order.
+        let both = points.filter(|point| column.points.binary_search(point).is_ok());
+        both.filter(|point| seen.insert(seed(*point))).collect()
     }
 }
 
 /// The points by their values on `axes`, in the order in which the values come up.
 fn groups(sweep: &Sweep, axes: &[usize]) -> Vec<(Vec<String>, Vec<usize>)> {
-    let mut groups: Vec<(Vec<Option<usize>>, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut places: BTreeMap<Vec<Option<usize>>, usize> = BTreeMap::new();
     for (place, point) in sweep.points.iter().enumerate() {
         let at: Vec<_> = axes.iter().map(|&axis| point.coordinates[axis]).collect();
-        match groups.iter_mut().find(|(other, _)| *other == at) {
-            Some((_, points)) => points.push(place),
-            None => groups.push((at, vec![place])),
+        let group = *places.entry(at).or_insert(groups.len());
+        if group == groups.len() {
+            groups.push(Vec::new());
         }
+        groups[group].push(place);
     }
     groups
         .into_iter()
-        .map(|(_, points)| {
+        .map(|points| {
             let point = &sweep.points[points[0]];
             let labels = axes.iter().map(|&axis| sweep.value_label(point, axis));
             (labels.map(str::to_owned).collect(), points)

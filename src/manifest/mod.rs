@@ -182,11 +182,12 @@ fn build(
     let sweep = expansion.sweep.clone();
     let (mut stages, mut tables, mut figures) = (Vec::new(), Vec::new(), Vec::new());
     let mut left_out = Vec::new();
+    let patterns = check::Patterns::default();
     for point in &sweep.points {
         let mut tree = tree.clone();
         expansion.lay(point, &mut tree, &mut errors);
         graph::lay_defaults(&mut tree, kinds);
-        let mut mistakes = graph::without_echoes(check(&schema, &tree));
+        let mut mistakes = graph::without_echoes(check::check_with(&schema, &tree, &patterns));
         let out = when::apply(&mut tree, &mut mistakes);
         let of_point = graph::resolve(&tree, kinds, &out, &mut mistakes);
         stages.push(of_point.stages);

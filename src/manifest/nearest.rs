@@ -1,12 +1,19 @@
 //! The nearest valid name, for `hint: did you mean ...?`.
 
+/// A longer name is nobody's slip (ours), and comparing two takes the product of their lengths.
+const LONGEST: usize = 200;
+
 /// The candidate most like `name`, if one is near enough to be a slip of the finger: at most a
 /// third of its letters differ (at least one, ours), or one begins with the other.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = |text: &str| text.chars().count();
+    if letters(name) > LONGEST {
+        return None;
+    }
     let folded = name.to_lowercase().replace('_', "-");
     candidates
         .into_iter()
+        .filter(|candidate| letters(candidate) <= LONGEST)
         .filter_map(|candidate| {
             let other = candidate.to_lowercase().replace('_', "-");
             let distance = strsim::damerau_levenshtein(&folded, &other);

@@ -5,6 +5,8 @@
 //! nothing else to be rendered.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,9 @@ pub struct Source {
     /// Its place in the order in which messages are listed.
     pub rank: usize,
 }
+
+/// Bytes of a manifest at most (ours): some hundred thousand stages.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The rank of the first command-line argument: arguments are listed after every file.
 pub(super) const ARGUMENTS: usize = 1 << 20;
@@ -108,7 +113,7 @@ pub(super) fn read(
             hint,
         ));
     }
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read_at_most(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             complain(format!("there is no file `{name}`"), similar_file(path))
         } else {
@@ -124,6 +129,19 @@ pub(super) fn read(
         )
     })?;
     Ok(Arc::new(Source { name, text, rank }))
+}
+
+/// All of a file, which may be a pipe: a program may write the manifest.
+fn read_at_most(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let message = format!("it has more than {MOST_BYTES} bytes, so it is no manifest");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(bytes)
 }
 
 fn similar_file(path: &Path) -> Option<String> {

@@ -1,6 +1,6 @@
 //! `[tables]`: from their sections and the stages of each point to [`TableSpec`]s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Diagnostic;
 use super::nearest::suggest;
@@ -111,6 +111,7 @@ pub(super) fn specs(
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<TableSpec> {
     let mut specs = Vec::new();
+    let stages = Stages::new(&named.stages);
     for (place, entry) in entries(tree).iter().enumerate() {
         // The schema told what is wrong where it does not fit.
         let Ok(section) = serde_json::from_value::<TableSection>(entry.value.to_json()) else {
@@ -132,7 +133,7 @@ pub(super) fn specs(
         let row = |index: usize, row: &RowSection| RowSpec {
             varies: std::iter::once(&row.eval)
                 .chain(row.figures.values())
-                .any(|eval| depends(&named.stages, eval, &swept)),
+                .any(|eval| depends(&stages, eval, &swept)),
             label: row.label.clone(),
             evals: over_points(points, named, |point| {
                 points[point][place].get(index)?.eval.as_ref()
@@ -168,8 +169,28 @@ pub(super) fn specs(
     specs
 }
 
+/// The stages of all points by their names.
+struct Stages<'a> {
+    by_name: BTreeMap<&'a str, &'a StageSpec>,
+    by_base: BTreeMap<&'a str, Vec<&'a StageSpec>>,
+}
+
+impl<'a> Stages<'a> {
+    fn new(stages: &'a [StageSpec]) -> Self {
+        let mut by_base: BTreeMap<&str, Vec<&StageSpec>> = BTreeMap::new();
+        for stage in stages {
+            by_base.entry(&stage.base).or_default().push(stage);
+        }
+        let by_name = stages.iter().map(|stage| (stage.name.as_str(), stage));
+        Self {
+            by_name: by_name.collect(),
+            by_base,
+        }
+    }
+}
+
 /// Whether a stage, or one that it reads from, has a field that one of the axes varies.
-fn depends(stages: &[StageSpec], reference: &str, axes: &[&Axis]) -> bool {
+fn depends(stages: &Stages<'_>, reference: &str, axes: &[&Axis]) -> bool {
     let varied = |stage: &StageSpec| {
         let fields = axes.iter().flat_map(|axis| &axis.fields);
         fields.into_iter().any(|field| {
@@ -183,16 +204,19 @@ fn depends(stages: &[StageSpec], reference: &str, axes: &[&Axis]) -> bool {
             }
         })
     };
+    if axes.is_empty() {
+        return false;
+    }
     let base = reference.split('.').next().unwrap_or(reference);
     let (mut open, mut seen) = (vec![base], BTreeSet::from([base]));
     while let Some(base) = open.pop() {
         // The same at every point, but for stages of points that `when` holds for.
-        for stage in stages.iter().filter(|stage| stage.base == base) {
+        for stage in stages.by_base.get(base).into_iter().flatten() {
             if varied(stage) {
                 return true;
             }
             for input in stage.inputs.values() {
-                let from = stages.iter().find(|each| each.name == input.stage);
+                let from = stages.by_name.get(input.stage.as_str());
                 if let Some(from) = from.filter(|from| seen.insert(&from.base)) {
                     open.push(&from.base);
                 }
@@ -345,9 +369,9 @@ impl Reader<'_> {
 
     /// Two rows of one label could not be told apart.
     fn labels(&mut self) {
-        let labels: Vec<&String> = self.section.rows.iter().map(|row| &row.label).collect();
-        for (index, label) in labels.iter().enumerate() {
-            if labels[..index].contains(label) {
+        let mut seen = BTreeSet::new();
+        for (index, label) in self.section.rows.iter().map(|row| &row.label).enumerate() {
+            if !seen.insert(label) {
                 let message = format!("the table `{}` has two rows `{label}`", self.entry.key);
                 let row = rows(&self.entry.value).get(index);
                 let at = row.and_then(|row| row.get("label"));

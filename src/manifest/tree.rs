@@ -3,6 +3,7 @@
 //! In: a source. Out: nodes whose origin survives merging, so that a value from a base file or a
 //! `--set` is quoted from there. Tables keep the order of declaration.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -103,11 +104,7 @@ impl Node {
     /// Lays `over` on this node: tables merge key by key, everything else is replaced.
     pub fn merge(&mut self, over: Self) {
         match (&mut self.value, over.value) {
-            (Tree::Table(base), Tree::Table(over)) => {
-                for entry in over.entries {
-                    base.merge_entry(entry);
-                }
-            }
+            (Tree::Table(base), Tree::Table(over)) => base.merge(over),
             (value, changed) => {
                 *value = changed;
                 self.origin = over.origin;
@@ -118,6 +115,16 @@ impl Node {
         if !over.origin.source.is_argument() {
             self.origin = over.origin;
         }
+    }
+}
+
+impl Entry {
+    /// Lays an entry of the same key on this one.
+    fn lay(&mut self, over: Self) {
+        if self.value.as_table().is_none() || !over.key_origin.source.is_argument() {
+            self.key_origin = over.key_origin;
+        }
+        self.value.merge(over.value);
     }
 }
 
@@ -143,15 +150,22 @@ impl Table {
         self.entries.iter().map(|entry| entry.key.as_str())
     }
 
+    /// Lays every entry of `over` on this table.
+    pub fn merge(&mut self, over: Self) {
+        let keys = self.entries.iter().map(|entry| entry.key.clone());
+        let places: BTreeMap<String, usize> = keys.zip(0..).collect();
+        for entry in over.entries {
+            match places.get(&entry.key) {
+                Some(&place) => self.entries[place].lay(entry),
+                None => self.entries.push(entry), // each key occurs once in `over` too
+            }
+        }
+    }
+
     /// Lays `entry` on the entry of the same key, or adds it.
     pub fn merge_entry(&mut self, entry: Entry) {
         match self.get_mut(&entry.key) {
-            Some(here) => {
-                if here.value.as_table().is_none() || !entry.key_origin.source.is_argument() {
-                    here.key_origin = entry.key_origin;
-                }
-                here.value.merge(entry.value);
-            }
+            Some(here) => here.lay(entry),
             None => self.entries.push(entry),
         }
     }

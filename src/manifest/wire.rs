@@ -4,8 +4,10 @@
 //! with each reference: no such stage, no such output, the wrong kind of artifact. A reference to
 //! a stage whose kind is unknown is left alone, because that mistake is told already.
 
+use std::collections::BTreeMap;
+
 use super::PortRef;
-use super::error::Diagnostic;
+use super::error::{Diagnostic, hinted};
 use super::graph::Inputs;
 use super::nearest::{list, suggest};
 use super::schema::SUGAR;
@@ -80,6 +82,8 @@ enum Lost {
 /// Every stage and what feeds it.
 pub(super) struct Wiring<'a> {
     pub(super) drafts: &'a [Draft<'a>],
+    /// The places of the stages, by name.
+    places: BTreeMap<&'a str, usize>,
     left_out: &'a LeftOut,
     /// By stage, the ports that are fed.
     pub(super) inputs: Vec<Inputs>,
@@ -91,8 +95,11 @@ impl<'a> Wiring<'a> {
         left_out: &'a LeftOut,
         errors: &mut Vec<Diagnostic>,
     ) -> Self {
+        // Of two stages of one name, which was told already, the first one counts.
+        let places = drafts.iter().enumerate().rev();
         let mut wiring = Self {
             drafts,
+            places: places.map(|(place, draft)| (draft.name, place)).collect(),
             left_out,
             inputs: Vec::new(),
         };
@@ -147,7 +154,7 @@ impl<'a> Wiring<'a> {
         let named = match self.find(text) {
             Ok(outlet) => outlet,
             Err(lost) => {
-                errors.extend(self.lost(&lost, text, place, origin));
+                errors.extend(self.lost(&lost, text, place, origin, errors.len()));
                 return None;
             }
         };
@@ -158,7 +165,7 @@ impl<'a> Wiring<'a> {
             self.outlets(named.stage).find(fits)
         };
         if found.is_none() {
-            errors.push(self.unfit(named, kind, None, place, origin));
+            errors.push(self.unfit(named, kind, None, place, origin, errors.len()));
         }
         found
     }
@@ -181,13 +188,15 @@ impl<'a> Wiring<'a> {
             Ok(outlet) => {
                 let fits = self.output(outlet)?.kind == port.accepts;
                 if !fits {
-                    errors.push(self.unfit(outlet, port.accepts, Some(draft.name), &place, origin));
+                    let own = Some(draft.name);
+                    let error = self.unfit(outlet, port.accepts, own, &place, origin, errors.len());
+                    errors.push(error);
                 }
                 fits.then_some(outlet)
             }
             Err(Lost::Stage) if !given && port.optional => None,
             Err(lost) => {
-                let mut error = self.lost(&lost, text, &place, origin)?;
+                let mut error = self.lost(&lost, text, &place, origin, errors.len())?;
                 if !given {
                     let stage = stage_of(text);
                     let section = SUGAR.iter().any(|(section, _)| *section == stage);
@@ -227,14 +236,11 @@ impl<'a> Wiring<'a> {
         {
             return Err(Lost::Silent);
         }
-        let stage = self
-            .drafts
-            .iter()
-            .position(|draft| draft.name == name)
-            .ok_or_else(|| match self.left_out.get(name) {
-                Some(reason) => Lost::LeftOut(reason.clone()),
-                None => Lost::Stage,
-            })?;
+        let stage = self.places.get(name).copied();
+        let stage = stage.ok_or_else(|| match self.left_out.get(name) {
+            Some(reason) => Lost::LeftOut(reason.clone()),
+            None => Lost::Stage,
+        })?;
         let outputs = self.drafts[stage].kind.ok_or(Lost::Silent)?.outputs();
         let output = match output {
             None => 0,
@@ -254,14 +260,22 @@ impl<'a> Wiring<'a> {
         (0..self.drafts[stage].outputs().len()).map(move |output| Outlet { stage, output })
     }
 
-    fn lost(&self, lost: &Lost, text: &str, place: &str, origin: &Origin) -> Option<Diagnostic> {
+    /// `found` mistakes come before this one.
+    fn lost(
+        &self,
+        lost: &Lost,
+        text: &str,
+        place: &str,
+        origin: &Origin,
+        found: usize,
+    ) -> Option<Diagnostic> {
         let stage = stage_of(text);
         let (message, hint) = match lost {
             Lost::Stage => {
                 let names = self.drafts.iter().map(|draft| draft.name);
                 let message =
                     format!("{place} refers to `{text}`, but there is no stage `{stage}`");
-                (message, suggest(stage, names, "stages"))
+                (message, hinted(found, || suggest(stage, names, "stages")))
             }
             Lost::Output(index) => {
                 let names: Vec<&str> = self.drafts[*index]
@@ -285,7 +299,7 @@ impl<'a> Wiring<'a> {
         Some(Diagnostic::at(origin, message).hint(hint))
     }
 
-    /// What the port accepts, what the output is, and which outputs would fit.
+    /// What the port accepts, what the output is, and which outputs would fit. `found` mistakes come before this one.
     fn unfit(
         &self,
         outlet: Outlet,
@@ -293,7 +307,21 @@ impl<'a> Wiring<'a> {
         own: Option<&str>,
         place: &str,
         origin: &Origin,
+        found: usize,
     ) -> Diagnostic {
+        let is = self
+            .output(outlet)
+            .map_or("nothing", |output| output.kind.name());
+        let message = format!(
+            "{place} accepts {accepts}, but `{}` gives {is}",
+            self.spelling(outlet)
+        );
+        let hint = hinted(found, || Some(self.what_gives(accepts, own)));
+        Diagnostic::at(origin, message).hint(hint)
+    }
+
+    /// The outputs of a kind, but for those of the stage `own`.
+    fn what_gives(&self, accepts: ArtifactKind, own: Option<&str>) -> String {
         let fits: Vec<String> = (0..self.drafts.len())
             .filter(|stage| own != Some(self.drafts[*stage].name))
             .flat_map(|stage| self.outlets(stage))
@@ -303,22 +331,11 @@ impl<'a> Wiring<'a> {
             })
             .map(|outlet| self.spelling(outlet))
             .collect();
-        let is = self
-            .output(outlet)
-            .map_or("nothing", |output| output.kind.name());
-        let message = format!(
-            "{place} accepts {accepts}, but `{}` gives {is}",
-            self.spelling(outlet)
-        );
-        let hint = if fits.is_empty() {
-            format!("no stage in this manifest gives {accepts}")
-        } else {
-            format!(
-                "what gives {accepts}: {}",
-                list(fits.iter().map(String::as_str))
-            )
-        };
-        Diagnostic::at(origin, message).hint(hint)
+        if fits.is_empty() {
+            return format!("no stage in this manifest gives {accepts}");
+        }
+        let fits = list(fits.iter().map(String::as_str));
+        format!("what gives {accepts}: {fits}")
     }
 }
 

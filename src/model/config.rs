@@ -4,13 +4,18 @@
 //! Keys that mean nothing here are kept, so that what is written back is what was read.
 //! Source: HF transformers, `GPT2Config`.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::ModelError;
+use crate::disk;
+
+/// The largest number of each kind that is believed (ours): products of a few of them can be counted.
+const MOST: usize = 1 << 24;
+/// The most parameters that are (ours), a hundred times the largest models of 2026.
+const MOST_PARAMETERS: u128 = 1_000_000_000_000_000;
 
 /// The shape of a GPT-2, field names as in the Hub's `config.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -67,7 +72,21 @@ impl Default for Gpt2Config {
 impl Gpt2Config {
     /// Width of the feed-forward layer.
     pub fn inner_width(&self) -> usize {
-        self.n_inner.unwrap_or(4 * self.n_embd)
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
+    }
+
+    /// How many parameters it describes; the tied head counts once.
+    pub fn parameters(&self) -> u128 {
+        let [width, inner, vocab, positions, layers] = [
+            self.n_embd,
+            self.inner_width(),
+            self.vocab_size,
+            self.n_positions,
+            self.n_layer,
+        ]
+        .map(|size| size as u128);
+        let block = 4 * width * width + 2 * width * inner + 9 * width + inner;
+        (vocab + positions) * width + layers * block + 2 * width
     }
 
     /// Width of one attention head.
@@ -84,13 +103,13 @@ impl Gpt2Config {
             return Err(ModelError::NoFolder(folder.to_owned()));
         }
         let path = folder.join("config.json");
-        if !path.is_file() {
+        if !disk::exists(&path).map_err(ModelError::reading(&path))? {
             return Err(ModelError::NoFile {
                 path,
                 hint: "a model in Hub format has its shape in config.json",
             });
         }
-        let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
+        let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
         let mut value: Value = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
             path: path.clone(),
             source,
@@ -123,6 +142,21 @@ impl Gpt2Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ModelError::BadShape(format!(
                 "`{key}` is 0, accepted: 1 or more"
+            )));
+        }
+        if let Some((key, value)) = positive.iter().find(|(_, value)| *value > MOST) {
+            return Err(ModelError::BadShape(format!(
+                "`{key}` is {value}, accepted: up to {MOST}"
+            )));
+        }
+        if self.parameters() > MOST_PARAMETERS {
+            return Err(ModelError::BadShape(format!(
+                "`n_layer` {}, `n_embd` {} and `vocab_size` {} make a model of {:.1e} parameters, accepted: up to {:.0e}",
+                self.n_layer,
+                self.n_embd,
+                self.vocab_size,
+                self.parameters() as f64,
+                MOST_PARAMETERS as f64
             )));
         }
         if !self.n_embd.is_multiple_of(self.n_head) {
@@ -233,6 +267,8 @@ fn check_kind(value: &Value) -> Result<(), ModelError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn load(text: &str) -> Result<Gpt2Config, ModelError> {

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk::advice;
+use crate::memory::Shortage;
+
 /// A model folder that cannot be read, written or believed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -26,7 +29,7 @@ pub enum ModelError {
     )]
     OnlyPickle(PathBuf),
     /// The operating system refused.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`: {source}{}", path.display(), advice(source))]
     Io {
         /// `read` or `write`.
         action: &'static str,
@@ -35,6 +38,9 @@ pub enum ModelError {
         /// Why.
         source: io::Error,
     },
+    /// There is not so much memory.
+    #[error(transparent)]
+    Memory(Shortage),
     /// The JSON does not parse or lacks a field.
     #[error("`{}` is not what was expected: {source}", path.display())]
     Json {

@@ -26,6 +26,7 @@ pub mod self_test;
 mod source;
 pub mod student;
 pub mod tokenizer;
+mod tokenizer_file;
 pub mod train;
 mod vocabulary;
 mod weight_files;

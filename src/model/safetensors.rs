@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 
 use super::error::ModelError;
@@ -23,11 +24,11 @@ impl Weights {
             .map(|(name, array)| (format!("transformer.{name}"), ArrayView(array)));
         let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
         safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
-            ModelError::Io {
-                action: "write",
-                path: path.to_owned(),
-                source: std::io::Error::other(error),
-            }
+            let source = match error {
+                SafeTensorError::IoError(source) => source,
+                other => std::io::Error::other(other),
+            };
+            ModelError::writing(path)(source)
         })
     }
 }

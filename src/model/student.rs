@@ -15,6 +15,7 @@ use super::vocabulary::Vocabulary;
 use super::weight_files::WeightFiles;
 use super::weights::Weights;
 use crate::key::Digest;
+use crate::memory::room_for;
 use crate::text::END_OF_TEXT;
 
 /// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
@@ -65,6 +66,13 @@ impl Student {
         seed: u64,
     ) -> Result<Self, ModelError> {
         let student = Student::made(config, tokenizer)?;
+        let bytes = u64::try_from(4 * student.config.parameters()).unwrap_or(u64::MAX);
+        room_for(
+            "a fresh student",
+            "lower `width`, `layers` or `context`",
+            bytes,
+        )
+        .map_err(ModelError::Memory)?;
         let weights = Weights::init(&student.config, seed);
         Ok(student.with(weights))
     }

@@ -17,6 +17,9 @@ use tokenizers::{AddedToken, Model, Tokenizer};
 
 use super::config::Gpt2Config;
 use super::error::ModelError;
+use super::tokenizer_file;
+use crate::disk;
+use crate::guard::catch;
 use crate::text::END_OF_TEXT;
 
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
@@ -42,14 +45,16 @@ impl StudentTokenizer {
         let json = folder.join("tokenizer.json");
         let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
         let settings = Settings::load(folder)?;
-        if json.is_file() {
-            let bytes = fs::read(&json).map_err(ModelError::reading(&json))?;
-            let mut inner = Tokenizer::from_bytes(bytes).map_err(failed(Some(&json)))?;
+        let there = |path: &Path| disk::exists(path).map_err(ModelError::reading(path));
+        if there(&json)? {
+            let bytes = disk::read_small(&json).map_err(ModelError::reading(&json))?;
+            tokenizer_file::check(&bytes).map_err(|says| failed(Some(&json))(says.into()))?;
+            let mut inner = guarded(Some(&json), || Tokenizer::from_bytes(bytes))?;
             settings.apply(&mut inner);
             let eos_token = settings.end_of_text(&inner, end_of_text);
             return Self::new(inner, eos_token, Some(&json));
         }
-        if !(vocab.is_file() && merges.is_file()) {
+        if !(there(&vocab)? && there(&merges)?) {
             return Err(ModelError::NoFile {
                 path: json,
                 hint: "a model in Hub format has tokenizer.json, or vocab.json and merges.txt",
@@ -58,9 +63,12 @@ impl StudentTokenizer {
         let (Some(vocab_file), Some(merges_file)) = (vocab.to_str(), merges.to_str()) else {
             return Err(failed(Some(&vocab))("the path is not UTF-8".into()));
         };
-        let model = BPE::from_file(vocab_file, merges_file)
-            .build()
-            .map_err(failed(Some(&vocab)))?;
+        disk::check_small(&merges).map_err(ModelError::reading(&merges))?;
+        let bytes = disk::read_small(&vocab).map_err(ModelError::reading(&vocab))?;
+        tokenizer_file::check_vocabulary(&bytes)
+            .map_err(|says| failed(Some(&vocab))(says.into()))?;
+        let build = || BPE::from_file(vocab_file, merges_file).build();
+        let model = guarded(Some(&vocab), build)?;
         let mut inner = byte_level(model);
         settings.apply(&mut inner);
         let eos_token = settings.end_of_text(&inner, end_of_text);
@@ -143,7 +151,7 @@ impl StudentTokenizer {
     /// # Errors
     /// The tokenizer fails, which a byte-level one does not.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let encoding = self.inner.encode_fast(text, false).map_err(failed(None))?;
+        let encoding = guarded(None, || self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -152,7 +160,7 @@ impl StudentTokenizer {
     /// # Errors
     /// The tokenizer fails, which a byte-level one does not.
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
-        self.inner.decode(ids, false).map_err(failed(None))
+        guarded(None, || self.inner.decode(ids, false))
     }
 
     /// The end-of-text token's id.
@@ -260,10 +268,10 @@ impl Settings {
     fn load(folder: &Path) -> Result<Self, ModelError> {
         let read = |name: &str| -> Result<Value, ModelError> {
             let path = folder.join(name);
-            if !path.is_file() {
+            if !disk::exists(&path).map_err(ModelError::reading(&path))? {
                 return Ok(Value::Null);
             }
-            let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
+            let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
             serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
         };
         Ok(Self {
@@ -297,6 +305,17 @@ impl Settings {
             tokenizer.with_pre_tokenizer(Some(bytes));
         }
     }
+}
+
+/// What the `tokenizers` crate gives. A tokenizer is a stranger's file, and some make the crate panic.
+fn guarded<T>(
+    path: Option<&Path>,
+    work: impl FnOnce() -> tokenizers::Result<T>,
+) -> Result<T, ModelError> {
+    let done = catch(work).unwrap_or_else(|panic| {
+        Err(format!("the library that runs it failed: {panic}\nhint: its file is damaged, or made to do that").into())
+    });
+    done.map_err(failed(path))
 }
 
 fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {

@@ -22,7 +22,9 @@ use super::error::ModelError;
 use super::in_order::in_order;
 use super::safetensors::SINGLE;
 use super::weights::{Array, Weights, check_shapes};
+use crate::disk;
 use crate::key::{Digest, DigestedFile, read_exact_at};
+use crate::memory::room_for;
 
 /// The safetensors format allows no longer header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -112,6 +114,7 @@ impl WeightFiles {
     /// # Errors
     /// A file cannot be read, or a value is not a number.
     pub fn read(&self) -> Result<Weights, ModelError> {
+        self.check_room(4)?;
         let read = self.arrays.par_iter().map(|(name, array)| {
             let data = array.read_all()?;
             let shape = array.shape.clone();
@@ -141,6 +144,13 @@ impl WeightFiles {
     /// Number of parameters; the tied head counts once.
     pub fn parameters(&self) -> usize {
         self.arrays.values().map(StoredArray::len).sum()
+    }
+
+    /// Whether all of it goes into memory, at so many bytes for each. A file may be larger than its disk.
+    pub(super) fn check_room(&self, bytes_each: u64) -> Result<(), ModelError> {
+        let bytes = bytes_each.saturating_mul(self.parameters() as u64);
+        let hint = "take a smaller student, or a machine with more memory";
+        room_for("reading the weights", hint, bytes).map_err(ModelError::Memory)
     }
 }
 
@@ -330,13 +340,14 @@ impl WeightFile {
 
 /// The safetensors files of a folder, in a fixed order.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let there = |path: &Path| disk::exists(path).map_err(ModelError::reading(path));
     let single = folder.join(SINGLE);
-    if single.is_file() {
+    if there(&single)? {
         return Ok(vec![single]);
     }
     let index = folder.join(INDEX);
-    if index.is_file() {
-        let bytes = std::fs::read(&index).map_err(ModelError::reading(&index))?;
+    if there(&index)? {
+        let bytes = disk::read_small(&index).map_err(ModelError::reading(&index))?;
         let parsed: Index = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
             path: index.clone(),
             source,
@@ -367,7 +378,7 @@ fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError>
         });
     }
     let path = folder.join(name);
-    if path.is_file() {
+    if disk::exists(&path).map_err(ModelError::reading(&path))? {
         Ok(path)
     } else {
         Err(ModelError::NoFile {

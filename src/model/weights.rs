@@ -26,6 +26,9 @@ impl Array {
     }
 }
 
+/// Arrays of one layer.
+const ARRAYS_PER_LAYER: usize = 12;
+
 /// A student's weights by the Hub's names without the `transformer.` prefix: `wte.weight`
 /// `[vocab, width]`, `wpe.weight`, `h.0.ln_1.weight`, `h.0.attn.c_attn.weight` `[width, 3 * width]`
 /// (`Conv1D`: in by out), ..., `ln_f.bias`. The head is tied to `wte.weight`.
@@ -45,7 +48,7 @@ impl Weights {
             ("ln_f.weight".to_owned(), vec![width]),
             ("ln_f.bias".to_owned(), vec![width]),
         ]);
-        let layers: [(&str, Vec<usize>); 12] = [
+        let layers: [(&str, Vec<usize>); ARRAYS_PER_LAYER] = [
             ("ln_1.weight", vec![width]),
             ("ln_1.bias", vec![width]),
             ("attn.c_attn.weight", vec![width, 3 * width]),
@@ -133,6 +136,14 @@ pub(super) fn check_shapes(
     config: &Gpt2Config,
     found: &BTreeMap<&str, &[usize]>,
 ) -> Result<(), ModelError> {
+    // A stranger's number: not so many names are made as it says, where so few arrays are there.
+    if config.n_layer > ARRAYS_PER_LAYER.max(found.len() / 6) {
+        return Err(ModelError::BadShape(format!(
+            "`n_layer` is {}, but the weights have {} arrays, and each layer has {ARRAYS_PER_LAYER}",
+            config.n_layer,
+            found.len()
+        )));
+    }
     let shapes = Weights::shapes(config);
     for (name, expected) in &shapes {
         let Some(&shape) = found.get(name.as_str()) else {

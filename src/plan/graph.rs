@@ -119,11 +119,12 @@ pub enum PlanError {
 /// Some names, and how many more there are.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    let text = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().checked_sub(SHOWN) {
-        Some(more) if more > 0 => format!("{text} and {more} more"),
-        _ => text,
+    let mut names = names;
+    let shown = names.by_ref().take(SHOWN).map(|name| format!("`{name}`"));
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }
 
@@ -140,18 +141,24 @@ impl Plan {
             by_name: BTreeMap::new(),
         };
         let mut same: BTreeMap<String, NodeId> = BTreeMap::new();
-        let mut waiting: Vec<_> = manifest.stages.iter().collect();
-        while !waiting.is_empty() {
-            let ready = waiting.iter().position(|spec| {
-                spec.inputs
-                    .values()
-                    .all(|input| plan.by_name.contains_key(&input.stage))
-            });
-            let Some(ready) = ready else {
-                let names = waiting.iter().map(|spec| spec.name.as_str());
-                return Err(PlanError::Stuck(listed(names)));
-            };
-            let spec = waiting.remove(ready);
+        let specs = &manifest.stages;
+        // By stage: how many inputs it waits for, and who waits for it.
+        let mut waits: Vec<usize> = specs.iter().map(|spec| spec.inputs.len()).collect();
+        let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, spec) in specs.iter().enumerate() {
+            for input in spec.inputs.values() {
+                readers.entry(&input.stage).or_default().push(place);
+            }
+        }
+        let mut ready: BTreeSet<usize> = (0..specs.len()).filter(|&at| waits[at] == 0).collect();
+        while let Some(first) = ready.pop_first() {
+            let spec = &specs[first];
+            for &reader in readers.get(spec.name.as_str()).into_iter().flatten() {
+                waits[reader] -= 1;
+                if waits[reader] == 0 {
+                    ready.insert(reader);
+                }
+            }
             let inputs: BTreeMap<&'static str, (NodeId, &'static str)> = spec
                 .inputs
                 .iter()
@@ -178,6 +185,11 @@ impl Plan {
             });
             plan.graph[node].names.push(spec.name.clone());
             plan.by_name.insert(spec.name.clone(), node);
+        }
+        if plan.by_name.len() < specs.len() {
+            let stuck = specs.iter().map(|spec| spec.name.as_str());
+            let stuck = stuck.filter(|name| !plan.by_name.contains_key(*name));
+            return Err(PlanError::Stuck(listed(stuck)));
         }
         Ok(plan)
     }
@@ -222,12 +234,8 @@ impl Plan {
         if let Some(node) = self.by_name.get(name) {
             return Ok(vec![*node]);
         }
-        let mut nodes: Vec<NodeId> = Vec::new();
-        for (_, node) in self.by_name.iter().filter(|(each, _)| base(each) == name) {
-            if !nodes.contains(node) {
-                nodes.push(*node);
-            }
-        }
+        let of_points = self.by_name.iter().filter(|(each, _)| base(each) == name);
+        let nodes: BTreeSet<NodeId> = of_points.map(|(_, node)| *node).collect();
         if nodes.is_empty() {
             let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
             let bases: BTreeSet<&str> = names.iter().map(|name| base(name)).collect();
@@ -240,8 +248,7 @@ impl Plan {
                 ),
             });
         }
-        nodes.sort();
-        Ok(nodes)
+        Ok(nodes.into_iter().collect())
     }
 
     /// The nodes that `targets` need, themselves included, in order; all nodes for no targets.

@@ -1,5 +1,6 @@
 //! The plan as text and as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanDuration};
@@ -139,14 +140,9 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
 
 /// The stages of which nothing can be estimated, by their names in the manifest.
 fn unknown<'p>(plan: &'p Plan, estimates: &Estimates) -> Vec<&'p str> {
-    let mut names: Vec<&str> = Vec::new();
-    for id in &estimates.unknown {
-        let base = plan.node(*id).base();
-        if !names.contains(&base) {
-            names.push(base);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    let bases = estimates.unknown.iter().map(|id| plan.node(*id).base());
+    bases.filter(|base| seen.insert(*base)).collect()
 }
 
 /// The same as JSON.

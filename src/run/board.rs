@@ -1,6 +1,6 @@
 //! What is to do, under way and done, for workers that take from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
@@ -14,16 +14,38 @@ pub(super) struct Board<'a> {
     plan: &'a Plan,
     nodes: &'a [NodeId],
     policy: Policy,
-    /// By place in `nodes`.
-    states: Mutex<Vec<State>>,
-    /// The places of stages that waited for their inputs once more.
-    put_back: Mutex<BTreeSet<usize>>,
+    /// By place in `nodes`, its inputs that are among the nodes: the others it can do without.
+    inputs: Vec<Vec<Input>>,
+    /// By place, the places that wait for it, once for each input.
+    readers: Vec<Vec<usize>>,
+    progress: Mutex<Progress>,
     changed: Condvar,
 }
 
+struct Input {
+    port: &'static str,
+    from: usize,
+    output: &'static str,
+}
+
+/// How far the stages are, by their places.
+struct Progress {
+    states: Vec<State>,
+    /// Those that nobody has taken.
+    waiting: BTreeSet<usize>,
+    /// Those of them whose inputs are over.
+    ready: BTreeSet<usize>,
+    /// How many inputs of each are not over.
+    open: Vec<usize>,
+    under_way: usize,
+    /// Whether one failed, or was skipped.
+    any_lost: bool,
+    /// Those that waited for their inputs once more.
+    put_back: BTreeSet<usize>,
+}
+
 enum State {
-    Waiting,
-    UnderWay,
+    Open,
     Over(Box<Finished>),
 }
 
@@ -36,12 +58,36 @@ enum Task {
 impl<'a> Board<'a> {
     /// `nodes` come each after its inputs.
     pub(super) fn new(plan: &'a Plan, nodes: &'a [NodeId], policy: Policy) -> Self {
+        let places: BTreeMap<NodeId, usize> = nodes.iter().copied().zip(0..).collect();
+        let mut inputs: Vec<Vec<Input>> = Vec::new();
+        let mut readers = vec![Vec::new(); nodes.len()];
+        for (place, node) in nodes.iter().enumerate() {
+            let mut of_node = Vec::new();
+            for (port, (from, output)) in plan.inputs(*node) {
+                if let Some(&from) = places.get(&from) {
+                    readers[from].push(place);
+                    of_node.push(Input { port, from, output });
+                }
+            }
+            inputs.push(of_node);
+        }
+        let open: Vec<usize> = inputs.iter().map(Vec::len).collect();
+        let progress = Progress {
+            states: nodes.iter().map(|_| State::Open).collect(),
+            waiting: (0..nodes.len()).collect(),
+            ready: (0..nodes.len()).filter(|&place| open[place] == 0).collect(),
+            open,
+            under_way: 0,
+            any_lost: false,
+            put_back: BTreeSet::new(),
+        };
         Self {
             plan,
             nodes,
             policy,
-            states: Mutex::new(nodes.iter().map(|_| State::Waiting).collect()),
-            put_back: Mutex::default(),
+            inputs,
+            readers,
+            progress: Mutex::new(progress),
             changed: Condvar::new(),
         }
     }
@@ -61,7 +107,6 @@ impl<'a> Board<'a> {
                 }
             };
             if lacks_input(&finished) && self.make_inputs_again(place, environment) {
-                self.changed.notify_all();
                 continue;
             }
             tell_end(
@@ -70,26 +115,33 @@ impl<'a> Board<'a> {
                 &watch,
                 environment,
             );
-            self.states()[place] = State::Over(Box::new(finished));
-            self.changed.notify_all();
+            self.finish(place, finished);
         }
     }
 
     /// Puts a stage whose inputs were damaged behind those that make them, which look again what is there. Once for each
     /// stage: what is damaged again at once is the disk's or another process's doing.
     fn make_inputs_again(&self, place: usize, environment: &Environment<'_>) -> bool {
-        let mut states = self.states();
-        if !lock(&self.put_back).insert(place) {
+        let mut progress = self.progress();
+        if !progress.put_back.insert(place) {
             return false;
         }
-        for (from, _) in self.plan.inputs(self.nodes[place]).into_values() {
-            let from = self.nodes.iter().position(|node| *node == from);
-            if let Some(state @ State::Over(_)) = from.map(|from| &mut states[from]) {
-                *state = State::Waiting;
+        for input in &self.inputs[place] {
+            // Somebody else may have put it back already.
+            if matches!(progress.states[input.from], State::Open) {
+                continue;
             }
+            progress.states[input.from] = State::Open;
+            for &reader in &self.readers[input.from] {
+                progress.open[reader] += 1;
+                progress.ready.remove(&reader);
+            }
+            progress.put_up(input.from);
         }
-        states[place] = State::Waiting;
-        drop(states);
+        progress.under_way -= 1;
+        progress.put_up(place);
+        drop(progress);
+        self.changed.notify_all();
         let name = self.plan.node(self.nodes[place]).name();
         Reporter::new(name, environment.observer)
             .warn("an input is gone from the store, or damaged; it is made again");
@@ -98,76 +150,88 @@ impl<'a> Board<'a> {
 
     /// The first stage whose inputs are there, or cannot come; waits while there may be one.
     fn take(&self, environment: &Environment<'_>) -> Option<Task> {
-        let mut states = self.states();
+        let mut progress = self.progress();
         loop {
             let stop = environment.cancel.is_cancelled()
-                || self.policy == Policy::FailFast && states.iter().any(State::is_lost);
-            let next = (0..states.len()).find_map(|place| self.task(&states, place, stop));
+                || self.policy == Policy::FailFast && progress.any_lost;
+            let next = if stop {
+                progress.waiting.first().map(|&place| Task::Skip(place))
+            } else {
+                let ready = progress.ready.first();
+                ready.map(|&place| self.task(&progress.states, place))
+            };
             if let Some(task) = next {
                 let (Task::Run(place, _) | Task::Skip(place)) = task;
-                states[place] = State::UnderWay;
+                progress.waiting.remove(&place);
+                progress.ready.remove(&place);
+                progress.under_way += 1;
                 return Some(task);
             }
-            if !states.iter().any(|state| matches!(state, State::UnderWay)) {
+            if progress.under_way == 0 {
                 return None;
             }
-            let woken = self.changed.wait(states);
-            states = woken.unwrap_or_else(PoisonError::into_inner);
+            let woken = self.changed.wait(progress);
+            progress = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// What is to be done with a stage now, if anything.
-    fn task(&self, states: &[State], place: usize, stop: bool) -> Option<Task> {
-        if !matches!(states[place], State::Waiting) {
-            return None;
-        }
-        if stop {
-            return Some(Task::Skip(place));
-        }
+    /// What is to be done with a stage whose inputs are over.
+    fn task(&self, states: &[State], place: usize) -> Task {
         let mut inputs = Inputs::new();
-        for (port, (from, output)) in self.plan.inputs(self.nodes[place]) {
-            // An input that is not among the nodes is one that the stage can do without.
-            let Some(from) = self.nodes.iter().position(|node| *node == from) else {
-                continue;
-            };
-            match &states[from] {
-                State::Over(finished) if finished.is_lost() => return Some(Task::Skip(place)),
-                State::Over(finished) => {
-                    let digest = finished.outputs.get(output);
-                    inputs.extend(digest.map(|digest| (port.to_owned(), *digest)));
+        for input in &self.inputs[place] {
+            match &states[input.from] {
+                State::Over(finished) if !finished.is_lost() => {
+                    let digest = finished.outputs.get(input.output);
+                    inputs.extend(digest.map(|digest| (input.port.to_owned(), *digest)));
                 }
-                State::Waiting | State::UnderWay => return None,
+                State::Over(_) | State::Open => return Task::Skip(place),
             }
         }
-        Some(Task::Run(place, inputs))
+        Task::Run(place, inputs)
+    }
+
+    fn finish(&self, place: usize, finished: Finished) {
+        let mut progress = self.progress();
+        progress.under_way -= 1;
+        progress.any_lost |= finished.is_lost();
+        progress.states[place] = State::Over(Box::new(finished));
+        for &reader in &self.readers[place] {
+            progress.open[reader] -= 1;
+            if progress.open[reader] == 0 && progress.waiting.contains(&reader) {
+                progress.ready.insert(reader);
+            }
+        }
+        drop(progress);
+        self.changed.notify_all();
     }
 
     /// How every stage went, in order.
     pub(super) fn finished(self) -> Vec<Finished> {
-        let states = self.states.into_inner();
-        let states = states.unwrap_or_else(PoisonError::into_inner);
-        let over = states
+        let progress = self.progress.into_inner();
+        let progress = progress.unwrap_or_else(PoisonError::into_inner);
+        let over = progress
+            .states
             .into_iter()
             .zip(self.nodes)
             .map(|(state, node)| match state {
                 State::Over(finished) => *finished,
-                State::Waiting | State::UnderWay => Finished::skipped(*node),
+                State::Open => Finished::skipped(*node),
             });
         over.collect()
     }
 
-    fn states(&self) -> MutexGuard<'_, Vec<State>> {
-        lock(&self.states)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl State {
-    fn is_lost(&self) -> bool {
-        matches!(self, Self::Over(finished) if finished.is_lost())
+impl Progress {
+    /// Leaves a stage to whoever takes it, once its inputs are over.
+    fn put_up(&mut self, place: usize) {
+        self.waiting.insert(place);
+        if self.open[place] == 0 {
+            self.ready.insert(place);
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Runs what is not in the store, each stage after its inputs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::board::Board;
 use super::clock::Stopwatch;
 use super::provenance::provenance;
 use crate::event::{Outcome, RunEvent};
+use crate::guard::catch;
 use crate::key::{Recipe, StageKey};
 use crate::plan::{Node, NodeId, Plan, recipe};
 use crate::stage::{Context, Environment, Inputs, Outputs, StageError};
@@ -45,6 +47,8 @@ pub struct Execution {
     pub interrupted: bool,
     /// How long it took.
     pub elapsed: Duration,
+    /// The places in `stages`.
+    places: BTreeMap<NodeId, usize>,
 }
 
 impl Execution {
@@ -56,13 +60,15 @@ impl Execution {
             .count()
     }
 
+    /// How a stage went, if it was to be carried out.
+    pub fn finished(&self, node: NodeId) -> Option<&Finished> {
+        self.places.get(&node).map(|&place| &self.stages[place])
+    }
+
     /// A stage's outputs.
     pub fn outputs(&self, node: NodeId) -> Option<&Outputs> {
-        self.stages
-            .iter()
-            .find(|stage| {
-                stage.node == node && matches!(stage.outcome, Outcome::Hit | Outcome::Ran)
-            })
+        self.finished(node)
+            .filter(|stage| matches!(stage.outcome, Outcome::Hit | Outcome::Ran))
             .map(|stage| &stage.outputs)
     }
 }
@@ -87,6 +93,7 @@ pub fn execute(
     }
     let mut execution = Execution {
         stages: board.finished(),
+        places: nodes.iter().copied().zip(0..).collect(),
         ..Execution::default()
     };
     let cancelled = environments
@@ -117,7 +124,9 @@ pub(super) fn run_node(
     environment: &Environment<'_>,
 ) -> Finished {
     let mut finished = Finished::skipped(id);
-    match hit_or_run(node, inputs, environment, &mut finished.key) {
+    // Whatever one stage does, the others run.
+    let done = catch(|| hit_or_run(node, inputs, environment, &mut finished.key));
+    match done.unwrap_or_else(|panic| Err(StageError::Panic(panic))) {
         Ok((outcome, outputs)) => {
             finished.outcome = outcome;
             finished.outputs = outputs;
@@ -168,10 +177,12 @@ fn try_once(
     }
     tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
     // Another process on this store may be at the same stage: wait for it, then look again.
-    let _guard = store.lock_stage(&key, &mut |holder| {
+    let mut waiting = |holder: &str| {
         let message = format!("{holder} is at this stage; waiting for it");
         context.report.info(message);
-    })?;
+    };
+    let lock = store.lock_stage(&key, &mut waiting, environment.cancel)?;
+    let _lock = lock.ok_or(StageError::Cancelled)?;
     if let Some(outputs) = stored(&key, environment)? {
         return Ok(Some((Outcome::Hit, outputs)));
     }

@@ -8,6 +8,8 @@ mod executor;
 mod json_lines;
 mod provenance;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub use executor::{Execution, Finished, Policy, execute};
 pub use json_lines::JsonLines;

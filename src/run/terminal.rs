@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,11 +36,13 @@ impl Default for Terminal {
 }
 
 impl Terminal {
-    /// Bars where stderr is a terminal, plain lines where it is not.
+    /// Bars where stderr is a terminal that can show them, plain lines where it is not.
     pub fn new() -> Self {
+        let bars = MultiProgress::new();
         Self {
-            bars: MultiProgress::new(),
-            live: std::io::stderr().is_terminal(),
+            // Where the bars are hidden, as on a terminal that is `dumb`, so are the lines above them.
+            live: !bars.is_hidden(),
+            bars,
             state: Mutex::new(BTreeMap::new()),
         }
     }

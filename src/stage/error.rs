@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
 use crate::dataset::DatasetError;
+use crate::disk::advice;
 use crate::fetch::FetchError;
 use crate::filter::FilterError;
+use crate::guard::Panic;
+use crate::memory::Shortage;
 use crate::metric::MetricError;
 use crate::model::InferenceError;
 use crate::model::ModelError;
@@ -33,7 +36,13 @@ pub enum StageError {
     InputGone { port: String },
     #[error("{0}")]
     Invalid(String),
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error(
+        "something that must not happen: {0}\nhint: please report this, with the manifest and what the stage reads; no input may do that, not even a damaged one"
+    )]
+    Panic(Panic),
+    #[error(transparent)]
+    Memory(#[from] Shortage),
+    #[error("cannot read `{}`: {source}{}", path.display(), advice(source))]
     Io {
         path: PathBuf,
         source: std::io::Error,

@@ -19,6 +19,7 @@ pub use environment::{Environment, RunOptions};
 pub use error::StageError;
 pub use kind::{Complaint, Output, OutsideFile, Port, Stage, StageKind, Typed};
 pub use kinds::KINDS;
+pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 
 /// The kind called `name`.

@@ -99,15 +99,10 @@ impl Size {
 impl Shape {
     /// The shape of a configuration.
     pub fn of(config: &Gpt2Config) -> Self {
-        let (width, layers, inner) = (
-            config.n_embd as u64,
-            config.n_layer as u64,
-            config.inner_width() as u64,
-        );
+        let (width, layers) = (config.n_embd as u64, config.n_layer as u64);
         let (vocab, positions) = (config.vocab_size as u64, config.n_positions as u64);
-        let block = 4 * width * width + 2 * width * inner + 9 * width + inner;
         Self {
-            parameters: (vocab + positions) * width + layers * block + 2 * width,
+            parameters: u64::try_from(config.parameters()).unwrap_or(u64::MAX),
             layers,
             width,
             vocab,
@@ -134,26 +129,28 @@ impl Work {
         batch: u64,
         length: u64,
     ) -> Self {
-        let cache = batch * length.min(shape.positions) * shape.layers * shape.width * 8;
+        let length = length.min(shape.positions);
+        let cache = product(&[batch, length, shape.layers, shape.width, 8]);
         Self {
             read_tokens,
             generated_tokens,
             inference_flop: (read_tokens + generated_tokens) as f64 * shape.forward_flop(),
             // The weights once as loaded and once packed for the kernels.
-            memory_bytes: 2 * shape.weight_bytes() + cache,
-            disk_bytes: generated_tokens * ROW_BYTES_PER_TOKEN,
+            memory_bytes: cache.saturating_add(2 * shape.weight_bytes()),
+            disk_bytes: product(&[generated_tokens, ROW_BYTES_PER_TOKEN]),
             ..Self::default()
         }
     }
 
     /// Training on so many tokens, in batches of `batch_tokens`.
     pub fn training(shape: Shape, trained_tokens: u64, batch_tokens: u64) -> Self {
-        let activations = batch_tokens * (shape.layers * shape.width * 34 + 3 * shape.vocab) * 4;
+        let of_token = shape.layers * shape.width * 34 + 3 * shape.vocab;
+        let activations = product(&[batch_tokens, of_token, 4]);
         Self {
             trained_tokens,
             training_flop: 3.0 * trained_tokens as f64 * shape.forward_flop(),
             // Weights, gradients and Adam's two moments, and the activations of one batch.
-            memory_bytes: 4 * shape.weight_bytes() + activations,
+            memory_bytes: activations.saturating_add(4 * shape.weight_bytes()),
             disk_bytes: shape.weight_bytes(),
             ..Self::default()
         }
@@ -179,6 +176,13 @@ impl Work {
             },
         }
     }
+}
+
+/// A product, or the largest number where it would be larger: numbers of a manifest multiply fast.
+pub(crate) fn product(factors: &[u64]) -> u64 {
+    factors
+        .iter()
+        .fold(1, |product, factor| product.saturating_mul(*factor))
 }
 
 #[cfg(test)]

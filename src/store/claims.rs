@@ -7,12 +7,16 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::error::Doing;
 use super::{ROW_LOCKS, Store, StoreError, lock_file, rows};
 use crate::beneath;
+use crate::event::CancelToken;
 use crate::key::{Digest, StageKey};
 
+/// Time between two looks at whether a lock is free. Ours.
+const LOOK_AT_LOCK: Duration = Duration::from_millis(50);
 /// A holder's name is no longer than this.
 const MAX_NAME_BYTES: u64 = 300;
 
@@ -52,7 +56,7 @@ impl Claims {
 
 impl Store {
     /// Waits until no other process runs the stage under `key`, and says so where it has to, with who that is. The claim
-    /// ends with the file.
+    /// ends with the file; `None` where `cancel` came first.
     ///
     /// # Errors
     /// The lock cannot be made.
@@ -60,9 +64,10 @@ impl Store {
         &self,
         key: &StageKey,
         waiting: &mut dyn FnMut(&str),
-    ) -> Result<File, StoreError> {
+        cancel: &CancelToken,
+    ) -> Result<Option<File>, StoreError> {
         self.may_write()?;
-        lock_telling(&self.root, &format!("locks/{key}"), waiting)
+        lock_telling(&self.root, &format!("locks/{key}"), waiting, cancel)
     }
 
     /// Claims the row `key` of `bucket` against other threads and processes until the claim is dropped;
@@ -103,19 +108,30 @@ impl Store {
     }
 }
 
-/// Takes the lock of this name; says for whom it waits, where it has to.
+/// Takes the lock of this name; says for whom it waits, where it has to. `None` where `cancel` came first.
 pub(super) fn lock_telling(
     root: &Path,
     name: &str,
     waiting: &mut dyn FnMut(&str),
-) -> Result<File, StoreError> {
+    cancel: &CancelToken,
+) -> Result<Option<File>, StoreError> {
     let file = lock_file(root, name)?;
-    if file.try_lock().is_err() {
-        waiting(&holder(root, name));
-        file.lock().doing("lock", &root.join(name))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(error).doing("lock", &root.join(name)),
+            Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if !told {
+            told = true;
+            waiting(&holder(root, name));
+        }
+        cancel.sleep(LOOK_AT_LOCK);
     }
     sign(&file);
-    Ok(file)
+    Ok(Some(file))
 }
 
 /// Who holds the lock of this name: `process 12 on HOST`.

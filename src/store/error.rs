@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::beneath::Foreign;
+use crate::disk::advice;
 use crate::key::Digest;
 
 /// Why the store could not do what was asked.
@@ -31,6 +32,16 @@ pub enum StoreError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
+    },
+    /// A file would be longer than files may be.
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
+    TooLarge {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
     },
     /// No permission, or a read-only file system.
     #[error(
@@ -103,7 +114,7 @@ pub enum StoreError {
     )]
     IndexDamaged(PathBuf),
     /// The index refused for another reason.
-    #[error("the index {} failed: {source}", path.display())]
+    #[error("the index {} failed: {source}{}", path.display(), index_hint(source))]
     Index {
         /// The index.
         path: PathBuf,
@@ -146,6 +157,11 @@ impl<T> Doing<T> for io::Result<T> {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     StoreError::DiskFull { action, path }
                 }
+                ErrorKind::FileTooLarge => StoreError::TooLarge {
+                    action,
+                    path,
+                    source,
+                },
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     StoreError::NotAllowed {
                         action,
@@ -160,6 +176,15 @@ impl<T> Doing<T> for io::Result<T> {
                 },
             }
         })
+    }
+}
+
+/// `SQLite` does not say why the system refused a read or a write.
+fn index_hint(source: &rusqlite::Error) -> &'static str {
+    if source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure) {
+        "\nhint: look at the disk, and at `ulimit -f`, which bounds how long files may get; what was stored before is intact"
+    } else {
+        ""
     }
 }
 

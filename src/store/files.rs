@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::disk;
 use crate::key::Digest;
 
 use super::error::Doing;
@@ -28,6 +29,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or the index fails.
     pub fn file_digest(&self, path: &Path) -> Result<Digest, StoreError> {
+        disk::check(path).doing("read", path)?;
         let canonical = fs::canonicalize(path).doing("find", path)?;
         self.remembered_digest(&canonical)
     }

@@ -21,7 +21,8 @@ const FILES: [&str; 5] = ["", "-wal", "-shm", "-journal", ".rebuild"];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Append only: an index in someone's folder has the first few already.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE segments (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         bucket TEXT NOT NULL,
@@ -48,7 +49,11 @@ const MIGRATIONS: &[&str] = &["
         stamp BLOB NOT NULL,
         digest BLOB NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE INDEX results_of_stages ON results (stage, kind, sequence);
+",
+];
 
 /// An index may come from somebody else: what its schema says is not run, and its pages are checked as they are read.
 const WARY: &str = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";

@@ -46,6 +46,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 use crate::beneath::{self, Kind};
+use crate::event::CancelToken;
 
 use error::Doing;
 
@@ -139,7 +140,7 @@ impl Store {
         }
         tag(root)?;
         // One process at a time rebuilds; the lock ends with this call.
-        let _opening = claims::lock_telling(root, OPEN_LOCK, waiting)?;
+        let _opening = claims::lock_telling(root, OPEN_LOCK, waiting, &CancelToken::default())?;
         let in_use = lock_file(root, IN_USE_LOCK)?;
         if in_use.try_lock_shared().is_err() {
             waiting(&claims::holder(root, IN_USE_LOCK)); // it collects

@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::beneath;
+use crate::event::CancelToken;
 use crate::key::{Digest, StageKey};
 
 use super::claims::lock_telling;
@@ -135,7 +136,7 @@ impl Store {
         if self.read_only().is_some() || index::is_sound(&self.lock().connection) {
             return Ok(());
         }
-        let _opening = lock_telling(&self.root, OPEN_LOCK, &mut |_| {})?;
+        let _opening = lock_telling(&self.root, OPEN_LOCK, &mut |_| {}, &CancelToken::default())?;
         self.tell_damaged_index();
         self.reopen_index()?;
         self.recover()

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
+/// All sources below a folder.
+pub(crate) fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

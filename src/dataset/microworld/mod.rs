@@ -22,6 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DataParams, DatasetError, DatasetKind, Splits};
+use crate::memory::room_for;
+
+/// Bytes that a document of the pretraining text takes in memory, roughly.
+const DOCUMENT_BYTES: u64 = 200;
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "microworld",
@@ -49,6 +53,7 @@ pub struct MicroworldParams {
     /// The form of the questions. Default `yes-no`.
     pub form: MicroworldForm,
     /// Questions in the pretraining text. Default 4000.
+    #[schemars(range(max = 10_000_000))]
     pub pretrain_questions: usize,
     /// Share of them with the reasoning written out, 0 to 1. Default 0.1: rare, but there.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -57,7 +62,7 @@ pub struct MicroworldParams {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub imitation_share: f64,
     /// How often the pretraining text states each fact. Default 12.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub fact_repeats: usize,
 }
 
@@ -137,5 +142,11 @@ fn check(params: &MicroworldParams) -> Result<(), DatasetError> {
             ),
         });
     }
-    Ok(())
+    let documents = (params.entities + 2).saturating_mul(params.fact_repeats);
+    let documents = documents.saturating_add(params.pretrain_questions) as u64;
+    Ok(room_for(
+        "the pretraining text",
+        "lower `microworld.fact_repeats` or `microworld.pretrain_questions`",
+        documents.saturating_mul(DOCUMENT_BYTES),
+    )?)
 }

@@ -1,6 +1,6 @@
 //! `[sweep]` of a tree: its axes, its points, and the tree that each point means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -68,13 +68,11 @@ pub(in crate::manifest) fn expand(tree: &mut Node, errors: &mut Vec<Diagnostic>)
         points,
     };
     for (axis, draft) in sweep.axes.iter().zip(&axes) {
-        let labels: Vec<&str> = axis.values.iter().map(|v| v.label.as_str()).collect();
-        let twice = (1..labels.len()).find(|&at| labels[..at].contains(&labels[at]));
-        if let Some(at) = twice {
-            let message = format!(
-                "two values of `{}` are both called `{}`",
-                axis.field, labels[at]
-            );
+        let mut seen = BTreeSet::new();
+        let labels = axis.values.iter().map(|value| value.label.as_str());
+        let twice = labels.enumerate().find(|(_, label)| !seen.insert(*label));
+        if let Some((at, label)) = twice {
+            let message = format!("two values of `{}` are both called `{label}`", axis.field);
             errors.push(Diagnostic::at(&draft.values[at][0].origin, message));
         }
     }
@@ -214,6 +212,15 @@ impl Reader<'_> {
         let Some(Tree::Array(declared)) = section.get("points").map(|node| &node.value) else {
             return;
         };
+        // By axis, the place of each value.
+        let mut places: Vec<BTreeMap<String, usize>> = Vec::new();
+        for axis in &self.axes {
+            let mut of_axis = BTreeMap::new();
+            for (place, row) in axis.values.iter().enumerate() {
+                of_axis.entry(identity(&row[0])).or_insert(place);
+            }
+            places.push(of_axis);
+        }
         for node in declared {
             let mut coordinates = vec![None; self.axes.len()];
             for entry in node.as_table().into_iter().flat_map(|table| &table.entries) {
@@ -225,6 +232,7 @@ impl Reader<'_> {
                         fields: vec![field.clone()],
                         values: Vec::new(),
                     });
+                    places.push(BTreeMap::new());
                     self.axes.len() - 1
                 });
                 if self.axes[axis].fields.len() > 1 {
@@ -233,11 +241,12 @@ impl Reader<'_> {
                     continue;
                 }
                 let values = &mut self.axes[axis].values;
-                let same = |row: &Vec<Node>| identity(&row[0]) == identity(&entry.value);
-                let place = values.iter().position(same).unwrap_or_else(|| {
-                    values.push(vec![entry.value.clone()]);
-                    values.len() - 1
-                });
+                let place = *places[axis]
+                    .entry(identity(&entry.value))
+                    .or_insert_with(|| {
+                        values.push(vec![entry.value.clone()]);
+                        values.len() - 1
+                    });
                 coordinates.resize(self.axes.len(), None);
                 coordinates[axis] = Some(place);
             }
@@ -256,6 +265,11 @@ impl Reader<'_> {
             return;
         };
         if seeds.is_empty() {
+            return;
+        }
+        if points.len().saturating_mul(seeds.len()) > MOST_POINTS {
+            let message = format!("the sweep has more than {MOST_POINTS} points");
+            self.errors.push(Diagnostic::at(&node.origin, message));
             return;
         }
         let field = Field::parse(SEED, &node.origin).expect("one bare key");
@@ -289,6 +303,17 @@ impl Reader<'_> {
         let Some(Tree::Array(rules)) = section.get("exclude").map(|node| &node.value) else {
             return;
         };
+        // By axis, by value, by field.
+        let identities: Vec<Vec<Vec<String>>> = self
+            .axes
+            .iter()
+            .map(|axis| {
+                axis.values
+                    .iter()
+                    .map(|row| row.iter().map(identity).collect())
+                    .collect()
+            })
+            .collect();
         for rule in rules {
             let mut conditions = Vec::new();
             for entry in rule.as_table().into_iter().flat_map(|table| &table.entries) {
@@ -308,18 +333,16 @@ impl Reader<'_> {
                     self.errors.push(error.hint(hint));
                     return;
                 };
-                conditions.push((place, &entry.value));
+                let wanted: BTreeSet<String> = match &entry.value.value {
+                    Tree::Array(any) => any.iter().map(identity).collect(),
+                    _ => BTreeSet::from([identity(&entry.value)]),
+                };
+                conditions.push((place, wanted));
             }
-            let axes = &self.axes;
             let excluded = |point: &Point| {
                 conditions.iter().all(|((axis, column), wanted)| {
-                    point.coordinates[*axis].is_some_and(|place| {
-                        let value = identity(&axes[*axis].values[place][*column]);
-                        match &wanted.value {
-                            Tree::Array(any) => any.iter().any(|each| identity(each) == value),
-                            _ => identity(wanted) == value,
-                        }
-                    })
+                    let place = point.coordinates[*axis];
+                    place.is_some_and(|place| wanted.contains(&identities[*axis][place][*column]))
                 })
             };
             if !conditions.is_empty() {

@@ -20,13 +20,13 @@ pub(in crate::manifest) struct Named {
 pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Named {
     let identities: Vec<BTreeMap<&str, Digest>> =
         points.iter().map(|stages| identities(stages)).collect();
-    let mut order: Vec<&str> = Vec::new();
-    for stage in points.iter().flatten() {
-        // Sweeps have few names and many points, so this is short.
-        if !order.contains(&stage.name.as_str()) {
-            order.push(&stage.name);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let all = points.iter().flatten().map(|stage| stage.name.as_str());
+    let order: Vec<&str> = all.filter(|name| seen.insert(*name)).collect();
+    let by_name: Vec<BTreeMap<&str, &StageSpec>> = points
+        .iter()
+        .map(|stages| stages.iter().map(|stage| (&*stage.name, stage)).collect())
+        .collect();
     let mut names = vec![BTreeMap::new(); points.len()];
     for &base in &order {
         let of_point: Vec<Option<Digest>> = identities
@@ -43,8 +43,8 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
     let mut stages: Vec<StageSpec> = Vec::new();
     let mut known: BTreeSet<String> = BTreeSet::new();
     for &base in &order {
-        for (place, of_point) in points.iter().enumerate() {
-            let Some(stage) = of_point.iter().find(|stage| stage.name == base) else {
+        for (place, of_point) in by_name.iter().enumerate() {
+            let Some(&stage) = of_point.get(base) else {
                 continue;
             };
             let name = &names[place][base];
@@ -72,34 +72,47 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
 /// What each stage of one point means: its kind, its parameters, its seed where it draws, and what its inputs mean.
 fn identities(stages: &[StageSpec]) -> BTreeMap<&str, Digest> {
     let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
-    let mut waiting: Vec<&StageSpec> = stages.iter().collect();
-    while !waiting.is_empty() {
-        let before = waiting.len();
-        waiting.retain(|stage| {
-            let inputs: Option<Vec<_>> = stage
-                .inputs
-                .iter()
-                .map(|(port, input)| {
-                    let digest = known.get(input.stage.as_str())?;
-                    Some(json!([port, digest, input.output]))
-                })
-                .collect();
-            let Some(inputs) = inputs else { return true };
-            let identity = json!({
-                "kind": stage.kind.name(),
-                "params": stage.params,
-                "seed": stage.kind.seeded().then_some(stage.seed),
-                "inputs": inputs,
-            });
-            let digest = Digest::of(canonical_json(&identity).as_bytes());
+    let by_name: BTreeMap<&str, &StageSpec> =
+        stages.iter().map(|stage| (&*stage.name, stage)).collect();
+    let mut begun: BTreeSet<&str> = BTreeSet::new();
+    // Each stage after those that it reads from. One in a circle, which was told already, has no identity.
+    let mut open: Vec<&StageSpec> = stages.iter().rev().collect();
+    while let Some(&stage) = open.last() {
+        if known.contains_key(&*stage.name) {
+            open.pop();
+            continue;
+        }
+        let inputs = stage.inputs.values().map(|input| input.stage.as_str());
+        let missing = inputs.filter(|name| !known.contains_key(name));
+        let missing: Vec<&StageSpec> = missing
+            .filter_map(|name| by_name.get(name).copied())
+            .collect();
+        if !missing.is_empty() && begun.insert(&stage.name) {
+            open.extend(missing);
+            continue;
+        }
+        open.pop();
+        if let Some(digest) = identity(stage, &known) {
             known.insert(&stage.name, digest);
-            false
-        });
-        if waiting.len() == before {
-            break; // stages in a circle, which was told already
         }
     }
     known
+}
+
+/// What a stage means, where it is known what its inputs mean.
+fn identity(stage: &StageSpec, known: &BTreeMap<&str, Digest>) -> Option<Digest> {
+    let input = |(port, input): (&&str, &PortRef)| {
+        let digest = known.get(input.stage.as_str())?;
+        Some(json!([port, digest, input.output]))
+    };
+    let inputs: Vec<_> = stage.inputs.iter().map(input).collect::<Option<_>>()?;
+    let identity = json!({
+        "kind": stage.kind.name(),
+        "params": stage.params,
+        "seed": stage.kind.seeded().then_some(stage.seed),
+        "inputs": inputs,
+    });
+    Some(Digest::of(canonical_json(&identity).as_bytes()))
 }
 
 /// The fewest axes, from the last one up, whose values tell the meanings of one stage apart.

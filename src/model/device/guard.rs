@@ -1,9 +1,6 @@
 //! Devices fail by panics; here they become errors, and running out of memory one that can be answered.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use crate::guard::catch;
 
 /// How a device failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,34 +26,9 @@ const OUT_OF_MEMORY: &[&str] = &[
     "buffer too big",
 ];
 
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// How `CubeCL` names the threads that talk to a device; what fails there fails here a moment later.
-const DEVICE_THREAD: &str = "DSD-";
-
 /// Runs `work`; a panic of the device's backend comes back as an error and prints nothing.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let current = std::thread::current();
-            let of_device = current
-                .name()
-                .is_some_and(|name| name.starts_with(DEVICE_THREAD));
-            if GUARDED.get() || of_device {
-                tracing::debug!("a device failed: {info}");
-            } else {
-                usual(info);
-            }
-        }));
-    });
-    let before = GUARDED.replace(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(before);
-    outcome.map_err(|payload| classify(&text(payload.as_ref())))
+    catch(work).map_err(|panic| classify(&panic.message))
 }
 
 fn classify(message: &str) -> DeviceFailure {
@@ -68,12 +40,6 @@ fn classify(message: &str) -> DeviceFailure {
     } else {
         DeviceFailure::Other(message.trim().to_owned())
     }
-}
-
-fn text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ use self::cache::SequenceCache;
 use self::forward::{LOGIT_ROWS, Scratch, Segment};
 use self::model::Model;
 use self::parallel::Parallel;
+use crate::memory;
 use crate::model::device::DeviceFailure;
 use crate::model::kernel::lanes::{Isa, LANES};
 use crate::model::{Dtype, Gpt2Config, ModelError, WeightSource};
@@ -258,11 +259,16 @@ impl Engine {
     /// How many sequences of so many new tokens are decoded together, and how many more the last of them may be:
     /// a few that are left alone would stream all weights for themselves.
     fn batch(&self, max_new_tokens: usize) -> (usize, usize) {
+        let sequence_bytes =
+            |tokens: usize| self.model.page.page_bytes() * tokens.max(1).div_ceil(LANES);
         if self.max_batch != 0 {
-            return (self.max_batch, 0);
+            // Not more than memory can hold: no result depends on it.
+            let longest = sequence_bytes(max_new_tokens.min(self.model.positions));
+            let most = memory::total() / longest as u64;
+            let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+            return (self.max_batch.min(most), 0);
         }
-        let tokens = max_new_tokens.clamp(1, AUTO_TOKENS);
-        let sequence_bytes = self.model.page.page_bytes() * tokens.div_ceil(LANES);
+        let sequence_bytes = sequence_bytes(max_new_tokens.min(AUTO_TOKENS));
         let batch = (AUTO_CACHE_BYTES / sequence_bytes).clamp(AUTO_BATCH_MIN, AUTO_BATCH);
         (batch, batch / 4)
     }

@@ -71,6 +71,9 @@ impl Model {
                 "n_embd {width} and n_inner {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow"
             )));
         }
+        if let WeightSource::Files(files) = &weights {
+            files.check_room(if int8 { 1 } else { 4 })?;
+        }
         let mut arrays = Arrays {
             weights,
             used: BTreeSet::new(),

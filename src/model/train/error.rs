@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::disk::advice;
+use crate::memory::Shortage;
 use crate::model::device::{DeviceError, DeviceFailure};
 use crate::model::{Dtype, ModelError};
 
@@ -48,13 +50,17 @@ pub enum TrainError {
         /// The epoch, from 1.
         epoch: usize,
     },
+    /// There is not so much memory.
+    #[error(transparent)]
+    Memory(Shortage),
     /// The weights left the numbers, or do not fit the config.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A checkpoint cannot be written.
     #[error(
-        "cannot write a checkpoint into `{}`: {source}\nhint: is the disk full or not writable? `--cache DIR` puts the store elsewhere; what is done is kept",
-        folder.display()
+        "cannot write a checkpoint into `{}`: {source}{}\nhint: `--cache DIR` puts the store elsewhere; what is done is kept",
+        folder.display(),
+        advice(source)
     )]
     Checkpoint {
         /// Where.

@@ -32,6 +32,7 @@ use super::dropout::Dropout;
 use super::{Dtype, Gpt2Config, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
+use crate::memory::room_for;
 
 pub use self::checkpoint::{CheckedCheckpoints, check_checkpoints};
 pub use self::data::Example;
@@ -134,6 +135,7 @@ pub fn train(
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
+    check_room(&config, &prepared.examples, options, runtime)?;
     let mut machine = machine(&config, options, runtime)?;
     let backend = runtime.device.backend();
     let identity = identity(
@@ -177,6 +179,39 @@ pub fn train(
         warnings,
         micro_batch_ladder,
     })
+}
+
+/// Whether the student and its longest example can be trained on at all, as far as that is certain.
+fn check_room(
+    config: &Gpt2Config,
+    examples: &[Example],
+    options: &TrainOptions,
+    runtime: TrainRuntime,
+) -> Result<(), TrainError> {
+    let what = "training this student";
+    // Weights, gradients and Adam's two moments.
+    let weights = u64::try_from(16 * config.parameters()).unwrap_or(u64::MAX);
+    let smaller = "take a smaller student, or a machine with more memory";
+    room_for(what, smaller, weights).map_err(TrainError::Memory)?;
+    if runtime.device != DeviceName::Cpu {
+        return Ok(()); // activations are the device's
+    }
+    let longest = examples.iter().map(|example| example.tokens.len()).max();
+    let longest = longest.unwrap_or(0) as u64;
+    // Each thread has a sequence, and of one head what every token takes from every other, and its gradient.
+    let threads = match runtime.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    let together = threads.min(options.batch_size).min(examples.len()) as u64;
+    let squares = [together, longest, longest, 8].into_iter();
+    let squares = squares.fold(1, u64::saturating_mul);
+    room_for(
+        what,
+        "lower `max_length_tokens`: the longest texts take the square of their length",
+        weights.saturating_add(squares),
+    )
+    .map_err(TrainError::Memory)
 }
 
 /// What computes the steps.

@@ -128,7 +128,7 @@ where
     Vec<T>: Artifact,
 {
     let path = context.resolve(&params.path);
-    let bytes = std::fs::read(&path).map_err(|source| {
+    let bytes = crate::disk::read(&path).map_err(|source| {
         let path = path.clone();
         StageError::Io { path, source }
     })?;

@@ -14,7 +14,7 @@ use crate::key::Digest;
 use crate::model::engine::{Generated, Request, SamplingParams, ScoreJob, SequenceSpec};
 use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
 };
 use crate::text::{AnswerForm, ChoiceAnswer, EndReason, Prediction, PromptForm, Question};
 
@@ -108,7 +108,7 @@ impl StageKind for Predict {
     fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let rows = questions.rows;
-        let tokens = rows * u64::from(params.max_new_tokens);
+        let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
         let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
         Some((

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::key::Digest;
-use crate::stage::{Complaint, Context, StageError, Work};
+use crate::stage::{Complaint, Context, StageError, Work, product};
 use crate::store::Store;
 use crate::teacher::http::{
     Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, ReplyVerdict,
@@ -112,8 +112,8 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
     };
     Work {
         usd: endpoint.price.map(|price| price.usd(tokens)),
-        disk_bytes: (work.requests.saturating_mul(ROW_BYTES))
-            .saturating_add(work.reply_tokens.saturating_mul(ROW_BYTES_PER_TOKEN)),
+        disk_bytes: product(&[work.requests, ROW_BYTES])
+            .saturating_add(product(&[work.reply_tokens, ROW_BYTES_PER_TOKEN])),
         ..work
     }
 }
@@ -122,8 +122,8 @@ pub(crate) fn priced(endpoint: &Endpoint, work: Work) -> Work {
 pub(crate) fn requests(count: u64, prompt_tokens: u64, reply_tokens: u64) -> Work {
     Work {
         requests: count,
-        prompt_tokens: count.saturating_mul(prompt_tokens),
-        reply_tokens: count.saturating_mul(reply_tokens),
+        prompt_tokens: product(&[count, prompt_tokens]),
+        reply_tokens: product(&[count, reply_tokens]),
         ..Work::default()
     }
 }

@@ -12,7 +12,7 @@ use crate::artifact::ArtifactKind;
 use crate::model::Dtype;
 use crate::model::engine::SamplingParams;
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
 };
 use crate::text::{PromptForm, Question};
 
@@ -134,8 +134,8 @@ impl StageKind for Sample {
 
     fn estimate(params: &SampleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
-        let rows = questions.rows * u64::from(params.paths_per_question());
-        let tokens = rows * u64::from(params.max_new_tokens);
+        let rows = product(&[questions.rows, params.paths_per_question().into()]);
+        let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
         let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
         Some((

@@ -10,12 +10,15 @@ use super::rows::{read_rows, row_key, with_ends};
 use super::sample::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
+use crate::memory::room_for;
 use crate::model::{Student, WeightFiles};
-use crate::stage::{Context, StageError};
+use crate::stage::{Context, StageError, product};
 use crate::text::{EndReason, FirstToken, LogProbSummary, Question, ReasoningPath};
 
 /// The bucket of sampled paths.
 pub(super) const BUCKET: &str = "paths";
+/// Bytes that a path takes in memory at least (ours).
+const PATH_BYTES: u64 = 300;
 
 /// What is kept of one sampled path; its text follows from its tokens.
 #[derive(Serialize, Deserialize)]
@@ -131,6 +134,12 @@ impl<'a> Sampler<'a> {
         questions: &[Question],
         prompts: &[Prompt],
     ) -> Result<Vec<ReasoningPath>, StageError> {
+        let per_question = u64::from(self.params.paths_per_question());
+        room_for(
+            "the paths of all questions",
+            "lower `first_tokens` or `paths_per_first_token`, or take fewer questions with --limit",
+            product(&[questions.len() as u64, per_question, PATH_BYTES]),
+        )?;
         // Questions with the same prompt share their rows.
         let unique: Vec<&Vec<u32>> = {
             let mut seen: Vec<_> = prompts.iter().map(|prompt| &prompt.tokens).collect();

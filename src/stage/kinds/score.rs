@@ -15,7 +15,9 @@ use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
-use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
+use crate::stage::{
+    Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work, product,
+};
 use crate::text::{EndReason, PromptForm, Question, ReasoningPath};
 
 /// Parameters of `score`.
@@ -172,7 +174,13 @@ impl StageKind for Score {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
         // Each path is read after its prompt; answers are a few tokens.
         let length = inputs.get("questions")?.tokens_per_row() + paths.tokens_per_row();
-        let work = Work::inference(shape, paths.rows * length, 0, paths.rows.min(128), length);
+        let work = Work::inference(
+            shape,
+            product(&[paths.rows, length]),
+            0,
+            paths.rows.min(128),
+            length,
+        );
         Some((work, BTreeMap::from([("paths", paths)])))
     }
 

@@ -10,7 +10,7 @@ use super::rows::row_key;
 use crate::artifact::ArtifactKind;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
-    StageKind, Work,
+    StageKind, Work, product,
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyVerdict, Request};
 use crate::teacher::{TeachParams, TeachSource, cot, files, load};
@@ -115,9 +115,11 @@ impl StageKind for Teach {
             Ok(questions) => known_work(params, endpoint, &questions, context)?,
             Err(_) => unknown_work(params, endpoint, questions),
         };
-        let rows = questions.rows * u64::from(endpoint.n);
-        let tokens = rows.saturating_mul(most);
-        Some((replies::priced(endpoint, work), size(rows, tokens)))
+        let rows = product(&[questions.rows, endpoint.n.into()]);
+        Some((
+            replies::priced(endpoint, work),
+            size(rows, product(&[rows, most])),
+        ))
     }
 
     fn run(params: &TeachParams, context: &Context<'_>) -> Result<Outputs, StageError> {

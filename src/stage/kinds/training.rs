@@ -12,6 +12,7 @@ use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train}
 use crate::model::{Dtype, Student};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
+    product,
 };
 
 /// What a training stage makes.
@@ -102,7 +103,8 @@ pub(crate) fn estimate_training(
     // A row of losses is an epoch; those of another training are taken to be as long as this one's.
     let added = inputs.get(ADD_UPDATES_OF.name).map_or(0, |size| size.rows);
     let epochs = options.epochs as u64 + added;
-    let work = Work::training(shape, rows * length * epochs, batch * length);
+    let tokens = product(&[rows, length, epochs]);
+    let work = Work::training(shape, tokens, product(&[batch, length]));
     let losses = Size {
         rows: epochs,
         ..Size::default()

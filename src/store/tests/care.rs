@@ -1,6 +1,7 @@
 //! Checking and removing.
 
 use super::*;
+use crate::event::CancelToken;
 
 #[test]
 fn verify_counts_and_takes_damage_out_of_use() {
@@ -82,7 +83,7 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     for theirs in theirs {
         write(root.path(), theirs, b"only copy");
     }
-    drop(store.lock_stage(&kept.key, &mut |_| {}).unwrap());
+    drop(store.lock_stage(&kept.key, &mut |_| {}, &CancelToken::default()).unwrap());
     let keep = BTreeSet::from([kept.key]);
     let options = GcOptions {
         keep: &keep,

@@ -39,7 +39,7 @@ fn use_all(root: &Path) -> Result<(), StoreError> {
     let object = store.put_object(b"kept")?;
     let one = result(1, &[("out", object)]);
     let _ = store.put_result(&one);
-    let _ = store.lock_stage(&one.key, &mut |_| {});
+    let _ = store.lock_stage(&one.key, &mut |_| {}, &CancelToken::default());
     let _ = store.claim_row("paths", &row(1).0);
     if let Ok(work) = store.work_dir(&one.key) {
         let _ = fs::write(work.join("current.ckpt"), b"checkpoint");

@@ -249,7 +249,7 @@ impl<'a> Asker<'a> {
                     .to_owned(),
             ));
         }
-        let line = Line::new(self.endpoint, key)?;
+        let line = Line::new(self.endpoint, key, self.cancel)?;
         Ok(self.line.get_or_init(|| line))
     }
 

@@ -11,9 +11,12 @@ use super::limits::seconds;
 use super::retry_after::retry_after;
 use super::secret::ApiKey;
 use super::{Endpoint, EndpointError, Why};
+use crate::event::CancelToken;
 
 /// Longest body that is read; a batch's output is the longest. Ours.
 const BODY_BYTES: u64 = 2 << 30;
+/// How long an answer that is under way is waited for once somebody asked to stop: it may be paid for. Ours.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A server's response, whatever its status, with the key taken out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,6 +56,8 @@ pub(super) enum Broken {
     },
     /// It will not.
     Final(String),
+    /// Somebody asked to stop, and it did not come soon.
+    Stopped,
 }
 
 impl Broken {
@@ -69,6 +74,7 @@ impl Broken {
                 late,
             },
             Self::Final(reason) => Self::Final(words(reason)),
+            Self::Stopped => Self::Stopped,
         }
     }
 }
@@ -81,12 +87,17 @@ pub(super) struct Line {
     local: bool,
     key: ApiKey,
     key_header: Option<String>,
+    cancel: CancelToken,
 }
 
 impl Line {
     /// A line to `endpoint`. TLS trusts Mozilla's roots, or those in the file that `SSL_CERT_FILE`
     /// names; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    pub(super) fn new(endpoint: &Endpoint, key: ApiKey) -> Result<Self, EndpointError> {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        key: ApiKey,
+        cancel: &CancelToken,
+    ) -> Result<Self, EndpointError> {
         let limits = &endpoint.limits;
         let mut tls = TlsConfig::builder();
         if let Some(roots) = own_roots()? {
@@ -113,6 +124,7 @@ impl Line {
             local: endpoint.is_local(),
             key,
             key_header: endpoint.api_key_header.clone(),
+            cancel: cancel.clone(),
         })
     }
 
@@ -125,12 +137,14 @@ impl Line {
     ) -> Result<Response, Broken> {
         let request = self.headers(self.agent.post(self.address(path)));
         let request = request.header("content-type", content_type);
-        self.read(request.send(body))
+        let body = body.to_vec();
+        self.read(move || request.send(&body))
     }
 
     /// Gets `path` below the base.
     pub(super) fn get(&self, path: &str) -> Result<Response, Broken> {
-        self.read(self.headers(self.agent.get(self.address(path))).call())
+        let request = self.headers(self.agent.get(self.address(path)));
+        self.read(move || request.call())
     }
 
     fn address(&self, path: &str) -> String {
@@ -152,26 +166,21 @@ impl Line {
         }
     }
 
+    /// What comes of a call. A server may say nothing for as long as the timeouts let it.
     fn read(
         &self,
-        called: Result<ureq::http::Response<Body>, ureq::Error>,
+        call: impl FnOnce() -> Result<ureq::http::Response<Body>, ureq::Error> + Send + 'static,
     ) -> Result<Response, Broken> {
-        let mut response =
-            called.map_err(|error| broken(&error).map_words(|words| self.key.redact(words)))?;
-        let (head, body) = (response.status().as_u16(), response.body_mut());
-        let mut bytes = Vec::new();
-        // Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
-        let read = body
-            .with_config()
-            .limit(BODY_BYTES)
-            .reader()
-            .read_to_end(&mut bytes);
-        read.map_err(|error| Broken::Passing {
-            reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
-            billed: true,
-            late: error.kind() == ErrorKind::TimedOut,
-        })?;
-        let headers = response.headers();
+        let whole = move || {
+            let mut response = call().map_err(|error| broken(&error))?;
+            let bytes = bytes_of(response.body_mut())?;
+            Ok((response.into_parts().0, bytes))
+        };
+        let came = self.cancel.patiently(PATIENCE, whole);
+        let came = came.unwrap_or(Err(Broken::Stopped));
+        let (head, bytes) =
+            came.map_err(|broken| broken.map_words(|words| self.key.redact(words)))?;
+        let headers = &head.headers;
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?;
             Some(self.key.redact(value.to_owned()))
@@ -185,13 +194,27 @@ impl Line {
             }
         };
         Ok(Response {
-            status: head,
+            status: head.status.as_u16(),
             retry_after: retry_after(headers, SystemTime::now()),
             location: text("location"),
             content_type,
             no_text,
             body: self.key.redact(body),
         })
+    }
+}
+
+/// Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
+fn bytes_of(body: &mut Body) -> Result<Vec<u8>, Broken> {
+    let mut bytes = Vec::new();
+    let mut reader = body.with_config().limit(BODY_BYTES).reader();
+    match reader.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Broken::Passing {
+            reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
+            billed: true,
+            late: error.kind() == ErrorKind::TimedOut,
+        }),
     }
 }
 
@@ -243,7 +266,7 @@ fn own_roots() -> Result<Option<Vec<Certificate<'static>>>, EndpointError> {
             reason,
         })
     };
-    let pem = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+    let pem = crate::disk::read_small(path.as_ref()).map_err(|error| wrong(error.to_string()))?;
     let roots: Vec<Certificate<'static>> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -225,6 +225,12 @@ impl Online<'_> {
                 (Outcome::Again(reason), billed, late)
             }
             Err(Broken::Final(reason)) => (Outcome::Stop(Why::NoLine(reason)), Billed::No, false),
+            Err(Broken::Stopped) => {
+                // The server may have answered all the same, and counted it.
+                self.asker.ledger().failed(number, Billed::Perhaps)?;
+                lock(&self.desk).in_flight -= 1;
+                return Ok(());
+            }
         };
         // First in the journal, then on the desk.
         match &meaning {

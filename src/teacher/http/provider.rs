@@ -153,6 +153,7 @@ impl<'a> Patience<'a> {
         let limits = &self.asker.endpoint.limits;
         let (says, asked) = match trouble {
             Err(Broken::Final(reason)) => return Err(Why::NoLine(reason).into()),
+            Err(Broken::Stopped) => return Err(Why::Cancelled.into()),
             Err(Broken::Passing { reason, .. }) => (reason, None),
             Ok(response) => match outcome(&response) {
                 Outcome::Stop(why) => return Err(why.into()),
