@@ -7,6 +7,7 @@
 //! The order is the paper's, each step on what the step before kept: pattern, length, repetition,
 //! perplexity; then limits on scores (ours); then the choice of one path per question.
 
+mod conclusions;
 mod error;
 mod funnel;
 mod judge;
@@ -14,8 +15,9 @@ mod params;
 mod pattern;
 mod select;
 
+pub use conclusions::{Conclusions, conclusions, correct, unreadable};
 pub use error::FilterError;
-pub use funnel::{Conclusions, Funnel, FunnelStep, conclusions, correct};
+pub use funnel::{Funnel, FunnelStep};
 pub use judge::{Filtered, filter};
 pub use params::{
     FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit, ScoreLimit, Select,

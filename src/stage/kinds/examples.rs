@@ -7,7 +7,8 @@ use crate::model::StudentTokenizer;
 use crate::model::train::{Example, Keep};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, ChoiceAnswer, END_OF_TEXT, Question, ReasoningPath, answer_sentence, reasoning_part,
+    AnswerForm, ChoiceAnswer, END_OF_TEXT, Question, Reading, ReasoningPath, answer_sentence,
+    reasoning_part,
 };
 
 /// Writes training examples for one student.
@@ -29,7 +30,7 @@ impl ExampleWriter<'_> {
 
     /// `{prompt} {r} So the answer is {a}.`, where `r` stops before any answer sentence of its own.
     pub(crate) fn reasoned(&self, question: &Question, path: &str) -> Result<Example, StageError> {
-        let text = reasoning(path) + &answer_sentence(&self.answer(question));
+        let text = reasoning(path, self.written.reading) + &answer_sentence(&self.answer(question));
         self.example(question, &text)
     }
 
@@ -79,11 +80,11 @@ pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> S
 
 /// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own. Empty
 /// where the path opens with one.
-pub(crate) fn reasoning(path: &str) -> String {
+pub(crate) fn reasoning(path: &str, reading: Reading) -> String {
     // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
     // student to end before it begins, so it is left out (ours; the paper is silent).
     let path = path.replace(END_OF_TEXT, "");
-    match reasoning_part(&path).trim() {
+    match reasoning_part(&path, reading).trim() {
         "" => String::new(),
         reasoning => format!(" {reasoning}"),
     }
@@ -150,6 +151,7 @@ mod tests {
             written: Written {
                 prompt: form,
                 choice_answer,
+                reading: Reading::default(),
             },
         };
         let example = match path {

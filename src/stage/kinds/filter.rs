@@ -45,6 +45,8 @@ impl StageKind for Filter {
         },
     ];
     const SEEDED: bool = true;
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[("reading", "\"paper\"")];
 
     fn check(params: &FilterParams) -> Vec<Complaint> {
         match params.check() {

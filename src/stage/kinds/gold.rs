@@ -26,7 +26,10 @@ impl Scoring<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         let reasonings = paths
             .iter()
-            .map(|path| Ok(self.student.tokenizer.encode(&reasoning(&path.text))?))
+            .map(|path| {
+                let reasoning = reasoning(&path.text, self.params.reading);
+                Ok(self.student.tokenizer.encode(&reasoning)?)
+            })
             .collect::<Result<Vec<_>, StageError>>()?;
         let cue = self.student.tokenizer.encode(ANSWER_CUE)?;
         let answer_room = cue.len() + answers.iter().map(Answers::longest).max().unwrap_or(0);

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, row_key};
+use super::rows::{cached_rows, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
-use crate::text::{PromptForm, Question, ReasoningPath};
+use crate::text::{PromptForm, Question, Reading, ReasoningPath};
 
 /// Parameters of `score`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) struct ScoreParams {
     pub long_prompts: LongPrompts,
     /// The number format of weights and products.
     pub dtype: Dtype,
+    /// By which rule a path's own answer is found.
+    pub reading: Reading,
 }
 
 /// Parameters of `score` as a manifest writes them.
@@ -51,6 +53,9 @@ struct WrittenParams {
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
     /// device that has them.
     dtype: Dtype,
+    /// Measures of the gold answer only: by which rule a path's own answer is found, before which its reasoning ends
+    /// (docs/answers.md). Default `standard` (ours).
+    reading: Reading,
 }
 
 impl From<WrittenParams> for ScoreParams {
@@ -61,6 +66,7 @@ impl From<WrittenParams> for ScoreParams {
             prompt,
             long_prompts,
             dtype,
+            reading,
         } = written;
         Self {
             name: name.unwrap_or_else(|| measure.score_name().to_owned()),
@@ -68,6 +74,7 @@ impl From<WrittenParams> for ScoreParams {
             prompt,
             long_prompts,
             dtype,
+            reading,
         }
     }
 }
@@ -163,7 +170,16 @@ impl StageKind for Score {
         doc: "The same paths with the score added.",
     }];
     const RUNS_MODEL: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("dtype", "\"f32\""), ("reading", "\"paper\"")];
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        // A path's perplexity is that of all of it.
+        if params.get("measure") == Some(&json!(Measure::Perplexity)) {
+            params.remove("reading");
+        }
+    }
 
     fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);

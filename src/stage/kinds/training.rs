@@ -12,7 +12,7 @@ use crate::model::{Dtype, Student};
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
 };
-use crate::text::{ChoiceAnswer, PromptForm};
+use crate::text::{ChoiceAnswer, PromptForm, Reading};
 
 /// What a training stage makes.
 pub(crate) const TRAINED: &[Output] = &[
@@ -49,9 +49,12 @@ pub(crate) enum IfEmpty {
     KeepStudent,
 }
 
-/// Parameters that change nothing at their defaults, which were there before them.
-pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] =
-    &[("dtype", "\"f32\""), ("if_empty", "\"fail\"")];
+/// Parameters added later, with the value at which a training is what it was before them.
+pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
+    ("dtype", "\"f32\""),
+    ("if_empty", "\"fail\""),
+    ("reading", "\"paper\""),
+];
 
 /// What is wrong with the options, where their schema cannot say it.
 pub(crate) fn check_training(options: &TrainOptions) -> Vec<Complaint> {
@@ -113,6 +116,8 @@ pub(crate) fn estimate_training(
 pub(crate) struct Written {
     pub(crate) prompt: PromptForm,
     pub(crate) choice_answer: ChoiceAnswer,
+    /// By which rule a path's own answer is found, which the gold one takes the place of.
+    pub(crate) reading: Reading,
 }
 
 /// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::label;
+use crate::text::spoken;
 
 /// Words that may stand between the start of a line, or another score, and a criterion's name.
 const BEFORE: [&str; 12] = [
@@ -98,13 +99,8 @@ pub fn read_scores(reply: &str, criteria: &[String]) -> Vec<Option<f64>> {
 
 /// The text without what the model thought to itself, and without marks of emphasis.
 fn plain(reply: &str) -> String {
-    let said = match reply.rfind("</think>") {
-        Some(at) => &reply[at + "</think>".len()..],
-        // It never came to speak.
-        None if reply.contains("<think>") => "",
-        None => reply,
-    };
-    said.chars()
+    spoken(reply)
+        .chars()
         .filter(|c| !matches!(c, '*' | '`' | '#'))
         .map(|c| if c == '_' { ' ' } else { c })
         .collect()
