@@ -42,7 +42,12 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
         &session.options.permissions,
     );
     if args.json {
-        data::print_json(&report::plan_json(&session.plan, &resolved, &estimates, &servers))?;
+        data::print_json(&report::plan_json(
+            &session.plan,
+            &resolved,
+            &estimates,
+            &servers,
+        ))?;
     } else {
         write!(
             anstream::stdout().lock(),

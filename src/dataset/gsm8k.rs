@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json_lines};
 use crate::fetch::PinnedFile;
-use crate::text::{AnswerForm, Question};
+use crate::text::{AnswerForm, Question, gold};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "gsm8k",
@@ -55,12 +55,17 @@ fn question(path: &Path, line: usize, id: String, row: &Row) -> Result<Question,
     let (solution, answer) = row
         .answer
         .rsplit_once("####")
-        .map(|(solution, answer)| (solution.trim_end(), answer.trim().replace(',', "")))
+        .map(|(solution, answer)| (solution.trim_end(), answer.trim()))
         .filter(|(_, answer)| !answer.is_empty())
         .ok_or_else(|| DatasetError::NoAnswer {
             path: path.to_owned(),
             line,
         })?;
+    let answer = gold(AnswerForm::Number, answer).ok_or_else(|| DatasetError::Row {
+        path: path.to_owned(),
+        line,
+        reason: format!("the answer `{answer}` is not a number"),
+    })?;
     Ok(Question {
         id,
         question: row.question.clone(),
@@ -98,5 +103,10 @@ mod tests {
         );
         assert!(question(Path::new("f"), 1, "x".into(), &row("1234")).is_err());
         assert!(question(Path::new("f"), 1, "x".into(), &row("1234 ####")).is_err());
+        let error = question(Path::new("f"), 1, "x".into(), &row("a\n#### 10-12")).unwrap_err();
+        assert!(
+            error.to_string().contains("`10-12` is not a number"),
+            "{error}"
+        );
     }
 }

@@ -14,7 +14,7 @@ use super::{
     AnswerFormParam, DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json_lines,
     split,
 };
-use crate::text::{AnswerForm, Question};
+use crate::text::{AnswerForm, Question, fold, gold};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "jsonl",
@@ -177,22 +177,30 @@ impl RowReader<'_> {
         let (form, answer) = match wanted {
             AnswerFormParam::Auto if !choices.is_empty() => (AnswerForm::Choice, None),
             AnswerFormParam::Auto => {
-                if let Some(answer) = yes_no(&raw) {
+                // A number in words may be a word: `Seven`.
+                let in_digits = raw.contains(char::is_numeric);
+                let number = || gold(AnswerForm::Number, &raw).filter(|_| in_digits);
+                if let Some(answer) = gold(AnswerForm::YesNo, &raw) {
                     (AnswerForm::YesNo, Some(answer))
-                } else if let Some(answer) = number(&raw) {
+                } else if let Some(answer) = number() {
                     (AnswerForm::Number, Some(answer))
                 } else {
-                    (AnswerForm::Text, Some(raw.clone()))
+                    (AnswerForm::Text, gold(AnswerForm::Text, &raw))
                 }
             }
-            AnswerFormParam::YesNo => (AnswerForm::YesNo, yes_no(&raw)),
+            AnswerFormParam::YesNo => (AnswerForm::YesNo, gold(AnswerForm::YesNo, &raw)),
             AnswerFormParam::Choice => (AnswerForm::Choice, None),
-            AnswerFormParam::Number => (AnswerForm::Number, number(&raw)),
-            AnswerFormParam::Text => (AnswerForm::Text, Some(raw.clone())),
+            AnswerFormParam::Number => (AnswerForm::Number, gold(AnswerForm::Number, &raw)),
+            AnswerFormParam::Text => (AnswerForm::Text, gold(AnswerForm::Text, &raw)),
         };
         let answer = match (form, answer) {
             (AnswerForm::Choice, _) => self.chosen(&raw, &choices)?,
             (_, Some(answer)) => answer,
+            (AnswerForm::Text, None) => {
+                return Err(self.wrong(&format!(
+                    "of the answer `{raw}` nothing is left to compare: it is punctuation alone"
+                )));
+            }
             (form, None) => {
                 return Err(self.wrong(&format!("the answer `{raw}` is not {}", described(form))));
             }
@@ -235,9 +243,12 @@ impl RowReader<'_> {
     fn chosen(&self, raw: &str, choices: &[String]) -> Result<String, DatasetError> {
         let labelled = || choices.iter().zip('A'..='Z');
         let bare = raw.trim_matches(['(', ')', '.', ' ']);
+        // The same text in another case or Unicode form, where none is the same as it stands.
+        let exact = choices.iter().any(|text| text.trim() == raw);
+        let is_text = |text: &str| text.trim() == raw || (!exact && fold(text) == fold(raw));
         let mut meant: Vec<char> = labelled()
             .filter(|(text, label)| {
-                text.trim() == raw || bare.chars().map(|c| c.to_ascii_uppercase()).eq([*label])
+                is_text(text) || bare.chars().map(|c| c.to_ascii_uppercase()).eq([*label])
             })
             .map(|(_, label)| label)
             .collect();
@@ -264,23 +275,6 @@ impl RowReader<'_> {
             reason: reason.to_owned(),
         }
     }
-}
-
-fn yes_no(raw: &str) -> Option<String> {
-    match raw.to_lowercase().as_str() {
-        "yes" | "true" => Some("yes".into()),
-        "no" | "false" => Some("no".into()),
-        _ => None,
-    }
-}
-
-/// The number without thousands separators, or nothing where it is not one.
-fn number(raw: &str) -> Option<String> {
-    let plain = raw.replace(',', "");
-    let digits = plain.strip_prefix('-').unwrap_or(&plain);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (all_digits(whole) && all_digits(fraction)).then_some(plain)
 }
 
 fn described(form: AnswerForm) -> &'static str {
@@ -319,14 +313,44 @@ mod tests {
                 (AnswerForm::YesNo, "no".into())
             ]
         );
+        let numbers = [
+            "\"1,234.5\"",
+            "-7",
+            "\"$18\"",
+            "\"50%\"",
+            "\".5\"",
+            "\"+3\"",
+            "\"1e3\"",
+            "2.50",
+            "1e20",
+        ];
+        let rows: Vec<String> = numbers
+            .iter()
+            .map(|answer| format!("{{\"question\": \"q\", \"answer\": {answer}}}"))
+            .collect();
         assert_eq!(
-            answers(
-                "{\"question\": \"q\", \"answer\": \"1,234.5\"}\n{\"question\": \"q\", \"answer\": -7}"
-            ),
+            answers(&rows.join("\n")),
             [
-                (AnswerForm::Number, "1234.5".into()),
-                (AnswerForm::Number, "-7".into())
+                "1234.5",
+                "-7",
+                "18",
+                "50",
+                "0.5",
+                "3",
+                "1000",
+                "2.5",
+                "100000000000000000000"
             ]
+            .map(|answer| (AnswerForm::Number, answer.to_owned()))
+        );
+        let texts = ["Seven", "2024-05-01", "5 apples", "C++"];
+        let rows: Vec<String> = texts
+            .iter()
+            .map(|answer| format!("{{\"question\": \"q\", \"answer\": \"{answer}\"}}"))
+            .collect();
+        assert_eq!(
+            answers(&rows.join("\n")),
+            texts.map(|answer| (AnswerForm::Text, answer.to_owned()))
         );
         let choice = |answer| {
             format!(
@@ -334,8 +358,8 @@ mod tests {
             )
         };
         assert_eq!(
-            answers(&["B", "(b)", "sea"].map(choice).concat()),
-            [const { AnswerForm::Choice }; 3].map(|form| (form, "B".to_owned()))
+            answers(&["B", "(b)", "sea", "SEA"].map(choice).concat()),
+            [const { AnswerForm::Choice }; 4].map(|form| (form, "B".to_owned()))
         );
     }
 
@@ -362,6 +386,11 @@ mod tests {
         );
         let text = error(r#"{"question": "q", "choices": ["B", "y"], "answer": "B"}"#);
         assert!(text.contains("could mean several"), "{text}");
+        let text = error(r#"{"question": "q", "answer": "..."}"#);
+        assert!(
+            text.contains(":1: of the answer `...` nothing is left"),
+            "{text}"
+        );
         let text = error(r#"{"question": " ", "answer": "C"}"#);
         assert!(text.contains(":1: the row has no question"), "{text}");
     }

@@ -81,7 +81,7 @@ pub enum AnswerFormParam {
     YesNo,
     /// A label or the text of one of the row's choices.
     Choice,
-    /// A number; thousands separators are taken out.
+    /// A number, in any notation that docs/answers.md has.
     Number,
     /// Free text.
     Text,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::funnel::tally;
+use super::conclusions::tally;
 use super::{
     Conclusions, FilterError, FilterParams, Funnel, FunnelStep, direct_response,
     repetitive_options, select,
@@ -119,7 +119,7 @@ pub fn filter(
         .map(|(path, verdict)| JudgedPath { path, verdict })
         .collect();
     let mut filtered = Filtered { judged, funnel };
-    filtered.funnel.conclusions = tally(filtered.kept(), &questions)?;
+    filtered.funnel.conclusions = tally(filtered.kept(), &questions, params.reading)?;
     Ok(filtered)
 }
 
@@ -149,7 +149,7 @@ fn pattern(params: &FilterParams, question: &Question, path: &ReasoningPath) -> 
             "imitative",
             "imitative: it asks a question again, `Question: ... Answer:`",
         )
-    } else if rules.direct_response && direct_response(question, &path.text) {
+    } else if rules.direct_response && direct_response(question, &path.text, params.reading) {
         (
             "direct-response",
             "direct response: an answer without reasoning",

@@ -1,7 +1,7 @@
 use super::*;
 use crate::filter::{Conclusions, ScoreLimit, Select, SelectRule, conclusions};
 use crate::key::Digest;
-use crate::text::{AnswerForm, EndReason, LogProbSummary};
+use crate::text::{AnswerForm, EndReason, LogProbSummary, Reading};
 
 fn question(id: &str) -> Question {
     Question {
@@ -385,7 +385,7 @@ fn kept_paths_that_contradict_gold_are_counted() {
         teacher,
     ];
     assert_eq!(
-        conclusions(&paths, &[question("q")]).unwrap(),
+        conclusions(&paths, &[question("q")], Reading::Standard).unwrap(),
         Conclusions {
             agree: 1,
             contradict: 2,

@@ -8,6 +8,7 @@
 //! perplexity; then limits on scores (ours); then the choice of one path per question. Before all of them, where it is
 //! switched on, `ended` drops texts that were cut (ours).
 
+mod conclusions;
 mod error;
 mod funnel;
 mod judge;
@@ -15,11 +16,12 @@ mod params;
 mod pattern;
 mod select;
 
+pub use conclusions::{Conclusions, conclusions, correct, unreadable};
 pub use error::FilterError;
-pub use funnel::{Conclusions, Funnel, FunnelStep, conclusions, correct};
+pub use funnel::{Funnel, FunnelStep};
 pub use judge::{Filtered, filter};
 pub use params::{
-    EndedRule, FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit, ScoreLimit, Select,
-    SelectRule,
+    EndedRule, FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit,
+    ScoreLimit, Select, SelectRule,
 };
 pub use pattern::{direct_response, repetitive_options};

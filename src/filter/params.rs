@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
+use crate::text::Reading;
 
 /// Parameters of a filter, in the order in which its steps run.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,9 @@ pub struct FilterParams {
     pub scores: Vec<ScoreLimit>,
     /// Step 6: what to keep of each question's survivors.
     pub select: Select,
+    /// By which rule it is read what an answer opens with and what a path concludes (docs/answers.md). Default
+    /// `standard` (ours).
+    pub reading: Reading,
 }
 
 /// Texts dropped because they did not end by themselves.

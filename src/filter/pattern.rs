@@ -3,12 +3,15 @@
 //! Their precision and recall on 100 labelled paths stand in `docs/filters.md`, and a test keeps
 //! that table true. (The third rule, imitation, is `text::imitative_complete`: sampling uses it.)
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::text::{Question, asked_again};
+use crate::text::{
+    AnswerForm, Question, Reading, asked_again, behind_opening_number, without_markup,
+};
 
 /// A text that opens with its answer needs this many different words that are neither the
 /// question's nor the answer's, or it has no reasoning. Ours: a short reason (`bees build hives of
@@ -30,6 +33,14 @@ static LEAD: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a fixed, tested pattern")
 });
 
+/// The same under the standard reading: what chat models call their answer too.
+static STANDARD_LEAD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^(?:<\|endoftext\|>|[^\p{L}\p{N}(]|(?:(?:the|my)\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|\n)|(?:so|and|then|therefore|well)\b|(?:the\s+(?:correct\s+)?(?:option|choice)\s+is|it\s+is|it's|i\s+(?:think|say|choose))\b)*",
+    )
+    .expect("a fixed, tested pattern")
+});
+
 static GIVEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:(?:yes|no)\b|\([a-z]\)|[a-z][.:)](?:\s|$)|[a-z]\s*$)")
         .expect("a fixed, tested pattern")
@@ -43,25 +54,31 @@ static REASON: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b(?:because|since)\b").expect("a fixed, tested pattern"));
 
 /// Whether `text` is an answer without reasoning. Only what stands before a question is asked again
-/// counts: it opens with an answer (yes, no, a label, an option's text), does not list options,
+/// counts: it opens with an answer (yes, no, a label, an option's text, a number), does not list options,
 /// gives no `because` or `since`, and holds fewer than six different words beyond the question's
-/// and the options'.
-pub fn direct_response(question: &Question, text: &str) -> bool {
+/// and the options'. Under the standard reading markup does not count.
+pub fn direct_response(question: &Question, text: &str, reading: Reading) -> bool {
     let own = &text[..asked_again(text).unwrap_or(text.len())];
-    if repetitive_options(question, own) {
+    let own = match reading {
+        Reading::Paper => Cow::Borrowed(own),
+        Reading::Standard => Cow::Owned(without_markup(own)),
+    };
+    if repetitive_options(question, &own) {
         return false;
     }
     let lower = own.to_lowercase();
-    let Some(rest) = after_answer(question, &lower) else {
+    let Some(rest) = after_answer(question, &lower, reading) else {
         return false;
     };
     let known: BTreeSet<String> = words(&question.asked().to_lowercase()).collect();
-    let new: BTreeSet<String> = sentences(rest)
-        .map(|sentence| after_answer(question, sentence).unwrap_or(sentence))
-        .flat_map(words)
+    let new: BTreeSet<String> = sentences(&rest)
+        .map(|sentence| {
+            after_answer(question, sentence, reading).unwrap_or(Cow::Borrowed(sentence))
+        })
+        .flat_map(|sentence| words(&sentence).collect::<Vec<_>>())
         .filter(|word| !known.contains(word))
         .collect();
-    new.len() < MIN_NEW_WORDS && !REASON.is_match(rest)
+    new.len() < MIN_NEW_WORDS && !REASON.is_match(&rest)
 }
 
 /// Whether `text` lists options again: three labels (`(A)`, `B.`) in a row with at most six words
@@ -114,15 +131,22 @@ fn longest_run(text: &str, places: Vec<(usize, usize)>, gap: usize) -> usize {
 }
 
 /// What follows the answer that lower-case `text` opens with; `None` where it opens with none.
-fn after_answer<'t>(question: &Question, text: &'t str) -> Option<&'t str> {
+fn after_answer<'t>(question: &Question, text: &'t str, reading: Reading) -> Option<Cow<'t, str>> {
+    if question.form == AnswerForm::Number {
+        return behind_opening_number(text).map(Cow::Owned);
+    }
+    let lead = match reading {
+        Reading::Paper => &LEAD,
+        Reading::Standard => &STANDARD_LEAD,
+    };
     let label_at = text.trim_start();
     // Before the lead: `A. hive`. After it: `Answer: (B)`.
-    let led = &text[LEAD.find(text).map_or(0, |m| m.end())..];
+    let led = &text[lead.find(text).map_or(0, |m| m.end())..];
     let given = [label_at, led]
         .into_iter()
         .find_map(|part| GIVEN.find(part).map(|m| &part[m.end()..]));
-    if given.is_some() {
-        return given;
+    if let Some(rest) = given {
+        return Some(Cow::Borrowed(rest));
     }
     let led = ["a ", "an ", "the "]
         .into_iter()
@@ -134,6 +158,7 @@ fn after_answer<'t>(question: &Question, text: &'t str) -> Option<&'t str> {
         .filter(|option| !option.trim().is_empty())
         .filter_map(|option| led.strip_prefix(option.trim().to_lowercase().as_str()))
         .find(|rest| !rest.starts_with(char::is_alphanumeric))
+        .map(Cow::Borrowed)
 }
 
 fn sentences(text: &str) -> impl Iterator<Item = &str> {

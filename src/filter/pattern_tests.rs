@@ -1,5 +1,7 @@
 use super::*;
-use crate::text::{AnswerForm, imitative_complete};
+use crate::text::imitative_complete;
+
+const BOTH: [Reading; 2] = [Reading::Paper, Reading::Standard];
 
 fn ask(question: &str, choices: &[&str]) -> Question {
     Question {
@@ -26,7 +28,9 @@ fn direct_responses() {
         "\nThe answer is no.",
         "So the answer is: \"No\", I think.",
     ] {
-        assert!(direct_response(&q, text), "{text}");
+        for reading in BOTH {
+            assert!(direct_response(&q, text, reading), "{text}");
+        }
     }
     for text in [
         "",
@@ -35,7 +39,9 @@ fn direct_responses() {
         "No. Bees build hives of wax in hollow trees and under roofs.",
         "Nobody knows",
     ] {
-        assert!(!direct_response(&q, text), "{text}");
+        for reading in BOTH {
+            assert!(!direct_response(&q, text, reading), "{text}");
+        }
     }
     let q = ask("Where do bees live?", &["hive", "open sea"]);
     for text in [
@@ -47,9 +53,41 @@ fn direct_responses() {
         "Open sea",
         "Answer: (B) open sea",
     ] {
-        assert!(direct_response(&q, text), "{text}");
+        for reading in BOTH {
+            assert!(direct_response(&q, text, reading), "{text}");
+        }
     }
-    assert!(!direct_response(&q, "hives"));
+    assert!(!direct_response(&q, "hives", Reading::Standard));
+}
+
+#[test]
+fn direct_responses_of_chat_models() {
+    let yes_no = ask("Do bees live in the sea?", &[]);
+    let choice = ask("Where do bees live?", &["hive", "open sea"]);
+    let number = Question {
+        form: AnswerForm::Number,
+        ..ask("How many legs has a bee?", &[])
+    };
+    for (q, text, direct) in [
+        (&yes_no, "**No**", true),
+        (&yes_no, "\\boxed{no}", true),
+        (&yes_no, "<answer>No</answer>", true),
+        (&yes_no, "**Final Answer:** No, bees do not.", true),
+        (&yes_no, "**No**, because they drown.", false),
+        (&choice, "$\\boxed{\\text{(B)}}$", true),
+        (&choice, "The correct option is **open sea**.", true),
+        (&number, " 6", true),
+        (&number, "#### 6", true),
+        (&number, "The answer is six legs.", true),
+        (&number, "2 * 3 = 6", false),
+        (&number, "2 legs a pair, so 3 pairs have 6", false),
+    ] {
+        assert_eq!(
+            direct_response(q, text, Reading::Standard),
+            direct,
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -98,14 +136,28 @@ fn documented_precision_and_recall_are_true() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(rows.len(), 100);
+    let docs = std::fs::read_to_string(root.join("docs/filters.md")).unwrap();
+    for reading in BOTH {
+        let untold = untold(&rows, reading, &docs);
+        assert!(
+            untold.is_empty(),
+            "docs/filters.md should say, {}:\n{}",
+            reading.name(),
+            untold.join("\n")
+        );
+    }
+}
+
+/// The rows that `docs` lacks.
+fn untold(rows: &[Labelled], reading: Reading, docs: &str) -> Vec<String> {
     let mut judged: [Vec<(bool, bool)>; 3] = Default::default();
-    for row in &rows {
+    for row in rows {
         let choices: Vec<&str> = row.choices.iter().map(String::as_str).collect();
         let q = ask(&row.question, &choices);
         let (text, labels) = (row.text.as_str(), &row.labels);
         let found = [
             (labels.imitative, imitative_complete(text)),
-            (labels.direct, direct_response(&q, text)),
+            (labels.direct, direct_response(&q, text, reading)),
             (labels.options, repetitive_options(&q, text)),
         ];
         for (rule, (label, says)) in found.into_iter().enumerate() {
@@ -115,7 +167,6 @@ fn documented_precision_and_recall_are_true() {
             }
         }
     }
-    let docs = std::fs::read_to_string(root.join("docs/filters.md")).unwrap();
     let mut untold = Vec::new();
     for (name, pairs) in ["imitative", "direct response", "repetitive options"]
         .iter()
@@ -138,11 +189,7 @@ fn documented_precision_and_recall_are_true() {
             untold.push(row);
         }
     }
-    assert!(
-        untold.is_empty(),
-        "docs/filters.md should say:\n{}",
-        untold.join("\n")
-    );
+    untold
 }
 
 /// Teachers' rationales are reasoning, so whatever a rule finds there is a false alarm; the counts
@@ -153,14 +200,14 @@ fn false_alarms_on_published_rationales() {
     let (Some(ho), Some(palm)) = (teacher_fixture::rows(), teacher_fixture::palm_rows()) else {
         return;
     };
-    let count = |rows: &[(&Question, &str)]| {
-        let found = |rule: fn(&Question, &str) -> bool| {
+    let count = |rows: &[(&Question, &str)], reading: Reading| {
+        let found = |rule: &dyn Fn(&Question, &str) -> bool| {
             rows.iter().filter(|(q, text)| rule(q, text)).count()
         };
         [
-            found(|_, text| imitative_complete(text)),
-            found(direct_response),
-            found(repetitive_options),
+            found(&|_, text| imitative_complete(text)),
+            found(&|q, text| direct_response(q, text, reading)),
+            found(&repetitive_options),
         ]
     };
     let ho: Vec<_> = ho
@@ -171,6 +218,8 @@ fn false_alarms_on_published_rationales() {
         .iter()
         .map(|r| (&r.question, r.rationale.as_str()))
         .collect();
-    assert_eq!(count(&ho), [0, 1, 0]);
-    assert_eq!(count(&palm), [0, 0, 19]);
+    for reading in BOTH {
+        assert_eq!(count(&ho, reading), [0, 1, 0]);
+        assert_eq!(count(&palm, reading), [0, 0, 19]);
+    }
 }

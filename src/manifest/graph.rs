@@ -25,27 +25,48 @@ pub(super) fn seed(node: &Node) -> Option<u64> {
     node.get("seed")?.to_json().as_u64()
 }
 
-/// Lays each stage's own values over the defaults of its kind.
+/// The key at the top of a manifest that stands for a parameter of every kind that reads answers.
+const READING: &str = "reading";
+
+/// Lays each stage's own values over the defaults of its kind, and those over `reading` at the top.
 pub(super) fn lay_defaults(tree: &mut Node, kinds: &[&'static dyn Stage]) {
-    let Some(defaults) = tree.get("defaults").and_then(Node::as_table).cloned() else {
-        return;
-    };
+    let defaults = tree.get("defaults").and_then(Node::as_table).cloned();
+    let reading = tree.as_table().and_then(|root| root.get(READING)).cloned();
     let Some(root) = tree.as_table_mut() else {
         return;
     };
+    let find = |name: &str| kinds.iter().copied().find(|kind| kind.name() == name);
+    let lay = |stage: &mut Node, kind: &dyn Stage| {
+        lay_one(
+            stage,
+            defaults
+                .as_ref()
+                .and_then(|defaults| defaults.get(kind.name())),
+        );
+        if let (Tree::Table(table), Some(reading)) = (&mut stage.value, &reading)
+            && kind.reads_answers()
+            && table.get(READING).is_none()
+        {
+            table.entries.push(reading.clone());
+        }
+    };
     for (section, kind) in SUGAR {
-        if let Some(entry) = root.get_mut(section) {
-            lay_one(&mut entry.value, defaults.get(kind));
+        if let (Some(entry), Some(kind)) = (root.get_mut(section), find(kind)) {
+            lay(&mut entry.value, kind);
         }
     }
     let stages = root
         .get_mut("stages")
         .and_then(|entry| entry.value.as_table_mut());
     for stage in stages.into_iter().flat_map(|stages| &mut stages.entries) {
-        let kind = stage.value.get("kind").and_then(Node::as_str);
-        let kind = kind.filter(|name| kinds.iter().any(|kind| kind.name() == *name));
-        let own = kind.and_then(|kind| defaults.get(kind));
-        lay_one(&mut stage.value, own);
+        let kind = stage
+            .value
+            .get("kind")
+            .and_then(Node::as_str)
+            .and_then(find);
+        if let Some(kind) = kind {
+            lay(&mut stage.value, kind);
+        }
     }
 }
 
@@ -60,9 +81,14 @@ fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
     }
 }
 
-/// Drops what is told of a stage and also of the defaults that the value comes from.
+/// Drops what is told of a stage and also of the defaults, or of the top of the manifest, that the value comes from.
 pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let of_defaults = |error: &Diagnostic| error.path.first().is_some_and(|key| key == "defaults");
+    let of_defaults = |error: &Diagnostic| {
+        matches!(
+            error.path.first().map(String::as_str),
+            Some("defaults" | READING)
+        )
+    };
     let (mut kept, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(of_defaults);
     let place = |error: &Diagnostic| error.origin.as_ref().map(Origin::order);
     let told: BTreeSet<_> = kept.iter().filter_map(place).collect();
@@ -197,7 +223,10 @@ fn drafts<'a>(
         let defaults = draft
             .kind
             .map(|kind| ["defaults".to_owned(), kind.name().to_owned()]);
+        let reads = draft.kind.is_some_and(Stage::reads_answers);
+        let reading = [READING.to_owned()];
         draft.sound = !unsound.contains(draft.path.as_slice())
+            && !(reads && unsound.contains(reading.as_slice()))
             && defaults.is_none_or(|path| !unsound.contains(path.as_slice()));
     }
     drafts

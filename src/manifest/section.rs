@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::sweep::SweepSection;
 use crate::model::device::DeviceChoice;
+use crate::text::Reading;
 
 /// How to run. Only the backend of `device` is part of keys, so changing the rest keeps the cache.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +40,9 @@ pub(super) struct RootSection {
     pub(super) extends: Option<String>,
     /// The seed of every stage that does not state its own; 0 by default.
     pub(super) seed: u64,
+    /// How answers are read out of text: the parameter `reading` of every stage that has it and does not state its own,
+    /// nor has one from `[defaults]`. `standard` by default.
+    pub(super) reading: Reading,
     /// How to run.
     pub(super) run: RunSection,
     /// Many points from one manifest.

@@ -160,9 +160,9 @@ pub fn evaluate(
     let mut ambiguous = 0;
     let mut outcomes = Vec::with_capacity(pairs.len());
     for (question, prediction) in pairs {
-        let parsed = parse_answer(question, &prediction.output);
+        let parsed = parse_answer(question, &prediction.output, params.reading);
         ambiguous += usize::from(parsed == Parsed::Ambiguous);
-        let format = FormatChecks::of(question, prediction, &parsed, params.max_rep);
+        let format = FormatChecks::of(question, prediction, &parsed, params);
         let parsed = parsed.answer();
         outcomes.push(Outcome {
             question_id: question.id.clone(),

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::EvalParams;
 use super::interval::{Estimate, wilson};
 use crate::text::{EndReason, Parsed, Prediction, Question, answers_given, asked_again, word_rep};
 
@@ -13,7 +14,7 @@ use crate::text::{EndReason, Parsed, Prediction, Question, answers_given, asked_
     reason = "five independent checks, five columns"
 )]
 pub struct FormatChecks {
-    /// It gives one answer: one answer sentence, or, without any, one answer in all of it.
+    /// It gives one answer: one mark of an answer, or, without any, one answer in all of it.
     pub answered_once: bool,
     /// That answer is legal: yes or no, one of the options, a number.
     pub legal_option: bool,
@@ -32,16 +33,16 @@ impl FormatChecks {
         question: &Question,
         prediction: &Prediction,
         parsed: &Parsed,
-        max_rep: f64,
+        params: &EvalParams,
     ) -> Self {
         let output = &prediction.output;
         let end = prediction.end;
         Self {
-            answered_once: answers_given(question, output) == 1,
+            answered_once: answers_given(question, output, params.reading) == 1,
             legal_option: matches!(parsed, Parsed::Answer(_)),
             ended: (end != EndReason::Unknown).then_some(end == EndReason::EndOfText),
             not_asked_again: asked_again(output).is_none(),
-            rep_below_limit: word_rep(output).is_none_or(|rep| rep <= max_rep),
+            rep_below_limit: word_rep(output).is_none_or(|rep| rep <= params.max_rep),
         }
     }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BootstrapInterval, MetricError, Resampling};
+use crate::text::Reading;
 
 /// Parameters of the metrics. All ours; the paper is silent.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,8 @@ pub struct EvalParams {
     /// How a bootstrap's interval is read: `percentile` or `bca` (bias-corrected and accelerated,
     /// better where values are skewed). Default percentile.
     pub bootstrap_interval: BootstrapInterval,
+    /// By which rule answers are read out of outputs (docs/answers.md). Default `standard` (ours).
+    pub reading: Reading,
     /// Seed of the bootstrap; the stage's, so not a parameter of its own.
     #[serde(skip)]
     pub seed: u64,
@@ -36,6 +39,7 @@ impl Default for EvalParams {
             confidence: 0.95,
             bootstrap_resamples: 2000,
             bootstrap_interval: BootstrapInterval::default(),
+            reading: Reading::default(),
             seed: 0,
         }
     }

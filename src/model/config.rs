@@ -110,10 +110,11 @@ impl Gpt2Config {
             });
         }
         let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
-        let mut value: Value = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let mut value: Value =
+            serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
+                path: path.clone(),
+                source,
+            })?;
         // Before the fields: "model_type is llama" says more than "n_embd is missing".
         check_kind(&value)?;
         let eos = end_of_text(&value)?;
@@ -226,7 +227,8 @@ fn end_of_text(value: &Value) -> Result<Option<u32>, ModelError> {
         other => other,
     };
     let id = one.as_u64().and_then(|id| u32::try_from(id).ok());
-    id.map(Some).ok_or_else(|| ModelError::EndOfTextId(named.to_string()))
+    id.map(Some)
+        .ok_or_else(|| ModelError::EndOfTextId(named.to_string()))
 }
 
 /// Refuses what would run but compute something else than the file means.
@@ -293,13 +295,20 @@ mod tests {
 
     /// The tiny file with another end of text.
     fn eos(written: &str) -> String {
-        TINY.replace("\"eos_token_id\": 0", &format!("\"eos_token_id\": {written}")) + "}"
+        TINY.replace(
+            "\"eos_token_id\": 0",
+            &format!("\"eos_token_id\": {written}"),
+        ) + "}"
     }
 
     #[test]
     fn an_end_of_text_is_a_number_a_list_of_one_or_left_to_the_tokenizer() {
         for (written, found) in [("3", Some(3)), ("[3]", Some(3)), ("null", None)] {
-            assert_eq!(load(&eos(written)).unwrap().eos_token_id, found, "{written}");
+            assert_eq!(
+                load(&eos(written)).unwrap().eos_token_id,
+                found,
+                "{written}"
+            );
         }
         let absent = |vocabulary: &str| {
             let text = TINY.replace("\"eos_token_id\": 0, ", "");

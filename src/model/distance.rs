@@ -6,10 +6,17 @@ pub(super) fn furthest<T: Copy + Into<f64>>(a: &[T], b: &[T]) -> f64 {
     if a.len() != b.len() {
         return f64::INFINITY;
     }
-    let differences = a.iter().zip(b).map(|(a, b)| ((*a).into() - (*b).into()).abs());
+    let differences = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| ((*a).into() - (*b).into()).abs());
     differences.fold(0.0, |most, next| {
         // Whichever is NaN stays.
-        if next > most || next.is_nan() { next } else { most }
+        if next > most || next.is_nan() {
+            next
+        } else {
+            most
+        }
     })
 }
 
@@ -22,7 +29,14 @@ mod tests {
         let (one, nan, far) = ([1.0_f32, 2.0], f32::NAN, f32::INFINITY);
         assert!((furthest(&one, &[1.5, 1.0]) - 1.0).abs() < 1e-12);
         assert_eq!(furthest::<f64>(&[], &[]).to_bits(), 0.0_f64.to_bits());
-        for other in [&[nan, 2.0][..], &[1.0, nan], &[nan, nan], &[1.0, far], &[1.0], &[]] {
+        for other in [
+            &[nan, 2.0][..],
+            &[1.0, nan],
+            &[nan, nan],
+            &[1.0, far],
+            &[1.0],
+            &[],
+        ] {
             for (a, b) in [(&one[..], other), (other, &one[..])] {
                 let distance = furthest(a, b);
                 assert!(distance.is_nan() || distance == f64::INFINITY, "{other:?}");

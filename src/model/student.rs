@@ -159,7 +159,10 @@ impl<W> Student<W> {
         let mut marks: Vec<String> = ends
             .filter_map(|id| self.tokenizer.special_token(*id))
             .collect();
-        marks.extend([self.tokenizer.eos_token().to_owned(), END_OF_TEXT.to_owned()]);
+        marks.extend([
+            self.tokenizer.eos_token().to_owned(),
+            END_OF_TEXT.to_owned(),
+        ]);
         marks
     }
 }

@@ -176,7 +176,10 @@ impl StudentTokenizer {
     /// A special token, written out; `None` where it is none: its text is then a text like others.
     pub(super) fn special_token(&self, id: u32) -> Option<String> {
         let added = self.inner.get_added_tokens_decoder();
-        added.get(&id).filter(|token| token.special).map(|token| token.content.clone())
+        added
+            .get(&id)
+            .filter(|token| token.special)
+            .map(|token| token.content.clone())
     }
 
     /// What the tokenizer puts before every text, as a beginning-of-text token; often nothing.
@@ -397,7 +400,11 @@ mod tests {
             let entry = json!({"id": token, "ids": [id], "tokens": [token]});
             (token.to_owned(), entry)
         });
-        let pair = [single.clone(), vec![json!({"Sequence": {"id": "B", "type_id": 1}})]].concat();
+        let pair = [
+            single.clone(),
+            vec![json!({"Sequence": {"id": "B", "type_id": 1}})],
+        ]
+        .concat();
         json!({
             "type": "TemplateProcessing",
             "single": single,

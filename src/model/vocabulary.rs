@@ -55,10 +55,12 @@ impl Vocabulary {
                 let path = path.clone();
                 ModelError::Json { path, source }
             })?;
-            ends.extend(named(&settings["eos_token_id"]).ok_or_else(|| ModelError::Ends {
-                path,
-                found: settings["eos_token_id"].to_string(),
-            })?);
+            ends.extend(
+                named(&settings["eos_token_id"]).ok_or_else(|| ModelError::Ends {
+                    path,
+                    found: settings["eos_token_id"].to_string(),
+                })?,
+            );
         }
         Ok(Self::new(tokenizer.vocab_size(), ends))
     }
@@ -107,12 +109,20 @@ mod tests {
             write(text);
             assert_eq!(load().unwrap().ends(), ends, "{text}");
         }
-        for text in [r#"{"eos_token_id": "</s>"}"#, r#"{"eos_token_id": [0, -1]}"#] {
+        for text in [
+            r#"{"eos_token_id": "</s>"}"#,
+            r#"{"eos_token_id": [0, -1]}"#,
+        ] {
             write(text);
             let message = load().unwrap_err().to_string();
             assert!(message.contains("`eos_token_id` is"), "{message}");
         }
         write("{");
-        assert!(load().unwrap_err().to_string().contains("generation_config.json"));
+        assert!(
+            load()
+                .unwrap_err()
+                .to_string()
+                .contains("generation_config.json")
+        );
     }
 }

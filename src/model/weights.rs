@@ -148,9 +148,9 @@ pub(super) fn check_shapes(
     for (name, expected) in &shapes {
         let Some(&shape) = found.get(name.as_str()) else {
             let ending = format!(".{name}");
-            let longer = found.keys().find(|found| {
-                found.ends_with(&ending) && !shapes.contains_key(**found)
-            });
+            let longer = found
+                .keys()
+                .find(|found| found.ends_with(&ending) && !shapes.contains_key(**found));
             return Err(match longer {
                 Some(found) => ModelError::ArrayName {
                     found: (*found).to_owned(),

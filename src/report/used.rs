@@ -80,7 +80,10 @@ fn too_long(told: &Value) -> String {
         count("dropped") + count("cut"),
         printable(told["rule"].as_str().unwrap_or("?"))
     );
-    for (name, what) in [("dropped", "left out"), ("cut", "without the end of their reasoning")] {
+    for (name, what) in [
+        ("dropped", "left out"),
+        ("cut", "without the end of their reasoning"),
+    ] {
         if count(name) > 0 {
             let _ = write!(text, ", {} {what}", count(name));
         }

@@ -143,6 +143,9 @@ pub trait StageKind: Send + Sync + 'static {
     const SEEDED: bool = false;
     /// Whether it runs a model: the numerics class is then part of the key.
     const RUNS_MODEL: bool = false;
+    /// Whether it reads answers out of text: it then has the parameter `reading`, which a manifest may set for all such
+    /// stages at once.
+    const READS_ANSWERS: bool = false;
     /// Parameters (dotted paths) added after version 1, with the value at which they change nothing: a parameter
     /// that has it is left out of the key, so that a new field does not empty every cache.
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[];
@@ -211,6 +214,8 @@ pub trait Stage: Send + Sync {
     fn seeded(&self) -> bool;
     /// Whether the numerics class is part of the key.
     fn runs_model(&self) -> bool;
+    /// See [`StageKind::READS_ANSWERS`].
+    fn reads_answers(&self) -> bool;
     /// The JSON Schema of the parameters.
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
     /// The parameters with defaults filled in.
@@ -301,6 +306,10 @@ impl<K: StageKind> Stage for Typed<K> {
 
     fn runs_model(&self) -> bool {
         K::RUNS_MODEL
+    }
+
+    fn reads_answers(&self) -> bool {
+        K::READS_ANSWERS
     }
 
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema {

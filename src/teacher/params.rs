@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::http::{Budget, Endpoint, Mode};
 use super::{RECORDINGS, RecordingKind, cot};
+use crate::text::Reading;
 
 /// Whose reasoning paths to learn from. Fields say which source they belong to.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +36,9 @@ pub struct TeachParams {
     /// `Therefore, the answer is` (Ho et al. 2023). Empty: it is not asked for, and is read out of the
     /// reasoning.
     pub answer_prompt: String,
+    /// By which rule answers are read, to tell where next to none can be (docs/answers.md). Default `standard` (ours). Not
+    /// in the key: the paths are the same.
+    pub reading: Reading,
     /// `http` only: one by one, or as files through the provider's batch interface. Default `online`.
     /// Not in the key.
     pub mode: Mode,
@@ -53,6 +57,7 @@ impl Default for TeachParams {
             endpoint: None,
             prompt: cot::PAPER.to_owned(),
             answer_prompt: cot::ANSWER_PROMPT.to_owned(),
+            reading: Reading::default(),
             mode: Mode::Online,
             budget: None,
         }

@@ -4,21 +4,29 @@
 //! Everything here is plain data or a pure function of text and token ids: no model, no files.
 
 mod answer;
-mod choice;
+mod excerpt;
 mod fold;
 mod imitation;
+mod number;
 mod path;
 mod prediction;
 mod prompt;
 mod question;
 mod repetition;
+mod word_list;
 #[cfg(test)]
 pub(crate) mod teacher_fixture;
 mod thought;
 
-pub use answer::{Parsed, answers_given, conclusion, is_gold, parse_answer, reasoning_part};
+pub use answer::{
+    Parsed, Reading, answers_given, conclusion, gold, is_gold, parse_answer, parse_reply,
+    reasoning_part,
+};
+pub(crate) use answer::{behind_opening_number, without_markup};
+pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
+pub use number::Number;
 pub use path::{EndReason, FirstToken, JudgedPath, LogProbSummary, ReasoningPath, Verdict};
 pub use prediction::Prediction;
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};

@@ -1,6 +1,7 @@
 //! One integration binary, so that burn links once.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
+mod answers;
 mod bad_input;
 mod browser;
 mod controls;

@@ -6,6 +6,7 @@ use crate::harness::{Bench, shared};
 
 const MANIFEST: &str = r#"
 title = "GPT-3.5"
+reading = "paper"
 
 [data]
 dataset = "strategyqa"

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sert_run::event::CancelToken;
 use sert_run::model::Student;
 use sert_run::model::engine::{Engine, EngineOptions, ScoreJob};
-use sert_run::text::{PromptForm, Question, reasoning_part};
+use sert_run::text::{PromptForm, Question, Reading, reasoning_part};
 
 use crate::harness::{Bench, TINY};
 
@@ -58,7 +58,7 @@ fn the_gold_answer_is_scored_after_the_path() {
         .map(|path| {
             let question = &questions[path["question_id"].as_str().unwrap()];
             let text = path["text"].as_str().unwrap().replace("<|endoftext|>", "");
-            let reasoning = match reasoning_part(&text).trim() {
+            let reasoning = match reasoning_part(&text, Reading::Standard).trim() {
                 "" => String::new(),
                 reasoning => format!(" {reasoning}"),
             };

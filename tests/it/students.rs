@@ -74,7 +74,11 @@ fn variant(bench: &Bench, name: &str, changes: &[(&str, &dyn Fn(&mut Value))]) {
     }
     for (file, change) in changes {
         let path = bench.path(name).join(file);
-        let mut value = if path.exists() { read(&path) } else { json!({}) };
+        let mut value = if path.exists() {
+            read(&path)
+        } else {
+            json!({})
+        };
         change(&mut value);
         bench.write(&format!("{name}/{file}"), value.to_string());
     }
@@ -137,7 +141,11 @@ fn other_ways_of_saying_the_same_give_the_same_answers() {
         "absent",
     );
     config(&|c| c["pad_token_id"] = Value::Null, "null-pad");
-    let prefixes = ["module.transformer.", "_orig_mod.transformer.", "module._orig_mod."];
+    let prefixes = [
+        "module.transformer.",
+        "_orig_mod.transformer.",
+        "module._orig_mod.",
+    ];
     for (index, prefix) in prefixes.iter().enumerate() {
         let name = format!("wrapped-{index}");
         variant(&bench, &name, &[]);
@@ -165,7 +173,11 @@ fn other_ways_of_saying_the_same_give_the_same_answers() {
         let student = format!("student.model=./{name}");
         let run = bench.run(&["m.toml", "--stage", "answers", "--set", &student]);
         assert_eq!(run.code, Some(1), "{name}: {}", run.stderr);
-        assert!(run.stderr.contains(key) && run.stderr.contains("hint: "), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(key) && run.stderr.contains("hint: "),
+            "{}",
+            run.stderr
+        );
     }
 }
 
@@ -177,7 +189,11 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
     let student = Student::load(&bench.path("base")).unwrap();
     let (tokens, width) = (student.config.vocab_size, student.config.n_embd);
     assert_eq!(tokens, 300);
-    variant(&bench, "padded", &[("config.json", &|c| c["vocab_size"] = json!(320))]);
+    variant(
+        &bench,
+        "padded",
+        &[("config.json", &|c| c["vocab_size"] = json!(320))],
+    );
     let mut weights: Weights = student.weights.clone();
     let embedding = weights.arrays.get_mut("wte.weight").unwrap();
     // The most usual token's row, twofold: as a token it would be the likeliest wherever that is likely.
@@ -187,7 +203,9 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
         shape: vec![320, width],
         data: embedding.data.iter().copied().chain(padding).collect(),
     };
-    weights.save(&bench.path("padded/model.safetensors")).unwrap();
+    weights
+        .save(&bench.path("padded/model.safetensors"))
+        .unwrap();
     let padded = rows(&bench, "padded", "answers");
     // Greedy answers are the same; log-likelihoods are under a softmax that has the padding in it.
     assert_eq!(outputs(&padded), outputs(&base));
@@ -201,17 +219,24 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
     assert_eq!(trained.config.vocab_size, 320);
     assert_eq!(trained.weights.arrays["wte.weight"].shape, [320, width]);
     // Too few rows are told.
-    variant(&bench, "short", &[("config.json", &|c| c["vocab_size"] = json!(299))]);
-    let run = bench.run(&["m.toml", "--stage", "answers", "--set", "student.model=./short"]);
+    variant(
+        &bench,
+        "short",
+        &[("config.json", &|c| c["vocab_size"] = json!(299))],
+    );
+    let run = bench.run(&[
+        "m.toml",
+        "--stage",
+        "answers",
+        "--set",
+        "student.model=./short",
+    ]);
     assert!(run.stderr.contains("vocab_size 299"), "{}", run.stderr);
 }
 
 /// The student that `trained` makes of this folder, exported to `out-FOLDER`.
 fn rows_of_model(bench: &Bench, folder: &str) -> Student {
-    let (student, out) = (
-        format!("student.model=./{folder}"),
-        format!("out-{folder}"),
-    );
+    let (student, out) = (format!("student.model=./{folder}"), format!("out-{folder}"));
     let set = ["--set", student.as_str()];
     bench
         .run_manifest(&[&["--stage", "trained"][..], &set].concat())
@@ -239,8 +264,12 @@ fn a_trained_students_folder_goes_out_as_it_came_in() {
                 c["pad_token"] = json!("<pad>");
                 c["model_max_length"] = json!(77);
             }),
-            ("tokenizer.json", &|t| t["normalizer"] = json!({"type": "Lowercase"})),
-            ("special_tokens_map.json", &|s| s["pad_token"] = json!("<pad>")),
+            ("tokenizer.json", &|t| {
+                t["normalizer"] = json!({"type": "Lowercase"})
+            }),
+            ("special_tokens_map.json", &|s| {
+                s["pad_token"] = json!("<pad>")
+            }),
             ("generation_config.json", &|g| g["top_k"] = json!(3)),
         ],
     );
@@ -307,7 +336,10 @@ fn each_end_that_generation_config_names_ends_a_text_and_is_scored() {
             Some(place) => {
                 shorter += 1;
                 assert_eq!(found, all[..=place]);
-                assert_eq!((&path["end"], &path["end_token"]), (&json!("end-of-text"), &json!(end)));
+                assert_eq!(
+                    (&path["end"], &path["end_token"]),
+                    (&json!("end-of-text"), &json!(end))
+                );
             }
             None => assert_eq!(path, whole),
         }
@@ -331,7 +363,11 @@ fn perplexities_agree(scored: &[Value]) {
         let (sum, count) = (&log_prob["sum"], &log_prob["count"]);
         let recorded = (-sum.as_f64().unwrap() / count.as_f64().unwrap()).exp();
         let found = path["scores"]["perplexity"].as_f64().unwrap();
-        assert_eq!(found.to_bits(), recorded.to_bits(), "{found} {recorded}: {path}");
+        assert_eq!(
+            found.to_bits(),
+            recorded.to_bits(),
+            "{found} {recorded}: {path}"
+        );
         ends[usize::from(path["end"] == "end-of-text")] += 1;
     }
     assert!(ends[0] > 0 && ends[1] > 0, "both ends are there: {ends:?}");
@@ -371,7 +407,10 @@ fn a_students_own_paths_score_as_they_were_drawn() {
     for path in &outside {
         let prompt = &prompts[path["question_id"].as_str().unwrap()];
         let tokens = student.tokenizer.encode(text(path)).unwrap();
-        assert_eq!(path["scores"]["perplexity"].as_f64(), perplexity(&engine, prompt, tokens));
+        assert_eq!(
+            path["scores"]["perplexity"].as_f64(),
+            perplexity(&engine, prompt, tokens)
+        );
     }
     assert_eq!(outside.len(), scored.len());
 }
@@ -381,7 +420,10 @@ fn prompts(bench: &Bench) -> std::collections::BTreeMap<String, Vec<u32>> {
     let student = Student::load(&bench.path("base")).unwrap();
     let questions = rows(bench, "base", "data.train").into_iter();
     let prompt = |question: Value| {
-        let text = format!("Question: {} Answer:", question["question"].as_str().unwrap());
+        let text = format!(
+            "Question: {} Answer:",
+            question["question"].as_str().unwrap()
+        );
         let id = question["id"].as_str().unwrap().to_owned();
         (id, student.tokenizer.encode(&text).unwrap())
     };
@@ -413,7 +455,13 @@ fn a_prompt_makes_room_for_its_path() {
     let word = student.tokenizer.encode(" the").unwrap();
     let tokens = |count: usize| word.iter().copied().cycle().take(count).collect::<Vec<_>>();
     let most = positions - 1;
-    let lengths = [10, positions - plain.len(), positions - plain.len() + 1, most, most + 9];
+    let lengths = [
+        10,
+        positions - plain.len(),
+        positions - plain.len() + 1,
+        most,
+        most + 9,
+    ];
     let lines: Vec<String> = lengths
         .iter()
         .map(|&length| {
@@ -449,7 +497,11 @@ fn a_prompt_makes_room_for_its_path() {
     }
     let refused = bench.run(&["m.toml", "--stage", "refused"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("truncate-left"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("truncate-left"),
+        "{}",
+        refused.stderr
+    );
 }
 
 /// A tokenizer that begins every text with a token of its own, as Llama's does.
@@ -479,7 +531,8 @@ fn what_the_tokenizer_begins_a_text_with_begins_every_prompt() {
     for path in &scored {
         let plain = &prompts[path["question_id"].as_str().unwrap()];
         let prompt = [&[0][..], plain].concat();
-        let mut tokens: Vec<u32> = serde_json::from_value(path["tokens"].clone()).unwrap_or_default();
+        let mut tokens: Vec<u32> =
+            serde_json::from_value(path["tokens"].clone()).unwrap_or_default();
         if path["end"] == "end-of-text" {
             tokens.push(0);
         }
@@ -530,7 +583,11 @@ fn training_texts_lose_the_students_own_end_of_text() {
         bench.run(&["show", "m.toml", &stage, "--json"]).ok().stdout
     };
     assert_eq!(made(1), made(0), "its own end of text");
-    assert_eq!(made(2), made(0), "GPT-2's, which another student may have written");
+    assert_eq!(
+        made(2),
+        made(0),
+        "GPT-2's, which another student may have written"
+    );
     assert_ne!(made(3), made(0), "no end of text: a text like others");
     assert!(made(0).contains("\"end_of_text\":\"</s>\""), "{}", made(0));
 }

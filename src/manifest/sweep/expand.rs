@@ -16,7 +16,7 @@ use crate::manifest::words::plain;
 const MOST_POINTS: usize = 100_000;
 
 /// What of a manifest a point may change; the rest says how to run and what to print.
-const SWEPT: [&str; 5] = ["data", "student", "stages", "defaults", SEED];
+const SWEPT: [&str; 6] = ["data", "student", "stages", "defaults", "reading", SEED];
 
 /// A sweep with the values to lay on the tree.
 pub(in crate::manifest) struct Expansion {

@@ -5,12 +5,14 @@ mod graph;
 mod loading;
 mod mistakes;
 mod overriding;
+mod reading;
 mod sweeping;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Changes, Manifest, ManifestErrors, Source, build, files};
+use crate::stage::Stage;
 
 /// A manifest of every section that is right.
 pub(super) const VALID: &str = r#"#:schema ../schemas/manifest.schema.json
@@ -71,6 +73,16 @@ fn load_with(
     overrides: &[&str],
     profile: Option<&str>,
 ) -> Result<Manifest, ManifestErrors> {
+    load_of(text, overrides, profile, fake::KINDS)
+}
+
+/// The same of other kinds.
+fn load_of(
+    text: &str,
+    overrides: &[&str],
+    profile: Option<&str>,
+    kinds: &[&'static dyn Stage],
+) -> Result<Manifest, ManifestErrors> {
     let source = Arc::new(Source {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
@@ -84,7 +96,7 @@ fn load_with(
         overrides: &overrides,
         ..Changes::default()
     };
-    build(path, tree, &changes, fake::KINDS)
+    build(path, tree, &changes, kinds)
 }
 
 /// The valid manifest with one text in it replaced; `from` must occur once.

@@ -3,8 +3,8 @@
 
 use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
 use super::generate::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
-use crate::model::kernel::lanes::Isa;
 use crate::model::Vocabulary;
+use crate::model::kernel::lanes::Isa;
 use crate::model::kernel::vector::most_probable;
 use crate::text::{EndReason, LogProbSummary};
 
@@ -85,7 +85,13 @@ impl Sequence {
             return;
         };
         let drawable = rules.drawable(logits);
-        let token = draw(isa, drawable, rules.params, &mut self.stream, &mut self.room);
+        let token = draw(
+            isa,
+            drawable,
+            rules.params,
+            &mut self.stream,
+            &mut self.room,
+        );
         let log_prob = normalizer.log_prob(logits[token as usize]);
         record(&mut self.log_prob, log_prob);
         if rules.vocabulary.ends().contains(&token) {

@@ -61,7 +61,9 @@ fn trained(device: DeviceName, gradient_checkpointing: bool) -> Trained {
 /// All values, array after array.
 fn values(weights: &Weights) -> Vec<f32> {
     let arrays = weights.arrays.values();
-    arrays.flat_map(|array| array.data.iter().copied()).collect()
+    arrays
+        .flat_map(|array| array.data.iter().copied())
+        .collect()
 }
 
 /// What `SERT_TEST_DEVICES` names, and `flex`.
@@ -89,17 +91,25 @@ fn gradients_are_the_cpus() {
     for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let there = device.open().unwrap();
         let mut machine = OnDevice::new(&student.config, there, Dtype::F32, checkpointing).unwrap();
-        machine.arrive(&State::new(student.weights.clone())).unwrap();
+        machine
+            .arrive(&State::new(student.weights.clone()))
+            .unwrap();
         let there = machine.there.as_ref().unwrap();
         let (found_loss, found) = machine.gradients(there, &batch, &update).unwrap();
-        assert!((found_loss - loss).abs() < 1e-4, "{device}: {found_loss} {loss}");
+        assert!(
+            (found_loss - loss).abs() < 1e-4,
+            "{device}: {found_loss} {loss}"
+        );
         assert_eq!(found.len(), expected.arrays.len());
         for ((name, array), found) in expected.arrays.iter().zip(found) {
             let found: Vec<f32> = found.unwrap().into_data().try_into_vec().unwrap();
             let squares = array.data.iter().map(|x| f64::from(*x).powi(2));
             let scale = (squares.sum::<f64>() / array.data.len() as f64).sqrt();
             let worst = furthest(&found, &array.data);
-            assert!(worst < 1e-3 * scale.max(1e-3), "{device}: {name}: {worst:e} of {scale:e}");
+            assert!(
+                worst < 1e-3 * scale.max(1e-3),
+                "{device}: {name}: {worst:e} of {scale:e}"
+            );
         }
     }
 }

@@ -126,7 +126,8 @@ impl TrainOptions {
 
     /// Tokens of an example at most, for a model of this context length.
     pub fn longest(&self, positions: usize) -> usize {
-        self.max_length_tokens.map_or(positions, |most| most.min(positions))
+        self.max_length_tokens
+            .map_or(positions, |most| most.min(positions))
     }
 
     /// The learning rate of `step`, counted from 0, of `total`.

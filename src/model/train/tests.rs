@@ -126,7 +126,10 @@ fn loss_and_gradients_are_those_of_pytorch() {
         wanted = later;
         let scale = expected.gradient_norms[name] / (array.data.len() as f64).sqrt();
         let worst = furthest(&found, now);
-        assert!(worst < 1e-4 * scale.max(1e-3), "{name}: {worst:e} of {scale:e}");
+        assert!(
+            worst < 1e-4 * scale.max(1e-3),
+            "{name}: {worst:e} of {scale:e}"
+        );
     }
     assert!(wanted.is_empty());
 }

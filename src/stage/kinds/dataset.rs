@@ -16,7 +16,7 @@ impl StageKind for Dataset {
     type Params = DataParams;
 
     const NAME: &'static str = "dataset";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const DOC: &'static str = "Load questions with gold answers; `[data]` is short for this.";
     const INPUTS: &'static [crate::stage::Port] = &[];
     const OUTPUTS: &'static [Output] = &[

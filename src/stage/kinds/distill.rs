@@ -9,12 +9,12 @@ use super::training::{
     run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
-use crate::filter::{conclusions, correct};
+use crate::filter::{conclusions, correct, unreadable};
 use crate::model::train::TrainOptions;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
 };
-use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
+use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
 
 /// Which of the teacher's paths to train on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,9 @@ pub(crate) struct DistillParams {
     pub teacher_paths: TeacherPaths,
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
+    /// By which rule a path's answer is read: to tell whether it is correct, and to find what the gold one takes the
+    /// place of (docs/answers.md). Default `standard` (ours).
+    pub reading: Reading,
     /// What to do if no example comes in. Default `fail` (ours).
     pub if_empty: IfEmpty,
     /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
@@ -77,6 +80,7 @@ impl StageKind for Distill {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
 
     fn check(params: &DistillParams) -> Vec<Complaint> {
@@ -102,8 +106,11 @@ impl StageKind for Distill {
         let (_, student) = context.student("model")?;
         let all = paths.len();
         if params.teacher_paths == TeacherPaths::Correct {
-            let conclude = conclusions(&paths, &questions)?;
-            paths = correct(paths, &questions)?;
+            let conclude = conclusions(&paths, &questions, params.reading)?;
+            if let Some(warning) = unreadable(&paths, &questions, params.reading)? {
+                context.report.warn(warning);
+            }
+            paths = correct(paths, &questions, params.reading)?;
             context.report.info(format!(
                 "training on the {} correct ones of {all} teacher paths; {} are wrong, {} have no readable answer",
                 conclude.agree, conclude.contradict, conclude.none
@@ -116,6 +123,7 @@ impl StageKind for Distill {
         let written = Written {
             prompt: PromptForm::StepByStep,
             choice_answer: params.choice_answer,
+            reading: params.reading,
         };
         let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
         let texts = writer.paths(&questions, &paths)?;

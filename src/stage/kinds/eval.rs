@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::metric::{EvalParams, evaluate};
+use crate::metric::{EvalParams, Outcome, evaluate};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::text::{Prediction, Question};
+use crate::text::{Excerpt, Prediction, Question, excerpt};
 
 /// See the module.
 pub(crate) struct Eval;
@@ -39,8 +39,11 @@ impl StageKind for Eval {
     }];
 
     const SEEDED: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] =
-        &[("bootstrap_interval", "\"percentile\"")];
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[
+        ("bootstrap_interval", "\"percentile\""),
+        ("reading", "\"paper\""),
+    ];
 
     fn estimate(_: &EvalParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let size = Size {
@@ -58,6 +61,16 @@ impl StageKind for Eval {
             ..params.clone()
         };
         let evaluation = evaluate(&questions, &predictions, &params)?;
+        let read = |each: &Outcome| each.parsed.is_some();
+        if let (false, Some(first)) = (evaluation.outcomes.iter().any(read), predictions.first()) {
+            context.report.warn(format!(
+                "of none of {} outputs an answer can be read, for example of `{}`: {}\nhint: docs/answers.md tells what `reading = \"{}\"` reads",
+                predictions.len(),
+                first.question_id,
+                excerpt(&first.output, Excerpt::End),
+                params.reading.name(),
+            ));
+        }
         Ok(Outputs::from([(
             "evaluation".to_owned(),
             context.keep(&evaluation)?,

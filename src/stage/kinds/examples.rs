@@ -10,7 +10,8 @@ use crate::model::Student;
 use crate::model::train::{Example, Keep, TrainOptions};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, ChoiceAnswer, PromptForm, Question, ReasoningPath, answer_sentence, reasoning_part,
+    AnswerForm, ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath, answer_sentence,
+    reasoning_part,
 };
 
 /// How the training texts are written; the trained student is asked in the same form.
@@ -18,6 +19,8 @@ use crate::text::{
 pub(crate) struct Written {
     pub(crate) prompt: PromptForm,
     pub(crate) choice_answer: ChoiceAnswer,
+    /// By which rule a path's own answer is found, which the gold one takes the place of.
+    pub(crate) reading: Reading,
 }
 
 /// What to do with a training text longer than the context or `max_length_tokens`.
@@ -117,7 +120,7 @@ impl<'a> ExampleWriter<'a> {
     ) -> Result<Texts, StageError> {
         let mut texts = Texts::default();
         for (question, path) in joined(questions, paths)? {
-            let reasoning = reasoning(&path.text, &self.end_marks);
+            let reasoning = reasoning(&path.text, &self.end_marks, self.written.reading);
             let sentence = answer_sentence(&self.answer(question));
             self.add(&mut texts, question, &reasoning, &sentence)?;
         }
@@ -239,14 +242,14 @@ pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> S
 
 /// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own, without ends of text.
 /// Empty where the path opens with an answer sentence.
-pub(crate) fn reasoning(path: &str, end_marks: &[String]) -> String {
+pub(crate) fn reasoning(path: &str, end_marks: &[String], reading: Reading) -> String {
     // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
     // student to end before it begins, so it is left out (ours; the paper is silent).
     let mut path = path.to_owned();
     for mark in end_marks {
         path = path.replace(mark.as_str(), "");
     }
-    match reasoning_part(&path).trim() {
+    match reasoning_part(&path, reading).trim() {
         "" => String::new(),
         reasoning => format!(" {reasoning}"),
     }
@@ -334,6 +337,7 @@ mod tests {
         Written {
             prompt,
             choice_answer,
+            reading: Reading::default(),
         }
     }
 
@@ -420,7 +424,11 @@ mod tests {
         let least = prompt + 1 + close.len() + 1;
         let found = made(TooLong::CutReasoning, least, Some(reasoning));
         assert_eq!((found.examples[0].tokens.len(), found.cut), (least, 1));
-        for (most, text) in [(least - 1, Some(reasoning)), (3, Some(reasoning)), (8, None)] {
+        for (most, text) in [
+            (least - 1, Some(reasoning)),
+            (3, Some(reasoning)),
+            (8, None),
+        ] {
             for rule in [TooLong::Drop, TooLong::CutReasoning] {
                 assert_eq!(shown(&made(rule, most, text)), (vec![], 1, 0), "{most}");
             }

@@ -45,7 +45,9 @@ impl StageKind for Filter {
         },
     ];
     const SEEDED: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = &[("ended", "{\"enabled\":false}")];
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("ended", "{\"enabled\":false}"), ("reading", "\"paper\"")];
 
     fn check(params: &FilterParams) -> Vec<Complaint> {
         match params.check() {

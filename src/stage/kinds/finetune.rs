@@ -13,7 +13,7 @@ use crate::model::train::TrainOptions;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind,
 };
-use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
+use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
 
 /// Parameters of `finetune`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ use crate::text::{ChoiceAnswer, PromptForm, Question, ReasoningPath};
 pub(crate) struct FinetuneParams {
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
+    /// By which rule a path's own answer is found, which the gold one takes the place of (docs/answers.md). Default
+    /// `standard` (ours).
+    pub reading: Reading,
     /// What to do if no example comes in. Default `fail` (ours).
     pub if_empty: IfEmpty,
     /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
@@ -69,6 +72,7 @@ impl StageKind for Finetune {
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
+    const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
 
     fn check(params: &FinetuneParams) -> Vec<Complaint> {
@@ -96,6 +100,7 @@ impl StageKind for Finetune {
         let written = Written {
             prompt: PromptForm::Answer,
             choice_answer: params.choice_answer,
+            reading: params.reading,
         };
         let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
         let texts = match &paths {

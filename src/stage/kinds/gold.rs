@@ -39,7 +39,7 @@ impl Scoring<'_> {
                     path.question_id, self.student.config.n_positions
                 ))
             })?;
-            let reasoning = reasoning(&path.text, &end_marks);
+            let reasoning = reasoning(&path.text, &end_marks, self.params.reading);
             let mut reasoning = self.student.tokenizer.encode(&reasoning)?;
             cuts.paths += usize::from(reasoning.len() > most);
             reasoning.truncate(most);

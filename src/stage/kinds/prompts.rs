@@ -37,11 +37,7 @@ pub(crate) fn prompt(
 
 /// Cuts a prompt on the left until it has at most `room` tokens: what the tokenizer puts before every text stays. Whether
 /// anything had to go.
-pub(crate) fn cut_left(
-    tokens: &mut Vec<u32>,
-    room: usize,
-    student: &Student<WeightFiles>,
-) -> bool {
+pub(crate) fn cut_left(tokens: &mut Vec<u32>, room: usize, student: &Student<WeightFiles>) -> bool {
     let long = tokens.len() > room;
     if long {
         let kept = student.tokenizer.prefix().len().min(room.saturating_sub(1));

@@ -35,7 +35,13 @@ pub(super) fn with_ends(
     student: &Student<WeightFiles>,
 ) -> serde_json::Value {
     let ends = student.vocabulary.ends();
-    if Some(ends) != student.config.eos_token_id.as_ref().map(std::slice::from_ref) {
+    if Some(ends)
+        != student
+            .config
+            .eos_token_id
+            .as_ref()
+            .map(std::slice::from_ref)
+    {
         parts["ends"] = ends.into();
     }
     parts

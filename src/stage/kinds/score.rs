@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::predict::once;
 use super::prompts::{LongPrompts, cut_left, prompt};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
+use super::rows::{cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::engine::ScoreJob;
@@ -18,7 +18,7 @@ use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work, product,
 };
-use crate::text::{EndReason, PromptForm, Question, ReasoningPath};
+use crate::text::{EndReason, PromptForm, Question, Reading, ReasoningPath};
 
 /// Parameters of `score`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub(crate) struct ScoreParams {
     pub long_prompts: LongPrompts,
     /// The number format of weights and products.
     pub dtype: Dtype,
+    /// By which rule a path's own answer is found.
+    pub reading: Reading,
 }
 
 /// Parameters of `score` as a manifest writes them.
@@ -54,6 +56,9 @@ struct WrittenParams {
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
     /// device that has them.
     dtype: Dtype,
+    /// Measures of the gold answer only: by which rule a path's own answer is found, before which its reasoning ends
+    /// (docs/answers.md). Default `standard` (ours).
+    reading: Reading,
 }
 
 impl From<WrittenParams> for ScoreParams {
@@ -64,6 +69,7 @@ impl From<WrittenParams> for ScoreParams {
             prompt,
             long_prompts,
             dtype,
+            reading,
         } = written;
         Self {
             name: name.unwrap_or_else(|| measure.score_name().to_owned()),
@@ -71,6 +77,7 @@ impl From<WrittenParams> for ScoreParams {
             prompt,
             long_prompts,
             dtype,
+            reading,
         }
     }
 }
@@ -168,7 +175,16 @@ impl StageKind for Score {
         doc: "The same paths with the score added.",
     }];
     const RUNS_MODEL: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("dtype", "\"f32\""), ("reading", "\"paper\"")];
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        // A path's perplexity is that of all of it.
+        if params.get("measure") == Some(&json!(Measure::Perplexity)) {
+            params.remove("reading");
+        }
+    }
 
     fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
@@ -273,8 +289,7 @@ impl Scoring<'_> {
 
     /// The tokens of each question's prompt, whole.
     pub(super) fn prompts(&self) -> Result<Vec<Vec<u32>>, StageError> {
-        let tokens =
-            |question| Ok(prompt(self.student, question, self.params.prompt)?.tokens);
+        let tokens = |question| Ok(prompt(self.student, question, self.params.prompt)?.tokens);
         self.questions.iter().map(tokens).collect()
     }
 

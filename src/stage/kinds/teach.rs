@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::replies::{self, Server};
 use super::rows::row_key;
 use crate::artifact::ArtifactKind;
+use crate::filter::unreadable;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
     StageKind, Work, product,
@@ -40,6 +41,7 @@ impl StageKind for Teach {
         kind: ArtifactKind::Paths,
         doc: "The teacher's paths, for each question that it answered.",
     }];
+    const READS_ANSWERS: bool = true;
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[
         ("prompt", "\"paper\""),
@@ -80,6 +82,7 @@ impl StageKind for Teach {
     }
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
+        params.remove("reading");
         if params.get("source") == Some(&json!(TeachSource::Http)) {
             params.remove("recording");
             params.remove("teacher");
@@ -132,6 +135,9 @@ impl StageKind for Teach {
             context.report.info(taught.summary());
             taught.paths
         };
+        if let Some(warning) = unreadable(&paths, &questions, params.reading)? {
+            context.report.warn(warning);
+        }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
 }

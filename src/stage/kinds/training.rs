@@ -50,11 +50,12 @@ pub(crate) enum IfEmpty {
     KeepStudent,
 }
 
-/// Parameters with what was done before there was a choice.
+/// Parameters added later, with the value at which a training is what it was before them.
 pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
     ("dtype", "\"f32\""),
     ("if_empty", "\"fail\""),
     ("too_long", "\"cut\""),
+    ("reading", "\"paper\""),
 ];
 
 /// What is wrong with the options, where their schema cannot say it.
@@ -133,7 +134,8 @@ pub(crate) fn run_training(
     };
     let examples = &texts.examples;
     if examples.is_empty() && if_empty == IfEmpty::KeepStudent {
-        let warning = "there is nothing to train on: the student comes out as it went in (`if_empty`)";
+        let warning =
+            "there is nothing to train on: the student comes out as it went in (`if_empty`)";
         context.report.warn(warning);
         return keep(&student, Vec::new());
     }

@@ -83,7 +83,11 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     for theirs in theirs {
         write(root.path(), theirs, b"only copy");
     }
-    drop(store.lock_stage(&kept.key, &mut |_| {}, &CancelToken::default()).unwrap());
+    drop(
+        store
+            .lock_stage(&kept.key, &mut |_| {}, &CancelToken::default())
+            .unwrap(),
+    );
     let keep = BTreeSet::from([kept.key]);
     let options = GcOptions {
         keep: &keep,

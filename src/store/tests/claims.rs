@@ -43,13 +43,17 @@ fn who_waits_is_told_for_whom() {
     assert!(other.row_holder("paths", &row).starts_with(&name));
     drop(claim);
     let key = result(1, &[]).key;
-    let held = store.lock_stage(&key, &mut |_| unreachable!(), &CancelToken::default()).unwrap();
+    let held = store
+        .lock_stage(&key, &mut |_| unreachable!(), &CancelToken::default())
+        .unwrap();
     std::thread::scope(|scope| {
         let (said, hears) = std::sync::mpsc::channel();
         let other = &other;
         scope.spawn(move || {
             let mut hear = |holder: &str| said.send(holder.to_owned()).unwrap();
-            other.lock_stage(&key, &mut hear, &CancelToken::default()).unwrap();
+            other
+                .lock_stage(&key, &mut hear, &CancelToken::default())
+                .unwrap();
         });
         let holder = hears.recv_timeout(Duration::from_secs(20)).unwrap();
         assert!(holder.starts_with(&name), "{holder}");

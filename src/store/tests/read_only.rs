@@ -39,7 +39,9 @@ fn read_all(root: &Path) {
         store.put_object(b"new").map(drop),
         store.put_rows("paths", &[row(3)]).map(drop),
         store.put_result(&result(2, &[])).map(drop),
-        store.lock_stage(&one.key, &mut |_| {}, &CancelToken::default()).map(drop),
+        store
+            .lock_stage(&one.key, &mut |_| {}, &CancelToken::default())
+            .map(drop),
         store.claim_row("paths", &row(3).0).map(drop),
         store.work_dir(&one.key).map(drop),
         store.scratch().map(drop),

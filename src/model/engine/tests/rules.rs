@@ -122,7 +122,11 @@ fn padding_is_never_drawn_and_is_in_the_softmax() {
         assert!(g.tokens.iter().all(|&token| token < 3), "{:?}", g.tokens);
         let drawn = g.tokens.iter().chain(&g.end_token);
         let wanted: f64 = drawn.map(|&token| f64::from(token) - total.ln()).sum();
-        assert!((g.log_prob.sum - wanted).abs() < 1e-3, "{} {wanted}", g.log_prob.sum);
+        assert!(
+            (g.log_prob.sum - wanted).abs() < 1e-3,
+            "{} {wanted}",
+            g.log_prob.sum
+        );
     }
     let mut seen = Vec::new();
     let params = SamplingParams::default();
@@ -158,9 +162,15 @@ fn whichever_end_is_drawn_ends_the_sequence_and_is_told() {
     ] {
         let vocabulary = Vocabulary::new(3, ends.iter().copied());
         let g = one_of(&vocabulary, &engine, &greedy, None, None);
-        assert_eq!((g.tokens.len(), g.end, g.end_token), (tokens, end, end_token));
+        assert_eq!(
+            (g.tokens.len(), g.end, g.end_token),
+            (tokens, end, end_token)
+        );
         // Its log-probability counts like a token's.
-        assert_eq!(g.log_prob.count as usize, tokens + usize::from(end_token.is_some()));
+        assert_eq!(
+            g.log_prob.count as usize,
+            tokens + usize::from(end_token.is_some())
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Question;
+use crate::text::Question;
 
 static BRACKETED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\(([A-Za-z])\)").expect("a fixed, tested pattern"));
@@ -122,7 +122,7 @@ fn punctuated(question: &Question, part: &str) -> Vec<String> {
 }
 
 /// Labels of the options whose texts stand in `part`, in order, longest first at each place.
-pub(super) fn by_text(question: &Question, part: &str) -> Vec<String> {
+fn by_text(question: &Question, part: &str) -> Vec<String> {
     let part = part.to_lowercase();
     let mut options: Vec<(String, char)> = question
         .choices
