@@ -7,6 +7,7 @@ pub mod key;
 pub mod text;
 pub mod event;
 pub mod fetch;
+pub mod input;
 pub mod dataset;
 pub mod filter;
 pub mod metric;

@@ -25,6 +25,7 @@ pub(crate) struct PlanArgs {
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let session = Session::open(&args.manifest, Purpose::Plan)?;
     let nodes = session.wanted(&args.stages)?;
+    session.check_outside(&nodes)?;
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;

@@ -91,7 +91,7 @@ impl<'a> Checker<'a> {
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(Value::Array(branches)) = schema.get(keyword) {
-                self.choose(branches, node);
+                self.choose(keyword, branches, node);
             }
         }
         if let Some(Value::Array(all)) = schema.get("allOf") {

@@ -6,6 +6,7 @@ use crate::artifact::ArtifactError;
 use crate::dataset::DatasetError;
 use crate::fetch::FetchError;
 use crate::filter::FilterError;
+use crate::input::InputError;
 use crate::metric::MetricError;
 use crate::model::InferenceError;
 use crate::model::ModelError;
@@ -38,6 +39,8 @@ pub enum StageError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     #[error(transparent)]

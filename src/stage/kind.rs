@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Context, Estimate, Outputs, Sizes, StageError};
+use super::{Carried, Context, Estimate, Need, Outputs, Sizes, StageError};
 use crate::artifact::ArtifactKind;
 
 /// A typed input port.
@@ -114,6 +114,22 @@ pub struct Complaint {
     pub hint: Option<String>,
 }
 
+impl Complaint {
+    /// What an error says of a field: its words, and its hint where it has one.
+    pub fn of(field: impl Into<String>, error: &impl std::fmt::Display) -> Self {
+        let text = error.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self {
+            field: field.into(),
+            message,
+            hint,
+        }
+    }
+}
+
 /// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutsideFile {
@@ -155,6 +171,22 @@ pub trait StageKind: Send + Sync + 'static {
 
     /// What is wrong with which of the optional ports the manifest feeds; `fed` are their names.
     fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// What is wrong with the outside files that the parameters name, as far as that can be told before a run: a run
+    /// would fail. Fetches no weights.
+    fn check_outside(_params: &Self::Params, _context: &Context<'_>) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// What the paths that it makes carry, where `input` is what the paths or answers that come in carry.
+    fn carried(_params: &Self::Params, _input: Carried) -> Carried {
+        Carried::unknown()
+    }
+
+    /// What it needs of the paths that come in.
+    fn needs(_params: &Self::Params) -> Vec<Need> {
         Vec::new()
     }
 
@@ -217,6 +249,12 @@ pub trait Stage: Send + Sync {
     ) -> Result<Map<String, Value>, serde_json::Error>;
     /// What the schema cannot check; `params` are complete, `fed` the ports that the manifest names.
     fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint>;
+    /// See [`StageKind::check_outside`].
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint>;
+    /// See [`StageKind::carried`].
+    fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried;
+    /// See [`StageKind::needs`].
+    fn needs(&self, params: &Map<String, Value>) -> Vec<Need>;
     /// The parameters as they enter the key: complete, less those at their neutral value.
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
     /// See [`StageKind::files`].
@@ -322,6 +360,19 @@ impl<K: StageKind> Stage for Typed<K> {
                 hint: None,
             }],
         }
+    }
+
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint> {
+        // Parameters that do not fit were told by `check`.
+        Self::typed(params).map_or_else(|_| Vec::new(), |params| K::check_outside(&params, context))
+    }
+
+    fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried {
+        Self::typed(params).map_or_else(|_| Carried::unknown(), |params| K::carried(&params, input))
+    }
+
+    fn needs(&self, params: &Map<String, Value>) -> Vec<Need> {
+        Self::typed(params).map_or_else(|_| Vec::new(), |params| K::needs(&params))
     }
 
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value> {

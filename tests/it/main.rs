@@ -4,6 +4,7 @@
 mod bad_input;
 mod browser;
 mod controls;
+mod data_input;
 mod determinism;
 mod devices;
 mod endpoint_batch;
@@ -12,6 +13,7 @@ mod endpoint_outcomes;
 mod endpoints;
 mod fault_server;
 mod harness;
+mod json_schema;
 mod judges;
 mod keys;
 mod kill;

@@ -12,7 +12,7 @@ use crate::artifact::ArtifactKind;
 use crate::model::Dtype;
 use crate::model::engine::SamplingParams;
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+    Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
 use crate::text::{PromptForm, Question};
 
@@ -131,6 +131,14 @@ impl StageKind for Sample {
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+
+    fn carried(_: &SampleParams, _: Carried) -> Carried {
+        Carried {
+            tokens: true,
+            log_probs: true,
+            ..Carried::default()
+        }
+    }
 
     fn estimate(params: &SampleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
