@@ -11,6 +11,7 @@ pub mod guard;
 pub mod memory;
 pub mod disk;
 pub mod fetch;
+pub mod input;
 pub mod dataset;
 pub mod filter;
 pub mod metric;

@@ -30,6 +30,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let mut session = Session::open(&args.manifest, Purpose::Plan)?;
     args.allow.apply(&mut session)?;
     let nodes = session.wanted(&args.stages)?;
+    session.check_outside(&nodes)?;
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;

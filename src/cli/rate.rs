@@ -12,9 +12,12 @@ use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::Artifact;
 use crate::disk;
+use crate::input::read_text;
 use crate::metric::Resampling;
 use crate::plan::split_reference;
-use crate::report::rating::{Choice, Item, RatingError, RatingReport, Sheet, items, write_sheet};
+use crate::report::rating::{
+    Choice, Item, RatingError, RatingReport, Sheet, SheetFault, items, write_sheet,
+};
 use crate::text::Question;
 
 #[derive(Args)]
@@ -130,9 +133,8 @@ pub(crate) fn agreement(
     let mut sheets = Vec::new();
     let mut faults = Vec::new();
     for (file, rater) in files.iter().zip(raters(files)?) {
-        let bytes =
-            std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
-        match Sheet::read(&rater, file, &bytes, &items, partial) {
+        let text = read_text(file).map_err(|error| vec![SheetFault::from(error)]);
+        match text.and_then(|text| Sheet::read(&rater, file, &text, &items, partial)) {
             Ok(sheet) => sheets.push(sheet),
             Err(found) => faults.extend(found),
         }

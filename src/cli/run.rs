@@ -80,6 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     args.allow.ask(&mut session, &wanted, may_ask)?;
     let workers = workers(&mut session, &args.devices)?;
     let nodes = session.wanted(&args.stages)?;
+    session.check_outside(&nodes)?;
     let voice = Voice::new(args.progress);
     if let Some(why) = &session.why_device {
         voice.info(&format!("device: {} ({why})", session.options.device));

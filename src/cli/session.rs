@@ -10,11 +10,11 @@ use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
-use crate::manifest::{self, Changes, Manifest};
+use crate::manifest::{self, Changes, Manifest, ManifestErrors};
 use crate::model::device::{self, DeviceChoice};
 use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve, split_reference};
 use crate::report::{Source, used_text};
-use crate::stage::{self, Environment, Outputs, RunOptions};
+use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::Store;
 use crate::teacher::http::Permissions;
 
@@ -295,6 +295,25 @@ impl Session {
             .iter()
             .filter(|each| !matches!(each.state, State::Hit(_)));
         Ok(open.map(|each| each.node).collect())
+    }
+
+    /// Checks the outside files that `nodes` name, before anything runs.
+    ///
+    /// # Errors
+    /// Every file that is not there or not what it should be, at its place in the manifest.
+    pub(crate) fn check_outside(&self, nodes: &[NodeId]) -> Result<(), ManifestErrors> {
+        let environment = self.environment(&self.options, &Silent);
+        let nothing = Inputs::new();
+        let mistakes = nodes.iter().flat_map(|&id| {
+            let node = self.plan.node(id);
+            let context = environment.context(node.name(), node.seed, &nothing);
+            let complaints = node.kind.check_outside(&node.params, &context);
+            let spec = self.manifest.stage(node.name());
+            complaints
+                .into_iter()
+                .filter_map(move |complaint| Some(spec?.mistake(complaint)))
+        });
+        ManifestErrors::if_any(mistakes.collect())
     }
 
     /// The key and the outputs of a node that is in the store; none where it would run.

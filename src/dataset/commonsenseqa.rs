@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json_lines};
+use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits};
 use crate::fetch::PinnedFile;
+use crate::input::{InputError, JsonLine, JsonLines};
 use crate::text::{AnswerForm, Question};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
@@ -57,17 +58,15 @@ fn load(_: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> {
 }
 
 fn questions(path: &Path) -> Result<Vec<Question>, DatasetError> {
-    read_json_lines::<Row>(path)?
-        .into_iter()
-        .map(|(line, row)| question(path, line, row))
-        .collect()
+    let lines = JsonLines::open(path)?;
+    let questions: Result<_, InputError> = lines.rows().map(|line| question(&line)).collect();
+    Ok(questions?)
 }
 
-fn question(path: &Path, line: usize, row: Row) -> Result<Question, DatasetError> {
-    let place = || (path.to_owned(), line);
+fn question(line: &JsonLine<'_>) -> Result<Question, InputError> {
+    let row: Row = line.read()?;
     if row.answer_key.is_empty() {
-        let (path, line) = place();
-        return Err(DatasetError::NoAnswer { path, line });
+        return Err(line.wrong_at("answerKey", "the row has no answer"));
     }
     let choices = row.question.choices;
     if !choices
@@ -75,22 +74,20 @@ fn question(path: &Path, line: usize, row: Row) -> Result<Question, DatasetError
         .zip('A'..='Z')
         .all(|(choice, label)| choice.label.chars().eq([label]))
     {
-        let (path, line) = place();
-        let reason = "the choices are not labelled A, B, ... in order".into();
-        return Err(DatasetError::Row { path, line, reason });
+        let what = "the choices are not labelled A, B, ... in order";
+        return Err(line.wrong_at("question", what));
     }
     if !choices.iter().any(|choice| choice.label == row.answer_key) {
-        let (path, line) = place();
         let listed: Vec<String> = choices
             .iter()
             .map(|c| format!("({}) {}", c.label, c.text))
             .collect();
-        return Err(DatasetError::NotAChoice {
-            path,
-            line,
-            answer: row.answer_key,
-            choices: listed.join(", "),
-        });
+        let what = format!(
+            "the answer `{}` is not among the choices: {}",
+            row.answer_key,
+            listed.join(", ")
+        );
+        return Err(line.wrong_at("answerKey", what));
     }
     Ok(Question {
         id: row.id,
@@ -118,25 +115,23 @@ mod tests {
 
     #[test]
     fn an_answer_must_be_a_choice() {
-        let row = |key: &str| -> Row {
-            serde_json::from_value(serde_json::json!({
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let read = |key: &str| {
+            let row = serde_json::json!({
                 "id": "x", "answerKey": key,
                 "question": {"stem": "s", "choices": [{"label": "A", "text": "bank"}]}
-            }))
-            .unwrap()
+            });
+            std::fs::write(&path, format!("\n{row}\n")).unwrap();
+            let told =
+                |error: DatasetError| error.to_string().replace(&path.display().to_string(), "f");
+            questions(&path).map_err(told)
         };
-        assert!(question(Path::new("f"), 3, row("A")).is_ok());
-        let error = question(Path::new("f"), 3, row("B"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("f:3: the answer `B` is not among the choices: (A) bank"),
-            "{error}"
+        assert_eq!(read("A").unwrap()[0].answer, "A");
+        assert_eq!(
+            read("B").unwrap_err(),
+            "f:2:23: the answer `B` is not among the choices: (A) bank"
         );
-        let error = question(Path::new("f"), 3, row("")).unwrap_err();
-        assert!(
-            matches!(error, DatasetError::NoAnswer { line: 3, .. }),
-            "{error}"
-        );
+        assert_eq!(read("").unwrap_err(), "f:2:23: the row has no answer");
     }
 }

@@ -1,46 +1,32 @@
 //! A dataset of one's own: JSON lines.
 //!
-//! A row is an object with `question`, `answer`, and optionally `id`, `choices` (texts, or objects
-//! with `label` and `text`) and `rationale`; other fields are ignored. The training and test rows
-//! come from two files, or from one that is split by a fraction.
+//! A row is an object with `question`, `answer` (or `answerKey`), and optionally `id`, `choices` (see `choices`) and
+//! `rationale`; other fields are ignored. The training and test rows come from two files, or from one that is
+//! split by a fraction. What can be read in two ways is an error that shows both, never a guess.
 
-use std::collections::BTreeMap;
+mod choices;
+#[cfg(test)]
+mod choices_tests;
+mod numbers;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use super::{
-    AnswerFormParam, DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json_lines,
-    split,
-};
-use crate::text::{AnswerForm, Question, fold, gold};
+use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits, split};
+use crate::input::JsonLines;
+use crate::text::{AnswerForm, Question};
+use numbers::Numbers;
+use row::RowReader;
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "jsonl",
-    doc: "your own questions, one JSON object a line: question, answer, and optionally id, choices, rationale",
+    doc: "your own questions, one JSON object a line: question, answer (or answerKey), and optionally id, choices, rationale",
     files,
     load,
 };
-
-/// Labels go from A to Z.
-const MAX_CHOICES: usize = 26;
-
-#[derive(Deserialize)]
-struct Row {
-    id: Option<Value>,
-    question: Option<String>,
-    choices: Option<Vec<Choice>>,
-    answer: Option<Value>,
-    rationale: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Choice {
-    Text(String),
-    Labelled { label: String, text: String },
-}
 
 fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
     let wrong = |field, reason: &str| {
@@ -66,215 +52,99 @@ fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
 }
 
 fn load(params: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> {
-    let mut seen = BTreeMap::new();
-    if let [train, test] = paths {
-        let splits = Splits {
-            train: questions(train, "train", params.answer_form, &mut seen)?,
-            test: questions(test, "test", params.answer_form, &mut seen)?,
-            ..Splits::default()
-        };
-        let form = |part: &[Question]| part.first().map(|question| described(question.form));
-        return match (form(&splits.train), form(&splits.test)) {
-            (Some(train), Some(test)) if train != test => Err(DatasetError::Param {
+    if let [train_path, test_path] = paths {
+        let mut train = questions(train_path, "train", params)?;
+        let mut test = questions(test_path, "test", params)?;
+        let form = |part: &Part| part.questions.first().map(|q| described(q.form));
+        if let (Some(of_train), Some(of_test)) = (form(&train), form(&test))
+            && of_train != of_test
+        {
+            return Err(DatasetError::Param {
                 field: "test_path",
                 reason: format!(
-                    "its answers are {test}, those of `train_path` {train}\nhint: set `answer_form` to the form that is meant"
+                    "its answers are {of_test}, those of `train_path` {of_train}\nhint: set `answer_form` to the form that is meant"
                 ),
-            }),
-            _ => Ok(splits),
-        };
+            });
+        }
+        let notes = by_split(&mut train.questions, &mut test.questions);
+        return Ok(Splits {
+            train: train.questions,
+            test: test.questions,
+            notes: notes.into_iter().collect(),
+            warnings: train.warning.into_iter().chain(test.warning).collect(),
+            ..Splits::default()
+        });
     }
-    let all = questions(&paths[0], "row", params.answer_form, &mut seen)?;
-    let (train, test) = split::set_apart(all, params.test_fraction, params.split_seed);
+    let all = questions(&paths[0], "row", params)?;
+    let (train, test) = split::set_apart(all.questions, params.test_fraction, params.split_seed);
     Ok(Splits {
         train,
         test,
+        warnings: all.warning.into_iter().collect(),
         ..Splits::default()
     })
 }
 
-/// The file's questions; `seen` says where each id was used, over all files.
-fn questions(
-    path: &Path,
-    part: &str,
-    wanted: AnswerFormParam,
-    seen: &mut BTreeMap<String, String>,
-) -> Result<Vec<Question>, DatasetError> {
-    let mut questions: Vec<Question> = Vec::new();
-    let mut first_line = 0;
-    for (line, row) in read_json_lines::<Row>(path)? {
-        let reader = RowReader { path, line };
-        let name = format!("{part}-{:04}", questions.len());
-        let question = reader.question(row, name, wanted)?;
-        if let Some(first) = questions.first() {
-            if first.form != question.form {
-                return Err(DatasetError::MixedForms {
-                    path: path.to_owned(),
-                    first: described(first.form),
-                    first_line,
-                    second: described(question.form),
-                    second_line: line,
-                });
-            }
-        } else {
-            first_line = line;
+/// Where both files use an id, as files that are numbered from 0 each do, the split becomes part of all ids.
+fn by_split(train: &mut [Question], test: &mut [Question]) -> Option<String> {
+    let ids: BTreeSet<&str> = train.iter().map(|question| question.id.as_str()).collect();
+    let shared = test.iter().find(|q| ids.contains(q.id.as_str()))?;
+    let note = format!(
+        "both files have a question `{0}`, so the ids are by split: `train-{0}`, `test-{0}`",
+        shared.id
+    );
+    for (part, questions) in [("train", train), ("test", test)] {
+        for question in questions {
+            question.id = format!("{part}-{}", question.id);
         }
-        let here = format!("{}:{line}", path.display());
-        if let Some(first) = seen.insert(question.id.clone(), here.clone()) {
-            return Err(DatasetError::DuplicateId {
-                id: question.id,
-                first,
-                second: here,
-            });
+    }
+    Some(note)
+}
+
+/// What a file has.
+struct Part {
+    questions: Vec<Question>,
+    warning: Option<String>,
+}
+
+/// The file's questions. Those without an id are named after `part`.
+fn questions(path: &Path, part: &str, params: &DataParams) -> Result<Part, DatasetError> {
+    let mut questions: Vec<Question> = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut first = String::new();
+    let mut numbers = Numbers::default();
+    let lines = JsonLines::open(path)?;
+    for line in lines.rows() {
+        let reader = RowReader {
+            line: &line,
+            params,
+        };
+        let name = format!("{part}-{:04}", questions.len());
+        let question = reader.question(name, &mut numbers)?;
+        match questions.first() {
+            Some(other) if other.form != question.form => {
+                let what = format!(
+                    "the answer is {}, but {} in line {first}",
+                    described(question.form),
+                    described(other.form)
+                );
+                let hint = "set `answer_form` to the form that is meant";
+                return Err(line.wrong_at("answer", what).hint(hint).into());
+            }
+            Some(_) => {}
+            None => first = line.number.to_string(),
+        }
+        let here = line.place_of("id");
+        if let Some(first) = seen.insert(question.id.clone(), here) {
+            let what = format!("the id `{}` is used twice, first at {first}", question.id);
+            return Err(line.wrong_at("id", what).into());
         }
         questions.push(question);
     }
-    Ok(questions)
-}
-
-/// One row and its place.
-struct RowReader<'a> {
-    path: &'a Path,
-    line: usize,
-}
-
-impl RowReader<'_> {
-    fn question(
-        &self,
-        row: Row,
-        name: String,
-        wanted: AnswerFormParam,
-    ) -> Result<Question, DatasetError> {
-        let question = row
-            .question
-            .filter(|text| !text.trim().is_empty())
-            .ok_or_else(|| self.wrong("the row has no question"))?;
-        let id = match row.id {
-            None | Some(Value::Null) => name,
-            Some(Value::String(id)) if !id.is_empty() => id,
-            Some(Value::Number(id)) => id.to_string(),
-            Some(other) => {
-                return Err(self.wrong(&format!("the id `{other}` is neither text nor a number")));
-            }
-        };
-        let raw = match row.answer {
-            Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_owned(),
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::Bool(truth)) => if truth { "yes" } else { "no" }.to_owned(),
-            None | Some(Value::Null | Value::String(_)) => {
-                return Err(DatasetError::NoAnswer {
-                    path: self.path.to_owned(),
-                    line: self.line,
-                });
-            }
-            Some(other) => {
-                return Err(self.wrong(&format!(
-                    "the answer `{other}` is neither text nor a number nor true or false"
-                )));
-            }
-        };
-        let choices = self.choices(row.choices.unwrap_or_default())?;
-        let (form, answer) = match wanted {
-            AnswerFormParam::Auto if !choices.is_empty() => (AnswerForm::Choice, None),
-            AnswerFormParam::Auto => {
-                // A number in words may be a word: `Seven`.
-                let in_digits = raw.contains(char::is_numeric);
-                let number = || gold(AnswerForm::Number, &raw).filter(|_| in_digits);
-                if let Some(answer) = gold(AnswerForm::YesNo, &raw) {
-                    (AnswerForm::YesNo, Some(answer))
-                } else if let Some(answer) = number() {
-                    (AnswerForm::Number, Some(answer))
-                } else {
-                    (AnswerForm::Text, gold(AnswerForm::Text, &raw))
-                }
-            }
-            AnswerFormParam::YesNo => (AnswerForm::YesNo, gold(AnswerForm::YesNo, &raw)),
-            AnswerFormParam::Choice => (AnswerForm::Choice, None),
-            AnswerFormParam::Number => (AnswerForm::Number, gold(AnswerForm::Number, &raw)),
-            AnswerFormParam::Text => (AnswerForm::Text, gold(AnswerForm::Text, &raw)),
-        };
-        let answer = match (form, answer) {
-            (AnswerForm::Choice, _) => self.chosen(&raw, &choices)?,
-            (_, Some(answer)) => answer,
-            (AnswerForm::Text, None) => {
-                return Err(self.wrong(&format!(
-                    "of the answer `{raw}` nothing is left to compare: it is punctuation alone"
-                )));
-            }
-            (form, None) => {
-                return Err(self.wrong(&format!("the answer `{raw}` is not {}", described(form))));
-            }
-        };
-        Ok(Question {
-            id,
-            question: question.trim().to_owned(),
-            // Choices belong to the question only where an answer is one of them.
-            choices: if form == AnswerForm::Choice {
-                choices
-            } else {
-                Vec::new()
-            },
-            form,
-            answer,
-            rationale: row.rationale.filter(|text| !text.trim().is_empty()),
-        })
-    }
-
-    fn choices(&self, rows: Vec<Choice>) -> Result<Vec<String>, DatasetError> {
-        if rows.len() > MAX_CHOICES {
-            return Err(self.wrong(&format!(
-                "{} choices, at most {MAX_CHOICES} have a label",
-                rows.len()
-            )));
-        }
-        rows.into_iter()
-            .zip('A'..='Z')
-            .map(|(choice, expected)| match choice {
-                Choice::Text(text) => Ok(text),
-                Choice::Labelled { label, text } if label.chars().eq([expected]) => Ok(text),
-                Choice::Labelled { label, .. } => Err(self.wrong(&format!(
-                    "a choice is labelled `{label}` where `{expected}` was expected"
-                ))),
-            })
-            .collect()
-    }
-
-    /// The label that `raw` means: a label (`B`, `b`, `(B)`) or the text of exactly one choice.
-    fn chosen(&self, raw: &str, choices: &[String]) -> Result<String, DatasetError> {
-        let labelled = || choices.iter().zip('A'..='Z');
-        let bare = raw.trim_matches(['(', ')', '.', ' ']);
-        // The same text in another case or Unicode form, where none is the same as it stands.
-        let exact = choices.iter().any(|text| text.trim() == raw);
-        let is_text = |text: &str| text.trim() == raw || (!exact && fold(text) == fold(raw));
-        let mut meant: Vec<char> = labelled()
-            .filter(|(text, label)| {
-                is_text(text) || bare.chars().map(|c| c.to_ascii_uppercase()).eq([*label])
-            })
-            .map(|(_, label)| label)
-            .collect();
-        meant.dedup();
-        match meant[..] {
-            [label] => Ok(label.to_string()),
-            [] => Err(DatasetError::NotAChoice {
-                path: self.path.to_owned(),
-                line: self.line,
-                answer: raw.to_owned(),
-                choices: labelled()
-                    .map(|(text, label)| format!("({label}) {text}"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
-            _ => Err(self.wrong(&format!("the answer `{raw}` could mean several choices"))),
-        }
-    }
-
-    fn wrong(&self, reason: &str) -> DatasetError {
-        DatasetError::Row {
-            path: self.path.to_owned(),
-            line: self.line,
-            reason: reason.to_owned(),
-        }
-    }
+    Ok(Part {
+        questions,
+        warning: numbers.warning(path),
+    })
 }
 
 fn described(form: AnswerForm) -> &'static str {
@@ -283,149 +153,5 @@ fn described(form: AnswerForm) -> &'static str {
         AnswerForm::Choice => "one of the choices",
         AnswerForm::Number => "a number",
         AnswerForm::Text => "free text",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn rows(text: &str, form: AnswerFormParam) -> Result<Vec<Question>, DatasetError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        questions(file.path(), "row", form, &mut BTreeMap::new())
-    }
-
-    fn answers(text: &str) -> Vec<(AnswerForm, String)> {
-        let rows = rows(text, AnswerFormParam::Auto).unwrap();
-        rows.into_iter().map(|q| (q.form, q.answer)).collect()
-    }
-
-    #[test]
-    fn forms_are_read_from_the_rows() {
-        assert_eq!(
-            answers(
-                "{\"question\": \"q\", \"answer\": true}\n{\"question\": \"q\", \"answer\": \"No\"}"
-            ),
-            [
-                (AnswerForm::YesNo, "yes".into()),
-                (AnswerForm::YesNo, "no".into())
-            ]
-        );
-        let numbers = [
-            "\"1,234.5\"",
-            "-7",
-            "\"$18\"",
-            "\"50%\"",
-            "\".5\"",
-            "\"+3\"",
-            "\"1e3\"",
-            "2.50",
-            "1e20",
-        ];
-        let rows: Vec<String> = numbers
-            .iter()
-            .map(|answer| format!("{{\"question\": \"q\", \"answer\": {answer}}}"))
-            .collect();
-        assert_eq!(
-            answers(&rows.join("\n")),
-            [
-                "1234.5",
-                "-7",
-                "18",
-                "50",
-                "0.5",
-                "3",
-                "1000",
-                "2.5",
-                "100000000000000000000"
-            ]
-            .map(|answer| (AnswerForm::Number, answer.to_owned()))
-        );
-        let texts = ["Seven", "2024-05-01", "5 apples", "C++"];
-        let rows: Vec<String> = texts
-            .iter()
-            .map(|answer| format!("{{\"question\": \"q\", \"answer\": \"{answer}\"}}"))
-            .collect();
-        assert_eq!(
-            answers(&rows.join("\n")),
-            texts.map(|answer| (AnswerForm::Text, answer.to_owned()))
-        );
-        let choice = |answer| {
-            format!(
-                "{{\"question\": \"q\", \"choices\": [\"hive\", \"sea\"], \"answer\": \"{answer}\"}}\n"
-            )
-        };
-        assert_eq!(
-            answers(&["B", "(b)", "sea", "SEA"].map(choice).concat()),
-            [const { AnswerForm::Choice }; 4].map(|form| (form, "B".to_owned()))
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_names_the_line() {
-        let error = |text: &str| rows(text, AnswerFormParam::Auto).unwrap_err().to_string();
-        let good = r#"{"id": 1, "question": "q", "answer": "yes"}"#;
-        let text = error(&format!("{good}\n\n{{\"question\": \"q\"}}"));
-        assert!(text.contains(":3: the row has no answer"), "{text}");
-        let text = error(&format!("{good}\n{{\"question\": \"q\", \"answer\": 3}}"));
-        assert!(
-            text.contains("yes or no in line 1 but a number in line 2"),
-            "{text}"
-        );
-        let text = error(&format!("{good}\n{good}"));
-        assert!(
-            text.contains("the id `1` is used twice") && text.contains(":2"),
-            "{text}"
-        );
-        let text = error(r#"{"question": "q", "choices": ["x", "y"], "answer": "C"}"#);
-        assert!(
-            text.contains("not among the choices: (A) x, (B) y"),
-            "{text}"
-        );
-        let text = error(r#"{"question": "q", "choices": ["B", "y"], "answer": "B"}"#);
-        assert!(text.contains("could mean several"), "{text}");
-        let text = error(r#"{"question": "q", "answer": "..."}"#);
-        assert!(
-            text.contains(":1: of the answer `...` nothing is left"),
-            "{text}"
-        );
-        let text = error(r#"{"question": " ", "answer": "C"}"#);
-        assert!(text.contains(":1: the row has no question"), "{text}");
-    }
-
-    #[test]
-    fn a_declared_form_decides() {
-        let text = "{\"question\": \"q\", \"answer\": \"42\"}\n{\"question\": \"q\", \"answer\": \"many\"}";
-        let found = rows(text, AnswerFormParam::Text).unwrap();
-        assert!(found.iter().all(|q| q.form == AnswerForm::Text));
-        let error = rows(text, AnswerFormParam::Number).unwrap_err().to_string();
-        assert!(
-            error.contains(":2: the answer `many` is not a number"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn one_file_or_two() {
-        let with = |path: Option<&str>, train: Option<&str>, test: Option<&str>| {
-            files(&DataParams {
-                path: path.map(PathBuf::from),
-                train_path: train.map(PathBuf::from),
-                test_path: test.map(PathBuf::from),
-                ..DataParams::default()
-            })
-        };
-        assert_eq!(with(Some("a"), None, None).unwrap().len(), 1);
-        assert_eq!(with(None, Some("a"), Some("b")).unwrap().len(), 2);
-        for (path, train, test) in [
-            (None, None, None),
-            (Some("a"), Some("b"), None),
-            (None, Some("b"), None),
-            (None, None, Some("b")),
-        ] {
-            assert!(with(path, train, test).is_err());
-        }
     }
 }

@@ -12,7 +12,6 @@ mod commonsenseqa;
 mod error;
 mod gsm8k;
 mod jsonl;
-mod lines;
 pub mod microworld;
 mod params;
 #[cfg(test)]
@@ -25,11 +24,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use error::DatasetError;
-pub use lines::{read_json, read_json_lines, read_text};
-pub use params::{AnswerFormParam, DataParams, DatasetName};
+pub use params::{AnswerFormParam, AnswerIs, DataParams, DatasetName};
 pub use text_source::{DocumentEnd, TextParams, pretraining_text};
 
 use crate::fetch::{FetchError, Fetcher, OnProgress, PinnedFile};
+use crate::input::{read_json, read_json_lines};
 use crate::text::Question;
 
 /// A dataset's questions.
@@ -43,8 +42,10 @@ pub struct Splits {
     pub test: Vec<Question>,
     /// Documents to pretrain on, where the dataset has some.
     pub text: Vec<String>,
-    /// What a person should know about the data.
+    /// What is good to know about the data.
     pub notes: Vec<String>,
+    /// What in the data may spoil results.
+    pub warnings: Vec<String>,
 }
 
 /// A file that a loader reads.
@@ -113,7 +114,19 @@ pub static DATASETS: &[DatasetKind] = &[
 /// # Errors
 /// A parameter is missing or does not go with the others.
 pub fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
-    (params.dataset.kind().files)(params)
+    let files = (params.dataset.kind().files)(params)?;
+    let takes_own = files.iter().any(|file| matches!(file, DataFile::Local(_)));
+    match params.own_files().first() {
+        Some((field, path)) if !takes_own => Err(DatasetError::Param {
+            field,
+            reason: format!(
+                "`{}` is given, but dataset `{}` has files of its own\nhint: leave `{field}` out, or set `dataset = \"jsonl\"`",
+                path.display(),
+                params.dataset
+            ),
+        }),
+        _ => Ok(files),
+    }
 }
 
 /// Loads the questions.
@@ -126,8 +139,8 @@ pub fn load(params: &DataParams, from: &Source<'_>) -> Result<Splits, DatasetErr
         .map(|file| file.locate(from))
         .collect::<Result<Vec<_>, _>>()?;
     let mut splits = (params.dataset.kind().load)(params, &paths)?;
-    split::note_shared_questions(&mut splits);
     split::carve_validation(&mut splits, params.validation_fraction, params.split_seed);
+    split::warn_of_shared_questions(&mut splits);
     if let Some(limit) = params.limit {
         for part in [&mut splits.train, &mut splits.validation, &mut splits.test] {
             part.truncate(limit);

@@ -17,7 +17,7 @@ pub struct DataParams {
     /// The dataset. Default `strategyqa`.
     pub dataset: DatasetName,
     /// `jsonl` only: one file with all rows, split by `test_fraction`. A row is an object with
-    /// `question`, `answer` and optionally `id`, `choices`, `rationale`.
+    /// `question`, `answer` (or `answerKey`) and optionally `id`, `choices`, `rationale`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// `jsonl` only: the file of training rows, instead of `path`.
@@ -33,6 +33,9 @@ pub struct DataParams {
     /// `jsonl` only: the form of the answers. Default `auto`: choices make it `choice`; else
     /// yes and no make it `yes-no`, numbers `number`, anything else `text`.
     pub answer_form: AnswerFormParam,
+    /// `jsonl` only: what the answer of a row with choices is. Default `auto`: whatever makes it one of the choices;
+    /// an answer that could be two of them is an error that shows both.
+    pub answer_is: AnswerIs,
     /// Share of the training questions set apart for validation, 0 to 1. Default 0: the paper
     /// trains on all of them.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -51,6 +54,19 @@ pub struct DataParams {
 impl DataParams {
     /// Fields that hold local paths: a key has the files' digests in their place.
     pub const PATH_FIELDS: &[&str] = &["path", "train_path", "test_path"];
+
+    /// The user's files that are named, each with its field.
+    pub fn own_files(&self) -> Vec<(&'static str, &PathBuf)> {
+        let fields = [
+            ("path", &self.path),
+            ("train_path", &self.train_path),
+            ("test_path", &self.test_path),
+        ];
+        let named = fields.into_iter();
+        named
+            .filter_map(|(field, path)| Some((field, path.as_ref()?)))
+            .collect()
+    }
 }
 
 impl Default for DataParams {
@@ -62,6 +78,7 @@ impl Default for DataParams {
             test_path: None,
             test_fraction: 0.3,
             answer_form: AnswerFormParam::Auto,
+            answer_is: AnswerIs::Auto,
             validation_fraction: 0.0,
             split_seed: 0,
             limit: None,
@@ -85,6 +102,33 @@ pub enum AnswerFormParam {
     Number,
     /// Free text.
     Text,
+}
+
+/// What the answer of a `jsonl` row with choices is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerIs {
+    /// Whatever makes it one of the choices: its label, its text, or its index from 0 as MMLU and `HellaSwag` have it.
+    #[default]
+    Auto,
+    /// The text of a choice.
+    Text,
+    /// The label of a choice: the row's own, else A, B, ... or 1, 2, ...
+    Label,
+    /// The place of a choice, counted from 0.
+    Index,
+}
+
+impl AnswerIs {
+    /// As a manifest writes it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Text => "text",
+            Self::Label => "label",
+            Self::Index => "index",
+        }
+    }
 }
 
 /// The name of a dataset that is registered in [`DATASETS`].

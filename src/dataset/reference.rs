@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{DataParams, DatasetName, Source, Splits, load, read_json_lines};
+use super::{DataParams, DatasetName, Source, Splits, load};
 use crate::event::CancelToken;
 use crate::fetch::{FetchOptions, Fetcher};
+use crate::input::read_json_lines;
 
 pub(crate) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Splits;
 use crate::key::Digest;
-use crate::text::Question;
+use crate::text::{Question, fold};
 
 /// Moves `fraction` of the training questions to validation.
 pub(super) fn carve_validation(splits: &mut Splits, fraction: f64, seed: u64) {
@@ -54,33 +54,48 @@ pub(super) fn share_of(count: usize, fraction: f64) -> usize {
     share.min(count)
 }
 
-/// Notes test questions that are asked in training too.
-pub(super) fn note_shared_questions(splits: &mut Splits) {
-    let key = |q: &Question| {
-        (
-            q.question.split_whitespace().collect::<Vec<_>>().join(" "),
-            q.choices.clone(),
-        )
-    };
-    let trained: BTreeMap<_, &str> = splits
-        .train
-        .iter()
-        .map(|q| (key(q), q.id.as_str()))
-        .collect();
-    let shared: Vec<String> = splits
-        .test
-        .iter()
-        .filter_map(|q| Some(format!("{} = {}", q.id, trained.get(&key(q))?)))
-        .collect();
-    if !shared.is_empty() {
+/// Warns of test and validation questions that are asked in training too, and of test questions that are asked in
+/// validation: in any Unicode form and case, with any white space, and with their choices in any order.
+pub(super) fn warn_of_shared_questions(splits: &mut Splits) {
+    let Splits {
+        train,
+        validation,
+        test,
+        warnings,
+        ..
+    } = splits;
+    for (part, questions, seen_in, seen) in [
+        ("test", &*test, "training", &*train),
+        ("test", &*test, "validation", &*validation),
+        ("validation", &*validation, "training", &*train),
+    ] {
+        let by_words: BTreeMap<_, &str> = seen
+            .iter()
+            .rev() // the first of several stays
+            .map(|question| (words(question), question.id.as_str()))
+            .collect();
+        let shared: Vec<String> = questions
+            .iter()
+            .filter_map(|q| Some(format!("{} = {}", q.id, by_words.get(&words(q))?)))
+            .collect();
+        if shared.is_empty() {
+            continue;
+        }
         let some = shared[..shared.len().min(3)].join(", ");
         let more = if shared.len() > 3 { ", ..." } else { "" };
-        splits.notes.push(format!(
-            "{} of {} test questions are training questions too: {some}{more}",
+        warnings.push(format!(
+            "{} of {} {part} questions are {seen_in} questions too: {some}{more}",
             shared.len(),
-            splits.test.len()
+            questions.len()
         ));
     }
+}
+
+/// What is equal of equal questions.
+fn words(question: &Question) -> (String, Vec<String>) {
+    let mut choices: Vec<String> = question.choices.iter().map(|text| fold(text)).collect();
+    choices.sort_unstable();
+    (fold(&question.question), choices)
 }
 
 #[cfg(test)]
@@ -111,6 +126,45 @@ mod tests {
         again.reverse();
         assert_eq!(apart, again);
         assert_ne!(apart, set_apart(questions(50), 0.1, 8).1);
+    }
+
+    #[test]
+    fn shared_questions_are_found_in_any_form_and_case() {
+        let asked = |id: &str, words: &str, choices: &[&str]| Question {
+            id: id.into(),
+            question: words.into(),
+            choices: choices.iter().map(|&text| text.into()).collect(),
+            form: AnswerForm::Text,
+            answer: String::new(),
+            rationale: None,
+        };
+        let mut splits = Splits {
+            train: vec![
+                asked("a", "Do bees fly?", &[]),
+                asked("b", "Is Z\u{fc}rich big?", &[]),
+                asked("c", "Do owls  swim?", &[]),
+                asked("d", "Which?", &["Hive", "sea"]),
+            ],
+            validation: vec![asked("v", "DO BEES FLY?", &[])],
+            test: vec![
+                asked("x", "do bees fly?", &[]),
+                asked("y", "Is Zu\u{308}rich big?", &[]),
+                asked("z", "\u{ff24}o owls swim?", &[]),
+                asked("w", "which?", &["sea", "hive"]),
+                asked("u", "Which?", &["hive", "seas"]),
+                asked("t", "Do bees fly", &[]),
+            ],
+            ..Splits::default()
+        };
+        warn_of_shared_questions(&mut splits);
+        assert_eq!(
+            splits.warnings,
+            [
+                "4 of 6 test questions are training questions too: x = a, y = b, z = c, ...",
+                "1 of 6 test questions are validation questions too: x = v",
+                "1 of 1 validation questions are training questions too: v = a",
+            ]
+        );
     }
 
     #[test]

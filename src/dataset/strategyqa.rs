@@ -118,7 +118,7 @@ mod tests {
             |part: &[crate::text::Question]| part.iter().filter(|q| q.answer == "yes").count();
         assert_eq!((yes(&splits.train), yes(&splits.test)), (745, 326));
         assert_eq!(
-            splits.notes,
+            splits.warnings,
             [
                 "1 of 687 test questions are training questions too: strategyqa-1987 = strategyqa-0042"
             ]

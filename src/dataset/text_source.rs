@@ -1,17 +1,18 @@
 //! Plain text to pretrain on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetError, read_json_lines, read_text};
+use super::DatasetError;
+use crate::input::{InputError, read_json_lines, read_text};
 
 /// A text to pretrain on.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextParams {
-    /// A text file, or with the ending `.jsonl` objects with a field `text`.
+    /// A text file, or with the ending `.jsonl`, `.ndjson` or `.json` objects with a field `text`, one a line.
     pub path: PathBuf,
     /// Where a document of a text file ends. Default `blank-line`.
     #[serde(default)]
@@ -41,7 +42,7 @@ struct TextRow {
 /// The file cannot be read, or holds no document.
 pub fn pretraining_text(params: &TextParams) -> Result<Vec<String>, DatasetError> {
     let path = &params.path;
-    let documents: Vec<String> = if path.extension().is_some_and(|ending| ending == "jsonl") {
+    let documents: Vec<String> = if has_rows(path) {
         let rows = read_json_lines::<TextRow>(path)?;
         rows.into_iter().map(|(_, row)| row.text).collect()
     } else {
@@ -56,9 +57,17 @@ pub fn pretraining_text(params: &TextParams) -> Result<Vec<String>, DatasetError
         .filter(|document| !document.trim().is_empty())
         .collect();
     if documents.is_empty() {
-        return Err(DatasetError::Empty { path: path.clone() });
+        return Err(InputError::of_file(path, "the file has no document").into());
     }
     Ok(documents)
+}
+
+/// Whether a file's name says that it is JSON.
+fn has_rows(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    ["jsonl", "ndjson", "json"]
+        .iter()
+        .any(|rows| ending.eq_ignore_ascii_case(rows))
 }
 
 /// What stands between blank lines, with its inner line breaks.
@@ -100,10 +109,9 @@ mod tests {
             ["a", "b", "c"]
         );
         let rows = "{\"text\": \"a\\n\\nb\"}\n{\"text\": \" \"}\n";
-        assert_eq!(
-            read("t.jsonl", rows, DocumentEnd::Line).unwrap(),
-            ["a\n\nb"]
-        );
+        for name in ["t.jsonl", "t.JSONL", "t.ndjson", "t.json"] {
+            assert_eq!(read(name, rows, DocumentEnd::Line).unwrap(), ["a\n\nb"]);
+        }
         assert!(read("t.txt", " \n", DocumentEnd::Line).is_err());
     }
 }

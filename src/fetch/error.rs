@@ -138,6 +138,17 @@ impl FetchError {
         }
     }
 
+    /// Whether asking again would bring the same: the name is wrong, or the file is not for who asks.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::Gated { .. }
+                | Self::BadUrl { .. }
+                | Self::BadModelId { .. }
+        )
+    }
+
     /// Whether the file is known not to be there, rather than out of reach.
     pub(super) fn is_absence(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::Offline { .. })

@@ -106,7 +106,7 @@ impl<'a> Checker<'a, '_> {
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(Value::Array(branches)) = schema.get(keyword) {
-                self.choose(branches, node);
+                self.choose(keyword, branches, node);
             }
         }
         if let Some(Value::Array(all)) = schema.get("allOf") {

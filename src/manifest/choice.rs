@@ -14,7 +14,7 @@ const WRONG_TYPE: usize = 1000;
 
 impl<'a> Checker<'a, '_> {
     /// Checks `node` against the branch that it was meant to be.
-    pub(super) fn choose(&mut self, branches: &'a [Value], node: &Node) {
+    pub(super) fn choose(&mut self, keyword: &str, branches: &'a [Value], node: &Node) {
         let branches: Vec<&'a Map<String, Value>> = branches
             .iter()
             .filter_map(|branch| self.resolved(branch))
@@ -23,6 +23,8 @@ impl<'a> Checker<'a, '_> {
             .collect();
         if let Some(table) = node.as_table()
             && let Some(tag) = tag(&branches)
+            // A part need not say which it is of.
+            && (keyword == "oneOf" || table.get(tag).is_some())
         {
             self.by_tag(&branches, tag, table, node);
             return;

@@ -151,6 +151,20 @@ impl ManifestErrors {
     }
 }
 
+impl ManifestErrors {
+    /// The mistakes, if there are any.
+    ///
+    /// # Errors
+    /// There are.
+    pub fn if_any(errors: Vec<Diagnostic>) -> Result<(), Self> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::new(errors))
+        }
+    }
+}
+
 impl From<Diagnostic> for ManifestErrors {
     fn from(error: Diagnostic) -> Self {
         Self {

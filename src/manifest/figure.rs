@@ -238,6 +238,17 @@ impl FigureSection {
         }
     }
 
+    /// The scores that it shows.
+    pub(super) fn scores(&self) -> Vec<&str> {
+        match self {
+            Self::ScoreBands { score, .. } => vec![score],
+            Self::Distribution { scores, .. } | Self::Criteria { scores, .. } => {
+                scores.iter().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What stands above it; empty where the manifest does not say.
     pub fn title(&self) -> &str {
         match self {

@@ -11,6 +11,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::Wiring;
 use super::{PortRef, Sweep};
+use crate::stage::{Carried, Need, Needed};
 
 /// What the figures of one point name: by figure, by the reference's text.
 pub(super) type PointFigures = Vec<BTreeMap<String, Option<PortRef>>>;
@@ -45,6 +46,35 @@ pub(super) fn drafts(
             refs
         })
         .collect()
+}
+
+/// Reports scores that the paths of a figure do not have.
+pub(super) fn check_scores(
+    tree: &Node,
+    figures: &PointFigures,
+    carried: &BTreeMap<String, Carried>,
+    errors: &mut Vec<Diagnostic>,
+) {
+    for (entry, refs) in entries(tree).iter().zip(figures) {
+        let Some(section) = section(entry) else {
+            continue;
+        };
+        let shown = refs.values().flatten();
+        for of_paths in shown.filter_map(|found| carried.get(&found.stage)) {
+            for score in section.scores() {
+                let need = Need {
+                    field: String::new(),
+                    what: Needed::Score(score.to_owned()),
+                };
+                let Some(lack) = of_paths.lacks(&need) else {
+                    continue;
+                };
+                let origin = written(&entry.value, score).unwrap_or(&entry.key_origin);
+                let message = format!("the figure `{}`: {}", entry.key, lack.message);
+                errors.push(Diagnostic::at(origin, message).hint(lack.hint));
+            }
+        }
+    }
 }
 
 fn entries(tree: &Node) -> &[Entry] {

@@ -18,8 +18,13 @@ const DATASET: &str = "dataset";
 /// These.
 const TEST: [&str; 2] = ["test", "all"];
 
-/// Reports circles and forbidden ways of test data.
-pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec<Diagnostic>) {
+/// Reports circles and forbidden ways of test data. Gives the stages, each after those it reads from; those in or
+/// behind a circle are left out.
+pub(super) fn check(
+    wiring: &Wiring<'_>,
+    tables: &[TableDraft],
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<usize> {
     let order = order(wiring, errors);
     let declared: BTreeSet<usize> = tables
         .iter()
@@ -29,7 +34,7 @@ pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec
         .collect();
     // By stage, the input through which test data came in.
     let mut touched: Vec<Option<&Wire>> = vec![None; wiring.drafts.len()];
-    for stage in order {
+    for &stage in &order {
         for wire in wiring.inputs[stage].values() {
             if !is_test(wiring, wire.from) && touched[wire.from.stage].is_none() {
                 continue;
@@ -61,6 +66,7 @@ pub(super) fn check(wiring: &Wiring<'_>, tables: &[TableDraft], errors: &mut Vec
             });
         }
     }
+    order
 }
 
 fn is_test(wiring: &Wiring<'_>, outlet: Outlet) -> bool {

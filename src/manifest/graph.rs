@@ -17,7 +17,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
 use super::words::dotted;
-use super::{StageSpec, flow};
+use super::{StageSpec, flow, needs};
 use crate::stage::{Complaint, Stage};
 
 /// The manifest's seed, or a stage's.
@@ -131,7 +131,9 @@ pub(super) fn resolve(
     let wiring = Wiring::new(&drafts, left_out, errors);
     let tables = tables::drafts(tree, &wiring, left_out, errors);
     let figures = figures::drafts(tree, &wiring, left_out, errors);
-    flow::check(&wiring, &tables, errors);
+    let order = flow::check(&wiring, &tables, errors);
+    let carried = needs::check(&wiring, &params, &order, errors);
+    figures::check_scores(tree, &figures, &carried, errors);
 
     let manifest_seed = seed(tree).unwrap_or_default();
     let stages =
@@ -151,6 +153,8 @@ pub(super) fn resolve(
                     inputs: inputs.iter().filter_map(input).collect(),
                     seed: seed(draft.node).unwrap_or(manifest_seed),
                     origin: draft.origin.clone(),
+                    path: draft.path.clone(),
+                    written: draft.node.clone(),
                 })
             });
     let stages = stages.collect();
@@ -270,7 +274,7 @@ fn params(
                 errors.extend(
                     complaints
                         .into_iter()
-                        .map(|complaint| placed(draft, complaint)),
+                        .map(|complaint| placed(&draft.path, draft.node, draft.origin, complaint)),
                 );
                 None
             }
@@ -278,11 +282,15 @@ fn params(
         .collect()
 }
 
-/// A complaint at the field it names, or the nearest part of it that was written.
-fn placed(draft: &Draft<'_>, complaint: Complaint) -> Diagnostic {
-    let mut path = draft.path.clone();
-    let mut node = draft.node;
-    let mut origin = draft.origin;
+/// A complaint at the field it names, or the nearest part of it that was written; `path`, `node` and `origin` are the
+/// stage's.
+pub(super) fn placed<'n>(
+    path: &[String],
+    mut node: &'n Node,
+    mut origin: &'n Origin,
+    complaint: Complaint,
+) -> Diagnostic {
+    let mut path = path.to_vec();
     for key in complaint
         .field
         .split(['.', '['])

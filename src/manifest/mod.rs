@@ -4,9 +4,9 @@
 //! stages have complete parameters and resolved inputs, or [`ManifestErrors`]. The passes:
 //!
 //! 1. `files`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
-//! 2. `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
+//! 2. `quotes`, `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
 //! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
-//! 4. `when`, `graph`, `wire`, `flow`: references, artifact kinds, cycles, the way of test data;
+//! 4. `when`, `graph`, `wire`, `flow`, `needs`: references, artifact kinds, cycles, the way of test data, scores;
 //! 5. `sweep` again, `tables`, `layout`, `figures`: the stages of all points as one list, what is shown of them;
 //! 6. `error`: what is wrong, with the text marked and a hint.
 //!
@@ -22,9 +22,12 @@ mod flow;
 mod graph;
 mod layout;
 mod nearest;
+mod needs;
 mod overrides;
+mod part;
 mod place;
 mod profile;
+mod quotes;
 mod schema;
 mod section;
 mod source;
@@ -49,14 +52,14 @@ pub use error::{Diagnostic, ManifestErrors};
 pub use figure::{FigureRow, FigureSection, FigureSpec, Measure, PathSeries};
 pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use nearest::nearest;
-pub use schema::{schema, schema_text};
+pub use schema::{file_schema, schema, schema_text};
 pub use section::RunSection;
 pub use source::{Origin, Source};
 pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 
-use crate::stage::Stage;
+use crate::stage::{Complaint, Stage};
 
 /// A checked manifest.
 #[derive(Clone, Debug)]
@@ -99,6 +102,10 @@ pub struct StageSpec {
     pub seed: u64,
     /// Where it was declared.
     pub origin: Origin,
+    /// The keys that lead to it.
+    path: Vec<String>,
+    /// What was written of it.
+    written: Node,
 }
 
 /// An output of a stage.
@@ -125,6 +132,13 @@ impl Manifest {
     }
 }
 
+impl StageSpec {
+    /// What is wrong with one of its fields, at the place where that was written.
+    pub fn mistake(&self, complaint: Complaint) -> Diagnostic {
+        graph::placed(&self.path, &self.written, &self.origin, complaint)
+    }
+}
+
 impl std::fmt::Debug for StageSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StageSpec")
@@ -135,7 +149,7 @@ impl std::fmt::Debug for StageSpec {
             .field("inputs", &self.inputs)
             .field("seed", &self.seed)
             .field("origin", &self.origin)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,13 +184,16 @@ fn build(
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
     let schema = schema(kinds);
-    let mut errors = check::section(&schema, &tree, "profiles");
+    let mut errors = Vec::new();
+    quotes::mend(&mut tree, &mut errors);
+    errors.extend(check::section(&schema, &tree, "profiles"));
     errors.extend(profile::apply(&mut tree, changes.profile));
     errors.extend(overrides::apply(
         &mut tree,
         changes.overrides,
         changes.limit,
     ));
+    quotes::mend(&mut tree, &mut errors); // what a `--set` added
     errors.extend(check::section(&schema, &tree, "sweep"));
     let expansion = sweep::expand(&mut tree, &mut errors);
     let sweep = expansion.sweep.clone();

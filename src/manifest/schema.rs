@@ -1,15 +1,17 @@
 //! The JSON Schema of a manifest (draft 2020-12): the single source of truth for what may stand
 //! in one.
 //!
-//! In: the stage kinds. Out: one schema, by which `check` validates and editors complete. Each
-//! stage is `oneOf` the kinds, told apart by the constant `kind`; a kind's parameters and ports
-//! lie flat beside it. Documentation comments become descriptions.
+//! In: the stage kinds. Out: the schema of a whole manifest, by which `check` validates, and made from it that of one
+//! file, by which editors complete: a file that `extends` another is a part of a manifest. Each stage is `oneOf` the
+//! kinds, told apart by the constant `kind`; a kind's parameters and ports lie flat beside it. Documentation comments
+//! become descriptions.
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::figure::FigureSection;
+use super::part::Parts;
 use super::section::RootSection;
 use super::table::TableSection;
 use crate::stage::{Port, Stage};
@@ -21,7 +23,7 @@ const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
 /// Sections that stand for a stage of the same name: section and kind.
 pub(super) const SUGAR: [(&str, &str); 2] = [("data", "dataset"), ("student", "student")];
 
-/// The schema of a manifest over `kinds`.
+/// The schema of a whole manifest over `kinds`, those that it extends laid below it.
 pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let root = generator.root_schema_for::<RootSection>().to_value();
@@ -33,6 +35,7 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
         let name = kind.name();
         stage_defs.insert(format!("stage-{name}"), stage_schema(*kind, &mut generator));
     }
+    let mut defs = generator.take_definitions(true);
     let mut properties = match root.get("properties") {
         Some(Value::Object(properties)) => properties.clone(),
         _ => Map::new(),
@@ -41,9 +44,12 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
     for kind in kinds {
         let name = kind.name();
         let full = &stage_defs[&format!("stage-{name}")];
-        defaults.insert(name.to_owned(), without_kind(full, false));
+        let mut parts = Parts {
+            definitions: &mut defs,
+        };
+        defaults.insert(name.to_owned(), parts.of(&without_kind(full)));
         if let Some((section, _)) = SUGAR.iter().find(|(_, sugar)| *sugar == name) {
-            properties.insert((*section).to_owned(), without_kind(full, true));
+            properties.insert((*section).to_owned(), without_kind(full));
         }
     }
     let branches: Vec<Value> = kinds
@@ -89,7 +95,6 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
         }),
     );
 
-    let mut defs = generator.take_definitions(true);
     defs.extend(stage_defs);
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -104,9 +109,34 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
     schema
 }
 
-/// The schema as it is kept in a file; the same text every time.
+/// The schema of one file of a manifest: as [`schema`], but where the file `extends` another, each stage, table and
+/// figure in it may be a part of one.
+pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
+    let mut schema = schema(kinds);
+    let Some(Value::Object(mut definitions)) = schema.get_mut("$defs").map(Value::take) else {
+        return schema;
+    };
+    let whole = schema["properties"].clone();
+    let mut parts = Parts {
+        definitions: &mut definitions,
+    };
+    let mut strict = Map::new();
+    for (section, of_whole) in whole.as_object().into_iter().flatten() {
+        let part = parts.of(of_whole);
+        if part != *of_whole {
+            schema["properties"][section] = part;
+            strict.insert(section.clone(), of_whole.clone());
+        }
+    }
+    schema["if"] = json!({"required": ["extends"]});
+    schema["else"] = json!({"properties": strict});
+    schema["$defs"] = Value::Object(definitions);
+    schema
+}
+
+/// The schema of a file as it is kept for editors; the same text every time.
 pub fn schema_text(kinds: &[&'static dyn Stage]) -> String {
-    format!("{:#}\n", schema(kinds))
+    format!("{:#}\n", file_schema(kinds))
 }
 
 fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
@@ -171,19 +201,14 @@ fn port_schema(port: &Port) -> Value {
 }
 
 /// A stage's schema where the section already tells its kind.
-fn without_kind(full: &Value, required: bool) -> Value {
+fn without_kind(full: &Value) -> Value {
     let mut schema = full.clone();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.shift_remove("kind");
         properties.shift_remove("when");
     }
-    match schema.get_mut("required") {
-        Some(Value::Array(names)) if required => names.retain(|name| name != "kind"),
-        _ => {
-            if let Value::Object(schema) = &mut schema {
-                schema.shift_remove("required");
-            }
-        }
+    if let Some(Value::Array(names)) = schema.get_mut("required") {
+        names.retain(|name| name != "kind");
     }
     schema
 }

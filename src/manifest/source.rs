@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::error::Diagnostic;
 use super::nearest::nearest;
+use crate::input::{decoded, looks_like_json};
 
 /// A text that values come from.
 #[derive(PartialEq, Eq, Debug)]
@@ -120,14 +121,19 @@ pub(super) fn read(
             complain(format!("cannot read `{name}`: {error}"), None)
         }
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.split(|byte| *byte == b'\n').count();
-        complain(
-            format!("`{name}` is not UTF-8 text (line {line})"),
-            Some("save it as UTF-8".to_owned()),
-        )
+    let text = decoded(path, bytes).map_err(|error| {
+        let place = error.at.map(|(line, column)| format!(":{line}:{column}"));
+        let place = place.unwrap_or_default();
+        complain(format!("`{name}`{place}: {}", error.what), error.hint)
     })?;
+    if looks_like_json(&text) {
+        return Err(complain(
+            format!("`{name}` holds JSON, where a manifest in TOML is expected"),
+            Some(format!(
+                "a manifest names its data: `[data]` with `dataset = \"jsonl\"` and `path = \"{name}\"`"
+            )),
+        ));
+    }
     Ok(Arc::new(Source { name, text, rank }))
 }
 

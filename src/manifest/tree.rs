@@ -179,18 +179,25 @@ impl Table {
     }
 }
 
+/// Syntax errors of one file that are told; a file with more is likely no manifest (ours).
+const TOLD: usize = 25;
+
 /// Parses a document; all syntax errors at once.
 pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         let whole = 0..source.text.len();
-        return Err(errors
-            .iter()
-            .map(|error| {
-                let span = error.span().unwrap_or_else(|| whole.clone());
-                Diagnostic::at(&Origin::new(source, span), syntax_message(error.message()))
-            })
-            .collect());
+        let told = errors.iter().take(TOLD).map(|error| {
+            let span = error.span().unwrap_or_else(|| whole.clone());
+            Diagnostic::at(&Origin::new(source, span), syntax_message(error.message()))
+        });
+        let mut told: Vec<Diagnostic> = told.collect();
+        if let (more @ 1.., Some(last)) = (errors.len() - told.len(), told.last_mut()) {
+            last.hint = Some(format!(
+                "the file has {more} more such errors; is it a manifest in TOML?"
+            ));
+        }
+        return Err(told);
     }
     Ok(Node {
         origin: Origin::new(source, 0..0),

@@ -6,11 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::{OutsideFile, RunOptions, StageError};
+use super::{Complaint, OutsideFile, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
+use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::engine::{ENGINE_VERSION, EngineOptions, thread_pool};
 use crate::model::{Dtype, Inference, ModelError, Student, WeightFiles};
@@ -265,6 +266,32 @@ impl Context<'_> {
             beside
         } else {
             path.as_ref().to_owned()
+        }
+    }
+
+    /// What is wrong with the file that `field` of the manifest names, where it is not there; an address is no file.
+    pub fn missing_file(&self, field: &str, path: impl AsRef<Path>) -> Option<Complaint> {
+        let path = path.as_ref();
+        if path.to_string_lossy().contains("://") || self.resolve(path).is_file() {
+            return None;
+        }
+        if self.resolve(path).is_dir() {
+            return Some(Complaint {
+                field: field.to_owned(),
+                message: format!("`{}` is a folder, where a file is expected", path.display()),
+                hint: Some("name one of its files".to_owned()),
+            });
+        }
+        Some(self.missing(field, path))
+    }
+
+    /// What to say of the file or folder that `field` of the manifest names, which is not there.
+    pub fn missing(&self, field: &str, path: &Path) -> Complaint {
+        let missing = missing(path, &[self.folder, Path::new("")]);
+        Complaint {
+            field: field.to_owned(),
+            message: missing.what,
+            hint: missing.hint,
         }
     }
 

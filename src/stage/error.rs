@@ -8,6 +8,7 @@ use crate::disk::advice;
 use crate::fetch::FetchError;
 use crate::filter::FilterError;
 use crate::guard::Panic;
+use crate::input::InputError;
 use crate::memory::Shortage;
 use crate::metric::MetricError;
 use crate::model::InferenceError;
@@ -47,6 +48,8 @@ pub enum StageError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     #[error(transparent)]

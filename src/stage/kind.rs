@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Context, Estimate, Outputs, Sizes, StageError};
+use super::{Carried, Context, Estimate, Need, Outputs, Sizes, StageError};
 use crate::artifact::ArtifactKind;
 use crate::teacher::http::Endpoint;
 
@@ -115,6 +115,22 @@ pub struct Complaint {
     pub hint: Option<String>,
 }
 
+impl Complaint {
+    /// What an error says of a field: its words, and its hint where it has one.
+    pub fn of(field: impl Into<String>, error: &impl std::fmt::Display) -> Self {
+        let text = error.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self {
+            field: field.into(),
+            message,
+            hint,
+        }
+    }
+}
+
 /// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutsideFile {
@@ -165,6 +181,22 @@ pub trait StageKind: Send + Sync + 'static {
     /// The server that it asks, if it asks one.
     fn endpoint(_params: &Self::Params) -> Option<&Endpoint> {
         None
+    }
+
+    /// What is wrong with the outside files that the parameters name, as far as that can be told before a run: a run
+    /// would fail. Fetches no weights.
+    fn check_outside(_params: &Self::Params, _context: &Context<'_>) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// What the paths that it makes carry, where `input` is what the paths or answers that come in carry.
+    fn carried(_params: &Self::Params, _input: Carried) -> Carried {
+        Carried::unknown()
+    }
+
+    /// What it needs of the paths that come in.
+    fn needs(_params: &Self::Params) -> Vec<Need> {
+        Vec::new()
     }
 
     /// Takes out of the parameters what says how to work and not what, where no dotted path can say it.
@@ -230,6 +262,12 @@ pub trait Stage: Send + Sync {
     fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint>;
     /// See [`StageKind::endpoint`].
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
+    /// See [`StageKind::check_outside`].
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint>;
+    /// See [`StageKind::carried`].
+    fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried;
+    /// See [`StageKind::needs`].
+    fn needs(&self, params: &Map<String, Value>) -> Vec<Need>;
     /// The parameters as they enter the key: complete, less those at their neutral value.
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
     /// See [`StageKind::files`].
@@ -343,6 +381,19 @@ impl<K: StageKind> Stage for Typed<K> {
 
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint> {
         K::endpoint(&Self::typed(params).ok()?).cloned()
+    }
+
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint> {
+        // Parameters that do not fit were told by `check`.
+        Self::typed(params).map_or_else(|_| Vec::new(), |params| K::check_outside(&params, context))
+    }
+
+    fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried {
+        Self::typed(params).map_or_else(|_| Carried::unknown(), |params| K::carried(&params, input))
+    }
+
+    fn needs(&self, params: &Map<String, Value>) -> Vec<Need> {
+        Self::typed(params).map_or_else(|_| Vec::new(), |params| K::needs(&params))
     }
 
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value> {

@@ -7,6 +7,7 @@
 //! Two principles. Model stages record and pure stages judge: a new threshold never runs a model.
 //! Rows are kept, not only stages: a killed run goes on where it was.
 
+mod carried;
 mod context;
 mod environment;
 mod error;
@@ -14,6 +15,7 @@ mod kind;
 mod kinds;
 mod size;
 
+pub use carried::{Carried, Need, Needed, ScoreRange};
 pub use context::{Context, Inputs, Outputs};
 pub use environment::{Environment, RunOptions};
 pub use error::StageError;

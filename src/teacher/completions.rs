@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::join::{Row, Rows, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, no_file, own_file};
-use crate::dataset::{DataFile, read_json};
+use crate::dataset::DataFile;
 use crate::fetch::PinnedFile;
+use crate::input::read_json;
 use crate::text::{EndReason, Question};
 
 pub(super) const DAVINCI: RecordingKind = RecordingKind {

@@ -1,7 +1,7 @@
 //! Why a recording cannot be used.
 
-use crate::dataset::DatasetError;
 use crate::fetch::FetchError;
+use crate::input::InputError;
 
 /// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum TeacherError {
     },
     /// A recording's file cannot be read.
     #[error(transparent)]
-    Read(#[from] DatasetError),
+    Read(#[from] InputError),
     /// A recording's file cannot be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use super::join::{Row, Rows, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, no_file};
-use crate::dataset::{DataFile, read_json, read_json_lines};
+use crate::dataset::DataFile;
 use crate::fetch::PinnedFile;
+use crate::input::{read_json, read_json_lines};
 use crate::text::{EndReason, Question};
 
 pub(super) const KIND: RecordingKind = RecordingKind {

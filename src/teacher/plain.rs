@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::join::{Row, Rows, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, own_file};
-use crate::dataset::{DatasetError, read_json_lines};
+use crate::input::JsonLines;
 use crate::text::{EndReason, Question};
 
 pub(super) const KIND: RecordingKind = RecordingKind {
@@ -19,7 +18,7 @@ pub(super) const KIND: RecordingKind = RecordingKind {
 
 #[derive(Deserialize)]
 struct PlainRow {
-    id: Value,
+    id: String,
     rationale: String,
     #[serde(default)]
     answer_text: Option<String>,
@@ -35,25 +34,12 @@ fn load(
 ) -> Result<Recorded, TeacherError> {
     let path = &paths[0];
     let mut rows = Rows::new();
-    for (line, row) in read_json_lines::<PlainRow>(path)? {
-        let wrong = |reason: &str| DatasetError::Row {
-            path: path.clone(),
-            line,
-            reason: reason.to_owned(),
-        };
-        let id = match row.id {
-            Value::String(id) => id,
-            Value::Number(id) => id.to_string(),
-            other => {
-                return Err(
-                    wrong(&format!("the id `{other}` is neither text nor a number")).into(),
-                );
-            }
-        };
+    for line in JsonLines::open(path)?.rows() {
+        let row: PlainRow = line.read_with_id("id")?;
         if row.rationale.trim().is_empty() {
-            return Err(wrong("the rationale is empty").into());
+            return Err(line.wrong_at("rationale", "the rationale is empty").into());
         }
-        rows.entry(id).or_default().push(Row {
+        rows.entry(row.id).or_default().push(Row {
             text: row.rationale,
             end: match row.finish_reason.as_deref() {
                 Some("stop") => EndReason::EndOfText,

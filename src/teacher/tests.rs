@@ -253,7 +253,7 @@ fn plain_rows_join_by_id() {
     .unwrap_err()
     .to_string();
     assert!(
-        error.contains("mine.jsonl:1: the rationale is empty"),
+        error.contains("mine.jsonl:1:26: the rationale is empty"),
         "{error}"
     );
 }

@@ -189,7 +189,9 @@ fn students_and_datasets() {
     let config = bench.path("student/config.json");
     let whole_weights = std::fs::read(&weights).unwrap();
     let whole_config = std::fs::read(&config).unwrap();
-    let check = |words: &[&str]| refused(&bench.run(&["m.toml"]), 1, words);
+    // What the manifest names and is not there or cannot be a student is a mistake of the manifest.
+    let check = |words: &[&str]| refused(&bench.run(&["m.toml"]), 2, words);
+    let fails = |words: &[&str]| refused(&bench.run(&["m.toml"]), 1, words);
 
     edit(&weights, |bytes| bytes[..bytes.len() / 2].to_vec());
     check(&["model.safetensors"]);
@@ -222,11 +224,11 @@ fn students_and_datasets() {
         "questions.jsonl",
         QUESTIONS.replace(",\"answer\":\"no\"", ""),
     );
-    check(&["questions.jsonl", "2", "answer"]);
+    fails(&["questions.jsonl:2:1", "answer"]);
     bench.write("questions.jsonl", "");
-    check(&["questions.jsonl", "no row"]);
-    bench.write("questions.jsonl", b"\xff\xfe{}\n");
-    check(&["questions.jsonl", "UTF-8"]);
+    fails(&["questions.jsonl", "no row"]);
+    bench.write("questions.jsonl", b"\xff{}\n");
+    fails(&["questions.jsonl:1:1", "UTF-8"]);
     std::fs::remove_file(bench.path("questions.jsonl")).unwrap();
     check(&["questions.jsonl"]);
 
@@ -253,7 +255,7 @@ fn students_and_datasets() {
 
     // Without a student at all.
     std::fs::rename(bench.path("student"), bench.path("elsewhere")).unwrap();
-    check(&["./student", "does not exist"]);
+    check(&["`student.model`: there is no such file or folder: `./student`"]);
     bench.run(&["cache", "verify"]).ok();
 }
 

@@ -1,10 +1,12 @@
 //! Every manifest in experiments/ loads, names its schema, and plans; the schema is fresh.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sert_run::manifest::{self, Changes};
 use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
+
+use crate::json_schema::fault;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,6 +51,80 @@ fn the_schema_is_fresh() {
         written == fresh,
         "run `just schema`; the first difference: {first:?}"
     );
+}
+
+/// What an editor makes of a manifest.
+fn as_an_editor_sees(toml: &str) -> Result<(), String> {
+    let schema = manifest::file_schema(KINDS);
+    let value: serde_json::Value = toml::from_str(toml).unwrap();
+    fault(&schema, &schema, &value).map_or(Ok(()), Err)
+}
+
+fn toml_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            toml_files(&path, into);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn editors_accept_every_manifest_and_the_readmes_example() {
+    let mut files = Vec::new();
+    toml_files(&root().join("experiments"), &mut files);
+    assert!(files.len() >= 13, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        as_an_editor_sees(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let examples: Vec<&str> = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(!examples.is_empty(), "README.md shows no manifest");
+    for example in examples {
+        as_an_editor_sees(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+    }
+}
+
+/// A file that extends another says only what it changes; any other says all, and what no stage has neither may say.
+#[test]
+fn editors_refuse_what_is_wrong_in_a_part_too() {
+    let extends = "extends = \"base.toml\"\n";
+    for (text, whole, part) in [
+        ("[stages.kept.length]\nmin_tokens = 30", false, true),
+        ("[stages.kept]\nkind = \"filter\"", false, true),
+        (
+            "[stages.kept]\nkind = \"filter\"\npaths = \"sampled\"",
+            true,
+            true,
+        ),
+        ("[stages.teacher.endpoint]\nmax_tokens = 5", false, true),
+        ("[tables.results]\ncaption = \"x\"", false, true),
+        ("[figures.f.at]\nseed = \"0\"", false, true),
+        // Defaults are parts of stages in any file.
+        ("[defaults.judge.endpoint]\nmax_tokens = 5", true, true),
+        ("[stages.kept.length]\nmin_token = 30", false, false),
+        ("[stages.kept.length]\nmin_tokens = \"30\"", false, false),
+        ("[stages.kept]\nkind = \"fliter\"", false, false),
+        // Of no one kind.
+        ("[stages.kept]\nlength = {}\nfirst_tokens = 3", false, false),
+        ("[stages.kept]\nscores = [{ min = 3 }]", false, false),
+        ("[stags.kept]\nkind = \"filter\"", false, false),
+    ] {
+        assert_eq!(as_an_editor_sees(text).is_ok(), whole, "{text}");
+        let text = format!("{extends}{text}");
+        let found = as_an_editor_sees(&text);
+        assert_eq!(found.is_ok(), part, "{text}: {found:?}");
+    }
 }
 
 /// Whatever comes into these kinds, a student aside, shapes a model or a choice. A student is never made from

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::{VALID, fake, load, mistakes, with};
-use crate::manifest::{Manifest, PortRef, schema, schema_text};
+use crate::manifest::{Manifest, PortRef, file_schema, schema, schema_text};
 
 #[test]
 fn a_valid_manifest_is_typed() {
@@ -142,12 +142,50 @@ fn a_chain_of_files_is_merged_and_circles_are_told() {
         "{text}"
     );
     std::fs::write(dir.path().join("latin.toml"), b"title = \"a\"\n\n# \xe9").unwrap();
+    let text = read("latin.toml").unwrap_err().to_string();
     assert!(
-        read("latin.toml")
-            .unwrap_err()
-            .to_string()
-            .contains("not UTF-8 text (line 3)")
+        text.contains("latin.toml`:3:3: the byte 0xE9 is not UTF-8"),
+        "{text}"
     );
+}
+
+/// What is no manifest is one mistake, told as what it is; a byte order mark is nothing.
+#[test]
+fn other_files_are_told_as_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.toml");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        crate::manifest::load(&path, &crate::manifest::Changes::default(), fake::KINDS)
+    };
+    let rows = "{\"question\": \"q\", \"answer\": \"yes\"}\n".repeat(3000);
+    for (bytes, told) in [
+        (
+            rows.as_bytes(),
+            "holds JSON, where a manifest in TOML is expected",
+        ),
+        (b"[\n  {\"a\": 1}\n]", "holds JSON"),
+        (b"\x1f\x8b\x08\0", "compressed by gzip"),
+        (b"\xff\xfet\0i\0", "text in UTF-16"),
+    ] {
+        let errors = read(bytes).unwrap_err();
+        let text = errors.to_string();
+        assert!(errors.errors.len() == 1 && text.contains(told), "{text}");
+        assert!(text.contains("hint: "), "{text}");
+    }
+    let errors = read("question,answer\nq,yes\n".repeat(3000).as_bytes()).unwrap_err();
+    assert_eq!(errors.errors.len(), 25);
+    assert!(
+        errors
+            .to_string()
+            .contains("more such errors; is it a manifest in TOML?"),
+        "{errors}"
+    );
+    let marked = format!("\u{feff}{}", VALID.replace('\n', "\r\n"));
+    read(marked.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
+    let marked = format!("\u{feff}{}", VALID.replace("seed = 7", "sede = 7"));
+    let text = read(marked.as_bytes()).unwrap_err().to_string();
+    assert!(text.contains("m.toml:4:1"), "{text}");
 }
 
 #[test]
@@ -166,6 +204,17 @@ fn the_schema_has_every_kind_and_is_the_same_every_time() {
     assert_eq!(
         schema["$defs"]["stage-filter"]["required"],
         json!(["kind", "paths"])
+    );
+    // Of one file: nothing is required where it extends another.
+    let file = file_schema(fake::KINDS);
+    assert_eq!(
+        file["properties"]["stages"]["additionalProperties"]["anyOf"][3]["$ref"],
+        json!("#/$defs/stage-filter-in-part")
+    );
+    assert_eq!(file["$defs"]["stage-filter-in-part"].get("required"), None);
+    assert_eq!(
+        file["else"]["properties"]["stages"],
+        schema["properties"]["stages"]
     );
     let limit = &schema["properties"]["data"]["properties"]["limit"];
     assert_eq!(

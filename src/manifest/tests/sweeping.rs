@@ -344,3 +344,61 @@ fn a_table_tests_what_it_says() {
         );
     }
 }
+
+#[test]
+fn a_path_without_quotes_is_told_and_meant() {
+    let told = |more: &str, overrides: &[&str]| mistakes(&format!("{VALID}{more}"), overrides);
+    let path = "stages.kept.length.min_tokens";
+    for (section, line) in [
+        (format!("[sweep.grid]\n{path} = [5, 25]"), "47:1"),
+        (format!("[sweep]\ngrid = {{ {path} = [5, 25] }}"), "47:10"),
+        (
+            format!("[sweep.grid.stages.kept.length]\nmin_tokens = [5, 25]"),
+            "46:13",
+        ),
+        (
+            format!("[sweep.zip]\n{path} = [5, 25]\nseed = [1, 2]"),
+            "47:1",
+        ),
+        (format!("[[sweep.points]]\n{path} = 5"), "47:1"),
+        (
+            format!(
+                "[sweep]\nseeds = [1, 2]\ngrid = {{ \"{path}\" = [5, 25] }}\nexclude = [{{ {path} = 5 }}]"
+            ),
+            "49:14",
+        ),
+        (
+            format!(
+                "[sweep]\ngrid = {{ \"{path}\" = [5, 25] }}\nlabels = {{ {path} = {{ 5 = \"few\" }} }}"
+            ),
+            "48:12",
+        ),
+        (format!("[profiles.small]\n{path} = 5"), "47:1"),
+        (
+            format!("[profiles.small.stages.kept.length]\nmin_tokens = 5"),
+            "46:17",
+        ),
+    ] {
+        assert_eq!(
+            told(&section, &[]),
+            [format!(
+                "{line} the path `{path}` stands without quotes | put the path in quotes: `\"{path}\" = ...`"
+            )],
+            "{section}"
+        );
+    }
+    let twice = format!("[sweep.grid]\n{path} = [5, 25]\nstages.sample.temperature = [0.5]");
+    assert_eq!(told(&twice, &[]).len(), 2);
+    let whole =
+        "[stages.late]\nkind = \"filter\"\npaths = \"sample\"\nwhen = { data.dataset = \"gsm8k\" }";
+    assert_eq!(
+        told(whole, &[]),
+        [
+            "49:10 the path `data.dataset` stands without quotes | put the path in quotes: `\"data.dataset\" = ...`"
+        ]
+    );
+    assert_eq!(told("", &[&format!("sweep.grid.{path}=[5,25]")]).len(), 1);
+    // Braces are a value.
+    let whole = format!("[profiles.small]\n\"stages.kept.length\" = {{ min_tokens = 5 }}");
+    assert!(told(&whole, &[]).is_empty());
+}

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::artifact::{ArtifactError, ArtifactKind};
+use crate::input::InputError;
 
 /// Faults of sheets that are told one by one; the rest is counted.
 const TOLD: usize = 25;
@@ -17,6 +18,23 @@ pub struct SheetFault {
     pub line: u64,
     /// What was found and what was expected.
     pub what: String,
+}
+
+impl From<InputError> for SheetFault {
+    /// A sheet that is no text, or cannot be read.
+    fn from(error: InputError) -> Self {
+        let (line, column) = error.at.unwrap_or((1, 1));
+        let hint = error.hint.map(|hint| format!("; {hint}"));
+        Self {
+            file: error.path,
+            line: line as u64,
+            what: format!(
+                "column {column}: {}{}",
+                error.what,
+                hint.unwrap_or_default()
+            ),
+        }
+    }
 }
 
 /// Paths cannot be rated, or sheets not read.

@@ -25,18 +25,18 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// Reads the bytes of `file`, with commas, semicolons or tabs between its cells, as spreadsheets
+    /// Reads the text of `file`, with commas, semicolons or tabs between its cells, as spreadsheets
     /// save it. Columns go by their names, and may stand in another order. `partial` takes blank
     /// ratings as not given yet.
     ///
     /// # Errors
-    /// Every fault: no UTF-8, columns missing, items that are not among `items` or come twice, ratings
+    /// Every fault: columns missing, items that are not among `items` or come twice, ratings
     /// out of range or missing, and paths that stand beside another path's id (as when a spreadsheet
     /// sorts one column alone).
     pub fn read(
         rater: &str,
         file: &Path,
-        bytes: &[u8],
+        text: &str,
         items: &BTreeMap<String, Item>,
         partial: bool,
     ) -> Result<Self, Vec<SheetFault>> {
@@ -45,14 +45,6 @@ impl Sheet {
             line,
             what,
         };
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let before = &bytes[..error.valid_up_to()];
-            let line = before.split(|&byte| byte == b'\n').count() as u64;
-            vec![fault(
-                line,
-                "not UTF-8; save the sheet as `CSV UTF-8`".into(),
-            )]
-        })?;
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(text))
             .flexible(true)
@@ -193,9 +185,10 @@ fn given(cell: &str) -> Result<Option<u8>, &str> {
     }
 }
 
-/// What stands between the cells of a sheet: whatever its first line has most of.
+/// What stands between the cells of a sheet: whatever its first line, blank ones aside, has most of.
 fn delimiter(text: &str) -> u8 {
-    let first = text.lines().next().unwrap_or("");
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    let first = first.unwrap_or_default();
     let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
     let rivals = [b'\t', b';', b','];
     rivals.into_iter().max_by_key(count).unwrap_or(b',')

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use crate::artifact::ArtifactKind;
 use crate::key::{Digest, canonical_json};
-use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
+use crate::stage::{
+    Carried, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work,
+};
 use crate::text::{Prediction, ReasoningPath};
 
 /// `answers-as-paths` has no parameters.
@@ -39,6 +41,10 @@ impl StageKind for AnswersAsPaths {
         kind: ArtifactKind::Paths,
         doc: "A path for each answer, its text the whole output.",
     }];
+
+    fn carried(_: &Self::Params, input: Carried) -> Carried {
+        input
+    }
 
     fn estimate(_: &Self::Params, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let paths = *inputs.get("predictions")?;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::dataset::{DataParams, Splits, files, load};
+use crate::dataset::{DataParams, DatasetError, Splits, files, load};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind, Work,
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind,
+    Work,
 };
 use crate::text::Question;
 
@@ -48,6 +49,41 @@ impl StageKind for Dataset {
     ];
     const LOCATIONS: &'static [&'static str] = DataParams::PATH_FIELDS;
 
+    fn check(params: &DataParams) -> Vec<Complaint> {
+        match files(params) {
+            Err(DatasetError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn check_outside(params: &DataParams, context: &Context<'_>) -> Vec<Complaint> {
+        let own = params.own_files();
+        let missing: Vec<Complaint> = own
+            .iter()
+            .filter_map(|(field, path)| context.missing_file(field, path))
+            .collect();
+        // A run reads them first of all; a plan reads them for its estimate.
+        if !missing.is_empty() || own.is_empty() || !context.planning {
+            return missing;
+        }
+        let located = located(params, context);
+        match context.with_source(|source| load(&located, source)) {
+            Err(DatasetError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+            Err(error) => {
+                let mut fields = located.own_files().into_iter();
+                let at_fault = match &error {
+                    DatasetError::Input(error) => fields.find(|(_, path)| **path == error.path),
+                    _ => fields.next(),
+                };
+                vec![Complaint::of(
+                    at_fault.map_or("path", |(field, _)| field),
+                    &error,
+                )]
+            }
+            Ok(_) => Vec::new(),
+        }
+    }
+
     fn files(params: &DataParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
         context.outside(&files(&located(params, context))?)
     }
@@ -81,6 +117,9 @@ impl StageKind for Dataset {
         let splits = context.with_source(|source| load(&params, source))?;
         for note in &splits.notes {
             context.report.info(note);
+        }
+        for warning in &splits.warnings {
+            context.report.warn(warning);
         }
         Ok(Outputs::from([
             ("train".to_owned(), context.keep(&splits.train)?),

@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::artifact::{Artifact, ArtifactKind};
+use crate::artifact::ArtifactKind;
+use crate::input::{InputError, JsonLines};
 use crate::key::{Digest, canonical_json};
 use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
 use crate::text::{Prediction, Question, ReasoningPath};
@@ -51,12 +53,22 @@ impl StageKind for ImportPaths {
         path_given(params)
     }
 
+    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<Complaint> {
+        context
+            .missing_file("path", &params.path)
+            .into_iter()
+            .collect()
+    }
+
     fn files(params: &ImportParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
         Ok(outside(params, context))
     }
 
     fn run(params: &ImportParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let mut rows = read::<ReasoningPath>(params, context, |path| &path.question_id)?;
+        let needs =
+            "a path needs `question_id` and `text`, and may have what `sert-run export` writes";
+        let id = |path: &ReasoningPath| path.question_id.clone();
+        let mut rows = read(params, context, needs, id)?;
         for path in rows.iter_mut().filter(|path| path.row == Digest::default()) {
             let identity = json!(["imported/1", path.question_id, path.draw, path.text]);
             path.row = Digest::of(canonical_json(&identity).as_bytes());
@@ -87,12 +99,21 @@ impl StageKind for ImportPredictions {
         path_given(params)
     }
 
+    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<Complaint> {
+        context
+            .missing_file("path", &params.path)
+            .into_iter()
+            .collect()
+    }
+
     fn files(params: &ImportParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
         Ok(outside(params, context))
     }
 
     fn run(params: &ImportParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let rows = read::<Prediction>(params, context, |prediction| &prediction.question_id)?;
+        let needs = "a prediction needs `question_id`, `prompt` and `output`, and may have what `sert-run export` writes";
+        let id = |prediction: &Prediction| prediction.question_id.clone();
+        let rows = read(params, context, needs, id)?;
         Ok(Outputs::from([(
             "predictions".to_owned(),
             context.keep(&rows)?,
@@ -119,36 +140,71 @@ fn outside(params: &ImportParams, context: &Context<'_>) -> Vec<OutsideFile> {
 }
 
 /// The rows of the file, each of a question that comes in.
-fn read<T>(
+fn read<T: DeserializeOwned>(
     params: &ImportParams,
     context: &Context<'_>,
-    id: fn(&T) -> &String,
-) -> Result<Vec<T>, StageError>
-where
-    Vec<T>: Artifact,
-{
-    let path = context.resolve(&params.path);
-    let bytes = crate::disk::read(&path).map_err(|source| {
-        let path = path.clone();
-        StageError::Io { path, source }
-    })?;
-    context.saw(path, Digest::of(&bytes));
-    let rows = Vec::<T>::decode(&bytes)?;
+    needs: &str,
+    id: impl Fn(&T) -> String,
+) -> Result<Vec<T>, StageError> {
     let questions: Vec<Question> = context.input("questions")?;
     let known: BTreeSet<&str> = questions.iter().map(|q| q.id.as_str()).collect();
-    let strangers: Vec<&String> = rows
-        .iter()
-        .map(id)
-        .filter(|id| !known.contains(id.as_str()))
-        .collect();
-    match strangers.first() {
-        None => Ok(rows),
-        Some(first) => Err(StageError::Invalid(format!(
-            "{} of {} rows in `{}` belong to none of the {} questions (first: `{first}`)\nhint: the rows must come from the same dataset and split as `questions`",
-            strangers.len(),
-            rows.len(),
-            params.path,
-            questions.len(),
-        ))),
+    let lines = JsonLines::open(&context.resolve(&params.path))?;
+    let mut rows = Vec::new();
+    let mut strangers = Vec::new();
+    for line in lines.rows() {
+        let row: T = line
+            .read_with_id("question_id")
+            .map_err(|error| error.hint(needs))?;
+        let id = id(&row);
+        if !known.contains(id.as_str()) {
+            strangers.push(line.wrong_at("question_id", id));
+        }
+        rows.push(row);
+    }
+    let Some(first) = strangers.first() else {
+        return Ok(rows);
+    };
+    let some: Vec<&str> = questions.iter().take(3).map(|q| q.id.as_str()).collect();
+    let what = format!(
+        "{} of {} rows belong to none of the {} questions, first `{}`; the questions are {}, ...",
+        strangers.len(),
+        rows.len(),
+        questions.len(),
+        first.what,
+        some.join(", ")
+    );
+    let hint = "the rows must come from the same dataset and split as `questions`";
+    Err(InputError {
+        what,
+        ..strangers.swap_remove(0)
+    }
+    .hint(hint)
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::input::JsonLines;
+    use crate::text::{Prediction, ReasoningPath};
+
+    /// What is exported comes in, and so does what others write: byte order marks, blank lines, numbers as ids.
+    #[test]
+    fn rows_of_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        std::fs::write(
+            &path,
+            "\u{feff}{\"question_id\": 123456789012345678901, \"text\": \" So.\", \"scores\": {\"judge\": 7}}\r\n\r\n",
+        )
+        .unwrap();
+        let lines = JsonLines::open(&path).unwrap();
+        let rows: Vec<_> = lines.rows().collect();
+        let read: ReasoningPath = rows[0].read_with_id("question_id").unwrap();
+        assert_eq!(read.question_id, "123456789012345678901");
+        assert!((read.scores["judge"] - 7.0).abs() < 1e-12);
+        let told = rows[0]
+            .read_with_id::<Prediction>("question_id")
+            .unwrap_err();
+        assert_eq!(told.what, "the row has no `prompt`");
     }
 }

@@ -13,7 +13,8 @@ use super::rows::row_key;
 use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
+    Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError,
+    StageKind,
 };
 use crate::teacher::http::{Budget, Endpoint, Mode};
 use crate::teacher::judge::{CRITERIA, Template, label};
@@ -167,6 +168,13 @@ impl StageKind for Judge {
 
     fn endpoint(params: &JudgeParams) -> Option<&Endpoint> {
         params.endpoint.as_ref()
+    }
+
+    fn carried(params: &JudgeParams, input: Carried) -> Carried {
+        let names = params.criteria.iter().map(String::as_str).chain([MEAN]);
+        names.fold(input, |carried, name| {
+            carried.with(format!("{}{name}", params.prefix), ScoreRange::TEN)
+        })
     }
 
     fn retain_key_fields(params: &mut Map<String, Value>) {

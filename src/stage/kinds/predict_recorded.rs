@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::teach::located;
+use super::teach::{Teach, check_recording, located};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError, StageKind, Work,
+    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
+    StageKind, Work,
 };
 use crate::teacher::{RecordingName, TeachParams, files, load};
 use crate::text::{EndReason, Prediction, Question, ReasoningPath};
@@ -65,6 +66,14 @@ impl StageKind for PredictRecorded {
         doc: "The teacher's raw answers, one for each question.",
     }];
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
+
+    fn check(params: &RecordedParams) -> Vec<Complaint> {
+        check_recording(&params.teach())
+    }
+
+    fn check_outside(params: &RecordedParams, context: &Context<'_>) -> Vec<Complaint> {
+        Teach::check_outside(&params.teach(), context)
+    }
 
     fn files(
         params: &RecordedParams,

@@ -94,6 +94,12 @@ impl StageKind for Pretrain {
         complaints
     }
 
+    fn check_outside(params: &PretrainParams, context: &Context<'_>) -> Vec<Complaint> {
+        let corpus = params.corpus.as_ref();
+        let missing = corpus.and_then(|corpus| context.missing_file("corpus.path", &corpus.path));
+        missing.into_iter().collect()
+    }
+
     fn files(
         params: &PretrainParams,
         context: &Context<'_>,

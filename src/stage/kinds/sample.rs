@@ -12,7 +12,8 @@ use crate::artifact::ArtifactKind;
 use crate::model::Dtype;
 use crate::model::engine::SamplingParams;
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
+    Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+    product,
 };
 use crate::text::{PromptForm, Question};
 
@@ -131,6 +132,14 @@ impl StageKind for Sample {
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+
+    fn carried(_: &SampleParams, _: Carried) -> Carried {
+        Carried {
+            tokens: true,
+            log_probs: true,
+            ..Carried::default()
+        }
+    }
 
     fn estimate(params: &SampleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);

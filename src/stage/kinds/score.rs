@@ -16,7 +16,8 @@ use crate::key::Digest;
 use crate::model::engine::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work, product,
+    Carried, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError, StageKind,
+    Work, product,
 };
 use crate::text::{EndReason, PromptForm, Question, Reading, ReasoningPath};
 
@@ -121,6 +122,15 @@ impl Measure {
         }
     }
 
+    /// What the score can be.
+    fn range(self) -> ScoreRange {
+        match self {
+            Self::Perplexity => ScoreRange(1.0, f64::INFINITY),
+            Self::GoldLogProb => ScoreRange(f64::NEG_INFINITY, 0.0),
+            Self::GoldProbability => ScoreRange::TEN,
+        }
+    }
+
     /// The score, from the log-probabilities of each continuation's tokens; none for an empty path.
     fn of(self, continuations: &[&[f64]], gold: usize) -> Option<f64> {
         let sum = |tokens: &[f64]| tokens.iter().sum::<f64>();
@@ -184,6 +194,10 @@ impl StageKind for Score {
         if params.get("measure") == Some(&json!(Measure::Perplexity)) {
             params.remove("reading");
         }
+    }
+
+    fn carried(params: &ScoreParams, input: Carried) -> Carried {
+        input.with(&params.name, params.measure.range())
     }
 
     fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {

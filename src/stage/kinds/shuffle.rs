@@ -14,7 +14,9 @@ use serde_json::json;
 
 use crate::artifact::ArtifactKind;
 use crate::key::{Digest, canonical_json};
-use crate::stage::{Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work};
+use crate::stage::{
+    Carried, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind, Work,
+};
 use crate::text::ReasoningPath;
 
 /// `shuffle` has no parameters.
@@ -42,6 +44,13 @@ impl StageKind for Shuffle {
         doc: "The same texts, each with another question than its own; without what was measured given its own.",
     }];
     const SEEDED: bool = true;
+
+    fn carried(_: &ShuffleParams, input: Carried) -> Carried {
+        Carried {
+            tokens: input.tokens || input.anything,
+            ..Carried::default()
+        }
+    }
 
     fn estimate(_: &ShuffleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let paths = *inputs.get("paths")?;

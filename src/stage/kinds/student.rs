@@ -47,10 +47,15 @@ impl Default for StudentParams {
 pub(crate) struct Student;
 
 impl Student {
-    fn folder(params: &StudentParams, context: &Context<'_>) -> Result<PathBuf, StageError> {
+    /// The folder that `model` names, where it names no model on the hub.
+    fn local(params: &StudentParams, context: &Context<'_>) -> Option<PathBuf> {
         let local = context.resolve(&params.model);
         let looks_local = params.model.starts_with(['.', '/']) || local.is_dir();
-        if looks_local {
+        looks_local.then_some(local)
+    }
+
+    fn folder(params: &StudentParams, context: &Context<'_>) -> Result<PathBuf, StageError> {
+        if let Some(local) = Self::local(params, context) {
             if local.is_dir() {
                 return Ok(local);
             }
@@ -78,30 +83,86 @@ impl Student {
         if fetch_weights {
             return Ok(context.fetcher.hub_folder(&model, &progress)?);
         }
+        Self::here(&model, context).map_err(|error| match error {
+            FetchError::Offline { .. } if !context.fetcher.options().offline => {
+                StageError::Invalid(format!(
+                    "the weights of `{}` are not here yet: a run fetches them, a plan does not",
+                    params.model
+                ))
+            }
+            error => error.into(),
+        })
+    }
+
+    /// The hub's folder as far as it is on this machine.
+    fn here(model: &HubModel<'_>, context: &Context<'_>) -> Result<PathBuf, FetchError> {
         let here = context.fetcher.offline();
-        here.hub_folder(&model, &progress)
-            .map_err(|error| match error {
-                FetchError::Offline { .. } if !context.fetcher.options().offline => {
-                    StageError::Invalid(format!(
-                        "the weights of `{}` are not here yet: a run fetches them, a plan does not",
-                        params.model
-                    ))
-                }
-                error => error.into(),
-            })
+        here.hub_folder(model, &|_| ())
+    }
+
+    /// The hub's folder without the weights.
+    fn without_weights(
+        params: &StudentParams,
+        context: &Context<'_>,
+    ) -> Result<PathBuf, FetchError> {
+        let model = HubModel {
+            id: &params.model,
+            revision: &params.revision,
+            weights: false,
+        };
+        context.fetcher.hub_folder(&model, &|_| ())
     }
 
     /// The configuration, without the weights.
     fn config(params: &StudentParams, context: &Context<'_>) -> Option<crate::model::Gpt2Config> {
-        let folder = Self::folder(params, context).or_else(|_| {
-            let model = HubModel {
-                id: &params.model,
-                revision: &params.revision,
-                weights: false,
-            };
-            context.fetcher.hub_folder(&model, &|_| ())
-        });
-        crate::model::Gpt2Config::load(&folder.ok()?).ok()
+        let folder = Self::folder(params, context)
+            .or_else(|_| Self::without_weights(params, context))
+            .ok()?;
+        crate::model::Gpt2Config::load(&folder).ok()
+    }
+
+    /// Why what `model` names cannot be a student, as far as that is known without its weights.
+    fn fault(params: &StudentParams, context: &Context<'_>) -> Option<Complaint> {
+        let of = |error: &dyn std::fmt::Display| Complaint::of("model", &error);
+        if let Some(local) = Self::local(params, context) {
+            if !local.is_dir() {
+                return Some(context.missing("model", Path::new(&params.model)));
+            }
+            return crate::model::Student::open(&local)
+                .err()
+                .map(|error| of(&error));
+        }
+        let model = HubModel {
+            id: &params.model,
+            revision: &params.revision,
+            weights: true,
+        };
+        if let Ok(folder) = Self::here(&model, context) {
+            return crate::model::Student::open(&folder)
+                .err()
+                .map(|error| of(&error));
+        }
+        if !context.planning {
+            return None; // a run asks the hub soon enough, and tells how it goes
+        }
+        match Self::without_weights(params, context) {
+            Ok(folder) => crate::model::Gpt2Config::load(&folder)
+                .err()
+                .map(|error| of(&error)),
+            Err(error) => {
+                let above = Path::new(&params.model).parent()?;
+                if !above.as_os_str().is_empty() && context.resolve(above).is_dir() {
+                    // Likely a folder that was to stand there.
+                    let mut complaint = context.missing("model", Path::new(&params.model));
+                    let of_hub = of(&error).message;
+                    complaint.message +=
+                        &format!("; nor is it at hand as a model of the hub: {of_hub}");
+                    return Some(complaint);
+                }
+                // What cannot be reached now may be reached by a run.
+                error.is_final().then(|| of(&error))
+            }
+        }
     }
 }
 
@@ -132,6 +193,10 @@ impl StageKind for Student {
             }];
         }
         Vec::new()
+    }
+
+    fn check_outside(params: &StudentParams, context: &Context<'_>) -> Vec<Complaint> {
+        Self::fault(params, context).into_iter().collect()
     }
 
     fn files(

@@ -10,11 +10,11 @@ use super::rows::row_key;
 use crate::artifact::ArtifactKind;
 use crate::filter::unreadable;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
-    StageKind, Work, product,
+    Carried, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
+    StageError, StageKind, Work, product,
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyVerdict, Request};
-use crate::teacher::{TeachParams, TeachSource, cot, files, load};
+use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
 use crate::text::{EndReason, Question, ReasoningPath};
 
 /// Most tokens of a teacher's reply, for either step (Ho et al. 2023).
@@ -55,7 +55,7 @@ impl StageKind for Teach {
             hint: Some(hint.to_owned()),
         };
         match (params.source, &params.endpoint) {
-            (TeachSource::Recorded, None) => Vec::new(),
+            (TeachSource::Recorded, None) => check_recording(params),
             (TeachSource::Recorded, Some(_)) => vec![complaint(
                 "endpoint",
                 "a recorded teacher has no server",
@@ -79,6 +79,16 @@ impl StageKind for Teach {
 
     fn endpoint(params: &TeachParams) -> Option<&Endpoint> {
         params.endpoint.as_ref()
+    }
+
+    fn check_outside(params: &TeachParams, context: &Context<'_>) -> Vec<Complaint> {
+        let path = params.path.as_ref();
+        let missing = path.and_then(|path| context.missing_file("path", path));
+        missing.into_iter().collect()
+    }
+
+    fn carried(_: &TeachParams, _: Carried) -> Carried {
+        Carried::default()
     }
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
@@ -139,6 +149,14 @@ impl StageKind for Teach {
             context.report.warn(warning);
         }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
+    }
+}
+
+/// What is wrong with a recording's parameters.
+pub(super) fn check_recording(params: &TeachParams) -> Vec<Complaint> {
+    match files(params) {
+        Err(TeacherError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+        _ => Vec::new(),
     }
 }
 

@@ -90,13 +90,7 @@ fn filled(sheet: &str, rate: impl Fn(usize) -> [&'static str; 4]) -> String {
 }
 
 fn read(text: &str, partial: bool) -> Result<Sheet, Vec<SheetFault>> {
-    Sheet::read(
-        "anna",
-        Path::new("anna.csv"),
-        text.as_bytes(),
-        &some_items(5),
-        partial,
-    )
+    Sheet::read("anna", Path::new("anna.csv"), text, &some_items(5), partial)
 }
 
 #[test]

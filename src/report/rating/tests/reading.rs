@@ -1,6 +1,7 @@
 //! Sheets that raters and their spreadsheets made.
 
 use super::*;
+use crate::input::decoded;
 
 #[test]
 fn hostile_text_is_no_formula_and_comes_back() {
@@ -14,7 +15,7 @@ fn hostile_text_is_no_formula_and_comes_back() {
         "'=HYPERLINK(\"http://x\")\\u{1b}[31m, \"so\"\\r\n- end"
     );
     let sheet = filled(&sheet, |_| ["1", "2", "3", "4"]);
-    let read = Sheet::read("a", Path::new("a.csv"), sheet.as_bytes(), &items, false).unwrap();
+    let read = Sheet::read("a", Path::new("a.csv"), &sheet, &items, false).unwrap();
     let rating = read.ratings.values().next().unwrap();
     assert_eq!(rating.scores, [Some(1), Some(2), Some(3), Some(4)]);
     assert_eq!(rating.comment, "- so so");
@@ -123,18 +124,23 @@ fn every_fault_has_its_line() {
 
 #[test]
 fn what_is_no_sheet() {
+    let file = Path::new("a.csv");
     let what = |bytes: &[u8]| {
-        let faults =
-            Sheet::read("a", Path::new("a.csv"), bytes, &some_items(5), false).unwrap_err();
+        let text = decoded(file, bytes.to_vec()).map_err(|error| vec![SheetFault::from(error)]);
+        let read = text.and_then(|text| Sheet::read("a", file, &text, &some_items(5), false));
+        let faults = read.unwrap_err();
         assert_eq!(faults.len(), 1, "{faults:?}");
         (faults[0].line, faults[0].what.clone())
     };
     let missing = "no column `coherence`, `relevance`, `logical_consistency`, `completeness`";
     assert_eq!(what(b"item,comment\n"), (1, missing.to_owned()));
-    assert_eq!(
-        what(b"item\n\xff"),
-        (2, "not UTF-8; save the sheet as `CSV UTF-8`".to_owned())
+    let (line, told) = what(b"item\n\xff");
+    assert!(
+        line == 2 && told.starts_with("column 1: the byte 0xFF is not UTF-8; save"),
+        "{told}"
     );
+    let (_, told) = what(b"PK\x03\x04");
+    assert!(told.contains("save the sheet as `CSV UTF-8`"), "{told}");
     let header = b"item,coherence,relevance,logical_consistency,completeness\n";
     assert_eq!(what(header), (1, "no items".to_owned()));
     assert_eq!(what(b"").0, 1);

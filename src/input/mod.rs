@@ -1,0 +1,23 @@
+//! Files that people bring: what they are, their text, and their rows, with the place of whatever is wrong.
+//!
+//! In: a path. Out: text without a byte order mark, rows of JSON lines, or an [`InputError`] that tells file, line,
+//! column, what was found and what was expected. Data, recordings, imports, rating sheets and manifests are all
+//! read here, so that what one of them takes (a byte order mark, CRLF, blank lines) all of them take, and what
+//! is no text at all (gzip, Parquet, UTF-16) is told as what it is.
+
+mod error;
+mod format;
+mod nearest;
+mod place;
+mod rows;
+#[cfg(test)]
+mod rows_tests;
+mod text;
+mod words;
+
+pub use error::InputError;
+pub use nearest::nearest;
+pub use place::{Missing, missing};
+pub use rows::{JsonLine, JsonLines, looks_like_json, read_json, read_json_lines};
+pub use text::{decoded, read_text};
+pub use words::noun;
