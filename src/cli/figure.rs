@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::exit::{Exit, Failure, say};
+use super::exit::{Exit, Failure, say, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::manifest::nearest;
-use crate::report::draw;
+use crate::report::draw_all;
 
 /// The form of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,17 +58,17 @@ pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     session.with_source(|source| {
         let wanted = |name: &String| args.figures.is_empty() || args.figures.contains(name);
-        for spec in declared.iter().filter(|figure| wanted(&figure.name)) {
-            let figure = draw(source, spec)?;
+        let drawn = draw_all(source, declared.iter().filter(|spec| wanted(&spec.name)));
+        for named in &drawn.figures {
             let (end, bytes) = match args.format {
-                Form::Svg => ("svg", figure.svg().into_bytes()),
-                Form::Png => ("png", figure.png()),
+                Form::Svg => ("svg", named.figure.svg().into_bytes()),
+                Form::Png => ("png", named.figure.png()),
             };
-            let path = args.out.join(format!("{}.{end}", spec.name));
+            let path = args.out.join(format!("{}.{end}", named.name));
             std::fs::write(&path, bytes)
                 .with_context(|| format!("cannot write `{}`", path.display()))?;
             say(&path.display().to_string());
         }
-        Ok(Exit::Done)
+        Ok(tell_failures(&drawn.failures))
     })
 }

@@ -20,7 +20,6 @@ mod table;
 mod why;
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -95,7 +94,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(exit) => exit.into(),
-        Err(failure) => failure.tell(std::io::stderr().is_terminal()).into(),
+        Err(failure) => failure.tell().into(),
     }
 }
 
@@ -134,6 +133,7 @@ fn start_tracing() {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(exit::styled())
         .with_writer(std::io::stderr)
         .finish()
         .with(no_bytes)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::exit::{Exit, Failure, say};
+use super::exit::{Exit, Failure, say, tell_failures};
 use super::rate::agreement;
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         index.display(),
         page.figures.len()
     ));
-    Ok(Exit::Done)
+    Ok(tell_failures(&page.failures))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use clap::Args;
 use similar::TextDiff;
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::manifest::{TableSpec, nearest};
 use crate::report::printable;
-use crate::report::table::{Format, build};
+use crate::report::table::{Format, build_all};
 
 #[derive(Args)]
 pub(crate) struct TableArgs {
@@ -44,22 +44,23 @@ pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
             ))
         })?,
     };
-    let text = session.with_source(|source| {
-        let mut texts = Vec::new();
-        for spec in chosen(&session, &args.tables)? {
-            texts.push(build(source, spec)?.render(format));
-        }
-        Ok(texts.join("\n"))
-    })?;
+    let built =
+        session.with_source(|source| Ok(build_all(source, chosen(&session, &args.tables)?)))?;
+    let texts: Vec<String> = (built.tables.iter())
+        .map(|table| table.render(format))
+        .collect();
+    let text = texts.join("\n");
     if let Some(path) = &args.check {
-        return check(path, &text);
+        let same = check(path, &text)?;
+        let whole = tell_failures(&built.failures);
+        return Ok(if same == Exit::Done { whole } else { same });
     }
     match &args.out {
         Some(path) => std::fs::write(path, text)
             .with_context(|| format!("cannot write `{}`", path.display()))?,
         None => anstream::stdout().lock().write_all(text.as_bytes())?,
     }
-    Ok(Exit::Done)
+    Ok(tell_failures(&built.failures))
 }
 
 /// The tables that were named; all of them where none was.

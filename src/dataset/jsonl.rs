@@ -370,7 +370,8 @@ mod tests {
     fn a_declared_form_decides() {
         let text = "{\"question\": \"q\", \"answer\": \"42\"}\n{\"question\": \"q\", \"answer\": \"many\"}";
         let found = rows(text, AnswerFormParam::Text).unwrap();
-        assert!(found.iter().all(|q| q.form == AnswerForm::Text));
+        let forms: Vec<AnswerForm> = found.iter().map(|q| q.form).collect();
+        assert_eq!(forms, [AnswerForm::Text, AnswerForm::Text]);
         let error = rows(text, AnswerFormParam::Number).unwrap_err().to_string();
         assert!(
             error.contains(":2: the answer `many` is not a number"),

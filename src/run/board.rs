@@ -4,7 +4,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
 use super::executor::{Finished, Policy, run_node, tell_end};
-use crate::event::Outcome;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Inputs};
 
@@ -141,6 +140,6 @@ impl State {
 impl Finished {
     /// Whether nothing can follow it.
     fn is_lost(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed | Outcome::Skipped)
+        !self.outcome.is_done()
     }
 }

@@ -28,7 +28,7 @@ pub struct Finished {
     pub node: NodeId,
     /// How it went.
     pub outcome: Outcome,
-    /// Its outputs, unless it failed or was skipped.
+    /// Its outputs, where it left any.
     pub outputs: Outputs,
     /// Its key, once known.
     pub key: Option<StageKey>,
@@ -60,9 +60,7 @@ impl Execution {
     pub fn outputs(&self, node: NodeId) -> Option<&Outputs> {
         self.stages
             .iter()
-            .find(|stage| {
-                stage.node == node && matches!(stage.outcome, Outcome::Hit | Outcome::Ran)
-            })
+            .find(|stage| stage.node == node && stage.outcome.is_done())
             .map(|stage| &stage.outputs)
     }
 }
@@ -92,8 +90,8 @@ pub fn execute(
     let cancelled = environments
         .iter()
         .any(|environment| environment.cancel.is_cancelled());
-    execution.interrupted =
-        cancelled && execution.count(Outcome::Failed) == 0 && execution.count(Outcome::Skipped) > 0;
+    let left = execution.count(Outcome::Skipped) + execution.count(Outcome::Interrupted);
+    execution.interrupted = cancelled && execution.count(Outcome::Failed) == 0 && left > 0;
     execution.elapsed = watch.elapsed();
     execution
 }
@@ -122,7 +120,7 @@ pub(super) fn run_node(
             finished.outcome = outcome;
             finished.outputs = outputs;
         }
-        Err(StageError::Cancelled) => {}
+        Err(StageError::Cancelled) => finished.outcome = Outcome::Interrupted,
         Err(error) => {
             finished.outcome = Outcome::Failed;
             finished.error = Some(error);
@@ -147,11 +145,10 @@ fn hit_or_run(
         return Ok((Outcome::Hit, outputs));
     }
     tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
-    // Another process on this store may be at the same stage: wait for it, then look again.
-    let _guard = store.lock_stage(&key, &mut || {
-        context
-            .report
-            .info("another process is at this stage; waiting for it");
+    // Another worker or process on this store may be at the same work: wait for it, then look again.
+    let _guard = store.lock_stage(&key, &mut |holder| {
+        let message = format!("{holder} is at this stage's work; waiting for it");
+        context.report.info(message);
     })?;
     if let Some(outputs) = stored(&key, environment)? {
         return Ok((Outcome::Hit, outputs));

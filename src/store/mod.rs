@@ -18,6 +18,7 @@ mod durable;
 mod error;
 mod files;
 mod gc;
+mod holder;
 mod index;
 mod objects;
 mod recover;
@@ -43,6 +44,7 @@ use index::OnIndex;
 
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};
+pub use holder::Holder;
 pub use results::{MissingOutput, StageResult};
 pub use verify::{BucketStats, Damage, StoreStats, VerifyReport};
 
@@ -206,22 +208,23 @@ impl Store {
         self.root.join("tmp")
     }
 
-    /// Waits until no other process runs the stage under `key`, and says so where it has to. The claim
-    /// ends with the file.
+    /// Waits until nobody else runs the stage under `key`; where it has to, it says for whom. The claim ends with
+    /// the file.
     ///
     /// # Errors
     /// The lock cannot be made.
     pub fn lock_stage(
         &self,
         key: &StageKey,
-        waiting: &mut dyn FnMut(),
+        waiting: &mut dyn FnMut(&Holder),
     ) -> Result<File, StoreError> {
         let path = self.root.join("locks").join(key.to_string());
         let file = lock_file(&path)?;
         if file.try_lock().is_err() {
-            waiting();
+            waiting(&Holder::of(&path));
             file.lock().doing("lock", &path)?;
         }
+        Holder::sign(&file);
         Ok(file)
     }
 

@@ -316,7 +316,7 @@ fn told(score: &str, scale: (f64, f64)) -> String {
 }
 
 /// One count, or the least and the greatest of several.
-fn listed(counts: &BTreeSet<usize>) -> String {
+pub(super) fn listed(counts: &BTreeSet<usize>) -> String {
     match (counts.first(), counts.last()) {
         (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
         (Some(only), _) => only.to_string(),

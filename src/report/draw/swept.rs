@@ -1,8 +1,9 @@
 //! Curves and heat maps: a figure against the fields that a sweep varies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Filler;
+use super::scores::listed;
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, Measure, Sweep};
 use crate::metric::{Evaluation, Metric, OverSeeds, Resampling, Unit, wilson};
@@ -73,7 +74,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         (None, None) => Vec::new(),
     };
     let mut series = Vec::new();
-    let mut most = Cases::default();
+    let mut cases = Cases::default();
     for (label, reference) in &lines {
         for (told, group) in groups(filler, reference, &rest, &points) {
             let mut values = Vec::new();
@@ -81,7 +82,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 let of_place =
                     |point: &&usize| sweep.points[**point].coordinates[axis] == Some(place);
                 let seeds: Vec<usize> = group.iter().filter(of_place).copied().collect();
-                values.push(value(filler, *measure, reference, &seeds, &mut most)?);
+                values.push(value(filler, *measure, reference, &seeds, &mut cases)?);
             }
             if values.iter().all(Option::is_none) {
                 continue;
@@ -103,7 +104,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let labels = places.iter().map(|&place| axis.values[place].label.clone());
     Ok(Figure::Curve(Curve {
         title: filler.title(|| format!("{} by {}", name_of(*measure), axis.name)),
-        note: most.note(*measure),
+        note: cases.note(*measure),
         x_label: axis.name.clone(),
         y_label: label_of(*measure),
         limits: Some(limits(*measure)),
@@ -151,7 +152,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         )));
     }
     let (columns, rows) = (places(sweep, across, &points), places(sweep, up, &points));
-    let mut most = Cases::default();
+    let mut cases = Cases::default();
     let mut cells = Vec::new();
     for &row in &rows {
         let mut line = Vec::new();
@@ -161,7 +162,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 of[across] == Some(column) && of[up] == Some(row)
             };
             let seeds: Vec<usize> = points.iter().filter(here).copied().collect();
-            let found = value(filler, *measure, reference, &seeds, &mut most)?;
+            let found = value(filler, *measure, reference, &seeds, &mut cases)?;
             line.push(found.map(|found| found.value));
         }
         cells.push(line);
@@ -179,7 +180,7 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let (x, y) = (&sweep.axes[across].name, &sweep.axes[up].name);
     Ok(Figure::HeatMap(HeatMap {
         title: filler.title(|| format!("{} of {reference} by {x} and {y}", name_of(*measure))),
-        note: most.told(),
+        note: cases.told(),
         x_label: x.clone(),
         y_label: y.clone(),
         value_label: label_of(*measure),
@@ -247,32 +248,36 @@ fn groups(
         .collect()
 }
 
-/// How many questions and seeds a figure rests on.
+/// How many questions and seeds a figure's values rest on.
 #[derive(Default)]
 struct Cases {
-    questions: usize,
-    seeds: usize,
+    questions: BTreeSet<usize>,
+    seeds: BTreeSet<usize>,
 }
 
 impl Cases {
     /// Without intervals.
     fn told(&self) -> String {
-        match self.seeds {
-            0 | 1 => format!("n = {} questions", self.questions),
-            seeds => format!("n = {} questions; mean over {seeds} seeds", self.questions),
+        let questions = format!("n = {} questions", listed(&self.questions));
+        if self.is_of_one_seed() {
+            questions
+        } else {
+            format!("{questions}; mean over {} seeds", listed(&self.seeds))
         }
     }
 
     fn note(&self, measure: Measure) -> String {
-        let questions = format!("n = {} questions", self.questions);
-        match (measure, self.seeds) {
-            (Measure::Yield, 0 | 1) => format!("{questions}; 95 % intervals (Wilson)"),
-            (Measure::Kept | Measure::Yield, _) => self.told(),
-            (_, 0 | 1) => format!("{questions}; 95 % intervals over questions"),
-            (_, seeds) => {
-                format!("{questions}; mean over {seeds} seeds, 95 % intervals over questions")
-            }
+        let told = self.told();
+        match (measure, self.is_of_one_seed()) {
+            (Measure::Yield, true) => format!("{told}; 95 % intervals (Wilson)"),
+            (Measure::Kept | Measure::Yield, _) => told,
+            (_, true) => format!("{told}; 95 % intervals over questions"),
+            (_, false) => format!("{told}, 95 % intervals over questions"),
         }
+    }
+
+    fn is_of_one_seed(&self) -> bool {
+        self.seeds.iter().all(|seeds| *seeds == 1)
     }
 }
 
@@ -282,16 +287,26 @@ fn value(
     measure: Measure,
     reference: &str,
     points: &[usize],
-    most: &mut Cases,
+    cases: &mut Cases,
 ) -> Result<Option<Interval>, ReportError> {
     if points.is_empty() {
         return Ok(None);
     }
+    // Seeds that share a stage (nothing in it is drawn) are one, as in tables.
+    let mut seen = Vec::new();
+    let points: Vec<usize> = (points.iter().copied())
+        .filter(|&point| {
+            let stage = filler.at(reference, point);
+            let new = !seen.contains(&stage);
+            seen.push(stage);
+            new
+        })
+        .collect();
     let Some(metric) = measure.metric() else {
-        return of_filter(filler, measure, reference, points, most);
+        return of_filter(filler, measure, reference, &points, cases);
     };
     let mut evaluations: Vec<Evaluation> = Vec::new();
-    for &point in points {
+    for &point in &points {
         match filler.read(reference, point)? {
             Some(evaluation) => evaluations.push(evaluation),
             None => return Ok(None), // a mean over some of the seeds would say something else
@@ -301,8 +316,8 @@ fn value(
     let Some(over) = OverSeeds::of(metric, &seeds, &Resampling::default())? else {
         return Ok(None);
     };
-    most.questions = most.questions.max(over.questions.n);
-    most.seeds = most.seeds.max(over.seeds);
+    cases.questions.insert(over.questions.n);
+    cases.seeds.insert(over.seeds);
     Ok(Some(
         Interval::from(&over.questions).times(metric.unit().scale()),
     ))
@@ -313,14 +328,14 @@ fn of_filter(
     measure: Measure,
     reference: &str,
     points: &[usize],
-    most: &mut Cases,
+    cases: &mut Cases,
 ) -> Result<Option<Interval>, ReportError> {
     let mut values = Vec::new();
     for &point in points {
         let Some(funnel) = filler.read::<Funnel>(reference, point)? else {
             return Ok(None);
         };
-        most.questions = most.questions.max(funnel.questions);
+        cases.questions.insert(funnel.questions);
         values.push(if measure == Measure::Kept {
             Interval::exact(funnel.kept as f64)
         } else {
@@ -328,7 +343,7 @@ fn of_filter(
             Interval::from(&share).times(100.0)
         });
     }
-    most.seeds = most.seeds.max(values.len());
+    cases.seeds.insert(values.len());
     if let [one] = values.as_slice() {
         return Ok(Some(*one));
     }

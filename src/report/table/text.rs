@@ -9,7 +9,11 @@ use super::{CellGroup, ResultTable, TableRow};
 use crate::report::{new_table, printable};
 
 pub(super) fn render(table: &ResultTable) -> String {
-    let mut text = format!("{}\n", printable(&table.heading));
+    let mut text = format!(
+        "{}\n{}\n",
+        printable(&table.heading),
+        printable(&table.ran.whole())
+    );
     for (place, group) in table.groups.iter().enumerate() {
         if !group.is_empty() {
             let _ = writeln!(text, "{}", printable(group));

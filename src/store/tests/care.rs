@@ -66,7 +66,7 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     fs::write(root.path().join("tmp/.tmpOrphan"), b"half").unwrap();
     fs::create_dir_all(root.path().join("tmp/.tmpFolder/deeper")).unwrap();
     fs::write(root.path().join("tmp/.tmpFolder/deeper/weights"), b"half").unwrap();
-    drop(store.lock_stage(&kept.key, &mut || {}).unwrap());
+    drop(store.lock_stage(&kept.key, &mut |_| {}).unwrap());
     let keep = BTreeSet::from([kept.key]);
     let options = GcOptions {
         keep: &keep,
@@ -113,4 +113,25 @@ fn gc_keeps_what_is_named_and_removes_the_rest() {
     assert_eq!(store.row("paths", &row(1).0).unwrap(), None);
     assert_eq!(store.put_rows("paths", &[row(1)]).unwrap(), 1);
     assert_eq!(store.row("paths", &row(1).0).unwrap(), Some(row(1).1));
+}
+
+#[test]
+fn who_waits_for_a_stage_is_told_for_whom() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, key) = (open(root.path()), result(1, &[]).key);
+    let mut told = Vec::new();
+    let held = store.lock_stage(&key, &mut |holder| told.push(holder.clone()));
+    assert_eq!(told, [], "nobody is there");
+    let waiting = std::thread::scope(|scope| {
+        let (tell, hear) = std::sync::mpsc::channel();
+        let store = &store;
+        scope.spawn(move || {
+            let claim = store.lock_stage(&key, &mut |holder| tell.send(holder.clone()).unwrap());
+            claim.map(drop).unwrap();
+        });
+        let waiting = hear.recv_timeout(Duration::from_secs(60)).unwrap();
+        drop(held);
+        waiting
+    });
+    assert_eq!(waiting, Holder::ThisProcess);
 }
