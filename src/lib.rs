@@ -25,3 +25,6 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod cli;
+
+#[cfg(test)]
+mod needs;

@@ -52,10 +52,10 @@ impl Failure {
     }
 
     /// Prints the failure on stderr and gives the code to end with.
-    pub(crate) fn tell(self, colour: bool) -> Exit {
+    pub(crate) fn tell(self) -> Exit {
         match self {
             Self::Manifest(errors) => {
-                say_as_is(&errors.render(colour));
+                say_as_is(&errors.render(styled()));
                 Exit::Usage
             }
             Self::Other { error, exit } => {
@@ -69,6 +69,12 @@ impl Failure {
     }
 }
 
+/// Whether stderr takes colours: a terminal that can, where nobody asked for none (`NO_COLOR`, `CLICOLOR`, `TERM`).
+/// This is the one rule: clap's and anstream's own, and what else styles asks here.
+pub(crate) fn styled() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Says something on stderr. That stderr is gone is no reason to stop, or to panic.
 pub(crate) fn say(text: &str) {
     say_as_is(&escaped(text));
@@ -76,6 +82,18 @@ pub(crate) fn say(text: &str) {
 
 fn say_as_is(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Tells what could not be made, and gives the code to end with.
+pub(crate) fn tell_failures(failures: &[String]) -> Exit {
+    for failure in failures {
+        say(&format!("error: {failure}"));
+    }
+    if failures.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
 }
 
 /// The error with those of its causes that its own words do not say already, before its hint.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::exit::{Exit, Failure, say};
+use super::exit::{Exit, Failure, say, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
 use crate::manifest::nearest;
-use crate::report::draw;
+use crate::report::draw_all;
 
 /// The form of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,19 +59,19 @@ pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     session.with_source(|source| {
         let wanted = |name: &String| args.figures.is_empty() || args.figures.contains(name);
+        let drawn = draw_all(source, declared.iter().filter(|spec| wanted(&spec.name)));
         let mut files = Vec::new();
-        for spec in declared.iter().filter(|figure| wanted(&figure.name)) {
-            let figure = draw(source, spec)?;
+        for named in &drawn.figures {
             let (end, bytes) = match args.format {
-                Form::Svg => ("svg", figure.svg().into_bytes()),
-                Form::Png => ("png", figure.png()),
+                Form::Svg => ("svg", named.figure.svg().into_bytes()),
+                Form::Png => ("png", named.figure.png()),
             };
-            files.push((args.out.join(format!("{}.{end}", spec.name)), bytes));
+            files.push((args.out.join(format!("{}.{end}", named.name)), bytes));
         }
         disk::write_all(&files)?;
         for (path, _) in &files {
             say(&path.display().to_string());
         }
-        Ok(Exit::Done)
+        Ok(tell_failures(&drawn.failures))
     })
 }

@@ -23,7 +23,6 @@ mod table;
 mod why;
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -91,7 +90,7 @@ pub fn main() -> ExitCode {
     let outcome = done.unwrap_or_else(|panic| Err(Failure::from(StageError::Panic(panic))));
     match outcome {
         Ok(exit) => exit.into(),
-        Err(failure) => failure.tell(std::io::stderr().is_terminal()).into(),
+        Err(failure) => failure.tell().into(),
     }
 }
 
@@ -148,6 +147,7 @@ fn start_tracing() {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(exit::styled())
         .with_writer(std::io::stderr)
         .finish()
         .with(no_bytes)

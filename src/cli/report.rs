@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::exit::{Exit, Failure, say};
+use super::exit::{Exit, Failure, say, tell_failures};
 use super::rate::agreement;
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
@@ -72,5 +72,5 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         index.display(),
         page.figures.len()
     ));
-    Ok(Exit::Done)
+    Ok(tell_failures(&page.failures))
 }

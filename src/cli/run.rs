@@ -11,10 +11,11 @@ use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
 use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
+use crate::manifest::TableSpec;
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
-use crate::report::{self, ReportError, Source, bytes_text};
+use crate::report::{self, Source, bytes_text};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
 use crate::stage::RunOptions;
 
@@ -116,12 +117,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         policy,
     );
     let flushed = session.store.flush();
-    let text = results(&session, &nodes, &execution);
+    let (text, failures) = results(&session, &nodes, &execution);
     // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
-    let written = match &text {
-        Ok(text) => print(text),
-        Err(_) => Ok(()),
-    };
+    let written = print(&text);
     tell(&session, &execution, &voice);
     let mut exit = if execution.interrupted {
         Exit::Interrupted
@@ -130,16 +128,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     };
-    let after = [
-        flushed.err().map(anyhow::Error::from),
-        text.err().map(anyhow::Error::from),
-        written.err(),
-    ];
-    for error in after.into_iter().flatten() {
-        if is_broken_pipe(&error) {
-            continue; // a reader that has seen enough
-        }
-        voice.error(&whole(&error));
+    let flushed = flushed.err().map(anyhow::Error::from);
+    // A reader that has seen enough is no failure.
+    let written = written.err().filter(|error| !is_broken_pipe(error));
+    let after = flushed.into_iter().chain(written);
+    for error in after.map(|error| whole(&error)).chain(failures) {
+        voice.error(&error);
         if exit == Exit::Done {
             exit = Exit::Failed;
         }
@@ -228,12 +222,9 @@ impl Voice {
     }
 }
 
-/// What the run prints on stdout: what the filters kept, then the manifest's tables.
-fn results(
-    session: &Session,
-    nodes: &[NodeId],
-    execution: &Execution,
-) -> Result<String, ReportError> {
+/// What the run prints on stdout: what the filters kept, then the manifest's tables, as far as they show a stage that
+/// was asked for; and why parts of it could not be made.
+fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (String, Vec<String>) {
     let source = Source {
         manifest: &session.manifest,
         plan: &session.plan,
@@ -241,21 +232,35 @@ fn results(
         outputs: &|node| execution.outputs(node).cloned(),
         missing: &|node| why_missing(session, execution, node),
     };
-    let mut texts = report::funnels(&source, nodes)?;
-    let tables = report::table::build_all(&source)?;
-    texts.extend(tables.iter().map(|table| table.render(Format::Text)));
+    let (mut texts, mut failures) = match report::funnels(&source, nodes) {
+        Ok(texts) => (texts, Vec::new()),
+        Err(error) => (Vec::new(), vec![error.to_string()]),
+    };
+    let asked = |spec: &&TableSpec| {
+        let found = spec
+            .evaluations()
+            .map(|port| session.plan.find(&port.stage));
+        found.flatten().any(|node| nodes.contains(&node))
+    };
+    let tables = session.manifest.tables.iter().filter(asked);
+    let built = report::table::build_all(&source, tables);
+    texts.extend((built.tables.iter()).map(|table| table.render(Format::Text)));
     texts.push(String::new()); // an empty line after each, the last one too
-    Ok(texts.join("\n"))
+    failures.extend(built.failures);
+    (texts.join("\n"), failures)
 }
 
 /// Why a stage has no outputs: the first stage that failed of those that it needs, or else the first that did not run.
 fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
+    let name = |node: NodeId| session.plan.node(node).name();
+    if execution.finished(node).is_none() {
+        return format!("`{}` was not asked for", name(node));
+    }
     let error = |node: NodeId| execution.finished(node)?.error.as_ref();
     let missing = |node: NodeId| execution.outputs(node).is_none();
     let causes = session
         .plan
         .causes(node, missing, |node| error(node).is_some());
-    let name = |node: NodeId| session.plan.node(node).name();
     let failed = causes
         .iter()
         .find_map(|cause| Some((*cause, error(*cause)?)));
@@ -288,8 +293,12 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
     // As events, the stages and why they failed are told already.
     if voice.style != ProgressStyle::Json {
         let count = |outcome| execution.count(outcome);
+        let interrupted = match count(Outcome::Interrupted) {
+            0 => String::new(),
+            stages => format!(", {stages} interrupted"),
+        };
         say(&format!(
-            "{} stages: {} hit, {} ran, {} failed, {} skipped; {:.1} s",
+            "{} stages: {} hit, {} ran, {} failed{interrupted}, {} skipped; {:.1} s",
             execution.stages.len(),
             count(Outcome::Hit),
             count(Outcome::Ran),
@@ -312,7 +321,11 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
         let used = result.and_then(|result| report::used_text(&result.provenance));
         if let (Some(used), true) = (used, voice.style != ProgressStyle::None) {
             let name = session.plan.node(stage.node).name();
-            voice.info(&format!("{name}: {used}"));
+            let when = match stage.outcome {
+                Outcome::Hit => ", when it ran",
+                _ => "",
+            };
+            voice.info(&format!("{name}{when}: {used}"));
         }
     }
     for warning in session.store.take_warnings() {

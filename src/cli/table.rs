@@ -8,12 +8,12 @@ use clap::Args;
 use similar::TextDiff;
 
 use super::data;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
 use crate::manifest::{TableSpec, nearest};
 use crate::report::printable;
-use crate::report::table::{Format, build};
+use crate::report::table::{Format, build_all};
 
 #[derive(Args)]
 pub(crate) struct TableArgs {
@@ -46,21 +46,22 @@ pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
             ))
         })?,
     };
-    let text = session.with_source(|source| {
-        let mut texts = Vec::new();
-        for spec in chosen(&session, &args.tables)? {
-            texts.push(build(source, spec)?.render(format));
-        }
-        Ok(texts.join("\n"))
-    })?;
+    let built =
+        session.with_source(|source| Ok(build_all(source, chosen(&session, &args.tables)?)))?;
+    let texts: Vec<String> = (built.tables.iter())
+        .map(|table| table.render(format))
+        .collect();
+    let text = texts.join("\n");
     if let Some(path) = &args.check {
-        return check(path, &text);
+        let same = check(path, &text)?;
+        let whole = tell_failures(&built.failures);
+        return Ok(if same == Exit::Done { whole } else { same });
     }
     match &args.out {
         Some(path) => disk::write(path, text.as_bytes())?,
         None => data::print(text.as_bytes())?,
     }
-    Ok(Exit::Done)
+    Ok(tell_failures(&built.failures))
 }
 
 /// The tables that were named; all of them where none was.

@@ -1,25 +1,18 @@
 //! Test help: the reference copies of the datasets, where they are at hand.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::{DataParams, DatasetName, Source, Splits, load};
 use crate::event::CancelToken;
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::input::read_json_lines;
+use crate::needs::shared;
 
-pub(crate) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-
-/// A fetcher that sees only the shared mirror; `None`, told on stderr, where that is absent.
+/// A fetcher that sees only the shared mirror; `None`, and the test is skipped, where that is absent.
 pub(crate) fn fetcher() -> Option<Fetcher> {
-    if !Path::new(SHARED).is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
     Some(Fetcher::new(FetchOptions {
         cache_dir: "no-cache".into(),
-        mirror: Some(Path::new(SHARED).join("mirror")),
+        mirror: Some(shared("mirror")?),
         offline: true,
         hub_endpoint: String::new(),
         cancel: CancelToken::default(),
@@ -47,9 +40,10 @@ pub(crate) fn both(name: &str) -> Option<(Splits, [Vec<Value>; 2])> {
     Some((splits, rows))
 }
 
-/// The rows of a shared JSON-lines file.
+/// The rows of a shared JSON-lines file, which must be there where the mirror is.
 pub(crate) fn rows(path: &str) -> Vec<Value> {
-    let rows = read_json_lines(&Path::new(SHARED).join(path)).unwrap();
+    let file = shared(path).unwrap_or_else(|| panic!("the mirror is there, and {path} is not"));
+    let rows = read_json_lines(&file).unwrap();
     rows.into_iter().map(|(_, row)| row).collect()
 }
 

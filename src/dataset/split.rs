@@ -168,6 +168,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_apart_is_trained_on_no_more() {
+        let mut splits = Splits {
+            train: questions(20),
+            ..Splits::default()
+        };
+        carve_validation(&mut splits, 0.25, 3);
+        let ids = |part: &[Question]| -> Vec<String> {
+            part.iter().map(|question| question.id.clone()).collect()
+        };
+        let (train, validation) = (ids(&splits.train), ids(&splits.validation));
+        assert_eq!((train.len(), validation.len()), (15, 5));
+        assert!(
+            train.iter().all(|id| !validation.contains(id)),
+            "{train:?} {validation:?}"
+        );
+    }
+
+    #[test]
     fn nothing_is_set_apart_by_default() {
         assert_eq!(set_apart(questions(5), 0.0, 0).1.len(), 0);
         assert_eq!(share_of(2290, 0.3), 687);

@@ -86,6 +86,15 @@ pub enum Outcome {
     Failed,
     /// It did not run, because an input failed or the run was interrupted.
     Skipped,
+    /// The run was interrupted while it ran; its rows and checkpoints are kept.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Whether it left outputs.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Hit | Self::Ran)
+    }
 }
 
 /// Who listens to a run.

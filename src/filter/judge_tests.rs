@@ -225,6 +225,41 @@ fn scores_and_ranks() {
     );
 }
 
+/// A comparison with what is no number is false, so each limit has to ask.
+#[test]
+fn what_is_no_number_passes_no_limit() {
+    let questions = [question("q")];
+    let kept = |path: ReasoningPath, params: &FilterParams| {
+        filter(vec![path], &questions, params, 0)
+            .unwrap()
+            .funnel
+            .kept
+    };
+    let mut params = FilterParams::default();
+    assert_eq!(kept(path("q", 0, 0), &params), 1);
+    let mut unlikely = path("q", 0, 0);
+    unlikely.log_prob.as_mut().unwrap().sum = f64::NAN;
+    assert_eq!(kept(unlikely.clone(), &params), 0);
+    params.perplexity.min_perplexity = 0.0;
+    assert_eq!(kept(unlikely, &params), 0);
+    for (min, max) in [(Some(5.0), None), (None, Some(8.0)), (Some(5.0), Some(8.0))] {
+        params.scores = vec![ScoreLimit {
+            name: "judge".into(),
+            min,
+            max,
+        }];
+        for (score, passes) in [(6.0, 1), (f64::NAN, 0)] {
+            let mut judged = path("q", 0, 0);
+            judged.scores.insert("judge".into(), score);
+            assert_eq!(
+                kept(judged, &params),
+                passes,
+                "{score} in {min:?} to {max:?}"
+            );
+        }
+    }
+}
+
 /// An unparsed score is dropped by a rule of its own, and chosen by no ranking; it is no crash.
 #[test]
 fn an_unparsed_score_is_dropped_as_such() {

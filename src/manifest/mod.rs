@@ -74,6 +74,8 @@ pub struct Manifest {
     pub seed: u64,
     /// How to run; never part of a key.
     pub run: RunSection,
+    /// What the command line changed in it, each as its argument: what it says of itself may then not be so.
+    pub changed: Vec<String>,
     /// The stages in order of declaration, `data` and `student` among them; in a sweep those of all points.
     pub stages: Vec<StageSpec>,
     /// What varies; one point and no axes where nothing does.
@@ -243,6 +245,7 @@ fn build(
         description: text("description"),
         seed: graph::seed(&tree).unwrap_or_default(),
         run: run.unwrap_or_default(),
+        changed: overrides::told(changes),
         stages: named.stages,
         sweep,
         tables,

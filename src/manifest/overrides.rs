@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::Changes;
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::schema::SUGAR;
@@ -51,6 +52,17 @@ pub(super) fn apply(
         }
     }
     errors
+}
+
+/// The changes as their arguments, but for those of how to run, which change no result.
+pub(super) fn told(changes: &Changes<'_>) -> Vec<String> {
+    let profile = changes.profile.map(|name| format!("--profile {name}"));
+    let limit = changes.limit.map(|limit| format!("--limit {limit}"));
+    let sets = changes.overrides.iter().map(|text| text.trim());
+    let sets = sets
+        .filter(|text| !text.starts_with("run."))
+        .map(|text| format!("--set {text}"));
+    profile.into_iter().chain(limit).chain(sets).collect()
 }
 
 /// Parses `PATH=VALUE` into a tree with one leaf.

@@ -58,6 +58,16 @@ pub struct RowSpec {
     pub varies: bool,
 }
 
+impl TableSpec {
+    /// The evaluations that it shows.
+    pub fn evaluations(&self) -> impl Iterator<Item = &PortRef> {
+        let of_rows = self.rows.iter();
+        let of_rows =
+            of_rows.flat_map(|row| row.evals.iter().chain(row.figures.values().flatten()));
+        of_rows.flatten()
+    }
+}
+
 impl RowSpec {
     /// The evaluation that gives `metric` at a point.
     pub fn eval(&self, metric: Metric, point: usize) -> Option<&PortRef> {

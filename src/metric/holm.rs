@@ -24,6 +24,7 @@ mod tests {
     #[test]
     fn by_hand() {
         let found = holm(&[0.04, 0.01, 0.03]);
+        assert_eq!(found.len(), 3);
         for (found, expected) in found.iter().zip([0.06, 0.03, 0.06]) {
             assert!((found - expected).abs() < 1e-15);
         }

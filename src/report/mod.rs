@@ -15,18 +15,20 @@ pub mod rating;
 mod source;
 pub mod table;
 mod used;
+mod what_ran;
 mod why;
 
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
 pub use diff::{changed_answers, evaluations_side_by_side};
-pub use draw::draw;
+pub use draw::{Drawn, NamedFigure, draw_all};
 pub use funnel::funnels;
 pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};
 pub(crate) use printable::{escaped, printable};
 pub use source::{ReportError, Source};
 pub use used::used_text;
+pub use what_ran::WhatRan;
 pub use why::{CellName, MeasuredBy, StageBehind, Why, why};
 
 use comfy_table::{ContentArrangement, Table, presets};

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
 use super::executor::{Finished, Policy, lacks_input, run_node, tell_end};
-use crate::event::{Outcome, Reporter};
+use crate::event::Reporter;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Inputs};
 
@@ -238,6 +238,6 @@ impl Progress {
 impl Finished {
     /// Whether nothing can follow it.
     fn is_lost(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed | Outcome::Skipped)
+        !self.outcome.is_done()
     }
 }

@@ -30,7 +30,7 @@ pub struct Finished {
     pub node: NodeId,
     /// How it went.
     pub outcome: Outcome,
-    /// Its outputs, unless it failed or was skipped.
+    /// Its outputs, where it left any.
     pub outputs: Outputs,
     /// Its key, once known.
     pub key: Option<StageKey>,
@@ -68,7 +68,7 @@ impl Execution {
     /// A stage's outputs.
     pub fn outputs(&self, node: NodeId) -> Option<&Outputs> {
         self.finished(node)
-            .filter(|stage| matches!(stage.outcome, Outcome::Hit | Outcome::Ran))
+            .filter(|stage| stage.outcome.is_done())
             .map(|stage| &stage.outputs)
     }
 }
@@ -99,8 +99,8 @@ pub fn execute(
     let cancelled = environments
         .iter()
         .any(|environment| environment.cancel.is_cancelled());
-    execution.interrupted =
-        cancelled && execution.count(Outcome::Failed) == 0 && execution.count(Outcome::Skipped) > 0;
+    let left = execution.count(Outcome::Skipped) + execution.count(Outcome::Interrupted);
+    execution.interrupted = cancelled && execution.count(Outcome::Failed) == 0 && left > 0;
     execution.elapsed = watch.elapsed();
     execution
 }
@@ -131,7 +131,7 @@ pub(super) fn run_node(
             finished.outcome = outcome;
             finished.outputs = outputs;
         }
-        Err(StageError::Cancelled) => {}
+        Err(StageError::Cancelled) => finished.outcome = Outcome::Interrupted,
         Err(error) => {
             finished.outcome = Outcome::Failed;
             finished.error = Some(error);
@@ -176,9 +176,9 @@ fn try_once(
         return Ok(Some((Outcome::Hit, outputs)));
     }
     tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
-    // Another process on this store may be at the same stage: wait for it, then look again.
+    // Another worker or process on this store may be at the same work: wait for it, then look again.
     let mut waiting = |holder: &str| {
-        let message = format!("{holder} is at this stage; waiting for it");
+        let message = format!("{holder} is at this stage's work; waiting for it");
         context.report.info(message);
     };
     let lock = store.lock_stage(&key, &mut waiting, environment.cancel)?;

@@ -48,9 +48,10 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) {
+        let text = escaped(text);
         if self.live {
             // Only fails when stderr is gone, and then nobody reads it.
-            let _ = self.bars.println(text);
+            let _ = self.bars.println(&text);
         } else {
             let _ = writeln!(anstream::stderr(), "{text}");
         }
@@ -63,8 +64,8 @@ impl Terminal {
             ProgressStyle::with_template("{prefix:<22} {bar:24} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        bar.set_prefix(stage.to_owned());
-        bar.set_message(message);
+        bar.set_prefix(escaped(stage));
+        bar.set_message(escaped(&message));
         let now = Instant::now();
         Running {
             bar,
@@ -99,11 +100,11 @@ impl Terminal {
         running.last = progress.clone();
         running
             .first
-            .get_or_insert((progress.done.saturating_sub(1), progress.tokens));
+            .get_or_insert((progress.done, progress.tokens));
         let message = running.message();
         running.bar.set_length(progress.total);
         running.bar.set_position(progress.done);
-        running.bar.set_message(message.clone());
+        running.bar.set_message(escaped(&message));
         if !self.live && running.told.elapsed() >= PLAIN_INTERVAL {
             running.told = Instant::now();
             drop(state);
@@ -124,18 +125,19 @@ impl Terminal {
             // Why is told at the end, where it is not scrolled away.
             Outcome::Failed => format!("{stage:<22} failed after {took}"),
             Outcome::Skipped => format!("{stage:<22} skipped"),
+            Outcome::Interrupted => format!("{stage:<22} interrupted after {took}"),
         };
         self.line(&text);
     }
 }
 
 impl Running {
-    /// Units and tokens per second since this process began on the stage; rows that were in the
-    /// store already do not count.
+    /// Units and tokens per second since the first of this unit were told; rows that were in the store already do not
+    /// count. `None` where none were made since.
     fn rates(&self) -> Option<(f64, f64)> {
         let seconds = self.began.elapsed().as_secs_f64();
         let (units, tokens) = self.first?;
-        (seconds > 0.0).then(|| {
+        (seconds > 0.0 && self.last.done > units).then(|| {
             (
                 self.last.done.saturating_sub(units) as f64 / seconds,
                 self.last.tokens.saturating_sub(tokens) as f64 / seconds,
@@ -198,7 +200,7 @@ impl Observer for Terminal {
                     Level::Info => "",
                     Level::Warning => "warning: ",
                 };
-                self.line(&format!("{stage:<22} {mark}{}", escaped(message)));
+                self.line(&format!("{stage:<22} {mark}{message}"));
             }
             RunEvent::StageFinished {
                 stage,
@@ -207,5 +209,40 @@ impl Observer for Terminal {
                 ..
             } => self.finished(stage, *outcome, *elapsed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_what_was_made_since() {
+        let terminal = Terminal::new();
+        let told = |done, unit| {
+            let progress = Progress {
+                done,
+                total: 10,
+                unit,
+                tokens: 0,
+                detail: String::new(),
+            };
+            terminal.progress("stage", &progress);
+            terminal.state()["stage"].message()
+        };
+        // Nothing was made yet: the first rows were there before.
+        assert_eq!(told(4, "paths"), "4/10 paths");
+        std::thread::sleep(Duration::from_millis(50));
+        let text = told(6, "paths");
+        let rate = text
+            .strip_prefix("6/10 paths, ")
+            .unwrap()
+            .split("/s")
+            .next();
+        let rate: f64 = rate.unwrap().parse().unwrap();
+        assert!(rate > 0.0 && rate <= 2.0 / 0.05, "{text}");
+        assert!(text.ends_with(" left"), "{text}");
+        // Another unit is another count.
+        assert_eq!(told(1, "steps"), "1/10 steps");
     }
 }

@@ -134,12 +134,13 @@ pub(super) fn lock_telling(
     Ok(Some(file))
 }
 
-/// Who holds the lock of this name: `process 12 on HOST`.
+/// Who holds the lock of this name: `process 12 on HOST`, or another thread of this very process.
 pub(super) fn holder(root: &Path, name: &str) -> String {
     let mut text = String::new();
     let named = beneath::open(root, &root.join(name))
         .and_then(|file| file.take(MAX_NAME_BYTES).read_to_string(&mut text));
     match text.trim() {
+        name if name == own_name() => "another worker of this run".to_owned(),
         name if named.is_ok() && !name.is_empty() => name.to_owned(),
         _ => "another process".to_owned(),
     }
@@ -147,12 +148,16 @@ pub(super) fn holder(root: &Path, name: &str) -> String {
 
 /// Writes into a lock's file who holds it; only for messages, so that a failure does not matter.
 pub(super) fn sign(mut file: &File) {
-    let host = sysinfo::System::host_name().unwrap_or_default();
-    let text = format!("process {} on {host}\n", std::process::id());
+    let text = own_name() + "\n";
     let _ = file
         .set_len(0)
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| file.write_all(text.as_bytes()));
+}
+
+fn own_name() -> String {
+    let host = sysinfo::System::host_name().unwrap_or_default();
+    format!("process {} on {host}", std::process::id())
 }
 
 fn lock_number(key: &Digest) -> u16 {

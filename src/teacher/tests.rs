@@ -38,6 +38,7 @@ fn davincis_completions_are_the_reference_ones() {
     for questions in [&splits.train, &splits.test] {
         let recorded = loaded(&teach, questions).unwrap().unwrap();
         assert_eq!(recorded.joined, questions.len());
+        assert_eq!(recorded.paths.len(), questions.len());
         assert_eq!(recorded.recorded, 2290);
         assert_eq!(
             recorded.teacher,
@@ -74,6 +75,7 @@ fn palms_rationales_are_the_reference_ones() {
         (recorded.joined, recorded.recorded, recorded.paths.len()),
         (9741, 9741, 9741)
     );
+    assert_eq!((splits.train.len(), reference.len()), (9741, 9741));
     let mut right = 0;
     for ((path, question), row) in recorded.paths.iter().zip(&splits.train).zip(&reference) {
         assert_eq!(row["id"], path.question_id.as_str());

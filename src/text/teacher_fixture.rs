@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{AnswerForm, Question};
+use crate::needs::shared;
 
 /// One completion as published, raw.
 #[derive(Debug)]
@@ -26,17 +27,11 @@ impl TeacherRow {
     }
 }
 
-/// All 2,290 rows in the order of their indices; `None`, with a word on stderr, without `../shared`.
+/// All 2,290 rows in the order of their indices; `None`, and the test is skipped, without `../shared`.
 pub(crate) fn rows() -> Option<Vec<TeacherRow>> {
-    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/mirror"));
-    let github = shared.join("raw.githubusercontent.com");
-    let (Some(completions), Some(split)) = (
-        find(&github, "D_strategy_qa.json"),
-        find(&github, "strategy_qa__default.json"),
-    ) else {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    };
+    let github = shared("mirror/raw.githubusercontent.com")?;
+    let [completions, split] = ["D_strategy_qa.json", "strategy_qa__default.json"]
+        .map(|name| find(&github, name).unwrap_or_else(|| panic!("{name} is not there")));
     let read =
         |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
     let (completions, split) = (read(completions), read(split));
@@ -80,25 +75,18 @@ pub(crate) struct PalmRow {
     pub(crate) pred: Option<String>,
 }
 
-/// All 9,741 rationales; `None`, with a word on stderr, without `../shared`.
+/// All 9,741 rationales; `None`, and the test is skipped, without `../shared`.
 pub(crate) fn palm_rows() -> Option<Vec<PalmRow>> {
-    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
     let read = |name: &str| -> Option<Vec<Value>> {
-        let lines = std::fs::read_to_string(data.join(name)).ok()?;
+        let lines = std::fs::read_to_string(shared(name)?).unwrap();
+        let rows = lines.lines();
         Some(
-            lines
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
+            rows.map(|line| serde_json::from_str(line).unwrap())
                 .collect(),
         )
     };
-    let (Some(questions), Some(teacher)) = (
-        read("commonsenseqa/train.jsonl"),
-        read("teacher/commonsenseqa.palm-540b.train.jsonl"),
-    ) else {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    };
+    let questions = read("data/commonsenseqa/train.jsonl")?;
+    let teacher = read("data/teacher/commonsenseqa.palm-540b.train.jsonl")?;
     let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
     let questions: BTreeMap<String, Value> = questions
         .into_iter()

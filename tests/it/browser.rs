@@ -261,8 +261,17 @@ fn the_page_is_the_same_every_time_and_asks_for_nothing() {
 
     // Before anything ran there is a page too.
     let bench = hostile();
-    bench.run(&["report", "m.toml", "--out", "out"]).ok();
+    let early = bench.run(&["report", "m.toml", "--out", "out"]);
+    assert_eq!(early.code, Some(1));
+    assert!(
+        early
+            .stderr
+            .contains("error: the figure `bands` has nothing"),
+        "{}",
+        early.stderr
+    );
     let html = std::fs::read_to_string(bench.path("out/index.html")).unwrap();
+    assert!(html.contains("What ran: nothing of it yet."));
     assert!(html.contains("No stage with paths or answers is in the store"));
     assert!(html.contains("the figure `bands` has nothing to show"));
 }

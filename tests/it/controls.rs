@@ -78,7 +78,7 @@ fn controls_run_beside_the_arms() {
     assert_eq!(losses("rd-long")[..2], losses("rd")[..2]);
 
     let (kept, foreign) = (rows(&bench, "kept"), rows(&bench, "foreign"));
-    assert_eq!(kept.len(), 12);
+    assert_eq!((kept.len(), foreign.len()), (12, 12));
     for (own, other) in kept.iter().zip(&foreign) {
         assert_eq!(own["question_id"], other["question_id"]);
         assert!(

@@ -7,7 +7,7 @@ use sert_run::model::engine::{
 };
 use sert_run::model::{Gpt2Config, Student, Vocabulary, Weights};
 
-use crate::harness::shared;
+use crate::needs::shared;
 
 /// Batch sizes and threads that must agree.
 const WAYS: [(usize, usize); 6] = [(32, 1), (32, 4), (7, 1), (7, 4), (1, 1), (1, 4)];

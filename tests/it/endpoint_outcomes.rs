@@ -215,6 +215,7 @@ fn what_repeats_the_key_is_kept_without_it() {
         shown.stdout
     );
     let sent = server.counts();
+    assert!(!sent.is_empty());
     assert!(
         sent.keys().all(|request| !request.contains(PIECE)),
         "the body holds no key"

@@ -142,6 +142,7 @@ impl FaultServer {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        assert!(self.answered() >= answered, "{} answered", self.answered());
         self.counts()
     }
 }

@@ -1,6 +1,6 @@
 //! A folder with a tiny experiment, and the program run in it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A whole pipeline on a world so small that it runs in seconds.
@@ -104,16 +104,4 @@ impl Run {
             .map(|event| event["stage"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
-}
-
-/// `../shared/NAME` where it exists; else says so and gives nothing.
-pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
-        .join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: ../shared/{name} is not here");
-    None
 }

@@ -187,15 +187,28 @@ criteria = ["coherence"]
     let manifest = format!("{TINY}{more}");
     let bench = Bench::new(&manifest);
     bench.run_manifest(&[]).ok();
-    let judged = rows(&bench, "judged");
-    assert!(!judged.is_empty());
-    for path in judged.iter().chain(&rows(&bench, "answers-judged")) {
-        let score = path["scores"]["judge"].as_f64().unwrap();
-        assert!((0.0..=10.0).contains(&score), "{path}");
-        let coherence = path["scores"]["coherence"].as_f64().unwrap();
-        assert!(
-            (coherence - score).abs() < 1e-12 || path["scores"].as_object().unwrap().len() == 5
-        );
+    let (judged, answers) = (rows(&bench, "judged"), rows(&bench, "answers-judged"));
+    assert_eq!((judged.len(), answers.len()), (12, 8));
+    let four = [
+        "coherence",
+        "relevance",
+        "logical_consistency",
+        "completeness",
+    ];
+    for (paths, criteria) in [(&judged, &four[..]), (&answers, &four[..1])] {
+        for path in paths {
+            let scores = path["scores"].as_object().unwrap();
+            assert_eq!(scores.len(), criteria.len() + 1, "{path}");
+            let score = |name: &str| scores[name].as_f64().unwrap();
+            let sum: f64 = criteria.iter().map(|name| score(name)).sum();
+            let mean = sum / criteria.len() as f64;
+            assert!((score("judge") - mean).abs() < 1e-12, "{path}");
+            assert!(
+                scores
+                    .keys()
+                    .all(|name| (0.0..=10.0).contains(&score(name)))
+            );
+        }
     }
     let again = bench
         .run_manifest(&["--set", "stages.judged.prefix=\"s-\""])

@@ -79,6 +79,12 @@ fn an_interrupt_keeps_what_is_done_and_says_how_to_go_on() {
     let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!(run.code, Some(130), "{}\n{}", run.stdout, run.stderr);
     assert!(
+        run.stderr
+            .contains("student                interrupted after"),
+        "{}",
+        run.stderr
+    );
+    assert!(
         run.stderr.contains("goes on where this one stopped"),
         "{}",
         run.stderr

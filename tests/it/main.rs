@@ -1,5 +1,5 @@
 //! One integration binary, so that burn links once.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod answers;
 mod bad_input;
@@ -23,12 +23,15 @@ mod keys;
 mod kill;
 mod layers;
 mod manifests;
+#[path = "../../src/needs.rs"]
+mod needs;
 mod outside;
 mod permissions;
 mod pipeline;
 mod rating;
 mod real_data;
 mod recorded;
+mod said;
 mod scores;
 mod show_and_diff;
 mod store_care;

@@ -133,7 +133,13 @@ fn editors_refuse_what_is_wrong_in_a_part_too() {
 fn nothing_made_from_test_data_comes_near_training() {
     for name in ["filter", "pretrain", "finetune", "distill"] {
         let kind = sert_run::stage::kind(name).unwrap();
-        for port in kind.inputs().iter().filter(|port| port.name != "model") {
+        let mut ports = kind
+            .inputs()
+            .iter()
+            .filter(|port| port.name != "model")
+            .peekable();
+        assert!(ports.peek().is_some(), "`{name}` takes nothing");
+        for port in ports {
             assert!(port.trains, "`{}` of `{name}`", port.name);
         }
     }

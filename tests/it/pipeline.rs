@@ -16,6 +16,12 @@ fn keys_see_meaning_and_nothing_else() {
     );
     assert!(first.stdout.contains("SERT+RD"), "{}", first.stdout);
     assert!(first.stdout.contains("majority class"), "{}", first.stdout);
+    assert!(
+        first.stdout.contains("What ran: student pretrained here, 0.04M parameters (2 layers of width 32); microworld, 12 training and 8 test questions, ")
+            && first.stdout.contains(" documents of text; teacher microworld-solver.\n"),
+        "{}",
+        first.stdout
+    );
 
     // Unchanged: all hits, the same bytes.
     let second = bench.run_manifest(&[]).ok();

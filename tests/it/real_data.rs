@@ -1,6 +1,7 @@
 //! The paper's manifests on real data and a small real student. Needs ../shared.
 
-use crate::harness::{Bench, shared};
+use crate::harness::Bench;
+use crate::needs::shared;
 
 #[test]
 fn strategyqa_and_commonsenseqa_end_in_a_table() {

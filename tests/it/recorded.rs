@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::harness::{Bench, shared};
+use crate::harness::Bench;
+use crate::needs::shared;
 
 const MANIFEST: &str = r#"
 title = "GPT-3.5"

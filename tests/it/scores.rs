@@ -80,6 +80,7 @@ fn the_gold_answer_is_scored_after_the_path() {
             &CancelToken::default(),
         )
         .unwrap();
+    assert_eq!(wanted.len(), paths.len());
     let mut best: BTreeMap<&str, f64> = BTreeMap::new();
     for (path, [yes, no]) in paths.iter().zip(wanted) {
         let id = path["question_id"].as_str().unwrap();
@@ -167,7 +168,7 @@ fn answers_to_test_questions_are_scored_as_paths() {
     let bench = Bench::new(&manifest);
     bench.run_manifest(&["--stage", "rated"]).ok();
     let (answers, rated) = (rows(&bench, "answers"), rows(&bench, "rated"));
-    assert_eq!(rated.len(), 8);
+    assert_eq!((answers.len(), rated.len()), (8, 8));
     for (answer, path) in answers.iter().zip(&rated) {
         assert_eq!(answer["question_id"], path["question_id"]);
         assert_eq!(answer["output"], path["text"]);

@@ -8,6 +8,7 @@ use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
 use crate::harness::{Bench, Run, TINY};
+use crate::needs::{Need, shared, skip};
 
 /// The tiny experiment at 2 x 2 thresholds and 2 seeds. Of `max_rate`, 0.99 and 1.0 keep the same paths.
 fn swept() -> String {
@@ -218,7 +219,10 @@ fn latex(bench: &Bench) {
             "{}",
             String::from_utf8_lossy(&output.stdout)
         ),
-        Err(_) => eprintln!("skipped: there is no pdflatex to compile the table with"),
+        Err(_) => skip(
+            Need::Latex,
+            "there is no pdflatex to compile the table with",
+        ),
     }
 }
 
@@ -246,6 +250,7 @@ fn figures(bench: &Bench) {
         "SERT+RD (max_rate=0.99)",
         "untrained",
         "mean over 2 seeds",
+        "0.04M parameters",
     ] {
         assert!(curve.contains(part), "{part}: {curve}");
     }
@@ -321,7 +326,7 @@ fn a_failed_point_is_a_hole_and_the_others_go_on() {
 /// The paper's row of GPT-3.5 from its published completions, through the manifest of Table II.
 #[test]
 fn table_2_has_the_teachers_row_as_published() {
-    let Some(mirror) = crate::harness::shared("mirror") else {
+    let Some(mirror) = shared("mirror") else {
         return;
     };
     let bench = Bench::new("");

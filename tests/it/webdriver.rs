@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use crate::needs::{Need, skip};
+
 /// A headless Chromium; it ends with this.
 pub(crate) struct Browser {
     driver: Child,
@@ -28,7 +30,7 @@ impl Browser {
         };
         let chromium = found(&["chromium", "chromium-browser", "google-chrome"]);
         let (Some(chromium), Some(driver)) = (chromium, found(&["chromedriver"])) else {
-            eprintln!("skipped: chromium and chromedriver are not here");
+            skip(Need::Browser, "chromium and chromedriver are not here");
             return None;
         };
         let port = TcpListener::bind(("127.0.0.1", 0))

@@ -89,12 +89,10 @@ fn a_model_without_weights_says_so() {
 /// what is missing.
 #[test]
 fn gpt2_comes_from_the_shared_mirror() {
-    let mirror = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/mirror"));
-    if !mirror.is_dir() {
-        eprintln!("skipped: ../shared is not here");
+    let Some(mirror) = crate::needs::shared("mirror") else {
         return;
-    }
-    let bench = bench(None, |o| o.mirror = Some(mirror.to_owned()));
+    };
+    let bench = bench(None, |o| o.mirror = Some(mirror));
     let mut model = HubModel {
         id: "openai-community/gpt2",
         revision: "main",

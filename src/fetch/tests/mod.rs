@@ -205,12 +205,9 @@ fn a_body_that_always_breaks_off_is_an_error() {
         "{error}"
     );
     // Without an entity tag nothing vouches for the part, so it was not resumed.
-    assert!(
-        server
-            .seen()
-            .iter()
-            .all(|r| !r.headers.contains_key("range"))
-    );
+    let seen = server.seen();
+    assert!(!seen.is_empty());
+    assert!(seen.iter().all(|r| !r.headers.contains_key("range")));
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn without_a_sweep_there_is_one_point() {
     let manifest = load(VALID, &[]).unwrap();
     assert!(!manifest.sweep.is_sweep());
     assert_eq!(manifest.sweep.points.len(), 1);
+    assert!(!manifest.stages.is_empty());
     assert!(manifest.stages.iter().all(|stage| stage.name == stage.base));
 }
 

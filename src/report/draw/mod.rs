@@ -10,11 +10,49 @@ mod swept;
 use std::collections::BTreeSet;
 
 use super::figure::{Figure, FunnelFigure, LossCurve, Losses};
-use super::{ReportError, Source};
+use super::{ReportError, Source, WhatRan};
 use crate::artifact::Artifact;
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, FigureSpec, PortRef, Sweep};
 use crate::model::train::LossPoint;
+use crate::plan::NodeId;
+
+/// A figure and its name, under which its files stand.
+pub struct NamedFigure {
+    /// A name that a file may have.
+    pub name: String,
+    /// The figure.
+    pub figure: Figure,
+}
+
+/// Figures, and why others are not there.
+#[derive(Default)]
+pub struct Drawn {
+    /// Those that could be drawn.
+    pub figures: Vec<NamedFigure>,
+    /// Of each that could not, its name and the reason.
+    pub failures: Vec<String>,
+}
+
+/// Draws all figures that can be drawn.
+pub fn draw_all<'s>(source: &Source<'_>, specs: impl IntoIterator<Item = &'s FigureSpec>) -> Drawn {
+    let mut drawn = Drawn::default();
+    for spec in specs {
+        match draw(source, spec) {
+            Ok(figure) => drawn.figures.push(NamedFigure {
+                name: spec.name.clone(),
+                figure,
+            }),
+            // These name it.
+            Err(ReportError::Invalid(why)) => drawn.failures.push(why),
+            Err(error) => {
+                let failure = format!("the figure `{}` cannot be drawn: {error}", spec.name);
+                drawn.failures.push(failure);
+            }
+        }
+    }
+    drawn
+}
 
 /// Confidence of the intervals of what filters and judges made, which have no setting of it. Those of evaluations have
 /// the evaluations'.
@@ -27,9 +65,9 @@ const NO_INTERVAL: &str = "; none where all values are alike";
 ///
 /// # Errors
 /// When nothing of it is in the store, or paths lack the score that it shows.
-pub fn draw(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportError> {
+fn draw(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportError> {
     let filler = Filler { source, spec };
-    match &spec.section {
+    let mut figure = match &spec.section {
         FigureSection::Curve { .. } => swept::curve(&filler),
         FigureSection::HeatMap { .. } => swept::heat_map(&filler),
         FigureSection::Funnel { filter, at, .. } => filler.funnel(filter, at),
@@ -37,7 +75,9 @@ pub fn draw(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportErro
         FigureSection::Distribution { .. } => scores::distribution(&filler),
         FigureSection::Criteria { .. } => scores::criteria(&filler),
         FigureSection::Losses { trainings, .. } => filler.losses(trainings),
-    }
+    }?;
+    figure.add_to_note(&WhatRan::behind(source, filler.nodes())?.whole());
+    Ok(figure)
 }
 
 /// Reads what a figure names.
@@ -49,6 +89,12 @@ struct Filler<'a> {
 impl<'a> Filler<'a> {
     fn sweep(&self) -> &'a Sweep {
         &self.source.manifest.sweep
+    }
+
+    /// The stages that it names.
+    fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        let named = self.spec.refs.values().flatten().flatten();
+        named.filter_map(|named| self.source.plan.find(&named.stage).ok())
     }
 
     /// What a reference names at a point.
@@ -93,16 +139,28 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Nothing to show.
+    /// Nothing to show, and why not.
     fn nothing(&self) -> ReportError {
-        let mut stages: Vec<&str> = self.spec.refs.keys().map(String::as_str).collect();
-        stages.dedup();
-        ReportError::Invalid(format!(
-            "the figure `{}` has nothing to show: `{}` has not run\nhint: run `sert-run {}`",
-            self.spec.name,
-            stages.join("`, `"),
-            self.source.manifest.path.display()
-        ))
+        let absent = self
+            .nodes()
+            .filter(|node| (self.source.outputs)(*node).is_none());
+        let reasons: BTreeSet<String> = absent.map(|node| (self.source.missing)(node)).collect();
+        let mut reasons: Vec<String> = reasons.into_iter().collect();
+        if reasons.len() > 3 {
+            let more = reasons.split_off(3).len();
+            reasons.push(format!("and {more} more"));
+        }
+        let name = &self.spec.name;
+        ReportError::Invalid(match reasons.as_slice() {
+            [] => format!(
+                "the figure `{name}` has nothing to show: what it names has run, but has no such value"
+            ),
+            reasons => format!(
+                "the figure `{name}` has nothing to show: {}\nhint: run `sert-run {}`",
+                reasons.join("; "),
+                self.source.manifest.path.display()
+            ),
+        })
     }
 
     fn funnel(

@@ -305,11 +305,21 @@ fn value(
     if points.is_empty() {
         return Ok(None);
     }
+    // Seeds that share a stage (nothing in it is drawn) are one, as in tables.
+    let mut seen = Vec::new();
+    let points: Vec<usize> = (points.iter().copied())
+        .filter(|&point| {
+            let stage = filler.at(reference, point);
+            let new = !seen.contains(&stage);
+            seen.push(stage);
+            new
+        })
+        .collect();
     let Some(metric) = measure.metric() else {
-        return of_filter(filler, measure, reference, points, cases);
+        return of_filter(filler, measure, reference, &points, cases);
     };
     let mut evaluations: Vec<Evaluation> = Vec::new();
-    for &point in points {
+    for &point in &points {
         match filler.read(reference, point)? {
             Some(evaluation) => evaluations.push(evaluation),
             None => return Ok(None), // a mean over some of the seeds would say something else

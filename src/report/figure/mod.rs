@@ -140,6 +140,24 @@ impl Figure {
         self.picture().numbers()
     }
 
+    /// Adds a sentence to what stands below it.
+    pub fn add_to_note(&mut self, sentence: &str) {
+        let note = match self {
+            Self::Curve(picture) => &mut picture.note,
+            Self::HeatMap(picture) => &mut picture.note,
+            Self::Funnel(picture) => &mut picture.note,
+            Self::ScoreBands(picture) => &mut picture.note,
+            Self::Distribution(picture) => &mut picture.note,
+            Self::Criteria(picture) => &mut picture.note,
+            Self::Losses(picture) => &mut picture.note,
+        };
+        if !note.is_empty() {
+            let end = if note.ends_with('.') { " " } else { ". " };
+            note.push_str(end);
+        }
+        note.push_str(sentence);
+    }
+
     fn picture(&self) -> &dyn Picture {
         match self {
             Self::Curve(picture) => picture,

@@ -344,6 +344,8 @@ fn hostile_names_are_words_and_nothing_else() {
         assert!(odd.is_empty(), "{name}: {odd:?}");
         let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{ffff}' || c == '\u{202e}';
         assert!(!svg.contains(bad), "{name}");
+        // It is there, as words: the name was not just left out.
+        assert!(svg.contains("&lt;/text"), "{name}");
     }
 }
 
@@ -402,7 +404,13 @@ fn nothing_and_too_much_are_drawn_too() {
         Figure::Criteria(bars),
         Figure::HeatMap(map),
     ] {
-        assert!(figure.svg().trim_end().ends_with("</svg>"));
+        let svg = figure.svg();
+        assert!(svg.trim_end().ends_with("</svg>"));
+        // What is no number has no place on the sheet.
+        let places = svg.split(['"', ',', ' ']).map(str::to_lowercase);
+        let odd: Vec<String> =
+            (places.filter(|place| ["nan", "inf", "-inf"].contains(&place.as_str()))).collect();
+        assert!(odd.is_empty(), "{odd:?}");
         assert!(figure.png().starts_with(b"\x89PNG"));
     }
 }

@@ -190,6 +190,7 @@ mod tests {
         let edges = [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4), (0, 4), (0, 3)];
         let places = columns.map(usize::from);
         let layout = lay_out(&places, &edges);
+        assert_eq!(layout.boxes.len(), columns.len());
         assert!(apart(&layout), "{layout:?}");
         for ((x, y), column) in layout.boxes.iter().zip(columns) {
             assert!(*x >= 0.0 && *y >= 0.0 && *y + BOX_HEIGHT <= layout.height);
@@ -203,7 +204,7 @@ mod tests {
             for (left, top) in &layout.boxes {
                 let within = (*left..*left + BOX_WIDTH).contains(&x)
                     && (*top..*top + BOX_HEIGHT).contains(&y);
-                assert!(!within || (x - left).abs() < 1e-9 && at == 5, "{layout:?}");
+                assert!(!within, "{layout:?}");
             }
         }
         assert_eq!(layout, lay_out(&places, &edges));
@@ -213,7 +214,7 @@ mod tests {
     fn nothing_and_a_line_backwards_are_laid_out_too() {
         assert!(lay_out(&[], &[]).boxes.is_empty());
         let layout = lay_out(&[1, 0, 0], &[(0, 1), (1, 2)]);
-        assert!(apart(&layout));
+        assert!(layout.boxes.len() == 3 && apart(&layout));
         assert_eq!(layout.lines[0].len(), 2);
     }
 }

@@ -15,13 +15,11 @@ mod stages;
 
 use askama::Template;
 
-pub use pictures::NamedFigure;
-
 use super::figure::Numbers;
 use super::funnel::{FilterGroup, filter_groups};
 use super::rating::RatingReport;
 use super::table::{Format, build_all};
-use super::{ReportError, Source, escaped};
+use super::{NamedFigure, ReportError, Source, WhatRan, escaped};
 use crate::plan::Resolved;
 use paths::PathBook;
 use pictures::Pictures;
@@ -39,6 +37,8 @@ pub struct Page {
     pub html: String,
     /// Figures that it has, to be written beside it, to `figures/NAME.svg` and `.png`.
     pub figures: Vec<NamedFigure>,
+    /// Why declared tables and figures are not on it.
+    pub failures: Vec<String>,
 }
 
 /// Writes the page, with at most about `paths` rows of paths in it and as many answers; 0 for all. `ratings` is how
@@ -52,35 +52,37 @@ pub fn page(
     paths: usize,
     ratings: Option<&RatingReport>,
 ) -> Result<Page, ReportError> {
-    let tables: Vec<String> = build_all(source)?
-        .iter()
-        .map(|table| table.render(Format::Html))
-        .collect();
+    let built = build_all(source, &source.manifest.tables);
+    let tables = built.tables.iter();
+    let tables = tables.map(|table| table.render(Format::Html)).collect();
     let pictures = Pictures::read(source)?;
     let book = PathBook::read(source, paths)?;
+    let ran = WhatRan::behind(source, source.plan.order().iter().copied())?;
     let manifest = source.manifest;
     // Which folders a machine has is nobody's business.
     let whole_path = manifest.path.display().to_string();
     let file = manifest.path.file_name().unwrap_or_default();
     let file = escaped(&file.to_string_lossy());
+    let told = |why: &String| escaped(&why.replace(&whole_path, &file));
     let view = View {
         title: match manifest.title.as_str() {
             "" => "Report",
             title => title,
         },
         description: &manifest.description,
+        ran: escaped(&ran.text()),
+        caution: ran.caution().as_deref().map(escaped),
         file: file.clone(),
         version: env!("CARGO_PKG_VERSION"),
         policy: embed::policy(SCRIPT, STYLE),
         style: STYLE,
         script: SCRIPT,
         tables,
+        unmade: built.failures.iter().map(told).collect(),
         filters: filter_groups(source, source.plan.order())?,
         funnels: pictures.funnels.iter().map(Shown::of).collect(),
         figures: pictures.others.iter().map(Shown::of).collect(),
-        missing: (pictures.missing.iter())
-            .map(|why| escaped(&why.replace(&whole_path, &file)))
-            .collect(),
+        missing: pictures.missing.iter().map(told).collect(),
         ratings: ratings.map(RatingReport::text),
         stages: Stages::read(source, resolved)?,
         paths: (!book.is_empty()).then(|| embed::json(&book)),
@@ -90,12 +92,13 @@ pub fn page(
     let Pictures {
         mut funnels,
         others,
-        ..
+        missing,
     } = pictures;
     funnels.extend(others);
     Ok(Page {
         html,
         figures: funnels,
+        failures: [built.failures, missing].concat(),
     })
 }
 
@@ -105,6 +108,9 @@ pub fn page(
 struct View<'v> {
     title: &'v str,
     description: &'v str,
+    ran: String,
+    /// That the command line changed what the title and the description are of.
+    caution: Option<String>,
     file: String,
     version: &'static str,
     policy: String,
@@ -112,6 +118,8 @@ struct View<'v> {
     script: &'static str,
     /// HTML.
     tables: Vec<String>,
+    /// Why declared tables are not there.
+    unmade: Vec<String>,
     filters: Vec<FilterGroup>,
     funnels: Vec<Shown>,
     figures: Vec<Shown>,

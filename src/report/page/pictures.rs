@@ -8,19 +8,11 @@ use crate::model::train::LossPoint;
 use crate::plan::NodeId;
 use crate::report::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use crate::report::funnel::WHOLE;
-use crate::report::{ReportError, Source, draw};
+use crate::report::{NamedFigure, ReportError, Source, WhatRan, draw_all};
 
 /// More trainings than this are not drawn together: such a picture says nothing (ours). `[figures]` draws those
 /// of interest.
 const MOST_TRAININGS: usize = 6;
-
-/// A figure and the name of its files.
-pub struct NamedFigure {
-    /// A name that a file may have.
-    pub name: String,
-    /// The figure.
-    pub figure: Figure,
-}
 
 /// The figures of a page.
 #[derive(Default)]
@@ -39,35 +31,20 @@ impl Pictures {
     /// # Errors
     /// When an artifact cannot be read.
     pub(super) fn read(source: &Source<'_>) -> Result<Self, ReportError> {
-        let mut pictures = Self::default();
-        let (mut declares_funnels, mut declares_losses) = (false, false);
-        for spec in &source.manifest.figures {
-            let is_funnel = matches!(spec.section, FigureSection::Funnel { .. });
-            declares_funnels |= is_funnel;
-            declares_losses |= matches!(spec.section, FigureSection::Losses { .. });
-            let figure = match draw(source, spec) {
-                Ok(figure) => figure,
-                // It has nothing to show yet, which is no reason to show nothing else.
-                Err(ReportError::Invalid(why)) => {
-                    pictures.missing.push(why);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let named = NamedFigure {
-                name: spec.name.clone(),
-                figure,
-            };
-            if is_funnel {
-                pictures.funnels.push(named);
-            } else {
-                pictures.others.push(named);
-            }
-        }
-        if !declares_funnels {
+        let declared = &source.manifest.figures;
+        let declares = |is: fn(&FigureSection) -> bool| declared.iter().any(|f| is(&f.section));
+        let drawn = draw_all(source, declared);
+        let is_funnel = |named: &NamedFigure| matches!(named.figure, Figure::Funnel(_));
+        let (funnels_of_it, others) = drawn.figures.into_iter().partition(is_funnel);
+        let mut pictures = Self {
+            funnels: funnels_of_it,
+            others,
+            missing: drawn.failures,
+        };
+        if !declares(|section| matches!(section, FigureSection::Funnel { .. })) {
             pictures.funnels = funnels(source)?;
         }
-        if !declares_losses {
+        if !declares(|section| matches!(section, FigureSection::Losses { .. })) {
             pictures.others.extend(losses(source)?);
         }
         Ok(pictures)
@@ -90,13 +67,15 @@ fn funnels(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
             };
             if let Some((_, funnel)) = source.artifact::<Funnel>(*node, output)? {
                 let name = source.plan.node(*node).names.join(" = ");
-                let figure = FunnelFigure::new(format!("{name}: which paths were kept"), &funnel);
+                let title = format!("{name}: which paths were kept");
+                let mut figure = Figure::Funnel(FunnelFigure::new(title, &funnel));
+                figure.add_to_note(&WhatRan::behind(source, [*node])?.whole());
                 figures.push(NamedFigure {
                     name: match place {
                         0 => format!("funnel-{base}"),
                         place => format!("funnel-{base}-{}", place + 1),
                     },
-                    figure: Figure::Funnel(figure),
+                    figure,
                 });
             }
         }
@@ -114,7 +93,7 @@ fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
         ("losses-pretraining", "Losses of the pretraining", true),
         ("losses", "Losses of the trainings", false),
     ] {
-        let mut trainings = Vec::new();
+        let (mut trainings, mut drawn) = (Vec::new(), Vec::new());
         for (_, nodes) in by_base(source, ArtifactKind::Losses) {
             for node in nodes {
                 let stage = source.plan.node(node);
@@ -125,6 +104,7 @@ fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
                     continue;
                 };
                 if let Some((_, points)) = source.artifact::<Vec<LossPoint>>(node, output)? {
+                    drawn.push(node);
                     trainings.push(LossCurve {
                         name: stage.names.join(" = "),
                         points,
@@ -133,13 +113,15 @@ fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
             }
         }
         if (1..=MOST_TRAININGS).contains(&trainings.len()) {
+            let mut figure = Figure::Losses(Losses {
+                title: title.to_owned(),
+                note: Losses::NOTE.to_owned(),
+                trainings,
+            });
+            figure.add_to_note(&WhatRan::behind(source, drawn)?.whole());
             figures.push(NamedFigure {
                 name: name.to_owned(),
-                figure: Figure::Losses(Losses {
-                    title: title.to_owned(),
-                    note: Losses::NOTE.to_owned(),
-                    trainings,
-                }),
+                figure,
             });
         }
     }

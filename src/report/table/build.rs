@@ -10,21 +10,36 @@ use crate::key::Digest;
 use crate::manifest::{Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
 use crate::metric::{Evaluation, Metric, OverSeeds};
 use crate::plan::NodeId;
-use crate::report::{ReportError, Source};
+use crate::report::{ReportError, Source, WhatRan};
 
-/// Every table of the manifest.
-///
-/// # Errors
-/// When an artifact cannot be read, or arms were measured on questions that cannot be compared.
-pub fn build_all(source: &Source<'_>) -> Result<Vec<ResultTable>, ReportError> {
-    let tables = &source.manifest.tables;
-    tables.iter().map(|spec| build(source, spec)).collect()
+/// Tables, and why others are not there.
+#[derive(Default)]
+pub struct Built {
+    /// Those that could be made.
+    pub tables: Vec<ResultTable>,
+    /// Of each that could not, its name and the reason.
+    pub failures: Vec<String>,
+}
+
+/// Makes all tables that can be made.
+pub fn build_all<'s>(source: &Source<'_>, specs: impl IntoIterator<Item = &'s TableSpec>) -> Built {
+    let mut built = Built::default();
+    for spec in specs {
+        match build(source, spec) {
+            Ok(table) => built.tables.push(table),
+            Err(error) => {
+                let failure = format!("the table `{}` cannot be made: {error}", spec.name);
+                built.failures.push(failure);
+            }
+        }
+    }
+    built
 }
 
 /// One table.
 ///
 /// # Errors
-/// As [`build_all`].
+/// When an artifact cannot be read, or arms were measured on questions that cannot be compared.
 pub fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, ReportError> {
     let layout = spec.layout(&source.manifest.sweep);
     let mut filler = Filler {
@@ -51,6 +66,7 @@ pub fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, Repor
             caption => format!("{}: {caption}", source.manifest.title),
         },
         metrics,
+        ran: WhatRan::behind(source, filler.nodes())?,
         row_axes: layout.row_axes.clone(),
         groups: layout.columns.iter().map(|c| c.title.clone()).collect(),
         rows,
@@ -114,6 +130,11 @@ pub(super) enum Found {
 }
 
 impl Filler<'_> {
+    /// The evaluations that were read.
+    fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.read.keys().copied()
+    }
+
     fn row(&mut self, row: &LayoutRow) -> Result<TableRow, ReportError> {
         let mut groups = Vec::new();
         for column in &self.layout.columns {

@@ -11,7 +11,7 @@ use super::{Cell, CellGroup, ResultTable};
 #[template(
     ext = "html",
     source = r#"<figure class="results" id="table-{{ table.name }}">
-<figcaption>{{ table.heading }}</figcaption>
+<figcaption>{{ table.heading }}<span class="ran">{{ table.ran.text() }}{% if let Some(caution) = table.ran.caution() %} {{ caution }}{% endif %}</span></figcaption>
 <div class="scroll"><table>
 <thead>
 {%- if grouped %}

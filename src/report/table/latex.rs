@@ -11,8 +11,10 @@ pub(super) fn render(table: &ResultTable) -> String {
     let names = table.row_axes.len() + 1;
     let within = table.metrics.len() + 3;
     let mut text = format!(
-        "% Made by sert-run; needs \\usepackage{{booktabs}}.\n\\begin{{table}}\n\\centering\n\\caption{{{}}}\n\\small\n\\begin{{tabular}}{{{}{}}}\n\\toprule\n",
+        "% Made by sert-run; needs \\usepackage{{booktabs}}.\n\\begin{{table}}\n\\centering\n\\caption[{{{}}}]{{{}\\par {}}}\n\\small\n\\begin{{tabular}}{{{}{}}}\n\\toprule\n",
         escaped(&table.heading),
+        escaped(&table.heading),
+        escaped(&table.ran.whole()),
         "l".repeat(names),
         "r".repeat(within * table.groups.len())
     );

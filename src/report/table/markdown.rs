@@ -9,7 +9,11 @@ use crate::metric::Metric;
 use crate::report::printable;
 
 pub(super) fn render(table: &ResultTable) -> String {
-    let mut text = format!("**{}**\n\n", escaped(&table.heading));
+    let mut text = format!(
+        "**{}**\n\n{}\n\n",
+        escaped(&table.heading),
+        escaped(&table.ran.whole())
+    );
     let mut header: Vec<String> = table.row_axes.clone();
     header.push(String::new());
     for group in &table.groups {

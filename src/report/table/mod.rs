@@ -20,12 +20,13 @@ mod text;
 mod tests;
 
 pub use answers::{AnswerLine, AnswerTable};
-pub use build::{build, build_all};
+pub use build::{Built, build, build_all};
 pub use cell::{Cell, Figure, Reported};
 pub use tests_against::TestAgainst;
 
 use serde::Serialize;
 
+use super::WhatRan;
 use crate::metric::Metric;
 
 /// A table, filled.
@@ -33,8 +34,10 @@ use crate::metric::Metric;
 pub struct ResultTable {
     /// Its name in the manifest.
     pub name: String,
-    /// The experiment's title and the table's caption.
+    /// The experiment's title and the table's caption: the manifest's words.
     pub heading: String,
+    /// What ran behind its figures.
+    pub ran: WhatRan,
     /// Its columns within each group.
     pub metrics: Vec<Metric>,
     /// The axes of the sweep that make rows, by name.

@@ -72,6 +72,12 @@ fn table() -> ResultTable {
     ResultTable {
         name: "t".to_owned(),
         heading: "A & B: 100 % <script>alert(1)</script>".to_owned(),
+        ran: WhatRan {
+            students: vec!["student gpt_2, 124.4M parameters".to_owned()],
+            data: vec!["strategyqa, 10 test questions".to_owned()],
+            others: Vec::new(),
+            changed: vec!["--set a.\"b_c\"=<i>".to_owned()],
+        },
         metrics: vec![Metric::Acc, Metric::Len],
         row_axes: vec!["min_perplexity".to_owned()],
         groups: vec![String::new()],

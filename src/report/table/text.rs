@@ -10,7 +10,11 @@ use crate::metric::Metric;
 use crate::report::{new_table, printable};
 
 pub(super) fn render(table: &ResultTable) -> String {
-    let mut text = format!("{}\n", printable(&table.heading));
+    let mut text = format!(
+        "{}\n{}\n",
+        printable(&table.heading),
+        printable(&table.ran.whole())
+    );
     for (place, group) in table.groups.iter().enumerate() {
         if !group.is_empty() {
             let _ = writeln!(text, "{}", printable(group));

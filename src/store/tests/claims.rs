@@ -37,10 +37,23 @@ fn a_row_is_claimed_once() {
 fn who_waits_is_told_for_whom() {
     let root = tempfile::tempdir().unwrap();
     let (store, other) = (open(root.path()), open(root.path()));
-    let name = format!("process {} on ", std::process::id());
+    let ours = "another worker of this run";
     let [row, _] = neighbours();
     let claim = store.claim_row("paths", &row).unwrap();
-    assert!(other.row_holder("paths", &row).starts_with(&name));
+    assert_eq!(other.row_holder("paths", &row), ours);
+    let mut locks = fs::read_dir(root.path().join("locks")).unwrap();
+    let lock = locks.next().unwrap().unwrap().path();
+    let signed = fs::read_to_string(&lock).unwrap();
+    assert!(
+        signed.starts_with(&format!("process {} on ", std::process::id())),
+        "{signed}"
+    );
+    // A process of the same number on another machine is somebody else.
+    let elsewhere = format!("{}-elsewhere", signed.trim_end());
+    fs::write(&lock, &elsewhere).unwrap();
+    assert_eq!(other.row_holder("paths", &row), elsewhere);
+    fs::write(&lock, "").unwrap();
+    assert_eq!(other.row_holder("paths", &row), "another process");
     drop(claim);
     let key = result(1, &[]).key;
     let held = store
@@ -56,7 +69,7 @@ fn who_waits_is_told_for_whom() {
                 .unwrap();
         });
         let holder = hears.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert!(holder.starts_with(&name), "{holder}");
+        assert_eq!(holder, ours);
         drop(held);
     });
 }

@@ -67,6 +67,7 @@ fn what_a_killed_process_reported_is_there_and_the_rest_is_sound() {
 
         let store = open(root.path());
         let found = store.rows("paths", &keys(&expected)).unwrap();
+        assert_eq!(found.len(), expected.len());
         for ((_, value), found) in expected.iter().zip(found) {
             assert_eq!(found.as_ref(), Some(value));
         }

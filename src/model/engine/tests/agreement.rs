@@ -3,8 +3,6 @@
 //! At least 99.9 % of the paths are the same token for token. Where two part, the draw was so near to a boundary
 //! (between two tokens' shares, of top-p, of top-k, or of two tokens in the order) that the rounding of f32 decides it.
 
-use std::path::Path;
-
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
@@ -14,6 +12,7 @@ use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::model::{Student, Vocabulary};
+use crate::needs::shared;
 
 /// What explains a parting: shares and logits this near to each other. The engine's logits are within 3e-5 of f64's.
 const NEAR: f64 = 1e-4;
@@ -219,12 +218,14 @@ fn paths_are_those_of_a_plain_engine() {
 /// `SERT_TEST_SEQUENCES=100000 cargo test --lib trained_student_draws -- --nocapture` is the measurement in full.
 #[test]
 fn a_trained_student_draws_a_plain_engines_paths() {
-    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let Ok(questions) = std::fs::read_to_string(shared.join("data/strategyqa/train.jsonl")) else {
-        eprintln!("skipped: ../shared is not here");
+    let (Some(questions), Some(student)) = (
+        shared("data/strategyqa/train.jsonl"),
+        shared("models/qa-nano"),
+    ) else {
         return;
     };
-    let student = Student::load(&shared.join("models/qa-nano")).unwrap();
+    let questions = std::fs::read_to_string(questions).unwrap();
+    let student = Student::load(&student).unwrap();
     let count = sequences(200);
     let prompts: Vec<Vec<u32>> = questions
         .lines()

@@ -284,16 +284,12 @@ fn paths(engine: &Engine, prompts: &[Vec<u32>]) -> BTreeMap<[u64; 3], Vec<u32>> 
 /// `SERT_TEST_SEQUENCES=2290 cargo test --release --lib int8_costs -- --nocapture` reads all of the teacher's rows.
 #[test]
 fn int8_costs_a_real_student_little() {
-    let folder = std::path::Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../shared/models/qa-nano"
-    ));
-    let (true, Some(rows)) = (folder.is_dir(), crate::text::teacher_fixture::rows()) else {
-        eprintln!("skipped: ../shared is not here");
+    let folder = crate::needs::shared("models/qa-nano");
+    let (Some(folder), Some(rows)) = (folder, crate::text::teacher_fixture::rows()) else {
         return;
     };
     let count = std::env::var("SERT_TEST_SEQUENCES").map_or(12, |n| n.parse().unwrap());
-    let student = crate::model::Student::load(folder).unwrap();
+    let student = crate::model::Student::load(&folder).unwrap();
     let encode = |text: &str| student.tokenizer.encode(text).unwrap();
     let jobs = rows.iter().take(count).map(|row| ScoreJob {
         prompt: encode(&format!("Question: {} Answer:", row.question.question)),

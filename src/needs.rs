@@ -1,0 +1,84 @@
+//! For tests: what they need and a machine may lack. This file is the one place where a test is skipped.
+//!
+//! A test that is skipped passes, and libtest shows nothing of it. So each skip is said past libtest's capture, in the
+//! file that `SERT_SKIPPED` names if it names one, and is a failure where `SERT_REQUIRE` lists what is lacking:
+//! `SERT_REQUIRE=shared,browser cargo test`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What a machine may lack, by the word for `SERT_REQUIRE`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// The folder `../shared`: real data, a small real student.
+    Shared,
+    /// Chromium and chromedriver.
+    #[allow(dead_code, reason = "the library's own tests look at no page")]
+    Browser,
+    /// A LaTeX.
+    #[allow(dead_code, reason = "the library's own tests set no page")]
+    Latex,
+    /// `script`, which runs a program on a terminal.
+    #[allow(dead_code, reason = "the library's own tests run no program")]
+    Terminal,
+}
+
+impl Need {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Browser => "browser",
+            Self::Latex => "latex",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// `../shared/NAME`; `None`, and the test is to end, where it is not here.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let path = shared.join(name);
+    let here = path.exists();
+    if !here {
+        skip(Need::Shared, &format!("../shared/{name} is not here"));
+    }
+    here.then_some(path)
+}
+
+/// Says that the test is skipped, and why.
+///
+/// # Panics
+/// `SERT_REQUIRE` lists what it needs.
+pub(crate) fn skip(need: Need, why: &str) {
+    let required = std::env::var("SERT_REQUIRE").unwrap_or_default();
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let line = told(need, &required, test, why).unwrap_or_else(|failure| panic!("{failure}"));
+    // `eprintln!` would be captured.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    if let Some(file) = std::env::var_os("SERT_SKIPPED") {
+        let mut options = std::fs::File::options();
+        let file = options.create(true).append(true).open(file);
+        file.and_then(|mut file| writeln!(file, "{line}")).unwrap();
+    }
+}
+
+/// What is said of the skipped test, or the failure that it is.
+fn told(need: Need, required: &str, test: &str, why: &str) -> Result<String, String> {
+    if required.split(',').any(|word| word.trim() == need.word()) {
+        let word = need.word();
+        return Err(format!("{why}, and SERT_REQUIRE lists `{word}`"));
+    }
+    Ok(format!("skipped: {test}: {why}"))
+}
+
+#[test]
+fn what_is_required_is_not_skipped() {
+    let told = |required| told(Need::Shared, required, "t", "it is not here");
+    assert_eq!(told(""), Ok("skipped: t: it is not here".to_owned()));
+    assert_eq!(told("browser,sharedx"), told(""));
+    for required in ["shared", "browser, shared"] {
+        let failure = told(required).unwrap_err();
+        assert_eq!(failure, "it is not here, and SERT_REQUIRE lists `shared`");
+    }
+}
