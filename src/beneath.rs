@@ -286,7 +286,7 @@ mod tests {
 
     fn foreign<T>(outcome: io::Result<T>) -> &'static str {
         Foreign::of(&outcome.err().expect("it is refused"))
-            .unwrap()
+            .expect("as what is not the store's")
             .what
     }
 

@@ -100,17 +100,17 @@ mod tests {
         });
         let began = Instant::now();
         assert_eq!(
-            token.patiently(Duration::ZERO, || thread::sleep(Duration::from_secs(60))),
+            token.patiently(Duration::ZERO, || thread::sleep(Duration::from_mins(1))),
             None
         );
-        token.sleep(Duration::from_secs(60));
+        token.sleep(Duration::from_mins(1));
         assert!(began.elapsed() < Duration::from_secs(30));
         // What is nearly there is waited for.
         let soon = || {
             thread::sleep(Duration::from_millis(100));
             2
         };
-        assert_eq!(token.patiently(Duration::from_secs(60), soon), Some(2));
+        assert_eq!(token.patiently(Duration::from_mins(1), soon), Some(2));
     }
 
     #[test]

@@ -173,13 +173,12 @@ impl Fetcher {
         };
         match assemble_in(&self.options().cache_dir, model, files) {
             Err(FetchError::Io { source, .. }) if is_refused(&source) => {
-                let own = match self.own_folder.get() {
-                    Some(own) => own,
-                    None => {
-                        let made = tempfile::tempdir();
-                        let made = made.map_err(|e| FetchError::io(&std::env::temp_dir(), e))?;
-                        self.own_folder.get_or_init(|| made)
-                    }
+                let own = if let Some(own) = self.own_folder.get() {
+                    own
+                } else {
+                    let made = tempfile::tempdir();
+                    let made = made.map_err(|e| FetchError::io(&std::env::temp_dir(), e))?;
+                    self.own_folder.get_or_init(|| made)
                 };
                 assemble_in(own.path(), model, files)
             }

@@ -72,7 +72,7 @@ impl JsonLines {
     /// What `row` is that is no object.
     fn no_object(&self, row: &JsonLine<'_>) -> InputError {
         let path = self.path.display();
-        let first = self.rows().next().filter(|first| first.begins_object());
+        let first = self.rows().next().filter(JsonLine::begins_object);
         let of_several = first.filter(JsonLine::goes_on);
         if let Some(first) = of_several {
             return first

@@ -181,7 +181,7 @@ mod tests {
     use std::io::Write;
 
     fn bytes(count: usize) -> Vec<u8> {
-        (0..count).map(|at| (at * 31 % 251) as u8).collect()
+        (0..251_u8).cycle().step_by(31).take(count).collect()
     }
 
     #[test]

@@ -229,9 +229,9 @@ fn drafts<'a>(
             .map(|kind| ["defaults".to_owned(), kind.name().to_owned()]);
         let reads = draft.kind.is_some_and(Stage::reads_answers);
         let reading = [READING.to_owned()];
-        draft.sound = !unsound.contains(draft.path.as_slice())
-            && !(reads && unsound.contains(reading.as_slice()))
-            && defaults.is_none_or(|path| !unsound.contains(path.as_slice()));
+        draft.sound = !(unsound.contains(draft.path.as_slice())
+            || reads && unsound.contains(reading.as_slice())
+            || defaults.is_some_and(|path| unsound.contains(path.as_slice())));
     }
     drafts
 }

@@ -154,7 +154,7 @@ fn checked(key: &str, part: &Value) -> Result<f64, String> {
     }
 }
 
-/// SentencePiece's table: its trie's length in bytes (32 bits), the trie, then what it replaces by, each closed by a
+/// `SentencePiece`'s table: its trie's length in bytes (32 bits), the trie, then what it replaces by, each closed by a
 /// zero. How many times its length a character may grow to.
 fn charsmap(text: Option<&str>) -> Result<f64, String> {
     let bytes = BASE64_STANDARD.decode(text.unwrap_or_default());
@@ -255,6 +255,9 @@ mod tests {
         checked.err().unwrap_or_default()
     }
 
+    /// What is said of a file that was changed so.
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
     #[test]
     fn each_refusal_names_the_key() {
         let table = |length: u32, rest: &str| {
@@ -315,9 +318,9 @@ mod tests {
             assert!(found.contains(expected), "{expected}: {found}");
         }
         let long = "a".repeat(LONGEST_TOKEN + 1);
-        let others: [(&str, &dyn Fn(&mut Value)); 7] = [
+        let others: [Change<'_>; 7] = [
             ("`pre_tokenizer.length` is 0", &|file| {
-                file["pre_tokenizer"] = json!({"type": "FixedLength", "length": 0})
+                file["pre_tokenizer"] = json!({"type": "FixedLength", "length": 0});
             }),
             ("`post_processor.single` has the text 2 times", &|file| {
                 file["post_processor"] = json!({"type": "TemplateProcessing", "single": [{"Sequence": {}}, {"Sequence": {}}]});
@@ -327,16 +330,16 @@ mod tests {
                     json!({"type": "Sequence", "decoders": vec![replace("a", "aaaa"); 20]});
             }),
             ("`model.dropout` is set", &|file| {
-                file["model"]["dropout"] = json!(0.1)
+                file["model"]["dropout"] = json!(0.1);
             }),
             ("`model.continuing_subword_prefix` is \"##\"", &|file| {
-                file["model"]["continuing_subword_prefix"] = json!("##")
+                file["model"]["continuing_subword_prefix"] = json!("##");
             }),
             ("`model.vocab` has a token of 4097 bytes", &|file| {
-                file["model"]["vocab"] = json!({"b": 0, &long: 1})
+                file["model"]["vocab"] = json!({"b": 0, &long: 1});
             }),
             ("`added_tokens` has a token of 4097 bytes", &|file| {
-                file["added_tokens"][0]["content"] = json!(long)
+                file["added_tokens"][0]["content"] = json!(long);
             }),
         ];
         for (expected, change) in others {

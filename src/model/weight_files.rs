@@ -2,7 +2,7 @@
 //! their values not read yet.
 //!
 //! In: `model.safetensors`, or shards named by `model.safetensors.index.json`; f32, f16 or bf16; names with or
-//! without `transformer.` and what PyTorch's wrappers put before them (`module.`, `_orig_mod.`). Out: values in f32, a
+//! without `transformer.` and what `PyTorch`'s wrappers put before them (`module.`, `_orig_mod.`). Out: values in f32, a
 //! piece at a time and from several threads at once, so whoever packs or copies them needs no second copy of the whole.
 //! Files are read, not mapped: one that another process cuts short is an error, not a crash.
 //! Source: the safetensors format; HF transformers' names.

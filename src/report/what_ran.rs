@@ -180,16 +180,16 @@ fn data(
         told.extend(path.map(|path| format!(" {path}")));
     }
     if !counts.is_empty() {
-        told += &format!(", {} questions", listed(&counts));
+        told.extend([", ", &listed(&counts), " questions"]);
     }
     if let Some(all) = count::<Question>(source, node, "all", &used)? {
-        told += &format!(", all its {all} questions together");
+        told.extend([", all its ", &all.to_string(), " questions together"]);
     }
     if let Some(documents) = count::<String>(source, node, "text", &used)? {
-        told += &format!(", {documents} documents of text");
+        told.extend([", ", &documents.to_string(), " documents of text"]);
     }
     if let Some(limit) = stage.params.get("limit").and_then(Value::as_u64) {
-        told += &format!(" (limit {limit})");
+        told.extend([" (limit ", &limit.to_string(), ")"]);
     }
     Ok(told)
 }

@@ -58,14 +58,14 @@ impl Terminal {
     }
 
     /// A bar for `stage`.
-    fn begin(&self, stage: &str, message: String) -> Running {
+    fn begin(&self, stage: &str, message: &str) -> Running {
         let bar = self.bars.add(ProgressBar::new(0));
         bar.set_style(
             ProgressStyle::with_template("{prefix:<22} {bar:24} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         bar.set_prefix(escaped(stage));
-        bar.set_message(escaped(&message));
+        bar.set_message(escaped(message));
         let now = Instant::now();
         Running {
             bar,
@@ -81,7 +81,7 @@ impl Terminal {
     }
 
     fn started(&self, stage: &str, kind: &str) {
-        let running = self.begin(stage, kind.to_owned());
+        let running = self.begin(stage, kind);
         if let Some(download) = self.state().insert(stage.to_owned(), running) {
             download.bar.finish_and_clear();
         }
@@ -92,7 +92,7 @@ impl Terminal {
         // A download comes before its stage starts.
         let running = state
             .entry(stage.to_owned())
-            .or_insert_with(|| self.begin(stage, String::new()));
+            .or_insert_with(|| self.begin(stage, ""));
         if running.last.unit != progress.unit {
             running.first = None;
             running.began = Instant::now();

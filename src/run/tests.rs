@@ -220,7 +220,7 @@ fn thousands_of_stages_are_checked_and_planned_at_once() {
     assert_eq!(told.matches("did you mean `number`?").count(), 50);
     assert_eq!(told.matches("error: ").count(), 100);
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );
@@ -234,7 +234,7 @@ fn thousands_of_stages_are_carried_out_at_once() {
     let (_, execution, _) = run(&text, Policy::KeepGoing, 2);
     assert_eq!(execution.count(Outcome::Skipped), 19_999);
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );

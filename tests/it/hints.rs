@@ -118,7 +118,7 @@ fn hints_name_keys_and_values_that_there_are() {
     rust_files(&src, &mut files);
     // A key, perhaps with a value.
     let named =
-        Regex::new(r#"`([a-z{][a-z0-9_{}]*(?:\.[a-z{][a-z0-9_{}]*)*)(?: = ([^`]*))?`"#).unwrap();
+        Regex::new(r"`([a-z{][a-z0-9_{}]*(?:\.[a-z{][a-z0-9_{}]*)*)(?: = ([^`]*))?`").unwrap();
     let (mut count, mut wrong) = (0, Vec::new());
     for file in files {
         let name = file.strip_prefix(&src).unwrap().display().to_string();

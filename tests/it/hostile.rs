@@ -257,7 +257,7 @@ fn numbers_of_manifests() {
     );
     // A key of a hundred thousand parts, and arrays as deep.
     refused(
-        &format!("{} = 1\n", ["a"; 100_000].join(".")),
+        &format!("{} = 1\n", vec!["a"; 100_000].join(".")),
         2,
         &["error"],
     );

@@ -63,7 +63,8 @@ series = [{ label = "brought", paths = "brought" }]
 "#;
 
 fn lines(rows: impl IntoIterator<Item = serde_json::Value>) -> String {
-    rows.into_iter().map(|row| format!("{row}\n")).collect()
+    let rows: Vec<String> = rows.into_iter().map(|row| row.to_string()).collect();
+    rows.join("\n")
 }
 
 /// A folder with four training and three test questions, answers to them, and paths.
@@ -160,16 +161,16 @@ fn a_table_is_as_worked_by_hand() {
         "[data]\ndataset = \"jsonl\"\ntrain_path = \"train.jsonl\"\ntest_path = \"test.jsonl\"\n"
             .to_owned();
     for arm in arms {
-        manifest += &format!(
+        manifest.extend([format!(
             "\n[stages.{arm}]\nkind = \"import-predictions\"\npath = \"{arm}.jsonl\"\n\n\
              [stages.eval-{arm}]\nkind = \"eval\"\npredictions = \"{arm}\"\n"
-        );
+        )]);
     }
     let rows = arms.map(|arm| format!("{{ label = \"{arm}\", eval = \"eval-{arm}\" }}"));
-    manifest += &format!(
+    manifest.extend([format!(
         "\n[tables.t]\nmetrics = [\"acc\"]\nbaseline = \"none\"\nrows = [{}]\n",
         rows.join(", ")
-    );
+    )]);
     let bench = Bench::new(&manifest);
     let question = |id: &str, answer: &str| json!({"id": id, "question": format!("Is it {id}?"), "answer": answer});
     let train = [("a", "no"), ("b", "no"), ("c", "yes"), ("d", "no")];

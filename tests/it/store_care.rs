@@ -116,7 +116,7 @@ fn a_silently_changed_data_file_is_noticed_as_it_is_read() {
     bench.run_manifest(&[]).ok();
     let changed = rows.replace("Is 3 even", "Is 5 even");
     rot(&bench, &bench.path("q.jsonl"), |bytes| {
-        *bytes = changed.clone().into_bytes()
+        *bytes = changed.clone().into_bytes();
     });
     assert!(bench.run_manifest(&[]).ok().ran().is_empty());
     let run = bench.run_manifest(&["--limit", "20"]).ok();

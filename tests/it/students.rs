@@ -65,8 +65,11 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// A file of a folder, and what is changed in it.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
 /// A copy of `base` as `name`, in which JSON files are changed.
-fn variant(bench: &Bench, name: &str, changes: &[(&str, &dyn Fn(&mut Value))]) {
+fn variant(bench: &Bench, name: &str, changes: &[Change<'_>]) {
     for entry in std::fs::read_dir(bench.path("base")).unwrap() {
         let file = entry.unwrap().path();
         let to = format!("{name}/{}", file.file_name().unwrap().to_str().unwrap());
@@ -265,10 +268,10 @@ fn a_trained_students_folder_goes_out_as_it_came_in() {
                 c["model_max_length"] = json!(77);
             }),
             ("tokenizer.json", &|t| {
-                t["normalizer"] = json!({"type": "Lowercase"})
+                t["normalizer"] = json!({"type": "Lowercase"});
             }),
             ("special_tokens_map.json", &|s| {
-                s["pad_token"] = json!("<pad>")
+                s["pad_token"] = json!("<pad>");
             }),
             ("generation_config.json", &|g| g["top_k"] = json!(3)),
         ],
@@ -571,10 +574,10 @@ fn training_texts_lose_the_students_own_end_of_text() {
     let mut manifest = format!("{WORLD}[student]\nmodel = \"./other\"\n");
     for (index, mark) in marks.iter().enumerate() {
         bench.write(&format!("p{index}.jsonl"), lines(mark));
-        manifest += &format!(
+        manifest.extend([format!(
             "[stages.p{index}]\nkind = \"import-paths\"\npath = \"p{index}.jsonl\"\n\
              [stages.t{index}]\nkind = \"finetune\"\npaths = \"p{index}\"\nepochs = 1\n"
-        );
+        )]);
     }
     bench.write("m.toml", manifest);
     bench.run(&["m.toml"]).ok();

@@ -2,7 +2,7 @@
 //!
 //! Data sets write both in many ways. Choices: a list of texts or numbers, of objects with `label` and `text`, an
 //! object of two lists `label` and `text`, or an object of texts by label. Answers: a label, a text, an index from
-//! 0 (MMLU, HellaSwag), a number from 1 (ARC's labels, SIQA). An answer that two of these read as different
+//! 0 (MMLU, `HellaSwag`), a number from 1 (ARC's labels, SIQA). An answer that two of these read as different
 //! choices is never guessed.
 
 use serde_json::Value;

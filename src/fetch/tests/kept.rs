@@ -29,7 +29,7 @@ fn a_download_that_changed_silently_is_noticed_when_it_is_read() {
         rot(&path);
         for mends in [false, true] {
             let report = fetcher.verify_downloads(mends).unwrap();
-            assert_eq!(report.damaged, [path.clone()]);
+            assert_eq!(report.damaged, std::slice::from_ref(&path));
             assert_eq!(path.exists(), !mends);
         }
         let report = fetcher.verify_downloads(true).unwrap();

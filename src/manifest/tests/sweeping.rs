@@ -354,7 +354,7 @@ fn a_path_without_quotes_is_told_and_meant() {
         (format!("[sweep.grid]\n{path} = [5, 25]"), "47:1"),
         (format!("[sweep]\ngrid = {{ {path} = [5, 25] }}"), "47:10"),
         (
-            format!("[sweep.grid.stages.kept.length]\nmin_tokens = [5, 25]"),
+            "[sweep.grid.stages.kept.length]\nmin_tokens = [5, 25]".to_string(),
             "46:13",
         ),
         (
@@ -376,7 +376,7 @@ fn a_path_without_quotes_is_told_and_meant() {
         ),
         (format!("[profiles.small]\n{path} = 5"), "47:1"),
         (
-            format!("[profiles.small.stages.kept.length]\nmin_tokens = 5"),
+            "[profiles.small.stages.kept.length]\nmin_tokens = 5".to_string(),
             "46:17",
         ),
     ] {
@@ -400,6 +400,6 @@ fn a_path_without_quotes_is_told_and_meant() {
     );
     assert_eq!(told("", &[&format!("sweep.grid.{path}=[5,25]")]).len(), 1);
     // Braces are a value.
-    let whole = format!("[profiles.small]\n\"stages.kept.length\" = {{ min_tokens = 5 }}");
+    let whole = "[profiles.small]\n\"stages.kept.length\" = { min_tokens = 5 }".to_string();
     assert!(told(&whole, &[]).is_empty());
 }

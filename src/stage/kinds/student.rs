@@ -155,8 +155,8 @@ impl Student {
                     // Likely a folder that was to stand there.
                     let mut complaint = context.missing("model", Path::new(&params.model));
                     let of_hub = of(&error).message;
-                    complaint.message +=
-                        &format!("; nor is it at hand as a model of the hub: {of_hub}");
+                    complaint.message += "; nor is it at hand as a model of the hub: ";
+                    complaint.message += &of_hub;
                     return Some(complaint);
                 }
                 // What cannot be reached now may be reached by a run.
