@@ -18,6 +18,8 @@ pub(crate) enum Need {
     /// A LaTeX.
     #[allow(dead_code, reason = "the library's own tests set no page")]
     Latex,
+    /// `setpriv`, by which root becomes nobody.
+    Setpriv,
     /// `script`, which runs a program on a terminal.
     #[allow(dead_code, reason = "the library's own tests run no program")]
     Terminal,
@@ -29,6 +31,7 @@ impl Need {
             Self::Shared => "shared",
             Self::Browser => "browser",
             Self::Latex => "latex",
+            Self::Setpriv => "setpriv",
             Self::Terminal => "terminal",
         }
     }

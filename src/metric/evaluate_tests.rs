@@ -1,5 +1,5 @@
 use super::*;
-use crate::text::{EndReason, teacher_fixture};
+use crate::text::{EndReason, Reading, teacher_fixture};
 
 fn question(id: &str, answer: &str) -> Question {
     Question {
@@ -28,6 +28,13 @@ fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-12, "{a} is not {b}");
 }
 
+fn papers() -> EvalParams {
+    EvalParams {
+        reading: Reading::Paper,
+        ..EvalParams::default()
+    }
+}
+
 #[test]
 fn columns_by_hand() {
     let questions = [
@@ -44,7 +51,10 @@ fn columns_by_hand() {
         prediction("b", "Bees fly. So the answer is blue."),
         prediction("c", "no.\nQuestion: Is tin red?"),
     ];
+    // What is no legal answer does not count as one; the paper's reading counts its sentence.
     let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
+    close(row.format.answered_once.unwrap().value, 0.5);
+    let row = evaluate(&questions, &predictions, &papers()).unwrap();
     close(row.accuracy.value, 0.5); // a and d
     close(row.parsed.value, 0.75); // not b
     let value = |figure: Option<Estimate>| figure.unwrap().value;
@@ -251,7 +261,7 @@ fn the_teachers_row_comes_out_of_predictions() {
             (row.question, prediction)
         })
         .unzip();
-    let row = evaluate(&questions, &predictions, &EvalParams::default()).unwrap();
+    let row = evaluate(&questions, &predictions, &papers()).unwrap();
     close(row.accuracy.value, 368.0 / 687.0);
     close(row.accuracy.interval.unwrap().low, 0.498_273_877_599_572_2);
     assert!((row.len.value - 76.7715).abs() < 5e-5, "{:?}", row.len);

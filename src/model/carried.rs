@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error::ModelError;
+use crate::disk;
 
 /// The configuration: of it alone something changes.
 const CONFIG: &str = "config.json";
@@ -40,8 +41,9 @@ impl Carried {
         let mut files = BTreeMap::new();
         for name in HUB_FILES {
             let path = folder.join(name);
-            if path.is_file() {
-                files.insert(name, fs::read(&path).map_err(ModelError::reading(&path))?);
+            if disk::exists(&path).map_err(ModelError::reading(&path))? {
+                let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
+                files.insert(name, bytes);
             }
         }
         Ok(Self(files))

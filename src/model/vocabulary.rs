@@ -7,7 +7,6 @@
 //! - A text ends at the tokenizer's end of text, which training texts are closed by, and at whatever else
 //!   `generation_config.json` names as `eos_token_id`, as where transformers generates.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
@@ -15,6 +14,7 @@ use serde_json::Value;
 use super::config::Gpt2Config;
 use super::error::ModelError;
 use super::tokenizer::StudentTokenizer;
+use crate::disk;
 
 /// The file that names further ends.
 const GENERATION_CONFIG: &str = "generation_config.json";
@@ -49,8 +49,8 @@ impl Vocabulary {
     pub(super) fn load(folder: &Path, tokenizer: &StudentTokenizer) -> Result<Self, ModelError> {
         let mut ends = vec![tokenizer.eos_id()];
         let path = folder.join(GENERATION_CONFIG);
-        if path.is_file() {
-            let bytes = fs::read(&path).map_err(ModelError::reading(&path))?;
+        if disk::exists(&path).map_err(ModelError::reading(&path))? {
+            let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
             let settings: Value = serde_json::from_slice(&bytes).map_err(|source| {
                 let path = path.clone();
                 ModelError::Json { path, source }
@@ -88,6 +88,8 @@ fn named(value: &Value) -> Option<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -129,12 +129,12 @@ fn scores_are_read_and_filtered_and_unparsed_ones_are_told() {
         .collect();
     assert!(String::from_utf8_lossy(&raw).contains("I would rather not."));
 
-    // A judge that was not asked for a score is another thing than one whose score is unparsed.
+    // A judge that was not asked for a score is another thing than one whose score is unparsed: told before a run.
     bench.write("m.toml", manifest.replace("tiny-judge", "llama-judge"));
     let run = bench.run_manifest(&[]);
-    assert_eq!(run.code, Some(1));
+    assert_eq!(run.code, Some(2));
     assert!(
-        run.stderr.contains("score `llama-judge` is missing"),
+        run.stderr.contains("`llama-judge`") && run.stderr.contains("m.toml:"),
         "{}",
         run.stderr
     );

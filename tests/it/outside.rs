@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Bench, Run, TINY};
+use crate::needs::{Need, skip};
 
 /// Longest time that an interrupted run may take to end, on a machine that has much else to do.
 const SOON: Duration = Duration::from_secs(30);
@@ -374,12 +375,12 @@ fn a_dumb_terminal_is_told_everything_in_plain_lines() {
         .stdin(Stdio::null())
         .output();
     let Ok(output) = script else {
-        eprintln!("skipped: there is no `script` here");
+        skip(Need::Terminal, "there is no `script` here");
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if said.is_empty() && !output.status.success() {
-        eprintln!("skipped: this `script` takes other options");
+        skip(Need::Terminal, "this `script` takes other options");
         return;
     }
     assert!(said.contains("ran in"), "{said}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::harness::{Bench, Run, TINY};
+use crate::needs::{Need, skip};
 
 /// The largest object: the weights of a student.
 fn weights(bench: &Bench) -> PathBuf {
@@ -347,7 +348,7 @@ fn a_store_that_may_only_be_read_shows_all_and_runs_hits() {
         Run::of(&command.output().unwrap())
     };
     if run(&["--version"]).code != Some(0) {
-        eprintln!("skipped: setpriv is not here");
+        skip(Need::Setpriv, "setpriv is not here");
         return;
     }
     assert_eq!(run(&["table", "m.toml"]).ok().stdout, table);

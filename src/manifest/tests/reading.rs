@@ -34,6 +34,9 @@ model = "sert"
 [stages.measured]
 kind = "eval"
 predictions = "answers"
+
+[tables.shown]
+rows = [{ label = "SERT", eval = "measured" }]
 "#;
 
 fn load(text: &str, set: &[&str], profile: Option<&str>) -> Manifest {

@@ -264,7 +264,7 @@ impl Engine {
         if self.max_batch != 0 {
             // Not more than memory can hold: no result depends on it.
             let longest = sequence_bytes(max_new_tokens.min(self.model.positions));
-            let most = memory::total() / longest as u64;
+            let most = memory::total() / longest.max(1) as u64;
             let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
             return (self.max_batch.min(most), 0);
         }

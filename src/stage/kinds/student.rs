@@ -121,6 +121,14 @@ impl Student {
         crate::model::Gpt2Config::load(&folder).ok()
     }
 
+    /// Why a folder's content is no student. A run does not ask: it is its stage's failure there, and the others run.
+    fn of_folder(folder: &Path, context: &Context<'_>) -> Option<Complaint> {
+        let opened = context
+            .planning
+            .then(|| crate::model::Student::open(folder))?;
+        opened.err().map(|error| Complaint::of("model", &error))
+    }
+
     /// Why what `model` names cannot be a student, as far as that is known without its weights.
     fn fault(params: &StudentParams, context: &Context<'_>) -> Option<Complaint> {
         let of = |error: &dyn std::fmt::Display| Complaint::of("model", &error);
@@ -128,9 +136,7 @@ impl Student {
             if !local.is_dir() {
                 return Some(context.missing("model", Path::new(&params.model)));
             }
-            return crate::model::Student::open(&local)
-                .err()
-                .map(|error| of(&error));
+            return Self::of_folder(&local, context);
         }
         let model = HubModel {
             id: &params.model,
@@ -138,9 +144,7 @@ impl Student {
             weights: true,
         };
         if let Ok(folder) = Self::here(&model, context) {
-            return crate::model::Student::open(&folder)
-                .err()
-                .map(|error| of(&error));
+            return Self::of_folder(&folder, context);
         }
         if !context.planning {
             return None; // a run asks the hub soon enough, and tells how it goes

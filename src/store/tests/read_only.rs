@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::*;
+use crate::needs::{Need, skip};
 
 const ROOT: &str = "SERT_RUN_TEST_READ_ONLY";
 
@@ -150,7 +151,7 @@ fn a_store_that_may_only_be_read_is_read() {
                     assert!(child.status.success(), "{name}: {text}{error}");
                     assert!(text.contains("1 passed"), "{name}: {text}");
                 }
-                Err(error) => eprintln!("skipped: setpriv: {error}"),
+                Err(error) => skip(Need::Setpriv, &format!("setpriv: {error}")),
             }
         } else {
             read_all(root.path());

@@ -311,7 +311,8 @@ impl Batches<'_> {
     }
 
     fn noted(&self) -> Result<Option<Pending>, EndpointError> {
-        match fs::read(&self.note) {
+        let folder = self.note.parent().unwrap_or(Path::new(""));
+        match beneath::read(folder, &self.note) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unwritten(error)),
