@@ -138,7 +138,7 @@ impl Gpt2Config {
             ("n_embd", self.n_embd),
             ("n_layer", self.n_layer),
             ("n_head", self.n_head),
-            ("n_inner", self.inner_width()),
+            ("n_inner", self.n_inner.unwrap_or(self.n_embd)),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ModelError::BadShape(format!(

@@ -1,6 +1,7 @@
 //! What a running stage is given, and what it gives back.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{Complaint, OutsideFile, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
+use crate::disk;
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::input::missing;
@@ -272,17 +274,25 @@ impl Context<'_> {
     /// What is wrong with the file that `field` of the manifest names, where it is not there; an address is no file.
     pub fn missing_file(&self, field: &str, path: impl AsRef<Path>) -> Option<Complaint> {
         let path = path.as_ref();
-        if path.to_string_lossy().contains("://") || self.resolve(path).is_file() {
+        if path.to_string_lossy().contains("://") {
             return None;
         }
-        if self.resolve(path).is_dir() {
+        let there = self.resolve(path);
+        if there.is_dir() {
             return Some(Complaint {
                 field: field.to_owned(),
                 message: format!("`{}` is a folder, where a file is expected", path.display()),
                 hint: Some("name one of its files".to_owned()),
             });
         }
-        Some(self.missing(field, path))
+        match disk::check(&there) {
+            Ok(()) => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(self.missing(field, path)),
+            Err(error) => Some(Complaint::of(
+                field,
+                &format!("`{}`: {error}", path.display()),
+            )),
+        }
     }
 
     /// What to say of the file or folder that `field` of the manifest names, which is not there.

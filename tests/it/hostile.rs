@@ -141,14 +141,16 @@ fn configurations_and_weights() {
             "`n_positions` is 9000000000000",
         ),
         ("n_inner", json!(u64::MAX), "`n_inner` is"),
-        ("vocab_size", json!(16_000_000), "vocab_size 16000000"),
+        ("vocab_size", json!(16_000_000), "asks for [16000000, "),
         ("n_head", json!(0), "`n_head` is 0"),
     ];
     for (key, value, word) in cases {
         spoil(&bench, "config.json", &|file| file[key] = value.clone());
         fails(&run(&bench), &["stage `student`", word]);
         // A plan says so too, and does not count with such numbers.
-        bench.run(&["plan", "m.toml"]).ok();
+        let plan = bench.run(&["plan", "m.toml"]);
+        assert_eq!(plan.code, Some(2), "{}", plan.stderr);
+        assert!(plan.stderr.contains(word), "{}", plan.stderr);
     }
     // Files larger than any disk, with holes.
     for (file, word) in [
@@ -231,8 +233,8 @@ fn numbers_of_manifests() {
     }
     refused(
         &world("train_questions = 1_000_000_000_000"),
-        1,
-        &["stage `data`", "raise `entities`"],
+        2,
+        &["data.microworld.train_questions", "raise `entities`"],
     );
     refused(
         &world("entities = 384, fact_repeats = 1_000_000"),

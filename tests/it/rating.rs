@@ -163,7 +163,9 @@ fn what_cannot_be_rated() {
     let absent = bench.run(&["rate", "read", "m.toml", "written", "s.csv"]);
     assert_eq!(absent.code, Some(1), "{}", absent.stderr);
     assert!(
-        absent.stderr.contains("failed to read `s.csv`"),
+        absent
+            .stderr
+            .contains("\n  s.csv: there is no such file or folder: `s.csv`"),
         "{}",
         absent.stderr
     );

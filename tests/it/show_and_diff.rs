@@ -205,7 +205,7 @@ fn a_reader_that_goes_away_changes_no_exit_code() {
         Run::of(&child.wait_with_output().unwrap())
     };
     without_reader().ok();
-    std::fs::remove_file(bench.path("said.jsonl")).unwrap();
+    bench.write("said.jsonl", "{\"question_id\":\"one\"}\n");
     let failed = without_reader();
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     assert!(

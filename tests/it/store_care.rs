@@ -150,13 +150,13 @@ fn what_kills_left_is_told_and_the_next_run_removes_it() {
     bench.write("cache/tmp/.tmpZYXWVU/model.safetensors", vec![0; 1 << 20]);
     bench.write("cache/tmp/thesis/chapter1.tex", "only copy");
     let stats = bench.run(&["cache", "stats"]).ok().stdout;
-    assert!(stats.contains("left over          2  3.0 MiB"), "{stats}");
+    assert!(stats.contains("left over          2  3.00 MiB"), "{stats}");
     assert!(stats.contains("thesis (a folder)"), "{stats}");
     let gc = bench
         .run(&["cache", "gc", "m.toml", "--dry-run", "--force"])
         .ok()
         .stdout;
-    assert!(gc.contains("2 left over by killed runs (3.0 MiB)"), "{gc}");
+    assert!(gc.contains("2 left over by killed runs (3.00 MiB)"), "{gc}");
     let run = bench.run(&["m.toml", "--stage", "teacher"]).ok();
     assert!(
         run.stderr.contains("removed what killed runs left"),

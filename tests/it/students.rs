@@ -318,9 +318,23 @@ fn each_end_that_generation_config_names_ends_a_text_and_is_scored() {
     let base = rows(&bench, "base", "sampled");
     // A token of an answer; many paths have it too, somewhere after their first.
     let plain = rows(&bench, "base", "answers");
-    let first: Vec<u64> = serde_json::from_value(plain[0]["tokens"].clone()).unwrap();
-    let place = (1..first.len()).find(|&place| !first[..place].contains(&first[place]));
-    let place = place.unwrap();
+    let tokens = |row: &Value| -> Vec<u64> {
+        let list = row["tokens"].as_array().into_iter().flatten();
+        list.map(|token| token.as_u64().unwrap()).collect()
+    };
+    let in_paths = |token: &u64| {
+        let has = |path: &&Value| tokens(path).iter().skip(1).any(|other| other == token);
+        base.iter().filter(has).count()
+    };
+    let candidates = plain.iter().enumerate().flat_map(|(row, answer)| {
+        let tokens = tokens(answer);
+        (0..tokens.len()).map(move |place| (row, tokens[..=place].to_vec()))
+    });
+    let (row, first) = candidates
+        .filter(|(_, first)| !first[..first.len() - 1].contains(&first[first.len() - 1]))
+        .max_by_key(|(_, first)| in_paths(&first[first.len() - 1]))
+        .unwrap();
+    let place = first.len() - 1;
     let end = first[place];
     let list = |g: &mut Value| g["eos_token_id"] = json!([0, end]);
     variant(&bench, "ends", &[("generation_config.json", &list)]);
@@ -328,10 +342,6 @@ fn each_end_that_generation_config_names_ends_a_text_and_is_scored() {
     assert_eq!(ended.len(), base.len());
     let mut shorter = 0;
     for (path, whole) in ended.iter().zip(&base) {
-        let tokens = |path: &Value| -> Vec<u64> {
-            let list = path["tokens"].as_array().into_iter().flatten();
-            list.map(|token| token.as_u64().unwrap()).collect()
-        };
         let (found, all) = (tokens(path), tokens(whole));
         // The same draws up to the end; a first token that is given does not end a path.
         assert_eq!(path["row"], whole["row"]);
@@ -348,17 +358,19 @@ fn each_end_that_generation_config_names_ends_a_text_and_is_scored() {
         }
     }
     assert!(shorter > 5, "{shorter}");
-    perplexities_agree(&rows(&bench, "ends", "scored"));
+    let [_, ended] = perplexities_agree(&rows(&bench, "ends", "scored"));
+    assert!(ended >= shorter, "{ended} {shorter}");
     // Answers end by it as well, and the plain student's are still its own.
     let answers = rows(&bench, "ends", "answers");
-    assert_eq!(answers[0]["tokens"], json!(first[..place]));
-    assert_eq!(answers[0]["end_token"], json!(end));
+    assert_eq!(tokens(&answers[row]), first[..place]);
+    assert_eq!(answers[row]["end_token"], json!(end));
     assert_eq!(rows(&bench, "base", "answers"), plain);
     assert_eq!(rows(&bench, "base", "sampled"), base);
 }
 
-/// The score of a sampled path under the student that wrote it is what was recorded as it wrote, to the last bit.
-fn perplexities_agree(scored: &[Value]) {
+/// The score of a sampled path under the student that wrote it is what was recorded as it wrote, to the last bit. How many
+/// were cut, and how many ended by an end of text.
+fn perplexities_agree(scored: &[Value]) -> [usize; 2] {
     assert!(!scored.is_empty());
     let mut ends = [0, 0];
     for path in scored {
@@ -373,14 +385,15 @@ fn perplexities_agree(scored: &[Value]) {
         );
         ends[usize::from(path["end"] == "end-of-text")] += 1;
     }
-    assert!(ends[0] > 0 && ends[1] > 0, "both ends are there: {ends:?}");
+    ends
 }
 
 #[test]
 fn a_students_own_paths_score_as_they_were_drawn() {
     let bench = bench();
     let scored = rows(&bench, "base", "scored");
-    perplexities_agree(&scored);
+    let ends = perplexities_agree(&scored);
+    assert!(ends[0] > 0 && ends[1] > 0, "both ends are there: {ends:?}");
     let student = Student::load(&bench.path("base")).unwrap();
     let anew = scored.iter().filter(|path| {
         let tokens = student.tokenizer.encode(text(path)).unwrap();
@@ -526,7 +539,8 @@ fn what_the_tokenizer_begins_a_text_with_begins_every_prompt() {
     variant(&bench, "bos", &[("tokenizer.json", &bos)]);
     let scored = rows(&bench, "bos", "scored");
     assert_ne!(scored, rows(&bench, "base", "scored"));
-    perplexities_agree(&scored);
+    let ends = perplexities_agree(&scored);
+    assert!(ends[0] > 0 && ends[1] > 0, "both ends are there: {ends:?}");
     let student = Student::load(&bench.path("bos")).unwrap();
     assert_eq!(student.tokenizer.prefix(), [0]);
     let engine = Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap();

@@ -49,11 +49,6 @@ filter = "kept"
 [figures.losses]
 kind = "losses"
 trainings = ["student", "sert"]
-
-[figures.bands]
-kind = "score-bands"
-score = "coherence"
-series = [{ label = "sampled", paths = "sampled" }]
 "#;
 
 /// One name for all points, one node for what means the same.
@@ -226,7 +221,7 @@ fn latex(bench: &Bench) {
     }
 }
 
-/// Figures come out the same; one that lacks its score says so.
+/// Figures come out the same.
 fn figures(bench: &Bench) {
     let draw = |out: &str| {
         let mut arguments = vec!["figure", "m.toml", "--out", out];
@@ -263,16 +258,6 @@ fn figures(bench: &Bench) {
         std::fs::read(bench.path("f1/yield.png"))
             .unwrap()
             .starts_with(b"\x89PNG")
-    );
-    let bands = bench.run(&["figure", "m.toml", "--figure", "bands"]);
-    assert_eq!(bands.code, Some(1));
-    assert!(
-        bands
-            .stderr
-            .contains("shows `coherence`, but a path of `sampled`")
-            && bands.stderr.contains("hint: "),
-        "{}",
-        bands.stderr
     );
 }
 

@@ -14,8 +14,8 @@ const TOLD: usize = 25;
 pub struct SheetFault {
     /// The sheet.
     pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: u64,
+    /// Its line, from 1; none where it is about the sheet as a whole.
+    pub line: Option<u64>,
     /// What was found and what was expected.
     pub what: String,
 }
@@ -23,16 +23,12 @@ pub struct SheetFault {
 impl From<InputError> for SheetFault {
     /// A sheet that is no text, or cannot be read.
     fn from(error: InputError) -> Self {
-        let (line, column) = error.at.unwrap_or((1, 1));
+        let column = error.at.map(|(_, column)| format!("column {column}: "));
         let hint = error.hint.map(|hint| format!("; {hint}"));
         Self {
             file: error.path,
-            line: line as u64,
-            what: format!(
-                "column {column}: {}{}",
-                error.what,
-                hint.unwrap_or_default()
-            ),
+            line: error.at.map(|(line, _)| line as u64),
+            what: column.unwrap_or_default() + &error.what + &hint.unwrap_or_default(),
         }
     }
 }
@@ -71,11 +67,12 @@ fn told(faults: &[SheetFault]) -> String {
     let some = if faults.len() == 1 { "fault" } else { "faults" };
     let mut text = format!("{} {some} in rating sheets", faults.len());
     for fault in faults.iter().take(TOLD) {
+        let line = fault.line.map(|line| format!(":{line}"));
         let _ = write!(
             text,
-            "\n  {}:{}: {}",
+            "\n  {}{}: {}",
             fault.file.display(),
-            fault.line,
+            line.unwrap_or_default(),
             fault.what
         );
     }

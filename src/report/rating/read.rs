@@ -42,7 +42,7 @@ impl Sheet {
     ) -> Result<Self, Vec<SheetFault>> {
         let fault = |line: u64, what: String| SheetFault {
             file: file.to_owned(),
-            line,
+            line: Some(line),
             what,
         };
         let mut reader = csv::ReaderBuilder::new()

@@ -20,6 +20,8 @@ static CALCULATED: LazyLock<Regex> = LazyLock::new(|| pattern(r"<<[^<>\n]*>>"));
 static ANSWER_TAG: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)<\s*(/?)\s*(?:final[_ -]?)?answer\s*>"));
 static LINE_BREAK: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)<\s*br\s*/?\s*>"));
+/// Colours and other control sequences of a terminal (ECMA-48).
+static CONTROL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\x1b\[[0-?]*[ -/]*[@-~]"));
 /// Tags of markup, and tokens of a model's own, as `<|endoftext|>`.
 static TAG: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -41,6 +43,9 @@ pub(super) fn plain(text: &str) -> String {
             text = Cow::Owned(to(&text));
         }
     };
+    change(&|t| t.contains('\x1b'), &|t| {
+        CONTROL.replace_all(t, "").into_owned()
+    });
     change(&|t| t.contains(is_unseen), &|t| {
         t.chars().filter(|c| !is_unseen(*c)).collect()
     });
