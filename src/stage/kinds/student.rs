@@ -208,6 +208,8 @@ impl StageKind for Student {
         context: &Context<'_>,
     ) -> Result<Vec<OutsideFile>, StageError> {
         let folder = Self::folder(params, context)?;
+        // Before anything is digested: files with holes may claim to be larger than any disk.
+        crate::model::Student::open(&folder)?;
         Ok(hub_files(&folder)?
             .into_iter()
             .map(|path| OutsideFile {
