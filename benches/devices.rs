@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
+use sert_run::model::EngineOptions;
 use sert_run::model::device::{DeviceName, description};
-use sert_run::model::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
+use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary};
 

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
-use sert_run::model::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
+use sert_run::model::EngineOptions;
+use sert_run::model::engine::Engine;
+use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
 use sert_run::model::{Array, Dtype, Gpt2Config, Vocabulary, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.

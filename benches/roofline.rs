@@ -14,10 +14,10 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
-use sert_run::model::engine::{
-    Engine, EngineOptions, Request, SamplingParams, ScoreJob, SequenceSpec, product_rate,
-};
+use sert_run::model::engine::{Engine, product_rate};
+use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
+use sert_run::model::{EngineOptions, ScoreJob};
 use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
 
 /// GPT-2 small.

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::engine::{Engine, EngineOptions, Request, SamplingParams, SequenceSpec};
+use super::EngineOptions;
+use super::engine::Engine;
+use super::sampling::{Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;

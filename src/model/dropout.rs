@@ -54,21 +54,53 @@ impl Dropout {
         Self { first, ..self }
     }
 
-    /// Fills `mask` with 0 where dropped and 1/(1 - rate) elsewhere. (`site`, `part`) names the mask.
+    /// What an element that is kept is multiplied by: 1 / (1 - rate).
+    pub(crate) fn scale(&self) -> f32 {
+        65536.0 / (65536.0 - f32::from(self.threshold))
+    }
+
+    /// Fills `mask` with 0 where dropped and [`Dropout::scale`] elsewhere. (`site`, `part`) names the mask.
     fn fill(&self, site: u32, part: u32, mask: &mut [f32]) {
-        let scale = 65536.0 / (65536.0 - f32::from(self.threshold));
+        let scale = self.scale();
+        self.draw(site, part, mask.len(), |first, draws| {
+            for (value, draw) in mask[first..].iter_mut().zip(draws) {
+                *value = if self.drops(*draw) { 0.0 } else { scale };
+            }
+        });
+    }
+
+    /// The same as bits, 1 where kept: rows of `columns`, each from the lowest bit of a word of its own on, `stride`
+    /// words apart.
+    fn fill_bits(
+        &self,
+        (site, part): (u32, u32),
+        columns: usize,
+        stride: usize,
+        words: &mut [u32],
+    ) {
+        let rows = words.len() / stride;
+        self.draw(site, part, rows * columns, |first, draws| {
+            for (at, draw) in (first..).zip(draws) {
+                let (row, column) = (at / columns, at % columns);
+                let kept = u32::from(!self.drops(*draw));
+                words[row * stride + column / 32] |= kept << (column % 32);
+            }
+        });
+    }
+
+    fn drops(&self, draw: [u8; 2]) -> bool {
+        u16::from_le_bytes(draw) < self.threshold
+    }
+
+    /// Hands `take` the draws of so many elements, block by block, each with the place of its first.
+    fn draw(&self, site: u32, part: u32, count: usize, mut take: impl FnMut(usize, &[[u8; 2]])) {
         let mut rng = ChaCha8Rng::from_seed(self.key);
         rng.set_stream(u64::from(site) << 32 | u64::from(part));
         let mut draws = [0; 512];
-        for block in mask.chunks_mut(draws.len() / 2) {
+        for first in (0..count).step_by(draws.len() / 2) {
             rng.fill_bytes(&mut draws);
-            for (value, draw) in block.iter_mut().zip(draws.as_chunks::<2>().0) {
-                *value = if u16::from_le_bytes(*draw) < self.threshold {
-                    0.0
-                } else {
-                    scale
-                };
-            }
+            let draws = draws.as_chunks::<2>().0;
+            take(first, &draws[..draws.len().min(count - first)]);
         }
     }
 
@@ -89,9 +121,52 @@ impl Dropout {
         (head, heads): (usize, usize),
         mask: &mut [f32],
     ) {
+        self.fill(site, self.part(example, (head, heads)), mask);
+    }
+
+    /// What names the mask of a head.
+    fn part(&self, example: usize, (head, heads): (usize, usize)) -> u32 {
         let part = (self.first as usize + example) * heads + head;
-        let part = u32::try_from(part).expect("a step has fewer than 2^32 heads");
-        self.fill(site, part, mask);
+        u32::try_from(part).expect("a step has fewer than 2^32 heads")
+    }
+
+    /// [`Dropout::fill_rows`] as bits, for a device that expands them itself: a 32nd of the bytes go up.
+    ///
+    /// # Shapes
+    /// `[spans.rows(), width / 32 rounded up]`.
+    pub(crate) fn row_bits(&self, site: u32, spans: &Spans, width: usize) -> Vec<u32> {
+        let stride = width.div_ceil(32);
+        let mut words = vec![0; spans.rows() * stride];
+        let parts = spans.split(&mut words, stride).into_par_iter();
+        parts
+            .zip(self.first..u32::MAX)
+            .for_each(|(words, example)| self.fill_bits((site, example), width, stride, words));
+        words
+    }
+
+    /// [`Dropout::fill_head`] of every example and head as bits, zeros beyond an example's own length.
+    ///
+    /// # Shapes
+    /// `[examples, heads, length, length / 32 rounded up]`.
+    pub(crate) fn head_bits(
+        &self,
+        site: u32,
+        spans: &Spans,
+        heads: usize,
+        length: usize,
+    ) -> Vec<u32> {
+        let stride = length.div_ceil(32);
+        let mut words = vec![0; spans.ranges().len() * heads * length * stride];
+        words
+            .par_chunks_mut(length * stride)
+            .enumerate()
+            .for_each(|(place, words)| {
+                let (example, head) = (place / heads, place % heads);
+                let own = spans.ranges()[example].len();
+                let name = (site, self.part(example, (head, heads)));
+                self.fill_bits(name, own, stride, &mut words[..own * stride]);
+            });
+        words
     }
 }
 
@@ -120,6 +195,36 @@ mod tests {
         assert_ne!(other, mask[..1000]);
         assert!(Dropout::new(0.0, 1, 2).is_none());
     }
+
+    #[test]
+    fn bits_are_the_same_masks() {
+        let dropout = Dropout::new(0.3, 1, 2).unwrap();
+        let spans = Spans::new([5, 3, 40]);
+        let bit = |words: &[u32], stride: usize, row: usize, column: usize| {
+            words[row * stride + column / 32] >> (column % 32) & 1 == 1
+        };
+        let mut rows = vec![0.0; 48 * 70];
+        dropout.fill_rows(2, &spans, 70, &mut rows);
+        let words = dropout.row_bits(2, &spans, 70);
+        assert_eq!(words.len(), 48 * 3);
+        for (at, value) in rows.iter().enumerate() {
+            assert_eq!(bit(&words, 3, at / 70, at % 70), *value > 0.0, "{at}");
+        }
+        let words = dropout.head_bits(4, &spans, 2, 40);
+        assert_eq!(words.len(), 3 * 2 * 40 * 2);
+        let mut head = vec![0.0; 9];
+        dropout.fill_head(4, 1, (1, 2), &mut head);
+        // The fourth square, 40 rows each.
+        for (at, value) in head.iter().enumerate() {
+            assert_eq!(
+                bit(&words, 2, 3 * 40 + at / 3, at % 3),
+                *value > 0.0,
+                "{at}"
+            );
+        }
+        assert!(!bit(&words, 2, 3 * 40, 3), "beyond the example's length");
+    }
+
     #[test]
     fn a_micro_batch_has_the_masks_of_its_examples_in_the_step() {
         let dropout = Dropout::new(0.3, 1, 2).unwrap();

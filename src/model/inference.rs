@@ -2,8 +2,9 @@
 
 use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
-use super::engine::{Engine, EngineError, EngineOptions, Expand, Generated, Request, ScoreJob};
-use super::{Gpt2Config, ModelError, WeightSource};
+use super::engine::Engine;
+use super::sampling::{Expand, Generated, Request};
+use super::{EngineError, EngineOptions, Gpt2Config, ModelError, ScoreJob, WeightSource};
 use crate::event::CancelToken;
 
 /// A model that is ready to be sampled.

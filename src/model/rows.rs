@@ -34,7 +34,7 @@ impl Spans {
     }
 
     /// Splits rows of `stride` elements by sequence.
-    pub(crate) fn split<'a>(&self, mut rows: &'a mut [f32], stride: usize) -> Vec<&'a mut [f32]> {
+    pub(crate) fn split<'a, T>(&self, mut rows: &'a mut [T], stride: usize) -> Vec<&'a mut [T]> {
         let mut parts = Vec::new();
         for span in &self.0 {
             let (part, rest) = rows.split_at_mut(span.len() * stride);

@@ -66,8 +66,9 @@ mod tests {
     use half::{bf16, f16};
     use safetensors::tensor::TensorView;
 
+    use super::super::EngineOptions;
     use super::super::config::Gpt2Config;
-    use super::super::engine::{Engine, EngineOptions};
+    use super::super::engine::Engine;
     use super::super::source::WeightSource;
     use super::super::weight_files::{INDEX, WeightFiles};
     use super::*;

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::EngineOptions;
 use super::device::DeviceName;
 use super::distance::furthest;
-use super::engine::{EngineOptions, Request, SamplingParams, SequenceSpec};
+use super::sampling::{Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;

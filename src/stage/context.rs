@@ -15,8 +15,10 @@ use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
-use crate::model::engine::{ENGINE_VERSION, EngineOptions, thread_pool};
-use crate::model::{Dtype, Inference, ModelError, Student, WeightFiles};
+use crate::model::engine::ENGINE_VERSION;
+use crate::model::{
+    Dtype, EngineOptions, Inference, ModelError, Student, WeightFiles, thread_pool,
+};
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
 

@@ -2,9 +2,9 @@
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
-use sert_run::model::engine::{
-    Engine, EngineOptions, Generated, Request, SamplingParams, SequenceSpec,
-};
+use sert_run::model::EngineOptions;
+use sert_run::model::engine::Engine;
+use sert_run::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
 use sert_run::model::{Gpt2Config, Student, Vocabulary, Weights};
 
 use crate::needs::shared;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sert_run::event::CancelToken;
 use sert_run::model::Student;
-use sert_run::model::engine::{Engine, EngineOptions, ScoreJob};
+use sert_run::model::engine::Engine;
+use sert_run::model::{EngineOptions, ScoreJob};
 use sert_run::text::{PromptForm, Question, Reading, reasoning_part};
 
 use crate::harness::{Bench, TINY};

@@ -5,7 +5,7 @@
 //! `network::reading`), so a sequence is the same at any batch size. When a device runs out of memory, it goes on with half as
 //! many tiles, and the sequences that were under way begin again: they come out the same.
 
-mod generate;
+mod decoder;
 mod score;
 #[cfg(test)]
 mod tests;
@@ -16,10 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::Device;
 
 use super::device::DeviceFailure;
-use super::engine::{EngineError, EngineOptions};
 use super::kernel::lanes::Isa;
 use super::network::{DECODE_TILE, Network, Parameters, bucket};
-use super::{Gpt2Config, Weights};
+use super::{EngineError, EngineOptions, Gpt2Config, Weights};
 
 /// Bytes of keys and values that tiles may take, where the caller leaves the choice.
 const AUTO_CACHE_BYTES: usize = 4 << 30;
@@ -103,7 +102,7 @@ impl DeviceEngine {
     }
 
     fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
-        super::engine::check_tokens(index, tokens, limit, self.config.vocab_size)
+        super::engine_error::check_tokens(index, tokens, limit, self.config.vocab_size)
     }
 
     fn tiles(&self) -> usize {

@@ -1,10 +1,10 @@
 //! Log-probabilities of given continuations.
 
 use super::super::device::guarded;
-use super::super::engine::draw::Normalizer;
-use super::super::engine::{EngineError, ScoreJob};
 use super::super::network::{LOGIT_TILE, READ_TILE, bucket};
-use super::{DeviceEngine, failed};
+use super::super::sampling::Normalizer;
+use super::super::score_job::{ScoreJob, check_job};
+use super::{DeviceEngine, EngineError, failed};
 use crate::event::CancelToken;
 
 /// Jobs whose sequences are sorted by length together.
@@ -32,12 +32,7 @@ impl DeviceEngine {
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         for (index, job) in jobs.iter().enumerate() {
-            super::super::engine::check_job(
-                index,
-                job,
-                self.config.n_positions,
-                self.config.vocab_size,
-            )?;
+            check_job(index, job, self.config.n_positions, self.config.vocab_size)?;
         }
         for (chunk, jobs) in jobs.chunks(JOBS).enumerate() {
             let first = chunk * JOBS;

@@ -8,10 +8,11 @@ use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
-use crate::model::engine::{
-    Engine, Expand, Generated, Request, SamplingParams, ScoreJob, SequenceSpec,
+use crate::model::engine::Engine;
+use crate::model::sampling::{
+    Expand, FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
 };
-use crate::model::{Dtype, Gpt2Config, Student, Vocabulary, Weights};
+use crate::model::{Dtype, Gpt2Config, ScoreJob, Student, Vocabulary, Weights};
 
 impl DeviceEngine {
     /// Test: fails as a device does whose memory runs out, if this is such a step.
@@ -78,7 +79,7 @@ fn prompts() -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn specs(prompt: usize, first: &[crate::model::engine::FirstTokenCandidate]) -> Vec<SequenceSpec> {
+fn specs(prompt: usize, first: &[FirstTokenCandidate]) -> Vec<SequenceSpec> {
     let each = first
         .iter()
         .flat_map(|first| (0..5).map(move |draw| (first, draw)));

@@ -1,151 +1,96 @@
-//! Sequences under way, in tiles by the bucket of their length.
+//! Keys and values of the sequences under way, in tiles by the bucket of their length.
 
-use super::super::engine::SequenceSpec;
-use super::super::engine::sequence::Sequence;
-use super::super::network::{DECODE_TILE, Network, Tile, bucket};
+use std::collections::BTreeMap;
 
-/// A sequence under way.
-pub(super) struct Active {
-    pub(super) sequence: Sequence,
-    /// What it began from, should it have to begin again.
-    pub(super) spec: SequenceSpec,
-    pub(super) prompt_length: usize,
+use super::super::network::{DECODE_TILE, Network, Tile};
+
+/// A place of a tile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) tile: usize,
+    pub(super) place: usize,
 }
 
-impl Active {
-    /// The position of its last token, which is the next to be read.
-    fn position(&self) -> usize {
-        self.prompt_length + self.sequence.tokens.len() - 1
-    }
-}
-
-/// One tile and its sequences.
+/// One tile and which of its places are taken.
 struct Group {
     tile: Tile,
-    slots: Vec<Option<Active>>,
+    taken: [bool; DECODE_TILE],
 }
 
-/// All tiles.
+/// All tiles, by numbers that are never used twice.
 #[derive(Default)]
-pub(super) struct Tiles(Vec<Group>);
+pub(super) struct Tiles {
+    groups: BTreeMap<usize, Group>,
+    next: usize,
+}
 
 impl Tiles {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The tiles' numbers.
+    pub(super) fn ids(&self) -> impl Iterator<Item = usize> {
+        self.groups.keys().copied()
     }
 
-    /// Places that are free or could be made with so many tiles at most, roughly: a free place may be of another length.
-    pub(super) fn free(&self, tiles: usize) -> usize {
-        let taken: usize = self
-            .0
-            .iter()
-            .map(|group| group.slots.iter().flatten().count())
-            .sum();
-        (tiles * DECODE_TILE).saturating_sub(taken)
+    /// Tile number `id`.
+    pub(super) fn tile(&mut self, id: usize) -> &mut Tile {
+        &mut self.group(id).tile
     }
 
-    /// Brings a prompt's keys and values, at `from` of `read`, to a free place for `active`; `None` where no tile has
-    /// room and `tiles` are there. [`Tiles::begin`] takes the place. Two steps, because the first may fail.
-    pub(super) fn prepare(
-        &mut self,
-        network: &Network,
-        positions: usize,
-        active: &Active,
-        (read, from): (&Tile, usize),
-        tiles: usize,
-    ) -> Option<(usize, usize)> {
-        let bucket = bucket(active.position() + 1, positions);
-        let (group, slot) = self.place(network, bucket, tiles)?;
-        self.0[group].tile.put(slot, read, from);
-        Some((group, slot))
-    }
-
-    /// Begins a sequence at a place that was prepared for it.
-    pub(super) fn begin(&mut self, (group, slot): (usize, usize), active: Active) {
-        self.0[group].slots[slot] = Some(active);
-    }
-
-    /// A free place in a tile of this bucket.
-    fn place(&mut self, network: &Network, bucket: usize, tiles: usize) -> Option<(usize, usize)> {
-        let free = |(index, group): (usize, &Group)| {
-            let slot = group.slots.iter().position(Option::is_none)?;
-            (group.tile.bucket == bucket).then_some((index, slot))
-        };
-        if let Some(found) = self.0.iter().enumerate().find_map(free) {
-            return Some(found);
-        }
-        if self.0.len() >= tiles {
-            return None;
-        }
-        self.0.push(Group {
-            tile: Tile::new(network, bucket),
-            slots: (0..DECODE_TILE).map(|_| None).collect(),
+    /// Takes a free place of a tile of this bucket; `None` where there is none and `tiles` are there already.
+    pub(super) fn place(&mut self, network: &Network, bucket: usize, tiles: usize) -> Option<Slot> {
+        let mut alike = self
+            .groups
+            .iter_mut()
+            .filter(|(_, group)| group.tile.bucket == bucket);
+        let free = alike.find_map(|(id, group)| {
+            let place = group.taken.iter().position(|taken| !taken)?;
+            group.taken[place] = true;
+            Some(Slot { tile: *id, place })
         });
-        Some((self.0.len() - 1, 0))
-    }
-
-    /// Moves sequences that have outgrown their bucket into the next.
-    pub(super) fn move_up(&mut self, network: &Network, positions: usize) {
-        for group in 0..self.0.len() {
-            for slot in 0..DECODE_TILE {
-                let length = match &self.0[group].slots[slot] {
-                    Some(active) => active.position() + 1,
-                    None => continue,
-                };
-                if length <= self.0[group].tile.bucket {
-                    continue;
-                }
-                let bucket = bucket(length, positions);
-                // There is always room for one that has begun.
-                let place = self.place(network, bucket, usize::MAX);
-                let (to, to_slot) = place.expect("tiles without limit");
-                let from = self.0[group].tile.clone();
-                self.0[to].tile.put(to_slot, &from, slot);
-                self.0[to].slots[to_slot] = self.0[group].slots[slot].take();
-            }
+        if free.is_some() || self.groups.len() >= tiles {
+            return free;
         }
-        self.0
-            .retain(|group| group.slots.iter().any(Option::is_some));
+        let mut group = Group {
+            tile: Tile::new(network, bucket),
+            taken: [false; DECODE_TILE],
+        };
+        group.taken[0] = true;
+        let tile = self.next;
+        self.next += 1;
+        self.groups.insert(tile, group);
+        Some(Slot { tile, place: 0 })
     }
 
-    /// Reads the last token of every sequence of every tile and hands each its logits.
-    pub(super) fn step(
-        &mut self,
-        network: &Network,
-        vocab_size: usize,
-        advance: &(dyn Fn(&mut Sequence, &[f32]) + Sync),
-    ) {
-        use rayon::prelude::*;
-        for group in &mut self.0 {
-            let mut tokens = vec![0; DECODE_TILE];
-            let mut positions = vec![0; DECODE_TILE];
-            for (slot, active) in group.slots.iter().enumerate() {
-                if let Some(active) = active {
-                    tokens[slot] = *active.sequence.tokens.last().expect("it has begun");
-                    positions[slot] = active.position();
-                }
-            }
-            let logits = network.decode(&mut group.tile, &tokens, &positions);
-            let rows = logits.par_chunks_exact(vocab_size);
-            group
-                .slots
-                .par_iter_mut()
-                .zip(rows)
-                .for_each(|(slot, row)| {
-                    if let Some(active) = slot {
-                        advance(&mut active.sequence, row);
-                    }
-                });
+    /// Brings the keys and values at `from` of another tile, which is not longer, to a place.
+    pub(super) fn fill(&mut self, slot: Slot, other: &Tile, from: usize) {
+        self.tile(slot.tile).put(slot.place, other, from);
+    }
+
+    /// Moves a sequence that has outgrown its bucket into one of `bucket`.
+    pub(super) fn move_up(&mut self, network: &Network, slot: &mut Slot, bucket: usize) {
+        if self.group(slot.tile).tile.bucket >= bucket {
+            return;
+        }
+        // There is always room for one that has begun.
+        let place = self.place(network, bucket, usize::MAX);
+        let to = place.expect("tiles without limit");
+        let from = self.group(slot.tile).tile.clone();
+        self.fill(to, &from, slot.place);
+        self.free(*slot);
+        *slot = to;
+    }
+
+    /// A place is free again; a tile that holds nothing makes room for one of another length.
+    pub(super) fn free(&mut self, slot: Slot) {
+        let group = self.group(slot.tile);
+        group.taken[slot.place] = false;
+        if !group.taken.contains(&true) {
+            self.groups.remove(&slot.tile);
         }
     }
 
-    /// Takes out what `which` says.
-    pub(super) fn take(&mut self, which: impl Fn(&Sequence) -> bool) -> Vec<Active> {
-        let slots = self.0.iter_mut().flat_map(|group| &mut group.slots);
-        let taken = slots.filter_map(|slot| slot.take_if(|active| which(&active.sequence)));
-        let taken = taken.collect();
-        self.0
-            .retain(|group| group.slots.iter().any(Option::is_some));
-        taken
+    fn group(&mut self, id: usize) -> &mut Group {
+        self.groups
+            .get_mut(&id)
+            .expect("a slot's tile is there until the slot is freed")
     }
 }

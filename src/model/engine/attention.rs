@@ -11,7 +11,7 @@
 
 use super::cache::{Page, PageShape, SequenceCache};
 use crate::model::kernel::lanes::{LANES, Lanes, kernel};
-use crate::model::kernel::vector::softmax;
+use crate::model::kernel::vector::exp_of_scores;
 
 /// Pages whose scores advance together: enough chains to hide the latency of a multiply-add.
 const ABREAST: usize = 4;
@@ -62,7 +62,7 @@ unsafe fn attend_generic<V: Lanes>(
         }
         // SAFETY: the CPU is the caller's promise.
         unsafe {
-            let sum = softmax::<V>(&mut scores[..padded], end, scale);
+            let sum = exp_of_scores::<V>(&mut scores[..end], scale);
             let mut column = 0;
             while column < dim {
                 let left = dim - column;

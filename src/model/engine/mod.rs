@@ -13,26 +13,19 @@
 
 mod attention;
 mod cache;
-pub(super) mod draw;
+mod decoder;
 mod forward;
 mod gemm;
 mod gemm_int8;
-mod generate;
 mod linear;
 mod model;
 mod parallel;
 mod peak;
-mod scalar;
 mod score;
-pub(super) mod sequence;
 #[cfg(test)]
 mod tests;
 
-pub use draw::SamplingParams;
-pub use generate::{Expand, FirstTokenCandidate, Generated, Request, SequenceSpec, StopRule};
 pub use peak::product_rate;
-pub use score::ScoreJob;
-pub(super) use score::check_job;
 
 use rayon::prelude::*;
 
@@ -41,9 +34,9 @@ use self::forward::{LOGIT_ROWS, Scratch, Segment};
 use self::model::Model;
 use self::parallel::Parallel;
 use crate::memory;
-use crate::model::device::DeviceFailure;
+use crate::model::engine_error::check_tokens;
 use crate::model::kernel::lanes::{Isa, LANES};
-use crate::model::{Dtype, Gpt2Config, ModelError, WeightSource};
+use crate::model::{EngineError, EngineOptions, Gpt2Config, WeightSource, thread_pool};
 
 /// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an
 /// order of operations or a rule of drawing changes.
@@ -61,157 +54,6 @@ const AUTO_TOKENS: usize = 128;
 /// Up to this size of the weights every thread streams all of them for a share of the rows, which
 /// needs no hand-overs within a step; above, threads share the weights out.
 const SHARDED_BYTES: usize = 4 << 20;
-
-/// Why the engine refused or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The configuration is not a GPT-2's.
-    #[error("impossible shape: {0}\nhint: compare config.json with the model it came with")]
-    Shape(String),
-    /// An array is not there.
-    #[error(
-        "array `{name}` of shape {shape:?} is missing\nhint: are these the weights of the model that config.json describes?"
-    )]
-    MissingArray {
-        /// Its name.
-        name: String,
-        /// The shape that the configuration implies.
-        shape: Vec<usize>,
-    },
-    /// An array has another shape.
-    #[error(
-        "array `{name}` has shape {found:?} and {values} values, expected {expected:?}\nhint: are these the weights of the model that config.json describes?"
-    )]
-    ArrayShape {
-        /// Its name.
-        name: String,
-        /// The shape found.
-        found: Vec<usize>,
-        /// How many values it holds.
-        values: usize,
-        /// The shape that the configuration implies.
-        expected: Vec<usize>,
-    },
-    /// The weights cannot be read.
-    #[error(transparent)]
-    Weights(#[from] ModelError),
-    /// An array that a GPT-2 does not have.
-    #[error("array `{0}` is not part of a GPT-2 with this configuration")]
-    UnknownArray(String),
-    /// A sampling parameter is out of range.
-    #[error("sampling parameters: {0}")]
-    Params(String),
-    /// Something to read has no tokens, and nothing can be drawn after nothing.
-    #[error("prompt {index} is empty")]
-    EmptyPrompt {
-        /// Which prompt, from 0.
-        index: usize,
-    },
-    /// A token id is not in the vocabulary.
-    #[error(
-        "prompt {index}: token {token} is not below the vocabulary size {vocab_size}\nhint: was the text encoded with this model's tokenizer?"
-    )]
-    Token {
-        /// Which prompt, from 0.
-        index: usize,
-        /// The token.
-        token: u32,
-        /// The vocabulary's size.
-        vocab_size: usize,
-    },
-    /// Too long for the context.
-    #[error(
-        "prompt {index}: {tokens} tokens, at most {limit} fit the context\nhint: shorten the text, or use a model with a longer context (n_positions)"
-    )]
-    TooLong {
-        /// Which prompt, from 0.
-        index: usize,
-        /// Its length, with its continuation where it has one.
-        tokens: usize,
-        /// The longest that fits.
-        limit: usize,
-    },
-    /// The model's output is infinite or not a number.
-    #[error(
-        "prompt {index}: the logits are not finite\nhint: the weights are damaged, or the training that made them diverged"
-    )]
-    NotFinite {
-        /// Which prompt, from 0.
-        index: usize,
-    },
-    /// Threads could not be started.
-    #[error("cannot start {threads} threads")]
-    Threads {
-        /// How many were asked for.
-        threads: usize,
-        /// Why not.
-        #[source]
-        source: rayon::ThreadPoolBuildError,
-    },
-    /// The number format is another device's.
-    #[error(
-        "this device does not compute in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
-    )]
-    Dtype(Dtype),
-    /// The device that it runs on failed.
-    #[error(
-        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with a smaller --batch-size or dtype = \"bf16\""
-    )]
-    Device(DeviceFailure),
-    /// Somebody asked to stop.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-/// Whether `tokens`, prompt or sequence `index`, can be read.
-pub(super) fn check_tokens(
-    index: usize,
-    tokens: &[u32],
-    limit: usize,
-    vocab_size: usize,
-) -> Result<(), EngineError> {
-    if tokens.is_empty() {
-        return Err(EngineError::EmptyPrompt { index });
-    }
-    if tokens.len() > limit {
-        return Err(EngineError::TooLong {
-            index,
-            tokens: tokens.len(),
-            limit,
-        });
-    }
-    match tokens.iter().find(|&&token| token as usize >= vocab_size) {
-        Some(&token) => Err(EngineError::Token {
-            index,
-            token,
-            vocab_size,
-        }),
-        None => Ok(()),
-    }
-}
-
-/// How the engine runs. Only `dtype` changes a result.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct EngineOptions {
-    /// What weights and products are in.
-    pub dtype: Dtype,
-    /// Threads; 0 for one per core.
-    pub threads: usize,
-    /// Sequences decoded together; 0 for as many as pay off.
-    pub max_batch: usize,
-}
-
-/// Starts threads; 0 for one per core.
-///
-/// # Errors
-/// They cannot be started.
-pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool, EngineError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|index| format!("engine-{index}"))
-        .build()
-        .map_err(|source| EngineError::Threads { threads, source })
-}
 
 /// A GPT-2, packed and ready.
 pub struct Engine {

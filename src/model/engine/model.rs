@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
-use super::EngineError;
 use super::cache::PageShape;
 use super::linear::Linear;
 use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::LONGEST;
 use crate::model::source::Values;
-use crate::model::{Dtype, Gpt2Config, ModelError, WeightSource};
+use crate::model::{Dtype, EngineError, Gpt2Config, ModelError, WeightSource};
 
 /// Gain and bias of a layer norm, padded with zeros to whole vectors.
 pub(super) struct Norm {

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::gemm::{Epilogue, Packed, Rows, multiply};
 use super::parallel::Parallel;
-use super::{EngineError, thread_pool};
 use crate::model::kernel::buffer::{Buffer, row_stride};
 use crate::model::kernel::lanes::Isa;
+use crate::model::{EngineError, thread_pool};
 
 /// Floating-point operations per second (two for a multiply-add) of the product of `[rows, k]` with packed
 /// weights `[k, n]` on `threads` threads (0 for all cores): the best of `attempts`. Short attempts and many of them

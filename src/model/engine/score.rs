@@ -1,45 +1,15 @@
 //! Log-probabilities of given continuations, by the same kernels that draw them.
 
 use super::cache::SequenceCache;
-use super::draw::Normalizer;
 use super::forward::{LOGIT_ROWS, Scratch, Segment};
 use super::parallel::Parallel;
-use super::{Engine, EngineError, check_tokens};
+use super::{Engine, EngineError};
 use crate::event::CancelToken;
+use crate::model::sampling::{Normalizer, Read, Row};
+use crate::model::score_job::{ScoreJob, check_job};
 
 /// Tokens that are read together, about.
 const SCORE_ROWS: usize = 256;
-
-/// A prompt and what might follow it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScoreJob {
-    /// The prompt's tokens.
-    pub prompt: Vec<u32>,
-    /// The tokens of each continuation.
-    pub continuations: Vec<Vec<u32>>,
-}
-
-/// Whether a job can be read.
-pub(in crate::model) fn check_job(
-    index: usize,
-    job: &ScoreJob,
-    limit: usize,
-    vocab_size: usize,
-) -> Result<(), EngineError> {
-    check_tokens(index, &job.prompt, limit, vocab_size)?;
-    for continuation in job.continuations.iter().filter(|c| !c.is_empty()) {
-        check_tokens(index, continuation, usize::MAX, vocab_size)?;
-        let tokens = job.prompt.len() + continuation.len();
-        if tokens > limit {
-            return Err(EngineError::TooLong {
-                index,
-                tokens,
-                limit,
-            });
-        }
-    }
-    Ok(())
-}
 
 /// A continuation being scored.
 struct Continuation<'a> {
@@ -84,11 +54,9 @@ impl Engine {
                 let prompts: Vec<&[u32]> = group.iter().map(|job| job.prompt.as_slice()).collect();
                 let read = self.prefill(&prompts, &mut scratches);
                 let mut continuations = Vec::new();
-                for (index, (job, mut read)) in (start..).zip(group.iter().zip(read)) {
-                    let logits = std::mem::take(&mut read.logits);
-                    let first = Normalizer::of(self.isa, &logits)
-                        .ok_or(EngineError::NotFinite { index })?;
-                    let prefix = read.into_prefix();
+                for (index, (job, Read { row, prefix })) in (start..).zip(group.iter().zip(read)) {
+                    let first = row.normalizer().ok_or(EngineError::NotFinite { index })?;
+                    let prefix = prefix.into_prefix();
                     continuations.extend(job.continuations.iter().map(|tokens| {
                         Continuation {
                             index,
@@ -96,7 +64,7 @@ impl Engine {
                             cache: SequenceCache::after(&prefix),
                             log_probs: tokens
                                 .first()
-                                .map(|&token| first.log_prob(logits[token as usize]))
+                                .map(|&token| first.log_prob(row.logit(token)))
                                 .into_iter()
                                 .collect(),
                         }

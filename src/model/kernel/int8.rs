@@ -101,6 +101,8 @@ pub(crate) fn multiply_groups(
             // SAFETY: an `Isa` proves AVX2; lengths were checked.
             unsafe { x86::avx2(x, panel, sums) }
         }
+        #[cfg(target_arch = "aarch64")]
+        IsaKind::Neon => portable(x, panel, sums),
         IsaKind::Portable => portable(x, panel, sums),
     }
 }

@@ -1,8 +1,8 @@
 //! Sixteen f32 lanes on whatever the CPU has: the alphabet of every kernel, of the engine and of training.
 //!
 //! A kernel is written once over [`Lanes`]; the [`kernel!`] macro compiles it for AVX-512 (one
-//! register), AVX2 + FMA (two) and for any CPU (an array of `f32::mul_add`: the same bits; fast on
-//! `AArch64`, where fused multiply-add is part of the base, slow on an x86 without FMA). Because there
+//! register), AVX2 + FMA (two), NEON (four) and for any CPU (an array of `f32::mul_add`: the same bits, slow on an x86
+//! without FMA). Because there
 //! are sixteen lanes everywhere and every operation is one IEEE operation per lane, the instruction
 //! set does not alter a bit of any result.
 #![expect(
@@ -166,6 +166,8 @@ unsafe impl Lanes for Portable {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
@@ -181,6 +183,8 @@ pub(crate) enum IsaKind {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Portable,
 }
 
@@ -203,6 +207,8 @@ impl Isa {
                 found.push(Self(IsaKind::Avx2));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        found.push(Self(IsaKind::Neon));
         found.push(Self(IsaKind::Portable));
         found
     }
@@ -244,6 +250,11 @@ macro_rules! kernel {
             $crate::model::kernel::lanes::IsaKind::Avx512 => avx512($($arg),*),
             #[cfg(target_arch = "x86_64")]
             $crate::model::kernel::lanes::IsaKind::Avx2 => avx2($($arg),*),
+            // Part of the base, so nothing has to be enabled.
+            #[cfg(target_arch = "aarch64")]
+            $crate::model::kernel::lanes::IsaKind::Neon => {
+                $generic::<$crate::model::kernel::lanes::neon::Neon>($($arg),*)
+            }
             $crate::model::kernel::lanes::IsaKind::Portable => {
                 $generic::<$crate::model::kernel::lanes::Portable>($($arg),*)
             }

@@ -4,5 +4,6 @@
 pub(crate) mod buffer;
 pub(crate) mod int8;
 pub(crate) mod lanes;
+pub(crate) mod scalar;
 pub(crate) mod tile;
 pub(crate) mod vector;

@@ -133,6 +133,13 @@ unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {
     unsafe { V::load(lanes.as_ptr()) }
 }
 
+/// Writes the first of sixteen values that `to` has room for.
+#[inline(always)]
+fn store_head<V: Lanes>(values: V, to: &mut [f32]) {
+    let count = to.len().min(LANES);
+    to[..count].copy_from_slice(&values.to_array()[..count]);
+}
+
 #[inline(always)]
 unsafe fn layer_norm_generic<V: Lanes>(
     x: &[f32],
@@ -140,7 +147,7 @@ unsafe fn layer_norm_generic<V: Lanes>(
     bias: &[f32],
     epsilon: f32,
     out: &mut [f32],
-) {
+) -> [f32; 2] {
     let width = x.len();
     let (blocks, tail) = x.as_chunks::<LANES>();
     // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
@@ -157,27 +164,102 @@ unsafe fn layer_norm_generic<V: Lanes>(
             let off = V::load(block.as_ptr()).sub(means);
             squares = off.fma(off, squares);
         }
-        let scale = V::splat(1.0 / (squares.sum() / width as f32 + epsilon).sqrt());
+        let scale = 1.0 / (squares.sum() / width as f32 + epsilon).sqrt();
+        let scales = V::splat(scale);
+        let (whole, rest) = out.split_at_mut(blocks.len() * LANES);
         let (gains, biases) = (gain.as_chunks::<LANES>().0, bias.as_chunks::<LANES>().0);
-        let outs = out.as_chunks_mut::<LANES>().0;
-        for (i, out) in outs.iter_mut().take(width.div_ceil(LANES)).enumerate() {
-            let value = if i < blocks.len() {
-                V::load(blocks[i].as_ptr())
-            } else {
-                load_head::<V>(tail, mean)
-            };
-            let normal = value.sub(means).mul(scale);
+        let outs = whole.as_chunks_mut::<LANES>().0.iter_mut();
+        for (((block, gain), bias), out) in blocks.iter().zip(gains).zip(biases).zip(outs) {
+            let normal = V::load(block.as_ptr()).sub(means).mul(scales);
             normal
-                .fma(V::load(gains[i].as_ptr()), V::load(biases[i].as_ptr()))
+                .fma(V::load(gain.as_ptr()), V::load(bias.as_ptr()))
                 .store(out.as_mut_ptr());
         }
+        if !tail.is_empty() {
+            let normal = load_head::<V>(tail, mean).sub(means).mul(scales);
+            let gain = load_head::<V>(&gain[whole.len()..], 0.0);
+            let bias = load_head::<V>(&bias[whole.len()..], 0.0);
+            store_head(normal.fma(gain, bias), rest);
+        }
+        [mean, scale]
     }
 }
 
 kernel! {
-    /// Layer norm of one row `x`. `gain` and `bias` are padded with zeros to whole vectors, and `out`
-    /// has room for as many.
-    fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) = layer_norm_generic
+    /// Layer norm of one row `x`, into `out`; gives the row's mean and 1 / standard deviation. `gain`, `bias` and `out`
+    /// are as long as `x`, or padded to whole vectors, the first two with zeros.
+    fn layer_norm(
+        x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]
+    ) -> [f32; 2] = layer_norm_generic
+}
+
+#[inline(always)]
+unsafe fn layer_norm_backward_generic<V: Lanes>(
+    x: &[f32],
+    gain: &[f32],
+    moments: [f32; 2],
+    upstream: &[f32],
+    dx: &mut [f32],
+) {
+    let count = x.len() as f32;
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    let (gains, gain_tail) = gain.as_chunks::<LANES>();
+    let (upstreams, upstream_tail) = upstream.as_chunks::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let (mean, scale) = (V::splat(moments[0]), V::splat(moments[1]));
+        let tail_normal = load_head::<V>(tail, moments[0]).sub(mean).mul(scale);
+        let tail_term = load_head::<V>(upstream_tail, 0.0).mul(load_head(gain_tail, 0.0));
+        // d/dx of the normalisation: remove from the upstream what changes mean and variance.
+        let (mut first, mut second) = (tail_term, tail_term.mul(tail_normal));
+        for ((x, gain), upstream) in blocks.iter().zip(gains).zip(upstreams) {
+            let term = V::load(upstream.as_ptr()).mul(V::load(gain.as_ptr()));
+            let normal = V::load(x.as_ptr()).sub(mean).mul(scale);
+            first = first.add(term);
+            second = term.fma(normal, second);
+        }
+        let first = V::splat(first.sum() / count);
+        let second = V::splat(second.sum() / count);
+        let (dxs, dx_tail) = dx.as_chunks_mut::<LANES>();
+        let inputs = blocks.iter().zip(gains).zip(upstreams);
+        for (((x, gain), upstream), dx) in inputs.zip(dxs) {
+            let term = V::load(upstream.as_ptr()).mul(V::load(gain.as_ptr()));
+            let normal = V::load(x.as_ptr()).sub(mean).mul(scale);
+            let inner = term.sub(first).sub(normal.mul(second));
+            scale
+                .fma(inner, V::load(dx.as_ptr()))
+                .store(dx.as_mut_ptr());
+        }
+        let inner = tail_term.sub(first).sub(tail_normal.mul(second));
+        store_head(scale.fma(inner, load_head(dx_tail, 0.0)), dx_tail);
+    }
+}
+
+kernel! {
+    /// Adds to `dx` the gradient of `x` through the layer norm whose mean and 1 / standard deviation are `moments`; all
+    /// of one length.
+    fn layer_norm_backward(
+        x: &[f32], gain: &[f32], moments: [f32; 2], upstream: &[f32], dx: &mut [f32]
+    ) = layer_norm_backward_generic
+}
+
+#[inline(always)]
+unsafe fn dot_generic<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
+    let (blocks, tail) = a.as_chunks::<LANES>();
+    let (others, other_tail) = b.as_chunks::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let mut sum = load_head::<V>(tail, 0.0).mul(load_head(other_tail, 0.0));
+        for (a, b) in blocks.iter().zip(others) {
+            sum = V::load(a.as_ptr()).fma(V::load(b.as_ptr()), sum);
+        }
+        sum.sum()
+    }
+}
+
+kernel! {
+    /// The sum of the products of two slices of one length.
+    fn dot(a: &[f32], b: &[f32]) -> f32 = dot_generic
 }
 
 #[inline(always)]
@@ -218,27 +300,82 @@ kernel! {
     fn sum_exp(x: &[f32], scale: f32) -> (f32, f64) = sum_exp_generic
 }
 
-/// Turns `scores[..len]` into `exp(scale * (score - greatest))` in place and returns their sum. The
-/// slice is whole vectors; what lies beyond `len` is lost. Safety: the CPU has `V`'s instructions.
+/// Turns `scores` into `exp(scale * (score - greatest))` in place and returns their sum. Safety: the CPU has `V`'s
+/// instructions.
 #[inline(always)]
-pub(crate) unsafe fn softmax<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
-    scores[len..].fill(f32::NEG_INFINITY);
+pub(crate) unsafe fn exp_of_scores<V: Lanes>(scores: &mut [f32], scale: f32) -> f32 {
     // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
     unsafe {
-        let mut greatest = V::splat(f32::NEG_INFINITY);
-        for block in scores.as_chunks::<LANES>().0 {
+        let (blocks, tail) = scores.as_chunks_mut::<LANES>();
+        let mut greatest = load_head::<V>(tail, f32::NEG_INFINITY);
+        for block in &*blocks {
             greatest = greatest.max(V::load(block.as_ptr()));
         }
         let (max, scales) = (V::splat(greatest.greatest()), V::splat(scale));
-        // Beyond `len` lies the least that `exp` gives, 1e-38: it vanishes beside the greatest weight, 1.
         let mut sum = V::splat(0.0);
-        for block in scores.as_chunks_mut::<LANES>().0 {
+        for block in blocks {
             let weight = exp(V::load(block.as_ptr()).sub(max).mul(scales));
             weight.store(block.as_mut_ptr());
             sum = sum.add(weight);
         }
+        if !tail.is_empty() {
+            // Beyond the tail lies the least that `exp` gives, 1e-38: it vanishes beside the greatest weight, 1.
+            let weight = exp(load_head::<V>(tail, f32::NEG_INFINITY).sub(max).mul(scales));
+            store_head(weight, tail);
+            sum = sum.add(weight);
+        }
         sum.sum()
     }
+}
+
+#[inline(always)]
+unsafe fn scale_by<V: Lanes>(values: &mut [f32], factor: f32) {
+    let (blocks, tail) = values.as_chunks_mut::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let factors = V::splat(factor);
+        for block in blocks {
+            V::load(block.as_ptr())
+                .mul(factors)
+                .store(block.as_mut_ptr());
+        }
+        store_head(load_head::<V>(tail, 0.0).mul(factors), tail);
+    }
+}
+
+#[inline(always)]
+unsafe fn softmax_generic<V: Lanes>(scores: &mut [f32], scale: f32) {
+    // SAFETY: the CPU is the caller's promise.
+    unsafe {
+        let sum = exp_of_scores::<V>(scores, scale);
+        scale_by::<V>(scores, 1.0 / sum);
+    }
+}
+
+kernel! {
+    /// Softmax of `scale` times the scores, in place.
+    fn softmax(scores: &mut [f32], scale: f32) = softmax_generic
+}
+
+#[inline(always)]
+unsafe fn exp_all_generic<V: Lanes>(values: &mut [f32], shift: f32, factor: f32) {
+    let (blocks, tail) = values.as_chunks_mut::<LANES>();
+    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
+    unsafe {
+        let (shifts, factors) = (V::splat(shift), V::splat(factor));
+        for block in blocks {
+            exp(V::load(block.as_ptr()).sub(shifts))
+                .mul(factors)
+                .store(block.as_mut_ptr());
+        }
+        let last = exp(load_head::<V>(tail, shift).sub(shifts)).mul(factors);
+        store_head(last, tail);
+    }
+}
+
+kernel! {
+    /// Turns every value into `factor * exp(value - shift)`.
+    fn exp_all(values: &mut [f32], shift: f32, factor: f32) = exp_all_generic
 }
 
 #[inline(always)]

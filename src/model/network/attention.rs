@@ -1,9 +1,8 @@
 //! Causal multi-head attention of packed sequences: they are padded to one length for this alone.
 
-use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData, activation};
-use rayon::prelude::*;
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, activation};
 
-use super::ops::indices;
+use super::ops::{expanded, indices};
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
@@ -65,23 +64,8 @@ impl Padded {
     /// The dropout mask `[batch, heads, length, length]`: each sequence has its own, whatever it is padded to.
     fn mask(&self, heads: usize, (dropout, site): (Dropout, u32), device: &Device) -> Tensor<4> {
         let (batch, length) = (self.spans.ranges().len(), self.length);
-        let mut mask = vec![0.0; batch * heads * length * length];
-        mask.par_chunks_mut(length * length)
-            .enumerate()
-            .for_each(|(place, mask)| {
-                let (sequence, head) = (place / heads, place % heads);
-                let own = self.spans.ranges()[sequence].len();
-                let mut values = vec![0.0; own * own];
-                dropout.fill_head(site, sequence, (head, heads), &mut values);
-                let rows = mask.chunks_exact_mut(length);
-                for (row, values) in rows.zip(values.chunks_exact(own)) {
-                    row[..own].copy_from_slice(values);
-                }
-            });
-        Tensor::from_data(
-            TensorData::new(mask, [batch, heads, length, length]),
-            device,
-        )
+        let bits = dropout.head_bits(site, &self.spans, heads, length);
+        expanded(&bits, length, dropout, device).reshape([batch, heads, length, length])
     }
 }
 

@@ -84,7 +84,7 @@ fn checkpointed(
     let mut inputs = vec![plain.embed(asked.tokens, &part)];
     for layer in 0..config.n_layer {
         let block = Block::new(parameters, layer, form);
-        inputs.push(block.apply(inputs[layer].clone(), layer, &part, form));
+        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &part, form));
     }
     let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.arrays.len()];
     let mut next = || {
@@ -103,7 +103,8 @@ fn checkpointed(
     let part = Part::new(asked.spans, asked.dropout, &input.device());
     for layer in (0..config.n_layer).rev() {
         let input = next();
-        let output = Block::new(leaves, layer, form).apply(input.clone(), layer, &part, form);
+        let output =
+            Block::new(leaves, layer, form).apply_packed(input.clone(), layer, &part, form);
         let product = (output * upstream.autodiff()).sum();
         upstream = back(&product, &input, leaves, &mut found);
     }

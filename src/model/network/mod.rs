@@ -86,7 +86,7 @@ impl Network {
         let part = Part::new(spans, dropout, &self.embedding.device());
         let mut x = self.embedding.embed(tokens, &part);
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.apply(x, layer, &part, self.form);
+            x = block.apply_packed(x, layer, &part, self.form);
         }
         self.ln_f.apply(x)
     }
@@ -142,15 +142,33 @@ impl Block {
         }
     }
 
-    /// The block on packed rows, f32 `[rows, width]`.
-    fn apply(&self, x: Tensor<2>, layer: usize, part: &Part<'_>, form: Form) -> Tensor<2> {
-        let site = block_site(layer);
-        let qkv = self.c_attn.apply(self.ln_1.apply(x.clone()));
-        let mask = part.dropout.map(|dropout| (dropout, site));
-        let mixed = part.padded.attention(&qkv, form.heads, mask);
+    /// The block, whatever its rows are: `attend` mixes them (packed sequences, prompts that are read, or one token each of
+    /// many sequences), `drop_out` is handed the end of each residual branch with its number.
+    ///
+    /// # Shapes
+    /// `x` `[rows, width]`, f32, and so the result; `attend` takes `[rows, 3 * width]`: queries, keys, values, and
+    /// gives `[rows, width]`, both in the weights' number format.
+    fn apply(
+        &self,
+        x: Tensor<2>,
+        attend: impl FnOnce(Tensor<2>) -> Tensor<2>,
+        drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let mixed = attend(self.c_attn.apply(self.ln_1.apply(x.clone())));
         let mixed = ops::single(self.attn_c_proj.apply(mixed));
-        let x = x + part.drop_out(mixed, site + 1);
-        x.clone() + part.drop_out(self.feed_forward(x), site + 2)
+        let x = x + drop_out(mixed, 1);
+        x.clone() + drop_out(self.feed_forward(x), 2)
+    }
+
+    /// The block on packed rows.
+    fn apply_packed(&self, x: Tensor<2>, layer: usize, part: &Part<'_>, form: Form) -> Tensor<2> {
+        let site = block_site(layer);
+        let mask = part.dropout.map(|dropout| (dropout, site));
+        self.apply(
+            x,
+            |qkv| part.padded.attention(&qkv, form.heads, mask),
+            |x, branch| part.drop_out(x, site + branch),
+        )
     }
 
     /// The second half of the block, without dropout and residual; f32.

@@ -87,9 +87,32 @@ pub(super) fn drop_out(
     dropout: Option<Dropout>,
 ) -> Tensor<2> {
     let Some(dropout) = dropout else { return x };
-    let [rows, width] = x.dims();
-    let mut mask = vec![0.0; rows * width];
-    dropout.fill_rows(site, spans, width, &mut mask);
-    let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, width]), &x.device());
+    let [_, width] = x.dims();
+    let bits = dropout.row_bits(site, spans, width);
+    let mask = expanded(&bits, width, dropout, &x.device());
     x * mask
+}
+
+/// Masks that went up as bits, one row of `columns` for every so many words: 0 where a bit is 0, else what keeps the
+/// mean.
+///
+/// # Shapes
+/// `bits` `[rows, columns / 32 rounded up]`; to `[rows, columns]`, f32.
+pub(super) fn expanded(
+    bits: &[u32],
+    columns: usize,
+    dropout: Dropout,
+    device: &Device,
+) -> Tensor<2> {
+    let words = bits.iter().map(|word| i64::from(word.cast_signed()));
+    let words: Tensor<2, Int> = integers(words.collect(), device).unsqueeze_dim(1);
+    let places: Tensor<2, Int> = integers((0..32).collect(), device).unsqueeze_dim(0);
+    let all = [bits.len(), 32];
+    let bits = words.expand(all).bitwise_right_shift(places.expand(all));
+    let padded = 32 * columns.div_ceil(32);
+    let kept = bits
+        .bitwise_and_scalar(1)
+        .reshape([32 * all[0] / padded, padded])
+        .narrow(1, 0, columns);
+    kept.float().cast(FloatDType::F32) * dropout.scale()
 }

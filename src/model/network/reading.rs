@@ -103,16 +103,16 @@ impl Network {
         let mut x = self.embedding.sum(&tokens, positions);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
-            let [query, key, value] = split_heads(qkv, READ_TILE, heads);
-            let weights = attention_weights(query, key.clone(), Tensor::clone(&future));
-            let mixed = weights.cast(value.dtype()).matmul(value.clone());
-            let mixed = mixed
-                .swap_dims(1, 2)
-                .reshape([READ_TILE * bucket, heads * head_width]);
-            x = x + ops::single(block.attn_c_proj.apply(mixed));
-            x = x.clone() + block.feed_forward(x);
-            layers.push([key * kept.clone(), value * kept.clone()]);
+            let attend = |qkv| {
+                let [query, key, value] = split_heads(qkv, READ_TILE, heads);
+                let weights = attention_weights(query, key.clone(), Tensor::clone(&future));
+                let mixed = weights.cast(value.dtype()).matmul(value.clone());
+                layers.push([key * kept.clone(), value * kept.clone()]);
+                mixed
+                    .swap_dims(1, 2)
+                    .reshape([READ_TILE * bucket, heads * head_width])
+            };
+            x = block.apply(x, attend, |x, _| x);
         }
         (self.ln_f.apply(x), Tile { bucket, layers })
     }
@@ -136,19 +136,19 @@ impl Network {
             .expand([count, heads, 1, head_width]);
         let mut x = self.embedding.sum(tokens, positions.iter().copied());
         for (block, [keys, values]) in self.blocks.iter().zip(&mut tile.layers) {
-            let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
-            let [query, key, value] = split_heads(qkv, count, heads);
-            // Added to zeros: the place was empty.
-            let add = IndexingUpdateOp::Add;
-            in_place(keys, |keys| keys.scatter(2, column.clone(), key, add));
-            in_place(values, |values| {
-                values.scatter(2, column.clone(), value, add)
-            });
-            let weights = attention_weights(query, keys.clone(), future.clone());
-            let mixed = weights.cast(values.dtype()).matmul(values.clone());
-            let mixed = mixed.swap_dims(1, 2).reshape([count, heads * head_width]);
-            x = x + ops::single(block.attn_c_proj.apply(mixed));
-            x = x.clone() + block.feed_forward(x);
+            let attend = |qkv| {
+                let [query, key, value] = split_heads(qkv, count, heads);
+                // Added to zeros: the place was empty.
+                let add = IndexingUpdateOp::Add;
+                in_place(keys, |keys| keys.scatter(2, column.clone(), key, add));
+                in_place(values, |values| {
+                    values.scatter(2, column.clone(), value, add)
+                });
+                let weights = attention_weights(query, keys.clone(), future.clone());
+                let mixed = weights.cast(values.dtype()).matmul(values.clone());
+                mixed.swap_dims(1, 2).reshape([count, heads * head_width])
+            };
+            x = block.apply(x, attend, |x, _| x);
         }
         to_host(self.embedding.logits(self.ln_f.apply(x)))
     }

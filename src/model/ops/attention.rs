@@ -4,10 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::gemm::{Into, Matrix, product};
-use super::layer_norm::sum;
-use super::math::exp;
+use super::gemm::{Into, Matrix, isa, product};
 use crate::model::dropout::Dropout;
+use crate::model::kernel::vector::{dot, softmax};
 use crate::model::rows::Spans;
 
 /// Each sequence attends to its own past; `mask` names the dropout of the attention weights.
@@ -82,7 +81,7 @@ impl Attention<'_> {
         product(sizes, query, key.transposed(), Into::Set, weights, length);
         for (row, weights) in weights.chunks_exact_mut(length).enumerate() {
             let (past, future) = weights.split_at_mut(row + 1);
-            softmax(past, self.scale());
+            softmax(isa(), past, self.scale());
             future.fill(0.0);
         }
         if let Some((dropout, site)) = self.mask {
@@ -141,7 +140,7 @@ impl Attention<'_> {
             // Through the softmax: weight * (dweight - sum of weight * dweight); zero in the future.
             let rows = dweights.chunks_exact_mut(length);
             for (dweights, weights) in rows.zip(mixing.weights.chunks_exact(length)) {
-                let inner = sum(dweights.iter().zip(weights).map(|(d, w)| d * w));
+                let inner = dot(isa(), dweights, weights);
                 for (d, w) in dweights.iter_mut().zip(weights) {
                     *d = w * (*d - inner) * scale;
                 }
@@ -162,17 +161,5 @@ impl Mixing {
         } else {
             &self.weights
         }
-    }
-}
-
-/// Softmax of `scale` times the values, in place.
-fn softmax(values: &mut [f32], scale: f32) {
-    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for value in &mut *values {
-        *value = exp((*value - largest) * scale);
-    }
-    let scale = 1.0 / sum(values.iter().copied());
-    for value in values {
-        *value *= scale;
     }
 }

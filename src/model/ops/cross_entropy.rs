@@ -3,8 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::gemm::{Into, Matrix, product};
-use super::math::exp;
+use super::gemm::{Into, Matrix, isa, product};
+use crate::model::kernel::scalar::ln;
+use crate::model::kernel::vector::{exp_all, sum_exp};
 use crate::model::rows::Targets;
 
 /// Rows whose logits exist at a time; fixed, so that it is part of the arithmetic.
@@ -80,17 +81,16 @@ pub(crate) fn cross_entropy(
 }
 
 /// -ln softmax(logits)[target]; leaves `scale` times its gradient in `logits`.
+#[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
 fn loss_and_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (largest, total) = sum_exp(isa(), logits, 1.0);
     let chosen = logits[target] - largest;
-    for logit in &mut *logits {
-        *logit = exp(*logit - largest);
-    }
-    let total = super::layer_norm::sum(logits.iter().copied());
-    let factor = scale / total;
-    for value in &mut *logits {
-        *value *= factor;
-    }
+    exp_all(isa(), logits, largest, (f64::from(scale) / total) as f32);
     logits[target] -= scale;
-    f64::from(total).ln() - f64::from(chosen)
+    // A diverged training has to show: `ln` is for finite numbers.
+    if total.is_finite() {
+        ln(total) - f64::from(chosen)
+    } else {
+        f64::NAN
+    }
 }

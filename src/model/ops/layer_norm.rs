@@ -2,7 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::gemm::isa;
 use super::linear::column_sums;
+use crate::model::kernel::vector::{self, layer_norm_backward};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 32;
@@ -19,7 +21,7 @@ pub(crate) fn layer_norm(
     out: &mut [f32],
     moments: &mut [[f32; 2]],
 ) {
-    let width = gamma.len();
+    let (width, isa) = (gamma.len(), isa());
     let outputs = out
         .par_chunks_mut(ROWS * width)
         .zip(moments.par_chunks_mut(ROWS));
@@ -28,13 +30,7 @@ pub(crate) fn layer_norm(
         .for_each(|((out, moments), x)| {
             let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for ((out, x), moments) in rows.zip(moments) {
-                let mean = sum(x.iter().copied()) / width as f32;
-                let variance = sum(x.iter().map(|x| (x - mean) * (x - mean))) / width as f32;
-                let scale = 1.0 / (variance + epsilon).sqrt();
-                for (((out, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
-                    *out = (x - mean) * scale * gamma + beta;
-                }
-                *moments = [mean, scale];
+                *moments = vector::layer_norm(isa, x, gamma, beta, epsilon, out);
             }
         });
 }
@@ -47,7 +43,7 @@ pub(crate) fn add_input_gradient(
     upstream: &[f32],
     dx: &mut [f32],
 ) {
-    let width = gamma.len();
+    let (width, isa) = (gamma.len(), isa());
     let inputs = x
         .par_chunks(ROWS * width)
         .zip(upstream.par_chunks(ROWS * width));
@@ -59,14 +55,8 @@ pub(crate) fn add_input_gradient(
             .chunks_exact(width)
             .zip(upstream.chunks_exact(width))
             .zip(moments);
-        for (dx, ((x, upstream), &[mean, scale])) in dx.chunks_exact_mut(width).zip(rows) {
-            // d/dx of the normalisation: remove from the upstream what changes mean and variance.
-            let terms = || upstream.iter().zip(gamma).map(|(g, gamma)| g * gamma);
-            let first = sum(terms()) / width as f32;
-            let second = sum(terms().zip(x).map(|(t, x)| t * (x - mean) * scale)) / width as f32;
-            for ((dx, term), x) in dx.iter_mut().zip(terms()).zip(x) {
-                *dx += scale * (term - first - (x - mean) * scale * second);
-            }
+        for (dx, ((x, upstream), moments)) in dx.chunks_exact_mut(width).zip(rows) {
+            layer_norm_backward(isa, x, gamma, *moments, upstream, dx);
         }
     });
 }
@@ -88,18 +78,4 @@ pub(crate) fn add_gamma_gradient(
             }
         }
     });
-}
-
-/// A sum in eight interleaved parts, which vectorises; the order is fixed.
-pub(super) fn sum(mut values: impl Iterator<Item = f32>) -> f32 {
-    let mut parts = [0.0; 8];
-    'all: loop {
-        for part in &mut parts {
-            let Some(value) = values.next() else {
-                break 'all;
-            };
-            *part += value;
-        }
-    }
-    parts.iter().sum()
 }

@@ -9,7 +9,6 @@ pub(crate) mod gelu;
 mod gemm;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
-mod math;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ use super::adam::{Adam, clip_to};
 use super::checkpoint::State;
 use super::data::Example;
 use super::machine::{Machine, Update};
-use super::options::TrainOptions;
 use super::packed::Packed;
 use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, guarded};
@@ -93,16 +92,17 @@ impl<'a> OnDevice<'a> {
         Ok(())
     }
 
-    /// Mean loss and summed gradients of a batch.
+    /// Mean loss, summed gradients of a batch, and the gradients' common norm, both numbers brought here at once: a read
+    /// waits for all that the device has been told, so one a step is enough.
     fn gradients(
         &self,
         there: &There,
         batch: &Batch<'_>,
         update: &Update<'_>,
-    ) -> Result<(f64, Vec<Option<Tensor<1>>>), DeviceFailure> {
+    ) -> Result<Gradients, DeviceFailure> {
         guarded(|| {
-            let mut found = vec![None; there.weights.arrays.len()];
-            let mut total = 0.0;
+            let mut arrays = vec![None; there.weights.arrays.len()];
+            let mut losses = Vec::new();
             for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
                 let packed = Packed::new(examples);
                 #[cfg(test)]
@@ -121,10 +121,21 @@ impl<'a> OnDevice<'a> {
                     dropout,
                 };
                 let (loss, more) = gradients(self.config, &there.weights, &asked, self.arithmetic);
-                add(&mut found, more);
-                total += f64::from(loss.into_scalar::<f32>());
+                add(&mut arrays, more);
+                losses.push(loss);
             }
-            (total / self.loss_scale, found)
+            let squares = arrays.iter().flatten().map(|gradient| {
+                let gradient = gradient.clone().cast(FloatDType::F32);
+                (gradient.clone() * gradient).sum()
+            });
+            let sums = [losses, squares.collect()].map(|parts| Tensor::cat(parts, 0).sum());
+            let read = Tensor::cat(sums.to_vec(), 0).into_data();
+            let read: Vec<f32> = read.try_into_vec().expect("sums are f32");
+            Gradients {
+                loss: f64::from(read[0]) / self.loss_scale,
+                norm: f64::from(read[1]).sqrt() / self.loss_scale,
+                arrays,
+            }
         })
     }
 
@@ -154,12 +165,13 @@ impl Machine for OnDevice<'_> {
     ) -> Result<f64, TrainError> {
         self.arrive(state).map_err(TrainError::Device)?;
         let mut there = self.there.take().expect("it has just arrived");
-        let (loss, gradients) = loop {
+        let gradients = loop {
             match self.gradients(&there, batch, update) {
                 Ok(found) => break found,
                 Err(failure) => self.answer(failure, batch)?,
             }
         };
+        let loss = gradients.loss;
         state.adam.steps += 1;
         guarded(|| adam(&mut there, gradients, &state.adam, update, self.loss_scale))
             .map_err(TrainError::Device)?;
@@ -219,16 +231,29 @@ impl Machine for OnDevice<'_> {
     }
 }
 
+/// What a step's backward passes give.
+struct Gradients {
+    /// Mean over the tokens that count.
+    loss: f64,
+    /// The Euclidean norm of all gradients together.
+    norm: f64,
+    /// Times the loss's scale; `None` for an array that none reached.
+    arrays: Vec<Option<Tensor<1>>>,
+}
+
 /// One update, as [`Adam::step`] does it on the CPU; f32.
 fn adam(
     there: &mut There,
-    gradients: Vec<Option<Tensor<1>>>,
+    gradients: Gradients,
     state: &Adam,
     update: &Update<'_>,
     loss_scale: f64,
 ) {
     let options = update.options;
-    let scale = clip(&gradients, options, loss_scale) / loss_scale;
+    let clip = options
+        .grad_clip
+        .map_or(1.0, |limit| clip_to(limit, gradients.norm));
+    let scale = clip / loss_scale;
     let power = i32::try_from(state.steps).unwrap_or(i32::MAX);
     let (beta1, beta2) = (options.adam_beta1, options.adam_beta2);
     let step_size = update.learning_rate / (1.0 - beta1.powi(power));
@@ -238,7 +263,7 @@ fn adam(
         .weights
         .arrays
         .values_mut()
-        .zip(gradients)
+        .zip(gradients.arrays)
         .zip(moments);
     for ((Parameter { shape, values }, gradient), (first, second)) in arrays {
         let gradient = match gradient {
@@ -256,19 +281,6 @@ fn adam(
         *values = values.clone() * decay - change;
         (*first, *second) = (m, v);
     }
-}
-
-/// What brings the gradients' common norm down to the limit.
-fn clip(gradients: &[Option<Tensor<1>>], options: &TrainOptions, loss_scale: f64) -> f64 {
-    let Some(limit) = options.grad_clip else {
-        return 1.0;
-    };
-    let squares = gradients.iter().flatten().map(|gradient| {
-        let gradient = gradient.clone().cast(FloatDType::F32);
-        let square = (gradient.clone() * gradient).sum();
-        f64::from(square.into_scalar::<f32>())
-    });
-    clip_to(limit, squares.sum::<f64>().sqrt() / loss_scale)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::*;
 use crate::event::CancelToken;
 use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
+use crate::model::train::TrainOptions;
 use crate::model::train::cpu::Network;
 use crate::model::train::{TrainRuntime, Trained, train};
 use crate::model::{Student, Weights};
@@ -95,13 +96,14 @@ fn gradients_are_the_cpus() {
             .arrive(&State::new(student.weights.clone()))
             .unwrap();
         let there = machine.there.as_ref().unwrap();
-        let (found_loss, found) = machine.gradients(there, &batch, &update).unwrap();
+        let found = machine.gradients(there, &batch, &update).unwrap();
         assert!(
-            (found_loss - loss).abs() < 1e-4,
-            "{device}: {found_loss} {loss}"
+            (found.loss - loss).abs() < 1e-4,
+            "{device}: {} {loss}",
+            found.loss
         );
-        assert_eq!(found.len(), expected.arrays.len());
-        for ((name, array), found) in expected.arrays.iter().zip(found) {
+        assert_eq!(found.arrays.len(), expected.arrays.len());
+        for ((name, array), found) in expected.arrays.iter().zip(found.arrays) {
             let found: Vec<f32> = found.unwrap().into_data().try_into_vec().unwrap();
             let squares = array.data.iter().map(|x| f64::from(*x).powi(2));
             let scale = (squares.sum::<f64>() / array.data.len() as f64).sqrt();

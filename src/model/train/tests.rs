@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::cpu::Network;
 use super::*;
+use crate::model::EngineOptions;
 use crate::model::distance::furthest;
-use crate::model::engine::{Engine, EngineOptions};
+use crate::model::engine::Engine;
 
 mod resume;
 

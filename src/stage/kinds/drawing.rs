@@ -9,7 +9,7 @@ use super::sample::{Branching, StopRule};
 use super::sampler::{BUCKET, Branch, PathRow, Sampler};
 use crate::key::Digest;
 use crate::model::Inference;
-use crate::model::engine::{FirstTokenCandidate, Generated, Request, SequenceSpec};
+use crate::model::sampling::{FirstTokenCandidate, Generated, Request, SequenceSpec};
 use crate::stage::{Context, StageError};
 use crate::text::imitative_complete;
 

@@ -7,7 +7,7 @@
 use super::examples::{gold_answer, reasoning};
 use super::predict::legal_answers;
 use super::score::{Asked, Cuts, Measure, Scoring};
-use crate::model::engine::ScoreJob;
+use crate::model::ScoreJob;
 use crate::stage::StageError;
 use crate::text::{ANSWER_CUE, ChoiceAnswer, Question, ReasoningPath};
 

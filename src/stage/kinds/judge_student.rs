@@ -11,7 +11,7 @@ use super::predict::once;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
 use crate::key::Digest;
-use crate::model::engine::ScoreJob;
+use crate::model::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{Context, Shape, StageError, Work};
 use crate::teacher::judge::label;

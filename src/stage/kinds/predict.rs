@@ -11,7 +11,8 @@ use super::prompts::{LongPrompts, Prompt, prompts};
 use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, with_ends};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
-use crate::model::engine::{Generated, Request, SamplingParams, ScoreJob, SequenceSpec};
+use crate::model::ScoreJob;
+use crate::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
 use crate::model::{Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,

@@ -10,7 +10,7 @@ use super::rows::NEUTRAL_DTYPE;
 use super::sampler::Sampler;
 use crate::artifact::ArtifactKind;
 use crate::model::Dtype;
-use crate::model::engine::SamplingParams;
+use crate::model::sampling::SamplingParams;
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
     product,

@@ -13,7 +13,7 @@ use super::prompts::{LongPrompts, cut_left, prompt};
 use super::rows::{cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
-use crate::model::engine::ScoreJob;
+use crate::model::ScoreJob;
 use crate::model::{Dtype, Student, WeightFiles};
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError, StageKind,

@@ -11,7 +11,9 @@ use crate::model::engine::gemm::{Epilogue, Packed, Rows, multiply};
 use crate::model::engine::parallel::Parallel;
 use crate::model::kernel::buffer::row_stride;
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
-use crate::model::kernel::vector::{exp, gelu, layer_norm, most_probable, softmax, sum_exp};
+use crate::model::kernel::vector::{
+    dot, exp, exp_all, exp_of_scores, gelu, layer_norm, most_probable, softmax, sum_exp,
+};
 use crate::model::source::Values;
 
 #[test]
@@ -126,11 +128,11 @@ fn exp_and_gelu_are_as_accurate_as_stated_and_pass_on_nan() {
     }
 }
 
-unsafe fn softmax_of_generic<V: Lanes>(scores: &mut [f32], len: usize, scale: f32) -> f32 {
+unsafe fn scores_of_generic<V: Lanes>(scores: &mut [f32], scale: f32) -> f32 {
     // SAFETY: the CPU is the caller's promise.
-    unsafe { softmax::<V>(scores, len, scale) }
+    unsafe { exp_of_scores::<V>(scores, scale) }
 }
-kernel! { fn softmax_of(scores: &mut [f32], len: usize, scale: f32) -> f32 = softmax_of_generic }
+kernel! { fn scores_of(scores: &mut [f32], scale: f32) -> f32 = scores_of_generic }
 
 #[test]
 fn row_kernels_agree_with_f64_and_across_instruction_sets() {
@@ -149,7 +151,12 @@ fn row_kernels_agree_with_f64_and_across_instruction_sets() {
         let mut first = None;
         for isa in Isa::available() {
             let mut out = vec![9.0; padded];
-            layer_norm(isa, &x, &gain, &bias, 1e-5, &mut out);
+            let [centre, scale] = layer_norm(isa, &x, &gain, &bias, 1e-5, &mut out);
+            assert!((f64::from(centre) - mean).abs() < 1e-6);
+            assert!((f64::from(scale) * (variance + 1e-5).sqrt() - 1.0).abs() < 1e-5);
+            let mut unpadded = vec![9.0; width];
+            layer_norm(isa, &x, &gain[..width], &bias[..width], 1e-5, &mut unpadded);
+            assert_eq!(bits(&unpadded), bits(&out[..width]));
             for i in 0..width {
                 let normal = (exact[i] - mean) / (variance + 1e-5).sqrt();
                 let expected = normal * f64::from(gain[i]) + f64::from(bias[i]);
@@ -159,11 +166,30 @@ fn row_kernels_agree_with_f64_and_across_instruction_sets() {
             let (top, sum) = sum_exp(isa, &x, 1.0);
             assert!((f64::from(top) - max).abs() < 1e-9);
             assert!((sum / total - 1.0).abs() < 1e-6);
-            let mut scores = [x.clone(), vec![f32::NAN; padded - width]].concat();
-            let weight = softmax_of(isa, &mut scores, width, 0.5);
+            let mut scores = x.clone();
+            let weight = scores_of(isa, &mut scores, 0.5);
             let half: f64 = exact.iter().map(|v| (0.5 * (v - max)).exp()).sum();
             assert!((f64::from(weight) / half - 1.0).abs() < 1e-6);
-            scores.truncate(width);
+            let mut shares = x.clone();
+            softmax(isa, &mut shares, 0.5);
+            for (share, score) in shares.iter().zip(&scores) {
+                assert!((share * weight / score - 1.0).abs() < 1e-6);
+            }
+            let mut exps = x.clone();
+            exp_all(isa, &mut exps, top, 3.0);
+            for (exp, exact) in exps.iter().zip(&exact) {
+                assert!((f64::from(*exp) / (3.0 * (exact - max).exp()) - 1.0).abs() < 1e-6);
+            }
+            let product = dot(isa, &x, &gain[..width]);
+            let exact_product: f64 = exact
+                .iter()
+                .zip(&gain)
+                .map(|(x, g)| x * f64::from(*g))
+                .sum();
+            assert!((f64::from(product) - exact_product).abs() < 1e-4);
+            scores.extend([product]);
+            scores.extend(shares);
+            scores.extend(exps);
             let seen = (
                 bits(&out),
                 top.to_bits(),

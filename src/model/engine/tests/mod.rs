@@ -9,7 +9,10 @@ mod reference;
 mod rules;
 
 use super::*;
-use crate::model::{Array, Vocabulary, Weights};
+use crate::model::sampling::{
+    FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
+};
+use crate::model::{Array, Dtype, ScoreJob, Vocabulary, Weights};
 
 /// A small deterministic source of numbers in [-0.5, 0.5).
 struct Numbers(u64);

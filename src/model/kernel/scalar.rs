@@ -2,7 +2,7 @@
 //! draw or a bit of a log-probability.
 
 /// Natural logarithm of a positive finite number, within 2 units in the last place or 1e-16.
-pub(super) fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     // The mantissa in [sqrt(1/2), sqrt(2)).
     let shifted = bits.wrapping_sub(std::f64::consts::FRAC_1_SQRT_2.to_bits());
@@ -19,7 +19,7 @@ pub(super) fn ln(x: f64) -> f64 {
 }
 
 /// `exp` of a number that is not positive, within 2 units in the last place; 0 below -700.
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     /// ln 2 in two parts; the first has 32 bits, so its products with exponents are exact.
     const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;

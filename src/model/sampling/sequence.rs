@@ -1,11 +1,10 @@
-//! A sequence on its way from its prompt to its end: what the CPU's kernels and other devices share, so that one
-//! rule of drawing holds everywhere.
+//! A sequence on its way from its prompt to its end.
 
-use super::draw::{Normalizer, SamplingParams, Stream, draw, record};
-use super::generate::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+use super::SamplingParams;
+use super::draw::{Stream, draw, record};
+use super::request::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
+use super::row::{Normalizer, Row};
 use crate::model::Vocabulary;
-use crate::model::kernel::lanes::Isa;
-use crate::model::kernel::vector::most_probable;
 use crate::text::{EndReason, LogProbSummary};
 
 /// What all sequences of a call have in common.
@@ -17,9 +16,9 @@ pub(in crate::model) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// The logits of what may be drawn: an embedding's padding is no token.
-    fn drawable<'l>(&self, logits: &'l [f32]) -> &'l [f32] {
-        &logits[..self.vocabulary.tokens().min(logits.len())]
+    /// How many tokens of a row may be drawn, the first ones: an embedding's padding is no token.
+    fn drawable(&self, row: &dyn Row) -> usize {
+        self.vocabulary.tokens().min(row.vocab_size())
     }
 }
 
@@ -39,12 +38,11 @@ pub(in crate::model) struct Sequence {
 }
 
 impl Sequence {
-    /// A sequence after a prompt whose last logits are `logits`; `max_tokens` fit.
+    /// A sequence after a prompt whose last logits are `row`; `max_tokens` fit.
     pub(in crate::model) fn begin(
         prompt_index: usize,
         spec: &SequenceSpec,
-        isa: Isa,
-        (normalizer, logits): (Normalizer, &[f32]),
+        (normalizer, row): (Normalizer, &dyn Row),
         max_tokens: usize,
         rules: Rules<'_>,
     ) -> Self {
@@ -66,33 +64,32 @@ impl Sequence {
             room: Vec::new(),
         };
         if let Some(token) = spec.forced_first {
-            let log_prob = normalizer.log_prob(logits[token as usize]);
+            let log_prob = normalizer.log_prob(row.logit(token));
             record(&mut sequence.log_prob, log_prob);
             sequence.tokens.push(token);
             if max_tokens == 1 {
                 sequence.end = Some(EndReason::Length);
             }
         } else {
-            sequence.advance(isa, logits, rules);
+            sequence.advance(row, rules);
         }
         sequence
     }
 
     /// Draws a token and decides whether the sequence ends.
-    pub(in crate::model) fn advance(&mut self, isa: Isa, logits: &[f32], rules: Rules<'_>) {
-        let Some(normalizer) = Normalizer::of(isa, logits) else {
+    pub(in crate::model) fn advance(&mut self, row: &dyn Row, rules: Rules<'_>) {
+        let Some(normalizer) = row.normalizer() else {
             self.broken = true;
             return;
         };
-        let drawable = rules.drawable(logits);
         let token = draw(
-            isa,
-            drawable,
+            row,
+            rules.drawable(row),
             rules.params,
             &mut self.stream,
             &mut self.room,
         );
-        let log_prob = normalizer.log_prob(logits[token as usize]);
+        let log_prob = normalizer.log_prob(row.logit(token));
         record(&mut self.log_prob, log_prob);
         if rules.vocabulary.ends().contains(&token) {
             self.end = Some(EndReason::EndOfText);
@@ -121,15 +118,14 @@ impl Sequence {
 }
 
 /// The most probable first tokens after a prompt; `None` where the logits are not finite.
-pub(in crate::model) fn first_tokens(
-    isa: Isa,
-    logits: &[f32],
+pub(super) fn first_tokens(
+    row: &dyn Row,
     count: usize,
     rules: Rules<'_>,
 ) -> Option<(Normalizer, Vec<FirstTokenCandidate>)> {
-    let normalizer = Normalizer::of(isa, logits)?;
+    let normalizer = row.normalizer()?;
     let mut best = Vec::new();
-    most_probable(isa, rules.drawable(logits), count, &mut best);
+    row.best(count, rules.drawable(row), &mut best);
     let candidates = best.iter().zip(0..).map(|(&(logit, token), rank)| {
         let log_prob = normalizer.log_prob(logit);
         FirstTokenCandidate {

@@ -5,70 +5,15 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::EngineError;
-use super::scalar::{exp, ln};
+use super::SamplingParams;
+use super::row::{FEW, Row};
 use crate::key::Digest;
-use crate::model::kernel::lanes::Isa;
-use crate::model::kernel::vector::{most_probable, sum_exp};
+use crate::model::kernel::scalar::exp;
 use crate::text::LogProbSummary;
 
-/// Candidates that decide most draws among all tokens, and nearly all.
-const FEW: usize = 64;
+/// Candidates that decide nearly all draws among all tokens; [`FEW`] decide most.
 const MANY: usize = 2048;
-
-/// How tokens are drawn.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SamplingParams {
-    /// Divides the logits before a token is drawn; 0 to 100, default 1 (ours; the paper is silent). 0 is
-    /// greedy: always the most probable token, of equals the one with the lowest id.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub temperature: f64,
-    /// Draws among this many of the most probable tokens; default 10 (paper, II). 0 is all.
-    pub top_k: u32,
-    /// Draws among the fewest most probable tokens that together reach this probability; above 0 to 1,
-    /// default 0.95 (paper, II). 1 is all.
-    #[schemars(range(min = 0.000_001, max = 1.0))]
-    pub top_p: f64,
-    /// Tokens of a sequence at most, its first token included; from 1, default 128 (ours; the paper is
-    /// silent).
-    #[schemars(range(min = 1))]
-    pub max_new_tokens: u32,
-}
-
-impl Default for SamplingParams {
-    fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_k: 10,
-            top_p: 0.95,
-            max_new_tokens: 128,
-        }
-    }
-}
-
-impl SamplingParams {
-    /// What the schema says too, for callers that do not come from a manifest.
-    pub(in crate::model) fn check(&self) -> Result<(), EngineError> {
-        let wrong = |what: String| Err(EngineError::Params(what));
-        if !(0.0..=100.0).contains(&self.temperature) {
-            return wrong(format!(
-                "temperature is {}, accepted: 0 to 100",
-                self.temperature
-            ));
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return wrong(format!("top_p is {}, accepted: above 0 to 1", self.top_p));
-        }
-        if self.max_new_tokens == 0 {
-            return wrong("max_new_tokens is 0, accepted: from 1".to_owned());
-        }
-        Ok(())
-    }
-}
 
 /// The random stream of one sequence.
 pub(super) struct Stream(ChaCha8Rng);
@@ -84,66 +29,29 @@ impl Stream {
     }
 }
 
-/// What turns a row's logits into log-probabilities.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(in crate::model) struct Normalizer {
-    max: f64,
-    log_sum: f64,
-}
-
-impl Normalizer {
-    /// `None` where the logits are not finite.
-    pub(in crate::model) fn of(isa: Isa, logits: &[f32]) -> Option<Self> {
-        let (max, sum) = sum_exp(isa, logits, 1.0);
-        sum.is_finite().then(|| Self {
-            max: f64::from(max),
-            log_sum: ln(sum),
-        })
-    }
-
-    /// Log-probability in nats of a token with this logit.
-    pub(in crate::model) fn log_prob(self, logit: f32) -> f64 {
-        f64::from(logit) - self.max - self.log_sum
-    }
-}
-
-/// Draws a token from `logits`. `room` holds candidates between calls.
+/// Draws one of the first `tokens` tokens. `room` holds candidates between calls.
 pub(super) fn draw(
-    isa: Isa,
-    logits: &[f32],
+    row: &dyn Row,
+    tokens: usize,
     params: &SamplingParams,
     stream: &mut Stream,
     room: &mut Vec<(f32, u32)>,
 ) -> u32 {
     if params.temperature == 0.0 {
-        most_probable(isa, logits, 1, room);
+        row.best(1, tokens, room);
         return room[0].1;
     }
     let rules = (params.temperature, params.top_p, stream.uniform());
-    if params.top_k > 0 && (params.top_k as usize) < logits.len() {
-        most_probable(isa, logits, params.top_k as usize, room);
+    let top_k = params.top_k as usize;
+    if top_k > 0 && top_k < tokens {
+        row.best(top_k, tokens, room);
         let place = choose(room, None, rules);
         return room[place.unwrap_or(0)].1;
     }
     // Among all: most draws are decided by a few of the most probable, so the whole is seldom sorted.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "f32 is the kernels' precision"
-    )]
-    let (_, total) = sum_exp(isa, logits, (1.0 / params.temperature) as f32);
-    for count in [FEW, MANY, logits.len()] {
-        if count < logits.len() && count == FEW {
-            most_probable(isa, logits, count, room);
-        } else {
-            room.clear();
-            room.extend(logits.iter().copied().zip(0..));
-            let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-            if count < logits.len() {
-                room.select_nth_unstable_by(count, order);
-                room.truncate(count);
-            }
-            room.sort_unstable_by(order);
-        }
+    let total = row.total_weight(params.temperature, tokens);
+    for count in [FEW, MANY, tokens] {
+        row.best(count, tokens, room);
         if let Some(place) = choose(room, Some(total), rules) {
             return room[place].1;
         }
@@ -202,14 +110,17 @@ pub(super) fn record(summary: &mut LogProbSummary, log_prob: f64) {
 )]
 mod tests {
     use super::*;
+    use crate::model::kernel::lanes::Isa;
+    use crate::model::sampling::Logits;
 
     /// Logits whose softmax is 0.5, 0.3, 0.15, 0.05 in this order of ids.
     fn logits() -> Vec<f32> {
         [0.15, 0.5, 0.05, 0.3].map(|p: f64| p.ln() as f32).to_vec()
     }
 
-    fn isa() -> Isa {
-        Isa::available()[0]
+    fn row(values: &[f32]) -> Logits<'_> {
+        let isa = Isa::available()[0];
+        Logits { isa, values }
     }
 
     #[test]
@@ -273,7 +184,7 @@ mod tests {
             let mut room = Vec::new();
             let draws = 20_000.0;
             for _ in 0..20_000 {
-                counts[draw(isa(), &logits(), &params, &mut stream, &mut room) as usize] += 1.0;
+                counts[draw(&row(&logits()), 4, &params, &mut stream, &mut room) as usize] += 1.0;
             }
             let mut chi_square = 0.0;
             for (count, p) in counts.iter().zip(expected) {
@@ -320,7 +231,7 @@ mod tests {
                     left -= w;
                     left < 0.0
                 });
-                let token = draw(isa(), &logits, &params, &mut stream, &mut room);
+                let token = draw(&row(&logits), logits.len(), &params, &mut stream, &mut room);
                 assert_eq!(token, sorted[place.unwrap()].1);
                 far += usize::from(place.unwrap() >= MANY);
             }
@@ -337,7 +248,7 @@ mod tests {
         let (mut stream, mut room) = (Stream::new(&Digest::of(b"")), Vec::new());
         let next = Stream::new(&Digest::of(b"")).uniform();
         assert_eq!(
-            draw(isa(), &[1.0, 2.0, 2.0], &params, &mut stream, &mut room),
+            draw(&row(&[1.0, 2.0, 2.0]), 3, &params, &mut stream, &mut room),
             1
         );
         assert_eq!(stream.uniform(), next);
@@ -345,10 +256,10 @@ mod tests {
 
     #[test]
     fn log_probabilities_sum_to_one() {
-        let normalizer = Normalizer::of(isa(), &logits()).unwrap();
+        let normalizer = row(&logits()).normalizer().unwrap();
         for (logit, p) in logits().into_iter().zip([0.15_f64, 0.5, 0.05, 0.3]) {
             assert!((normalizer.log_prob(logit) - p.ln()).abs() < 1e-6);
         }
-        assert!(Normalizer::of(isa(), &[f32::NAN]).is_none());
+        assert!(row(&[f32::NAN]).normalizer().is_none());
     }
 }

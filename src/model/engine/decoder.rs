@@ -1,0 +1,172 @@
+//! The engine as the sampling scheduler drives it.
+
+use super::cache::SequenceCache;
+use super::forward::{LOGIT_ROWS, Scratch, Segment};
+use super::parallel::Parallel;
+use super::{Engine, EngineError};
+use crate::event::CancelToken;
+use crate::model::sampling::{
+    Active, Advance, Decoder, Expand, Generated, Logits, OwnLogits, Read, Request, generate,
+};
+
+/// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
+const PREFILL_ROWS: usize = 128;
+
+/// One call of [`Engine::generate`], inside the engine's pool.
+struct CpuDecoder<'e> {
+    engine: &'e Engine,
+    scratches: Vec<Scratch>,
+    batch: (usize, usize),
+}
+
+impl Decoder for CpuDecoder<'_> {
+    type Row = OwnLogits;
+    type Prefix = SequenceCache;
+    type Slot = SequenceCache;
+
+    fn limits(&self) -> (usize, usize) {
+        (self.engine.model.vocab, self.engine.model.positions)
+    }
+
+    fn batch(&self) -> (usize, usize) {
+        self.batch
+    }
+
+    fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
+        let mut rows = 0;
+        let fits = lengths.take_while(|length| {
+            let first = rows == 0;
+            rows += length;
+            first || rows <= PREFILL_ROWS
+        });
+        fits.count()
+    }
+
+    fn prefill(
+        &mut self,
+        prompts: &[&[u32]],
+    ) -> Result<Vec<Read<OwnLogits, SequenceCache>>, EngineError> {
+        Ok(self.engine.prefill(prompts, &mut self.scratches))
+    }
+
+    fn fork(&self, prefix: SequenceCache, sequences: usize) -> Vec<SequenceCache> {
+        prefix.branch(sequences)
+    }
+
+    fn admit(
+        &mut self,
+        prefix: &mut SequenceCache,
+        _: usize,
+    ) -> Result<Option<SequenceCache>, EngineError> {
+        Ok(Some(std::mem::replace(prefix, SequenceCache::empty())))
+    }
+
+    fn step(
+        &mut self,
+        active: &mut [Active<SequenceCache>],
+        advance: &Advance<'_>,
+    ) -> Result<(), EngineError> {
+        let engine = self.engine;
+        engine.in_shares(active, &mut self.scratches, |parallel, active, scratch| {
+            engine.decode(parallel, active, scratch, advance);
+        });
+        Ok(())
+    }
+
+    fn free(&mut self, _: SequenceCache) {}
+
+    fn shrink(&mut self) -> bool {
+        false
+    }
+}
+
+impl Engine {
+    /// Generates sequences. Each prompt is read once; `expand` is handed its index and its most probable first tokens
+    /// and answers with the sequences that it wants, which share the prompt's keys and values; `done` gets each
+    /// finished sequence, in no promised order.
+    ///
+    /// Both callbacks run on a thread of the engine's pool, one at a time.
+    ///
+    /// # Errors
+    /// A parameter is out of range; a prompt is empty, longer than the context less one token, or has a
+    /// token that the vocabulary has not; the logits are not finite; somebody cancelled.
+    pub fn generate(
+        &self,
+        request: Request<'_>,
+        expand: &mut Expand<'_>,
+        done: &mut (dyn FnMut(Generated) + Send),
+        cancel: &CancelToken,
+    ) -> Result<(), EngineError> {
+        self.pool.install(|| {
+            let mut decoder = CpuDecoder {
+                engine: self,
+                scratches: self.scratches(),
+                batch: self.batch(request.params.max_new_tokens as usize),
+            };
+            generate(&mut decoder, request, expand, done, cancel)
+        })
+    }
+
+    /// Reads prompts. Call it inside the pool.
+    pub(super) fn prefill(
+        &self,
+        prompts: &[&[u32]],
+        scratches: &mut [Scratch],
+    ) -> Vec<Read<OwnLogits, SequenceCache>> {
+        let nothing = || Read {
+            row: OwnLogits::new(self.isa, &[]),
+            prefix: SequenceCache::empty(),
+        };
+        let mut prefills: Vec<(&[u32], Read<OwnLogits, SequenceCache>)> =
+            prompts.iter().map(|&tokens| (tokens, nothing())).collect();
+        self.in_shares(&mut prefills, scratches, |parallel, prefills, scratch| {
+            let mut segments: Vec<Segment<'_>> = prefills
+                .iter_mut()
+                .map(|(tokens, read)| Segment {
+                    cache: &mut read.prefix,
+                    tokens,
+                    wanted: 1,
+                })
+                .collect();
+            self.model.forward(parallel, &mut segments, scratch);
+            for start in (0..prefills.len()).step_by(LOGIT_ROWS) {
+                let end = prefills.len().min(start + LOGIT_ROWS);
+                let logits = self.model.project(parallel, scratch, start..end);
+                let rows = logits.chunks_exact(self.model.logit_stride());
+                for ((_, read), row) in prefills[start..end].iter_mut().zip(rows) {
+                    read.row = OwnLogits::new(self.isa, &row[..self.model.vocab]);
+                }
+            }
+        });
+        prefills.into_iter().map(|(_, read)| read).collect()
+    }
+
+    /// One more token for each sequence.
+    fn decode(
+        &self,
+        parallel: Parallel,
+        active: &mut [Active<SequenceCache>],
+        scratch: &mut Scratch,
+        advance: &Advance<'_>,
+    ) {
+        let mut segments: Vec<Segment<'_>> = active
+            .iter_mut()
+            .map(|active| {
+                let (tokens, cache) = active.next();
+                Segment {
+                    cache,
+                    tokens,
+                    wanted: 1,
+                }
+            })
+            .collect();
+        self.model.forward(parallel, &mut segments, scratch);
+        let logits = self.model.project(parallel, scratch, 0..active.len());
+        let stride = self.model.logit_stride();
+        parallel.for_each_mut(active, 1, |i, active| {
+            let values = &logits[i * stride..][..self.model.vocab];
+            let isa = self.isa;
+            advance(&mut active.sequence, &Logits { isa, values });
+        });
+    }
+}

@@ -1,0 +1,57 @@
+//! How tokens are drawn, as a manifest declares it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::EngineError;
+
+/// How tokens are drawn.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SamplingParams {
+    /// Divides the logits before a token is drawn; 0 to 100, default 1 (ours; the paper is silent). 0 is
+    /// greedy: always the most probable token, of equals the one with the lowest id.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub temperature: f64,
+    /// Draws among this many of the most probable tokens; default 10 (paper, II). 0 is all.
+    pub top_k: u32,
+    /// Draws among the fewest most probable tokens that together reach this probability; above 0 to 1,
+    /// default 0.95 (paper, II). 1 is all.
+    #[schemars(range(min = 0.000_001, max = 1.0))]
+    pub top_p: f64,
+    /// Tokens of a sequence at most, its first token included; from 1, default 128 (ours; the paper is
+    /// silent).
+    #[schemars(range(min = 1))]
+    pub max_new_tokens: u32,
+}
+
+impl Default for SamplingParams {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 10,
+            top_p: 0.95,
+            max_new_tokens: 128,
+        }
+    }
+}
+
+impl SamplingParams {
+    /// What the schema says too, for callers that do not come from a manifest.
+    pub(in crate::model) fn check(&self) -> Result<(), EngineError> {
+        let wrong = |what: String| Err(EngineError::Params(what));
+        if !(0.0..=100.0).contains(&self.temperature) {
+            return wrong(format!(
+                "temperature is {}, accepted: 0 to 100",
+                self.temperature
+            ));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return wrong(format!("top_p is {}, accepted: above 0 to 1", self.top_p));
+        }
+        if self.max_new_tokens == 0 {
+            return wrong("max_new_tokens is 0, accepted: from 1".to_owned());
+        }
+        Ok(())
+    }
+}
