@@ -248,7 +248,14 @@ fn gc(args: &GcArgs) -> Result<Exit, Failure> {
         )? {
             keep.extend(each.key);
             if each.key.is_none() {
-                unknown.extend(session.plan.node(each.node).names.iter().cloned());
+                unknown.extend(
+                    session
+                        .plan
+                        .node(each.node)
+                        .names
+                        .iter()
+                        .map(ToString::to_string),
+                );
             }
         }
     }

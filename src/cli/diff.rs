@@ -58,7 +58,7 @@ impl Side {
         let mut stages = BTreeMap::new();
         for each in resolved {
             for name in &session.plan.node(each.node).names {
-                stages.insert(name.clone(), each.clone());
+                stages.insert(name.to_string(), each.clone());
             }
         }
         Ok(Self { session, stages })

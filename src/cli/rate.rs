@@ -13,8 +13,8 @@ use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::Artifact;
 use crate::disk;
 use crate::input::read_text;
+use crate::manifest::split_reference;
 use crate::metric::Resampling;
-use crate::plan::split_reference;
 use crate::report::rating::{
     Choice, Item, RatingError, RatingReport, Sheet, SheetFault, items, write_sheet,
 };

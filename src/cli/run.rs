@@ -237,9 +237,7 @@ fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (Strin
         Err(error) => (Vec::new(), vec![error.to_string()]),
     };
     let asked = |spec: &&TableSpec| {
-        let found = spec
-            .evaluations()
-            .map(|port| session.plan.find(&port.stage));
+        let found = spec.evaluations().map(|port| session.plan.at(&port.stage));
         found.flatten().any(|node| nodes.contains(&node))
     };
     let tables = session.manifest.tables.iter().filter(asked);

@@ -10,9 +10,9 @@ use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
-use crate::manifest::{self, Changes, Manifest, ManifestErrors};
+use crate::manifest::{self, Changes, Manifest, ManifestErrors, split_reference};
 use crate::model::device::{self, DeviceChoice};
-use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve, split_reference};
+use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve};
 use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::Store;
@@ -308,10 +308,10 @@ impl Session {
             let node = self.plan.node(id);
             let context = environment.context(node.name(), node.seed, &nothing);
             let complaints = node.kind.check_outside(&node.params, &context);
-            let spec = self.manifest.stage(node.name());
+            let spec = &self.manifest.stages[node.place];
             complaints
                 .into_iter()
-                .filter_map(move |complaint| Some(spec?.mistake(complaint)))
+                .map(|complaint| spec.mistake(complaint))
         });
         ManifestErrors::if_any(mistakes.collect())
     }

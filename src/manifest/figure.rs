@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PortRef;
+use super::stage_name::split_reference;
 use crate::artifact::ArtifactKind;
 use crate::metric::Metric;
 
@@ -281,7 +282,5 @@ impl FigureSection {
 
 /// The stage of a reference: of a filter or a training one may name any output.
 fn stage_of(reference: &str) -> &str {
-    reference
-        .split_once('.')
-        .map_or(reference, |(stage, _)| stage)
+    split_reference(reference).0
 }

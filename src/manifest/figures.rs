@@ -6,11 +6,12 @@ use super::error::Diagnostic;
 use super::figure::{FigureSection, FigureSpec};
 use super::nearest::suggest;
 use super::source::Origin;
+use super::stage_name::split_reference;
 use super::sweep::Named;
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::Wiring;
-use super::{PortRef, Sweep};
+use super::{Axis, PortRef, Sweep};
 use crate::stage::{Carried, Need, Needed};
 
 /// What the figures of one point name: by figure, by the reference's text.
@@ -31,7 +32,7 @@ pub(super) fn drafts(
                 return refs;
             };
             for (text, kind) in section.references() {
-                let stage = text.split('.').next().unwrap_or(text);
+                let (stage, _) = split_reference(text);
                 let found = if left_out.contains_key(stage) {
                     None
                 } else {
@@ -60,7 +61,7 @@ pub(super) fn check_scores(
             continue;
         };
         let shown = refs.values().flatten();
-        for of_paths in shown.filter_map(|found| carried.get(&found.stage)) {
+        for of_paths in shown.filter_map(|found| carried.get(found.stage.base())) {
             for score in section.scores() {
                 let need = Need {
                     field: String::new(),
@@ -120,12 +121,7 @@ pub(super) fn specs(
         let mut refs: BTreeMap<String, Vec<Option<PortRef>>> = BTreeMap::new();
         for (point, figures) in points.iter().enumerate() {
             for (text, found) in &figures[place] {
-                let found = found.as_ref().and_then(|found| {
-                    Some(PortRef {
-                        stage: named.names[point].get(&found.stage)?.clone(),
-                        output: found.output,
-                    })
-                });
+                let found = found.as_ref().and_then(|found| named.at(point, found));
                 refs.entry(text.clone()).or_default().push(found);
             }
         }
@@ -147,7 +143,7 @@ fn check(entry: &Entry, section: &FigureSection, sweep: &Sweep, errors: &mut Vec
                 "the figure `{}` names `{name}`, which the sweep does not vary",
                 entry.key
             );
-            let known = sweep.axes.iter().map(|axis| axis.field.as_str());
+            let known = sweep.axes.iter().map(Axis::field);
             let hint = suggest(name, known, "it varies");
             errors.push(Diagnostic::at(origin, message).hint(hint));
         }

@@ -17,7 +17,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
 use super::words::dotted;
-use super::{StageSpec, flow, needs};
+use super::{StageName, StageSpec, flow, needs};
 use crate::stage::{Complaint, Stage};
 
 /// The manifest's seed, or a stage's.
@@ -146,8 +146,7 @@ pub(super) fn resolve(
                     Some((*port, wiring.port_ref(wire.from)?))
                 };
                 Some(StageSpec {
-                    name: draft.name.to_owned(),
-                    base: draft.name.to_owned(),
+                    name: StageName::from(draft.name),
                     kind: draft.kind?,
                     params: params?,
                     inputs: inputs.iter().filter_map(input).collect(),

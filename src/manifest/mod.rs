@@ -31,6 +31,7 @@ mod quotes;
 mod schema;
 mod section;
 mod source;
+mod stage_name;
 mod sweep;
 mod table;
 mod tables;
@@ -55,6 +56,7 @@ pub use nearest::nearest;
 pub use schema::{file_schema, schema, schema_text};
 pub use section::RunSection;
 pub use source::{Origin, Source};
+pub use stage_name::{Coordinate, StageName, split_reference};
 pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
@@ -89,11 +91,8 @@ pub struct Manifest {
 /// A stage with all that it needs.
 #[derive(Clone)]
 pub struct StageSpec {
-    /// Its name; where it differs between the points of a sweep, with the values that make it differ, as in
-    /// `kept[min_tokens=30]`.
-    pub name: String,
-    /// Its name in the manifest.
-    pub base: String,
+    /// Its name; where it differs between the points of a sweep, with the values that make it differ.
+    pub name: StageName,
     /// What it does.
     pub kind: &'static dyn Stage,
     /// Its parameters with every default filled in.
@@ -114,7 +113,7 @@ pub struct StageSpec {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct PortRef {
     /// The stage.
-    pub stage: String,
+    pub stage: StageName,
     /// Its output.
     pub output: &'static str,
 }
@@ -128,9 +127,9 @@ impl Manifest {
         }
     }
 
-    /// The stage called `name`.
+    /// The stage that prints as `name`.
     pub fn stage(&self, name: &str) -> Option<&StageSpec> {
-        self.stages.iter().find(|stage| stage.name == name)
+        self.stages.iter().find(|stage| stage.name.as_str() == name)
     }
 }
 
@@ -145,7 +144,6 @@ impl std::fmt::Debug for StageSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StageSpec")
             .field("name", &self.name)
-            .field("base", &self.base)
             .field("kind", &self.kind.name())
             .field("params", &self.params)
             .field("inputs", &self.inputs)
@@ -197,14 +195,13 @@ fn build(
     ));
     quotes::mend(&mut tree, &mut errors); // what a `--set` added
     errors.extend(check::section(&schema, &tree, "sweep"));
-    let expansion = sweep::expand(&mut tree, &mut errors);
-    let sweep = expansion.sweep.clone();
+    let sweep = sweep::expand(&mut tree, &mut errors);
     let (mut stages, mut tables, mut figures) = (Vec::new(), Vec::new(), Vec::new());
     let mut left_out = Vec::new();
     let patterns = check::Patterns::default();
     for point in &sweep.points {
         let mut tree = tree.clone();
-        expansion.lay(point, &mut tree, &mut errors);
+        sweep.lay(point, &mut tree, &mut errors);
         graph::lay_defaults(&mut tree, kinds);
         let mut mistakes = graph::without_echoes(check::check_with(&schema, &tree, &patterns));
         let out = when::apply(&mut tree, &mut mistakes);

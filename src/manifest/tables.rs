@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Diagnostic;
 use super::nearest::suggest;
+use super::stage_name::{StageName, split_reference};
 use super::sweep::Named;
 use super::table::{RowSection, RowSpec, TableSection, TableSpec, Tested};
 use super::tree::{Entry, Node, Tree};
@@ -56,7 +57,7 @@ pub(super) fn drafts(
 ) -> Vec<TableDraft> {
     let mut find = |table: &str, node: &Node| {
         let text = node.as_str()?;
-        if left_out.contains_key(text.split('.').next()?) {
+        if left_out.contains_key(split_reference(text).0) {
             return None;
         }
         let place = format!("a row of the table `{table}`");
@@ -149,7 +150,7 @@ pub(super) fn specs(
                 .collect(),
             absent: left_out.iter().find_map(|left_out| {
                 let stages = std::iter::once(&row.eval).chain(row.figures.values());
-                let mut stages = stages.filter_map(|text| text.split('.').next());
+                let mut stages = stages.map(|text| split_reference(text).0);
                 stages.find_map(|stage| left_out.get(stage).cloned())
             }),
         };
@@ -171,7 +172,7 @@ pub(super) fn specs(
 
 /// The stages of all points by their names.
 struct Stages<'a> {
-    by_name: BTreeMap<&'a str, &'a StageSpec>,
+    by_name: BTreeMap<&'a StageName, &'a StageSpec>,
     by_base: BTreeMap<&'a str, Vec<&'a StageSpec>>,
 }
 
@@ -179,9 +180,9 @@ impl<'a> Stages<'a> {
     fn new(stages: &'a [StageSpec]) -> Self {
         let mut by_base: BTreeMap<&str, Vec<&StageSpec>> = BTreeMap::new();
         for stage in stages {
-            by_base.entry(&stage.base).or_default().push(stage);
+            by_base.entry(stage.name.base()).or_default().push(stage);
         }
-        let by_name = stages.iter().map(|stage| (stage.name.as_str(), stage));
+        let by_name = stages.iter().map(|stage| (&stage.name, stage));
         Self {
             by_name: by_name.collect(),
             by_base,
@@ -192,22 +193,20 @@ impl<'a> Stages<'a> {
 /// Whether a stage, or one that it reads from, has a field that one of the axes varies.
 fn depends(stages: &Stages<'_>, reference: &str, axes: &[&Axis]) -> bool {
     let varied = |stage: &StageSpec| {
-        let fields = axes.iter().flat_map(|axis| &axis.fields);
-        fields.into_iter().any(|field| {
-            let mut keys = field.split('.');
-            match (keys.next(), keys.next()) {
-                (Some("stages"), Some(name)) => name == stage.base,
-                (Some("defaults"), Some(kind)) => kind == stage.kind.name(),
-                (Some(SEED), None) => stage.kind.seeded(),
-                (Some(section), _) => section == stage.base,
-                (None, _) => false,
-            }
+        let mut fields = axes.iter().flat_map(|axis| axis.fields());
+        let base = stage.name.base();
+        fields.any(|keys| match keys {
+            [first, name, ..] if first == "stages" => name == base,
+            [first, kind, ..] if first == "defaults" => kind == stage.kind.name(),
+            [only] if only == SEED => stage.kind.seeded(),
+            [section, ..] => section == base,
+            [] => false,
         })
     };
     if axes.is_empty() {
         return false;
     }
-    let base = reference.split('.').next().unwrap_or(reference);
+    let (base, _) = split_reference(reference);
     let (mut open, mut seen) = (vec![base], BTreeSet::from([base]));
     while let Some(base) = open.pop() {
         // The same at every point, but for stages of points that `when` holds for.
@@ -216,10 +215,9 @@ fn depends(stages: &Stages<'_>, reference: &str, axes: &[&Axis]) -> bool {
                 return true;
             }
             for input in stage.inputs.values() {
-                let from = stages.by_name.get(input.stage.as_str());
-                if let Some(from) = from.filter(|from| seen.insert(&from.base)) {
-                    open.push(&from.base);
-                }
+                let from = stages.by_name.get(&input.stage);
+                let from = from.map(|from| from.name.base());
+                open.extend(from.filter(|from| seen.insert(from)));
             }
         }
     }
@@ -233,13 +231,7 @@ fn over_points<'p>(
     of_point: impl Fn(usize) -> Option<&'p PortRef>,
 ) -> Vec<Option<PortRef>> {
     (0..points.len())
-        .map(|point| {
-            let found = of_point(point)?;
-            Some(PortRef {
-                stage: named.names[point].get(&found.stage)?.clone(),
-                output: found.output,
-            })
-        })
+        .map(|point| named.at(point, of_point(point)?))
         .collect()
 }
 
@@ -266,7 +258,7 @@ impl Reader<'_> {
                 && Some(*axis) != self.sweep.seed_axis()
         });
         if let Some(axis) = missing {
-            let field = &self.sweep.axes[axis].field;
+            let field = self.sweep.axes[axis].field();
             let message = format!(
                 "the table `{}` has several points in one cell: the sweep's axis `{field}` is neither in its rows nor in its columns",
                 self.entry.key
@@ -281,7 +273,7 @@ impl Reader<'_> {
         if let Some(axis) = row_axes.iter().find(|axis| column_axes.contains(axis)) {
             let message = format!(
                 "the axis `{}` cannot make rows and columns at once",
-                self.sweep.axes[*axis].field
+                self.sweep.axes[*axis].field()
             );
             self.complain("row_axes", message, None);
             return None;
@@ -293,7 +285,7 @@ impl Reader<'_> {
         let mut axes = Vec::new();
         for name in names {
             let Some(axis) = self.sweep.axis(name) else {
-                let known = self.sweep.axes.iter().map(|axis| axis.field.as_str());
+                let known = self.sweep.axes.iter().map(Axis::field);
                 let hint = suggest(name, known, "it varies")
                     .unwrap_or_else(|| "this manifest has no `[sweep]`".to_owned());
                 self.complain(key, format!("the sweep has no axis `{name}`"), Some(hint));

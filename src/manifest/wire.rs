@@ -12,6 +12,7 @@ use super::graph::Inputs;
 use super::nearest::{list, suggest};
 use super::schema::SUGAR;
 use super::source::Origin;
+use super::stage_name::{StageName, split_reference};
 use super::tree::{Entry, Node};
 use super::when::LeftOut;
 use super::words::dotted;
@@ -123,7 +124,7 @@ impl<'a> Wiring<'a> {
     /// The output as the manifest's types name it.
     pub(super) fn port_ref(&self, outlet: Outlet) -> Option<PortRef> {
         Some(PortRef {
-            stage: self.drafts[outlet.stage].name.to_owned(),
+            stage: StageName::from(self.drafts[outlet.stage].name),
             output: self.output(outlet)?.name,
         })
     }
@@ -198,7 +199,7 @@ impl<'a> Wiring<'a> {
             Err(lost) => {
                 let mut error = self.lost(&lost, text, &place, origin, errors.len())?;
                 if !given {
-                    let stage = stage_of(text);
+                    let (stage, _) = split_reference(text);
                     let section = SUGAR.iter().any(|(section, _)| *section == stage);
                     let section = if section {
                         stage.to_owned()
@@ -228,10 +229,7 @@ impl<'a> Wiring<'a> {
     }
 
     fn find(&self, text: &str) -> Result<Outlet, Lost> {
-        let (name, output) = match text.split_once('.') {
-            Some((name, output)) => (name, Some(output)),
-            None => (text, None),
-        };
+        let (name, output) = split_reference(text);
         if name.is_empty() || output.is_some_and(|output| output.is_empty() || output.contains('.'))
         {
             return Err(Lost::Silent);
@@ -269,7 +267,7 @@ impl<'a> Wiring<'a> {
         origin: &Origin,
         found: usize,
     ) -> Option<Diagnostic> {
-        let stage = stage_of(text);
+        let (stage, output) = split_reference(text);
         let (message, hint) = match lost {
             Lost::Stage => {
                 let names = self.drafts.iter().map(|draft| draft.name);
@@ -285,8 +283,8 @@ impl<'a> Wiring<'a> {
                     .collect();
                 let message =
                     format!("{place} refers to `{text}`, but `{stage}` has no such output");
-                let output = text.split_once('.').map_or("", |(_, output)| output);
-                (message, suggest(output, names, "its outputs"))
+                let hint = suggest(output.unwrap_or_default(), names, "its outputs");
+                (message, hint)
             }
             Lost::LeftOut(reason) => {
                 let message =
@@ -337,9 +335,4 @@ impl<'a> Wiring<'a> {
         let fits = list(fits.iter().map(String::as_str));
         format!("what gives {accepts}: {fits}")
     }
-}
-
-/// The stage that a reference names.
-fn stage_of(text: &str) -> &str {
-    text.split_once('.').map_or(text, |(stage, _)| stage)
 }

@@ -8,7 +8,7 @@ use petgraph::visit::EdgeRef;
 use serde_json::{Map, Value, json};
 
 use crate::key::canonical_json;
-use crate::manifest::{Manifest, nearest};
+use crate::manifest::{Manifest, StageName, nearest};
 use crate::model::Dtype;
 use crate::model::device::DeviceName;
 use crate::stage::Stage;
@@ -18,8 +18,10 @@ pub type NodeId = NodeIndex;
 
 /// One stage, under every name that asks for it.
 pub struct Node {
-    /// Names in the manifest; the first one speaks for all.
-    pub names: Vec<String>,
+    /// Names; the first one speaks for all.
+    pub names: Vec<StageName>,
+    /// The place in the manifest of the stage that has the first name.
+    pub place: usize,
     /// The kind.
     pub kind: &'static dyn Stage,
     /// Parameters, defaults filled in.
@@ -31,31 +33,30 @@ pub struct Node {
 impl Node {
     /// The name that speaks for the node.
     pub fn name(&self) -> &str {
-        &self.names[0]
+        self.names[0].as_str()
     }
 
-    /// The number format that it computes in, where it runs a model.
-    pub fn dtype(&self) -> Option<Dtype> {
-        Some(self.kind.numerics(&self.params)?.dtype)
+    /// The number format that it computes in.
+    pub fn dtype(&self) -> Dtype {
+        let dtype = self.params.get("dtype").cloned();
+        let dtype = dtype.and_then(|dtype| serde_json::from_value(dtype).ok());
+        dtype.unwrap_or_default()
     }
 
-    /// Its name in the manifest, without the values that tell the points of a sweep apart.
+    /// Its name in the manifest, which the points of a sweep share.
     pub fn base(&self) -> &str {
-        base(self.name())
+        self.names[0].base()
     }
-}
 
-/// A stage's name without the values that tell the points of a sweep apart: `kept` of `kept[min_tokens=30]`.
-fn base(name: &str) -> &str {
-    name.split_once('[').map_or(name, |(base, _)| base)
-}
+    /// The values that tell it from the nodes of the same base, as in `min_tokens=30, seed=1`; empty without any.
+    pub fn point(&self) -> String {
+        self.names[0].point()
+    }
 
-/// The stage and the output that `STAGE` or `STAGE.OUTPUT` names; a sweep's values may hold dots too.
-pub fn split_reference(reference: &str) -> (&str, Option<&str>) {
-    let from = reference.rfind(']').unwrap_or(0);
-    match reference[from..].find('.') {
-        Some(dot) => (&reference[..from + dot], Some(&reference[from + dot + 1..])),
-        None => (reference, None),
+    /// All its names, as one text.
+    pub fn all_names(&self) -> String {
+        let names: Vec<&str> = self.names.iter().map(StageName::as_str).collect();
+        names.join(" = ")
     }
 }
 
@@ -71,7 +72,7 @@ pub struct Input {
 pub struct Plan {
     graph: DiGraph<Node, Input>,
     order: Vec<NodeId>,
-    by_name: BTreeMap<String, NodeId>,
+    by_name: BTreeMap<StageName, NodeId>,
 }
 
 /// The manifest's references do not make a DAG. The manifest's own check finds these first.
@@ -142,7 +143,7 @@ impl Plan {
         let specs = &manifest.stages;
         // By stage: how many inputs it waits for, and who waits for it.
         let mut waits: Vec<usize> = specs.iter().map(|spec| spec.inputs.len()).collect();
-        let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut readers: BTreeMap<&StageName, Vec<usize>> = BTreeMap::new();
         for (place, spec) in specs.iter().enumerate() {
             for input in spec.inputs.values() {
                 readers.entry(&input.stage).or_default().push(place);
@@ -151,7 +152,7 @@ impl Plan {
         let mut ready: BTreeSet<usize> = (0..specs.len()).filter(|&at| waits[at] == 0).collect();
         while let Some(first) = ready.pop_first() {
             let spec = &specs[first];
-            for &reader in readers.get(spec.name.as_str()).into_iter().flatten() {
+            for &reader in readers.get(&spec.name).into_iter().flatten() {
                 waits[reader] -= 1;
                 if waits[reader] == 0 {
                     ready.insert(reader);
@@ -171,6 +172,7 @@ impl Plan {
             let node = *same.entry(identity).or_insert_with(|| {
                 let node = plan.graph.add_node(Node {
                     names: Vec::new(),
+                    place: first,
                     kind: spec.kind,
                     params: spec.params.clone(),
                     seed: spec.seed,
@@ -185,9 +187,9 @@ impl Plan {
             plan.by_name.insert(spec.name.clone(), node);
         }
         if plan.by_name.len() < specs.len() {
-            let stuck = specs.iter().map(|spec| spec.name.as_str());
+            let stuck = specs.iter().map(|spec| &spec.name);
             let stuck = stuck.filter(|name| !plan.by_name.contains_key(*name));
-            return Err(PlanError::Stuck(listed(stuck)));
+            return Err(PlanError::Stuck(listed(stuck.map(StageName::as_str))));
         }
         Ok(plan)
     }
@@ -210,7 +212,13 @@ impl Plan {
             .collect()
     }
 
-    /// The node called `name`; the name in the manifest is enough where all points of a sweep share it.
+    /// The node of a stage of the manifest.
+    pub fn at(&self, name: &StageName) -> Option<NodeId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The node that a person calls `name`, as it prints; the name in the manifest is enough where all points of a sweep
+    /// share it.
     ///
     /// # Errors
     /// When there is none, or when there are several.
@@ -229,14 +237,16 @@ impl Plan {
 
     /// The nodes called `name`: one, or, by its name in the manifest, those of all points of a sweep.
     fn all(&self, name: &str) -> Result<Vec<NodeId>, PlanError> {
-        if let Some(node) = self.by_name.get(name) {
-            return Ok(vec![*node]);
-        }
-        let of_points = self.by_name.iter().filter(|(each, _)| base(each) == name);
-        let nodes: BTreeSet<NodeId> = of_points.map(|(_, node)| *node).collect();
+        let those = |is: &dyn Fn(&StageName) -> bool| -> BTreeSet<NodeId> {
+            let named = self.by_name.iter().filter(|(each, _)| is(each));
+            named.map(|(_, node)| *node).collect()
+        };
+        let mut nodes = those(&|each| each.as_str() == name);
         if nodes.is_empty() {
-            let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
-            let bases: BTreeSet<&str> = names.iter().map(|name| base(name)).collect();
+            nodes = those(&|each| each.base() == name);
+        }
+        if nodes.is_empty() {
+            let bases: BTreeSet<&str> = self.by_name.keys().map(StageName::base).collect();
             let near = nearest(name, bases.iter().copied());
             return Err(PlanError::NoStage {
                 name: name.to_owned(),
@@ -304,15 +314,15 @@ impl Plan {
     /// The first stage that could not run.
     pub fn check_dtypes(&self, nodes: &[NodeId], device: DeviceName) -> Result<(), PlanError> {
         let nodes = nodes.iter().map(|&node| self.node(node));
-        let mut asked = nodes.filter_map(|node| Some((node, node.dtype()?)));
-        let Some((node, dtype)) = asked.find(|(_, dtype)| !dtype.may_be_on(device)) else {
+        let mut impossible = nodes.filter(|node| !node.dtype().may_be_on(device));
+        let Some(node) = impossible.next() else {
             return Ok(());
         };
         Err(PlanError::Dtype {
             stage: node.name().to_owned(),
-            dtype,
+            dtype: node.dtype(),
             device,
-            hint: if dtype == Dtype::Int8 {
+            hint: if node.dtype() == Dtype::Int8 {
                 "8-bit integers are for --device cpu; f32 is everywhere"
             } else {
                 "the CPU samples in f32 and int8 and trains in f32; `sert-run doctor` lists other devices for --device"

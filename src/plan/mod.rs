@@ -11,7 +11,7 @@ mod servers;
 mod state;
 
 pub use estimate::{Estimates, estimate};
-pub use graph::{Input, Node, NodeId, Plan, PlanError, split_reference};
+pub use graph::{Input, Node, NodeId, Plan, PlanError};
 pub use recipe::recipe;
 pub use servers::{Server, servers};
 pub use state::{Resolved, State, Why, resolve};

@@ -8,7 +8,7 @@ use super::interval::share_text;
 use super::{ReportError, Source, new_table, printable};
 use crate::filter::Funnel;
 use crate::key::Digest;
-use crate::plan::NodeId;
+use crate::plan::{Node, NodeId};
 
 /// More filters of one name than this are told a line each (ours).
 pub(super) const WHOLE: usize = 2;
@@ -27,7 +27,7 @@ pub fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, Rep
         for found in all {
             texts.push(format!(
                 "{}: which paths were kept\n{}",
-                printable(&found.name),
+                printable(&found.node.all_names()),
                 funnel_text(&found.funnel)
             ));
         }
@@ -51,8 +51,8 @@ pub(super) fn filter_groups(
 }
 
 /// What one filter did.
-struct Found {
-    name: String,
+struct Found<'p> {
+    node: &'p Node,
     kept: Option<Digest>,
     funnel: Funnel,
 }
@@ -61,8 +61,8 @@ struct Found {
 fn found<'s>(
     source: &Source<'s>,
     nodes: &[NodeId],
-) -> Result<Vec<(&'s str, Vec<Found>)>, ReportError> {
-    let mut by_base: Vec<(&str, Vec<Found>)> = Vec::new();
+) -> Result<Vec<(&'s str, Vec<Found<'s>>)>, ReportError> {
+    let mut by_base: Vec<(&str, Vec<Found<'_>>)> = Vec::new();
     for &id in nodes {
         let node = source.plan.node(id);
         if node.kind.name() != "filter" {
@@ -72,7 +72,7 @@ fn found<'s>(
             continue;
         };
         let found = Found {
-            name: node.names.join(" = "),
+            node,
             kept: source.digest(id, "kept"),
             funnel,
         };
@@ -101,10 +101,11 @@ impl FilterGroup {
         "the same paths as",
     ];
 
-    fn new(base: &str, all: &[Found]) -> Self {
-        let point = |found: &Found| {
-            let name = found.name.strip_prefix(base).unwrap_or(&found.name);
-            printable(name.trim_start_matches('[').trim_end_matches(']'))
+    fn new(base: &str, all: &[Found<'_>]) -> Self {
+        let point = |found: &Found<'_>| {
+            let also = found.node.names[1..].iter().map(ToString::to_string);
+            let names: Vec<String> = [found.node.point()].into_iter().chain(also).collect();
+            printable(&names.join(" = "))
         };
         let mut first: BTreeMap<Digest, String> = BTreeMap::new();
         let mut rows = Vec::new();

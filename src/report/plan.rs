@@ -67,7 +67,7 @@ fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             .and_then(|work| estimates.seconds(work))
             .filter(|&s| s > 0.0);
         table.add_row([
-            node.names.join(" = "),
+            node.all_names(),
             node.kind.name().to_owned(),
             state_name(&each.state).to_owned(),
             match each.state {

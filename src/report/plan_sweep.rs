@@ -21,7 +21,7 @@ pub(super) fn sweep_text(sweep: &Sweep, plan: &Plan, resolved: &[Resolved]) -> S
         let _ = writeln!(
             text,
             "{} ({}): {}",
-            printable(&axis.field),
+            printable(axis.field()),
             labels.len(),
             printable(&labels.join(", "))
         );

@@ -69,9 +69,9 @@ impl Source<'_> {
     /// # Errors
     /// As [`Source::artifact`].
     pub fn referred<T: Artifact>(&self, to: &PortRef) -> Result<Option<(Digest, T)>, ReportError> {
-        match self.plan.find(&to.stage) {
-            Ok(node) => self.artifact(node, to.output),
-            Err(_) => Ok(None),
+        match self.plan.at(&to.stage) {
+            Some(node) => self.artifact(node, to.output),
+            None => Ok(None),
         }
     }
 

@@ -245,10 +245,10 @@ fn text<'p>(params: &'p Map<String, Value>, pointer: &str) -> Option<&'p str> {
 
 /// What tells the point of a sweep, as the tables' labels do: `GPT-2: `.
 fn point(stage: &Node) -> String {
-    let values = stage.name().split_once('[');
-    values.map_or_else(String::new, |(_, values)| {
-        format!("{}: ", values.trim_end_matches(']'))
-    })
+    match stage.point().as_str() {
+        "" => String::new(),
+        values => format!("{values}: "),
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -158,7 +158,7 @@ pub(super) fn behind(
         parts.shift_remove("inputs");
     }
     Ok(StageBehind {
-        names: stage.names.clone(),
+        names: stage.names.iter().map(ToString::to_string).collect(),
         kind: stage.kind.name().to_owned(),
         key,
         inputs: inputs

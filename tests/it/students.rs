@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use sert_run::event::CancelToken;
 use sert_run::model::engine::Engine;
-use sert_run::model::{EngineOptions, ScoreJob};
 use sert_run::model::{Array, Student, Weights};
+use sert_run::model::{EngineOptions, ScoreJob};
 
 use crate::harness::{Bench, TINY};
 

@@ -1,16 +1,14 @@
-//! `[sweep]` of a tree: its axes, its points, and the tree that each point means.
+//! `[sweep]` of a tree: `(grid x zip + points) x seeds`, less what is excluded; and the tree that each point means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value;
-
-use super::{Axis, AxisValue, Point, SEED, Sweep};
-use crate::key::canonical_json;
+use super::combine::identity;
+use super::{Axis, Point, SEED, Sweep};
 use crate::manifest::error::Diagnostic;
 use crate::manifest::nearest::suggest;
 use crate::manifest::place::Field;
+use crate::manifest::source::Origin;
 use crate::manifest::tree::{Entry, Node, Tree};
-use crate::manifest::words::plain;
 
 /// A sweep of more points than this is a mistake (ours).
 const MOST_POINTS: usize = 100_000;
@@ -18,69 +16,47 @@ const MOST_POINTS: usize = 100_000;
 /// What of a manifest a point may change; the rest says how to run and what to print.
 const SWEPT: [&str; 6] = ["data", "student", "stages", "defaults", "reading", SEED];
 
-/// A sweep with the values to lay on the tree.
-pub(in crate::manifest) struct Expansion {
-    /// What the manifest tells of it.
-    pub(in crate::manifest) sweep: Sweep,
-    axes: Vec<Draft>,
-}
-
-/// An axis: fields that change together, and for each place on it their values.
-struct Draft {
-    fields: Vec<Field>,
-    values: Vec<Vec<Node>>,
-}
-
 /// Takes `[sweep]` out of `tree` and reads it. The section fits the schema, or `errors` says so already.
-pub(in crate::manifest) fn expand(tree: &mut Node, errors: &mut Vec<Diagnostic>) -> Expansion {
+pub(in crate::manifest) fn expand(tree: &mut Node, errors: &mut Vec<Diagnostic>) -> Sweep {
     let section = tree.as_table_mut().and_then(|root| root.remove("sweep"));
     let Some(Entry { value: section, .. }) = section else {
-        return Expansion {
-            sweep: Sweep::single(),
-            axes: Vec::new(),
-        };
+        return Sweep::single();
     };
     let mut reader = Reader {
-        axes: Vec::new(),
+        section: &section,
         errors,
     };
-    reader.grid(&section);
-    reader.zip(&section);
-    let mut points = reader.product();
-    if reader.axes.is_empty() {
-        points.clear(); // only `points` and `seeds`: there is no product to begin with
-    }
-    reader.points(&section, &mut points);
-    reader.seeds(&section, &mut points);
-    reader.exclude(&section, &mut points);
-    let mut seen = BTreeSet::new();
-    points.retain(|point| seen.insert(point.clone()));
-    if points.is_empty() {
-        reader.errors.push(
+    let Some(sweep) = reader.product() else {
+        return Sweep::single();
+    };
+    let sweep = reader.points(sweep);
+    let sweep = reader.seeds(sweep);
+    let sweep = reader.exclude(sweep).distinct();
+    let sweep = sweep.named(section.get("labels"));
+    if sweep.points.is_empty() {
+        errors.push(
             Diagnostic::at(&section.origin, "the sweep has no points").hint(
                 "give values in `seeds`, `grid`, `zip` or `points`, and exclude fewer".to_owned(),
             ),
         );
     }
-    let axes = reader.axes;
-    let sweep = Sweep {
-        axes: named(&axes, section.get("labels")),
-        points,
-    };
-    for (axis, draft) in sweep.axes.iter().zip(&axes) {
+    for axis in &sweep.axes {
         let mut seen = BTreeSet::new();
-        let labels = axis.values.iter().map(|value| value.label.as_str());
-        let twice = labels.enumerate().find(|(_, label)| !seen.insert(*label));
-        if let Some((at, label)) = twice {
-            let message = format!("two values of `{}` are both called `{label}`", axis.field);
-            errors.push(Diagnostic::at(&draft.values[at][0].origin, message));
+        let twice = axis.values.iter().find(|value| !seen.insert(&value.label));
+        if let Some(value) = twice {
+            let message = format!(
+                "two values of `{}` are both called `{}`",
+                axis.field(),
+                value.label
+            );
+            errors.push(Diagnostic::at(&value.nodes[0].origin, message));
         }
     }
-    Expansion { sweep, axes }
+    sweep
 }
 
-impl Expansion {
-    /// The tree of one point.
+impl Sweep {
+    /// Makes of `tree` that of one point.
     pub(in crate::manifest) fn lay(
         &self,
         point: &Point,
@@ -89,7 +65,7 @@ impl Expansion {
     ) {
         for (axis, place) in self.axes.iter().zip(&point.coordinates) {
             let Some(place) = place else { continue };
-            for (field, value) in axis.fields.iter().zip(&axis.values[*place]) {
+            for (field, value) in axis.fields.iter().zip(&axis.values[*place].nodes) {
                 match field.place(tree, value.clone()) {
                     Ok(Some(before)) if before.origin.source.is_argument() => errors.push(
                         Diagnostic::at(
@@ -112,33 +88,54 @@ impl Expansion {
     }
 }
 
-/// Reads the section, axis by axis.
-struct Reader<'e> {
-    axes: Vec<Draft>,
+/// Reads the section, part by part.
+struct Reader<'s, 'e> {
+    section: &'s Node,
     errors: &'e mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
-    fn grid(&mut self, section: &Node) {
-        for entry in entries(section, "grid") {
-            if let (Some(field), Tree::Array(values)) = (self.field(entry), &entry.value.value) {
-                let values = values.iter().map(|value| vec![value.clone()]).collect();
-                self.axis(vec![field], values);
+impl Reader<'_, '_> {
+    /// Every combination of `grid` and `zip`; no points where there is neither. `None` where there are too many.
+    fn product(&mut self) -> Option<Sweep> {
+        let mut axes = Vec::new();
+        for axis in self.grid().into_iter().chain(self.zip()) {
+            if !axis.values.is_empty() && !self.is_varied_twice(&axis, &axes) {
+                axes.push(axis);
             }
         }
+        let Some(first) = axes.first() else {
+            return Some(Sweep::none());
+        };
+        let mut counts = axes.iter().map(|axis| axis.values.len());
+        let count = counts.try_fold(1, usize::checked_mul);
+        if count.is_none_or(|count| count > MOST_POINTS) {
+            let origin = first.fields[0].origin.clone();
+            self.too_many(&origin);
+            return None;
+        }
+        Some(axes.into_iter().fold(Sweep::single(), Sweep::times))
     }
 
-    fn zip(&mut self, section: &Node) {
+    fn grid(&mut self) -> Vec<Axis> {
+        let mut axes = Vec::new();
+        for entry in entries(self.section, "grid") {
+            if let (Some(field), Tree::Array(values)) = (self.field(entry), &entry.value.value) {
+                let rows = values.iter().map(|value| vec![value.clone()]);
+                axes.push(Axis::new(vec![field], rows));
+            }
+        }
+        axes
+    }
+
+    fn zip(&mut self) -> Option<Axis> {
         let (mut fields, mut columns) = (Vec::new(), Vec::new());
-        for entry in entries(section, "zip") {
+        for entry in entries(self.section, "zip") {
             if let (Some(field), Tree::Array(values)) = (self.field(entry), &entry.value.value) {
                 fields.push(field);
                 columns.push((entry, values));
             }
         }
-        let Some((first, values)) = columns.first() else {
-            return;
-        };
+        let (first, values) = columns.first()?;
         let count = values.len();
         for (entry, values) in &columns {
             if values.len() != count {
@@ -153,208 +150,128 @@ impl Reader<'_> {
                         ),
                     )
                 });
-                return;
+                return None;
             }
         }
         let row = |place: usize| columns.iter().map(|(_, v)| v[place].clone()).collect();
-        self.axis(fields, (0..count).map(row).collect());
+        Some(Axis::new(fields, (0..count).map(row)))
     }
 
-    fn axis(&mut self, fields: Vec<Field>, values: Vec<Vec<Node>>) {
-        for field in &fields {
-            if let Some(other) = self
-                .axes
-                .iter()
-                .flat_map(|axis| &axis.fields)
-                .find(|other| other.keys == field.keys)
-            {
-                let message = format!("`{}` is varied twice", field.text);
-                self.errors.push(Diagnostic {
-                    related: vec![(other.origin.clone(), "here too".to_owned())],
-                    ..Diagnostic::at(&field.origin, message)
-                });
-                return;
-            }
+    fn is_varied_twice(&mut self, axis: &Axis, others: &[Axis]) -> bool {
+        let twice = axis.fields.iter().find_map(|field| {
+            let mut others = others.iter().flat_map(|other| &other.fields);
+            Some((field, others.find(|other| other.keys == field.keys)?))
+        });
+        if let Some((field, other)) = twice {
+            let message = format!("`{}` is varied twice", field.text);
+            self.errors.push(Diagnostic {
+                related: vec![(other.origin.clone(), "here too".to_owned())],
+                ..Diagnostic::at(&field.origin, message)
+            });
         }
-        if !values.is_empty() {
-            self.axes.push(Draft { fields, values });
-        }
+        twice.is_some()
     }
 
-    /// Every combination of the values so far, the last axis fastest.
-    fn product(&mut self) -> Vec<Point> {
-        let count = self
-            .axes
-            .iter()
-            .try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
-        if count.is_none_or(|count| count > MOST_POINTS) {
-            let origin = &self.axes[0].fields[0].origin;
-            let message = format!("the sweep has more than {MOST_POINTS} points");
-            self.errors.push(Diagnostic::at(origin, message));
-            return vec![Point::default()];
-        }
-        let mut points = vec![Point::default()];
-        for axis in &self.axes {
-            let with = |point: &Point, place| {
-                let mut point = point.clone();
-                point.coordinates.push(Some(place));
-                point
-            };
-            points = points
-                .iter()
-                .flat_map(|point| (0..axis.values.len()).map(move |place| with(point, place)))
-                .collect();
-        }
-        points
-    }
-
-    fn points(&mut self, section: &Node, points: &mut Vec<Point>) {
-        let Some(Tree::Array(declared)) = section.get("points").map(|node| &node.value) else {
-            return;
+    /// Adds the points of `points`, each a product of axes of one value.
+    fn points(&mut self, sweep: Sweep) -> Sweep {
+        let Some(Tree::Array(declared)) = self.section.get("points").map(|node| &node.value) else {
+            return sweep;
         };
-        // By axis, the place of each value.
-        let mut places: Vec<BTreeMap<String, usize>> = Vec::new();
-        for axis in &self.axes {
-            let mut of_axis = BTreeMap::new();
-            for (place, row) in axis.values.iter().enumerate() {
-                of_axis.entry(identity(&row[0])).or_insert(place);
-            }
-            places.push(of_axis);
-        }
+        let mut points = Vec::new();
         for node in declared {
-            let mut coordinates = vec![None; self.axes.len()];
+            let mut point = Sweep::single();
             for entry in node.as_table().into_iter().flat_map(|table| &table.entries) {
                 let Some(field) = self.field(entry) else {
                     continue;
                 };
-                let axis = self.axis_of(&field).unwrap_or_else(|| {
-                    self.axes.push(Draft {
-                        fields: vec![field.clone()],
-                        values: Vec::new(),
-                    });
-                    places.push(BTreeMap::new());
-                    self.axes.len() - 1
-                });
-                if self.axes[axis].fields.len() > 1 {
+                let axis = sweep.find(&field.keys);
+                if axis.is_some_and(|(axis, _)| sweep.axes[axis].fields.len() > 1) {
                     let message = format!("`{}` is varied by `zip` already", field.text);
                     self.errors.push(Diagnostic::at(&entry.key_origin, message));
                     continue;
                 }
-                let values = &mut self.axes[axis].values;
-                let place = *places[axis]
-                    .entry(identity(&entry.value))
-                    .or_insert_with(|| {
-                        values.push(vec![entry.value.clone()]);
-                        values.len() - 1
-                    });
-                coordinates.resize(self.axes.len(), None);
-                coordinates[axis] = Some(place);
+                point = point.times(Axis::new(vec![field], [vec![entry.value.clone()]]));
             }
-            points.push(Point { coordinates });
+            points.push(point);
         }
-        for point in points {
-            point.coordinates.resize(self.axes.len(), None);
-        }
+        sweep.plus(points)
     }
 
-    fn seeds(&mut self, section: &Node, points: &mut Vec<Point>) {
-        let Some(node) = section.get("seeds") else {
-            return;
+    /// Each point with each of `seeds`.
+    fn seeds(&mut self, mut sweep: Sweep) -> Sweep {
+        let Some(node) = self.section.get("seeds") else {
+            return sweep;
         };
         let Tree::Array(seeds) = &node.value else {
-            return;
+            return sweep;
         };
         if seeds.is_empty() {
-            return;
+            return sweep;
         }
-        if points.len().saturating_mul(seeds.len()) > MOST_POINTS {
-            let message = format!("the sweep has more than {MOST_POINTS} points");
-            self.errors.push(Diagnostic::at(&node.origin, message));
-            return;
+        if sweep.points.len().saturating_mul(seeds.len()) > MOST_POINTS {
+            self.too_many(&node.origin);
+            return sweep;
         }
         let field = Field::parse(SEED, &node.origin).expect("one bare key");
-        if self.axis_of(&field).is_some() {
+        if sweep.find(&field.keys).is_some() {
             let message = "the seed is varied twice: by `seeds` and as a field";
             self.errors.push(Diagnostic::at(&node.origin, message));
-            return;
+            return sweep;
         }
-        self.axis(
+        if sweep.points.is_empty() {
+            sweep = sweep.plus([Sweep::single()]);
+        }
+        sweep.times(Axis::new(
             vec![field],
-            seeds.iter().map(|seed| vec![seed.clone()]).collect(),
-        );
-        if points.is_empty() {
-            points.push(Point {
-                coordinates: vec![None; self.axes.len() - 1],
-            });
-        }
-        *points = points
-            .iter()
-            .flat_map(|point| {
-                (0..seeds.len()).map(move |place| {
-                    let mut point = point.clone();
-                    point.coordinates.push(Some(place));
-                    point
-                })
-            })
-            .collect();
+            seeds.iter().map(|seed| vec![seed.clone()]),
+        ))
     }
 
-    fn exclude(&mut self, section: &Node, points: &mut Vec<Point>) {
-        let Some(Tree::Array(rules)) = section.get("exclude").map(|node| &node.value) else {
-            return;
+    fn too_many(&mut self, origin: &Origin) {
+        let message = format!("the sweep has more than {MOST_POINTS} points");
+        self.errors.push(Diagnostic::at(origin, message));
+    }
+
+    /// Takes away the points for which all of a rule's conditions hold.
+    fn exclude(&mut self, sweep: Sweep) -> Sweep {
+        let Some(Tree::Array(rules)) = self.section.get("exclude").map(|node| &node.value) else {
+            return sweep;
         };
-        // By axis, by value, by field.
-        let identities: Vec<Vec<Vec<String>>> = self
-            .axes
-            .iter()
-            .map(|axis| {
-                axis.values
-                    .iter()
-                    .map(|row| row.iter().map(identity).collect())
-                    .collect()
-            })
-            .collect();
+        let mut left = sweep;
         for rule in rules {
-            let mut conditions = Vec::new();
+            // An axis, and whether the condition holds at each place on it.
+            let mut conditions: Vec<(usize, Vec<bool>)> = Vec::new();
             for entry in rule.as_table().into_iter().flat_map(|table| &table.entries) {
                 let Some(field) = self.field(entry) else {
                     continue;
                 };
-                let place = self.axes.iter().enumerate().find_map(|(axis, draft)| {
-                    let column = draft.fields.iter().position(|f| f.keys == field.keys)?;
-                    Some((axis, column))
-                });
-                let Some(place) = place else {
-                    let known = self.axes.iter().flat_map(|axis| &axis.fields);
+                let Some((axis, column)) = left.find(&field.keys) else {
+                    let known = left.axes.iter().flat_map(|axis| &axis.fields);
                     let known: Vec<&str> = known.map(|field| field.text.as_str()).collect();
                     let message = format!("the sweep does not vary `{}`", field.text);
                     let error = Diagnostic::at(&entry.key_origin, message);
                     let hint = suggest(&field.text, known, "it varies");
                     self.errors.push(error.hint(hint));
-                    return;
+                    return left;
                 };
                 let wanted: BTreeSet<String> = match &entry.value.value {
                     Tree::Array(any) => any.iter().map(identity).collect(),
                     _ => BTreeSet::from([identity(&entry.value)]),
                 };
-                conditions.push((place, wanted));
+                let values = left.axes[axis].values.iter();
+                let holds = values.map(|value| wanted.contains(&identity(&value.nodes[column])));
+                conditions.push((axis, holds.collect()));
             }
-            let excluded = |point: &Point| {
-                conditions.iter().all(|((axis, column), wanted)| {
-                    let place = point.coordinates[*axis];
-                    place.is_some_and(|place| wanted.contains(&identities[*axis][place][*column]))
-                })
-            };
             if !conditions.is_empty() {
-                points.retain(|point| !excluded(point));
+                left = left.only(|point| {
+                    let holds = |(axis, at): &(usize, Vec<bool>)| {
+                        point.coordinates[*axis].is_some_and(|place| at[place])
+                    };
+                    !conditions.iter().all(holds)
+                });
             }
         }
-    }
-
-    fn axis_of(&self, field: &Field) -> Option<usize> {
-        self.axes
-            .iter()
-            .position(|axis| axis.fields.iter().any(|each| each.keys == field.keys))
+        left
     }
 
     /// The field that a key of the section names.
@@ -382,67 +299,4 @@ fn entries<'n>(section: &'n Node, key: &str) -> &'n [Entry] {
         .get(key)
         .and_then(Node::as_table)
         .map_or(&[], |table| &table.entries)
-}
-
-/// Equal for equal values, `1` and `1.0` among them.
-fn identity(node: &Node) -> String {
-    canonical_json(&node.to_json())
-}
-
-/// The axes as the manifest tells of them.
-fn named(drafts: &[Draft], labels: Option<&Node>) -> Vec<Axis> {
-    let label = |field: &Field, value: &Value| {
-        let text = plain(value);
-        let label = labels.and_then(|labels| labels.get(&field.text)?.get(&text)?.as_str());
-        label.map_or(text, str::to_owned)
-    };
-    drafts
-        .iter()
-        .enumerate()
-        .map(|(index, draft)| {
-            let of = |columns: usize, row: &Vec<Node>| -> String {
-                let cells = draft.fields.iter().zip(row).take(columns);
-                let cells: Vec<String> = cells.map(|(f, v)| label(f, &v.to_json())).collect();
-                cells.join(" + ")
-            };
-            let firsts: BTreeSet<String> = draft.values.iter().map(|row| of(1, row)).collect();
-            // The first field speaks for those that go with it, unless it does not tell rows apart.
-            let columns = if firsts.len() == draft.values.len() {
-                1
-            } else {
-                draft.fields.len()
-            };
-            Axis {
-                field: draft.fields[0].text.clone(),
-                fields: draft.fields.iter().map(|f| f.keys.join(".")).collect(),
-                name: short_name(drafts, index),
-                values: draft
-                    .values
-                    .iter()
-                    .map(|row| AxisValue {
-                        value: row[0].to_json(),
-                        label: of(columns, row),
-                    })
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-/// The shortest end of the axis's field that no other axis has.
-fn short_name(drafts: &[Draft], index: usize) -> String {
-    let keys = |draft: &Draft| draft.fields[0].keys.clone();
-    let own = keys(&drafts[index]);
-    let others = drafts
-        .iter()
-        .enumerate()
-        .filter(|(other, _)| *other != index);
-    let others: Vec<Vec<String>> = others.map(|(_, draft)| keys(draft)).collect();
-    for length in 1..own.len() {
-        let end = &own[own.len() - length..];
-        if !others.iter().any(|other| other.ends_with(end)) {
-            return end.join(".");
-        }
-    }
-    own.join(".")
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Point, Sweep};
+use super::Sweep;
 use crate::key::{Digest, canonical_json};
+use crate::manifest::stage_name::StageName;
 use crate::manifest::{PortRef, StageSpec};
 
 /// The stages of all points, and what each point calls them.
@@ -13,7 +14,17 @@ pub(in crate::manifest) struct Named {
     /// In order of declaration, the points of one stage side by side.
     pub(in crate::manifest) stages: Vec<StageSpec>,
     /// By point, from a stage's name in the manifest to its name in the sweep.
-    pub(in crate::manifest) names: Vec<BTreeMap<String, String>>,
+    names: Vec<BTreeMap<String, StageName>>,
+}
+
+impl Named {
+    /// What `port`, an output of a stage of one point, is called among the stages of all points.
+    pub(in crate::manifest) fn at(&self, point: usize, port: &PortRef) -> Option<PortRef> {
+        Some(PortRef {
+            stage: self.names[point].get(port.stage.base())?.clone(),
+            output: port.output,
+        })
+    }
 }
 
 /// Merges the stages of each point of `sweep`, which come in the order of its points.
@@ -21,12 +32,10 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
     let identities: Vec<BTreeMap<&str, Digest>> =
         points.iter().map(|stages| identities(stages)).collect();
     let mut seen = BTreeSet::new();
-    let all = points.iter().flatten().map(|stage| stage.name.as_str());
+    let all = points.iter().flatten().map(|stage| stage.name.base());
     let order: Vec<&str> = all.filter(|name| seen.insert(*name)).collect();
-    let by_name: Vec<BTreeMap<&str, &StageSpec>> = points
-        .iter()
-        .map(|stages| stages.iter().map(|stage| (&*stage.name, stage)).collect())
-        .collect();
+    let by_name: Vec<BTreeMap<&str, &StageSpec>> =
+        points.iter().map(|stages| by_base(stages)).collect();
     let mut names = vec![BTreeMap::new(); points.len()];
     for &base in &order {
         let of_point: Vec<Option<Digest>> = identities
@@ -36,64 +45,68 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
         let axes = telling_axes(sweep, &of_point);
         for (place, point) in sweep.points.iter().enumerate() {
             if of_point[place].is_some() {
-                names[place].insert(base.to_owned(), name(sweep, base, point, &axes));
+                let name = StageName::new(base, sweep.coordinates(point, &axes));
+                names[place].insert(base.to_owned(), name);
             }
         }
     }
-    let mut stages: Vec<StageSpec> = Vec::new();
-    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut named = Named {
+        stages: Vec::new(),
+        names,
+    };
+    let mut known: BTreeSet<StageName> = BTreeSet::new();
     for &base in &order {
         for (place, of_point) in by_name.iter().enumerate() {
             let Some(&stage) = of_point.get(base) else {
                 continue;
             };
-            let name = &names[place][base];
+            let name = named.names[place][base].clone();
             if !known.insert(name.clone()) {
                 continue;
             }
-            let rename = |input: &PortRef| PortRef {
-                stage: names[place][&input.stage].clone(),
-                output: input.output,
-            };
-            stages.push(StageSpec {
-                name: name.clone(),
-                inputs: stage
-                    .inputs
-                    .iter()
-                    .map(|(port, input)| (*port, rename(input)))
-                    .collect(),
+            let inputs = stage.inputs.iter();
+            let inputs = inputs.filter_map(|(port, from)| Some((*port, named.at(place, from)?)));
+            let inputs = inputs.collect();
+            named.stages.push(StageSpec {
+                name,
+                inputs,
                 ..stage.clone()
             });
         }
     }
-    Named { stages, names }
+    named
+}
+
+/// The stages of one point, by their names in the manifest.
+fn by_base(stages: &[StageSpec]) -> BTreeMap<&str, &StageSpec> {
+    let named = stages.iter().map(|stage| (stage.name.base(), stage));
+    named.collect()
 }
 
 /// What each stage of one point means: its kind, its parameters, its seed where it draws, and what its inputs mean.
 fn identities(stages: &[StageSpec]) -> BTreeMap<&str, Digest> {
     let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
-    let by_name: BTreeMap<&str, &StageSpec> =
-        stages.iter().map(|stage| (&*stage.name, stage)).collect();
+    let by_name = by_base(stages);
     let mut begun: BTreeSet<&str> = BTreeSet::new();
     // Each stage after those that it reads from. One in a circle, which was told already, has no identity.
     let mut open: Vec<&StageSpec> = stages.iter().rev().collect();
     while let Some(&stage) = open.last() {
-        if known.contains_key(&*stage.name) {
+        if known.contains_key(stage.name.base()) {
             open.pop();
             continue;
         }
-        let inputs = stage.inputs.values().map(|input| input.stage.as_str());
+        let inputs = stage.inputs.values().map(|input| input.stage.base());
         let missing = inputs.filter(|name| !known.contains_key(name));
         let missing: Vec<&StageSpec> = missing
             .filter_map(|name| by_name.get(name).copied())
             .collect();
-        if !missing.is_empty() && begun.insert(&stage.name) {
+        if !missing.is_empty() && begun.insert(stage.name.base()) {
             open.extend(missing);
             continue;
         }
         open.pop();
         if let Some(digest) = identity(stage, &known) {
-            known.insert(&stage.name, digest);
+            known.insert(stage.name.base(), digest);
         }
     }
     known
@@ -102,7 +115,7 @@ fn identities(stages: &[StageSpec]) -> BTreeMap<&str, Digest> {
 /// What a stage means, where it is known what its inputs mean.
 fn identity(stage: &StageSpec, known: &BTreeMap<&str, Digest>) -> Option<Digest> {
     let input = |(port, input): (&&str, &PortRef)| {
-        let digest = known.get(input.stage.as_str())?;
+        let digest = known.get(input.stage.base())?;
         Some(json!([port, digest, input.output]))
     };
     let inputs: Vec<_> = stage.inputs.iter().map(input).collect::<Option<_>>()?;
@@ -144,11 +157,4 @@ fn tells(sweep: &Sweep, identities: &[Option<Digest>], axes: &[usize]) -> bool {
             let at = axes.iter().map(|&axis| point.coordinates[axis]).collect();
             seen.entry(at).or_insert(*identity) == identity
         })
-}
-
-fn name(sweep: &Sweep, base: &str, point: &Point, axes: &[usize]) -> String {
-    match sweep.label(point, axes).as_str() {
-        "" => base.to_owned(),
-        label => format!("{base}[{label}]"),
-    }
 }

@@ -4,6 +4,7 @@
 //! become one list of stages: those that mean the same are one, those that differ carry in their names the
 //! values that make them differ, as in `kept[min_perplexity=5]`.
 
+mod combine;
 mod expand;
 mod merge;
 mod section;
@@ -14,11 +15,15 @@ pub(super) use expand::expand;
 pub(super) use merge::{Named, merge};
 pub(super) use section::SweepSection;
 
+use super::place::Field;
+use super::stage_name::{Coordinate, point_text};
+use super::tree::Node;
+
 /// The field that `seeds` varies.
 pub const SEED: &str = "seed";
 
 /// The axes of a sweep and its points. A manifest without a sweep has no axes and one point.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     /// What varies, in order of declaration; the seed comes last.
     pub axes: Vec<Axis>,
@@ -26,25 +31,21 @@ pub struct Sweep {
     pub points: Vec<Point>,
 }
 
-/// What varies: a field, or several that go together.
-#[derive(Clone, PartialEq, Debug)]
+/// What varies: a field, or several that go together. Grids, fields in step, single points and seeds are axes alike.
+#[derive(Clone, Debug)]
 pub struct Axis {
-    /// The field as the manifest names it, for example `stages.kept.length.min_tokens`; of several that go
-    /// together, the first.
-    pub field: String,
-    /// All of the fields that go together.
-    pub fields: Vec<String>,
-    /// The shortest end of it that no other axis has, for example `min_tokens`.
+    fields: Vec<Field>,
+    /// The shortest end of its field that no other axis has, for example `min_tokens`.
     pub name: String,
     /// The values that points have.
     pub values: Vec<AxisValue>,
 }
 
 /// A value on an axis.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct AxisValue {
-    /// The value of the axis's field.
-    pub value: Value,
+    /// By field.
+    nodes: Vec<Node>,
     /// What tables and figures call it.
     pub label: String,
 }
@@ -56,15 +57,27 @@ pub struct Point {
     pub coordinates: Vec<Option<usize>>,
 }
 
-impl Sweep {
-    /// One point and no axes.
-    pub fn single() -> Self {
-        Self {
-            axes: Vec::new(),
-            points: vec![Point::default()],
-        }
+impl Axis {
+    /// The field as the manifest names it, for example `stages.kept.length.min_tokens`; of several that go together,
+    /// the first.
+    pub fn field(&self) -> &str {
+        &self.fields[0].text
     }
 
+    /// The keys of each of its fields, from the top of the manifest.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &[String]> {
+        self.fields.iter().map(|field| field.keys.as_slice())
+    }
+}
+
+impl AxisValue {
+    /// The value of the axis's field; of several that go together, of the first.
+    pub fn value(&self) -> Value {
+        self.nodes[0].to_json()
+    }
+}
+
+impl Sweep {
     /// Whether anything varies.
     pub fn is_sweep(&self) -> bool {
         !self.axes.is_empty()
@@ -72,14 +85,14 @@ impl Sweep {
 
     /// The place of the axis over seeds.
     pub fn seed_axis(&self) -> Option<usize> {
-        self.axes.iter().position(|axis| axis.field == SEED)
+        self.axes.iter().position(|axis| axis.field() == SEED)
     }
 
     /// The place of the axis called `name`, by its field or by its short name.
     pub fn axis(&self, name: &str) -> Option<usize> {
         self.axes
             .iter()
-            .position(|axis| axis.field == name || axis.name == name)
+            .position(|axis| axis.field() == name || axis.name == name)
     }
 
     /// The label of a point's value on one axis.
@@ -87,16 +100,21 @@ impl Sweep {
         point.coordinates[axis].map_or("as declared", |place| &self.axes[axis].values[place].label)
     }
 
+    /// A point's values on these axes, less those that it leaves as the manifest has them.
+    pub(super) fn coordinates(&self, point: &Point, axes: &[usize]) -> Vec<Coordinate> {
+        let varied = axes
+            .iter()
+            .filter(|axis| point.coordinates[**axis].is_some());
+        varied
+            .map(|&axis| Coordinate {
+                axis: self.axes[axis].name.clone(),
+                value: self.value_label(point, axis).to_owned(),
+            })
+            .collect()
+    }
+
     /// `min_tokens=5, seed=1`: a point on these axes.
     pub fn label(&self, point: &Point, axes: &[usize]) -> String {
-        let parts: Vec<String> = axes
-            .iter()
-            .filter(|axis| point.coordinates[**axis].is_some())
-            .map(|&axis| {
-                let label = self.value_label(point, axis);
-                format!("{}={label}", self.axes[axis].name)
-            })
-            .collect();
-        parts.join(", ")
+        point_text(&self.coordinates(point, axes))
     }
 }

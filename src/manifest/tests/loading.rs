@@ -36,7 +36,7 @@ fn a_valid_manifest_is_typed() {
                "teacher": {"from": "http", "url": "http://localhost", "timeout_s": 0}})
     );
     let to = |stage: &str, output| PortRef {
-        stage: stage.to_owned(),
+        stage: stage.into(),
         output,
     };
     assert_eq!(sample.inputs["model"], to("student", "model"));
@@ -333,7 +333,10 @@ fn a_chain_of_a_thousand_stages_loads() {
     }
     let manifest = load(&text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(manifest.stages.len(), 1007);
-    assert_eq!(manifest.stages[1006].inputs["paths"].stage, "kept-998");
+    assert_eq!(
+        manifest.stages[1006].inputs["paths"].stage.as_str(),
+        "kept-998"
+    );
     // The same chain, closed.
     let text = text.replace("paths = \"sample\"", &format!("paths = \"{before}\""));
     let told = mistakes(&text, &[]);

@@ -31,7 +31,12 @@ fn without_a_sweep_there_is_one_point() {
     assert!(!manifest.sweep.is_sweep());
     assert_eq!(manifest.sweep.points.len(), 1);
     assert!(!manifest.stages.is_empty());
-    assert!(manifest.stages.iter().all(|stage| stage.name == stage.base));
+    assert!(
+        manifest
+            .stages
+            .iter()
+            .all(|stage| stage.name.as_str() == stage.name.base())
+    );
 }
 
 #[test]
@@ -59,8 +64,8 @@ fn equal_work_is_one_stage_and_names_tell_what_differs() {
     assert!(names.contains(&"kept[min_tokens=25]"), "{names:?}");
     assert!(names.contains(&"eval-sert[min_tokens=5]"), "{names:?}");
     let sert = manifest.stage("sert[min_tokens=25]").unwrap();
-    assert_eq!(sert.base, "sert");
-    assert_eq!(sert.inputs["paths"].stage, "kept[min_tokens=25]");
+    assert_eq!(sert.name.base(), "sert");
+    assert_eq!(sert.inputs["paths"].stage.as_str(), "kept[min_tokens=25]");
 }
 
 #[test]

@@ -248,8 +248,8 @@ impl<D: Decoder> Call<'_, D> {
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
     ) -> Result<(), EngineError> {
-        let (normalizer, candidates) =
-            first_tokens(&row, self.request.candidates, self.rules).ok_or(EngineError::NotFinite {
+        let (normalizer, candidates) = first_tokens(&row, self.request.candidates, self.rules)
+            .ok_or(EngineError::NotFinite {
                 index: prompt_index,
             })?;
         let (vocab_size, context) = self.decoder.limits();

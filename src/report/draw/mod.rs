@@ -13,7 +13,7 @@ use super::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use super::{ReportError, Source, WhatRan};
 use crate::artifact::Artifact;
 use crate::filter::Funnel;
-use crate::manifest::{FigureSection, FigureSpec, PortRef, Sweep};
+use crate::manifest::{FigureSection, FigureSpec, PortRef, StageName, Sweep, split_reference};
 use crate::model::train::LossPoint;
 use crate::plan::NodeId;
 
@@ -94,12 +94,12 @@ impl<'a> Filler<'a> {
     /// The stages that it names.
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
         let named = self.spec.refs.values().flatten().flatten();
-        named.filter_map(|named| self.source.plan.find(&named.stage).ok())
+        named.filter_map(|named| self.source.plan.at(&named.stage))
     }
 
     /// What a reference names at a point.
     fn at(&self, reference: &str, point: usize) -> Option<&'a PortRef> {
-        let stage = reference.split_once('.').map_or(reference, |(s, _)| s);
+        let (stage, _) = split_reference(reference);
         let refs = &self.spec.refs;
         let found = refs.get(reference).or_else(|| refs.get(stage))?;
         found.get(point)?.as_ref()
@@ -115,19 +115,16 @@ impl<'a> Filler<'a> {
 
     /// The different stages that a reference names, each with the first point that does, and what tells them apart.
     fn distinct(&self, reference: &str) -> Vec<(usize, String)> {
-        let mut seen: Vec<(&str, usize)> = Vec::new();
+        let mut seen: Vec<(&StageName, usize)> = Vec::new();
         for point in 0..self.sweep().points.len() {
             if let Some(found) = self.at(reference, point)
-                && !seen.iter().any(|(stage, _)| *stage == found.stage)
+                && !seen.iter().any(|(stage, _)| **stage == found.stage)
             {
                 seen.push((&found.stage, point));
             }
         }
         seen.into_iter()
-            .map(|(stage, point)| {
-                let values = stage.split_once('[').map_or("", |(_, rest)| rest);
-                (point, values.trim_end_matches(']').to_owned())
-            })
+            .map(|(stage, point)| (point, stage.point()))
             .collect()
     }
 

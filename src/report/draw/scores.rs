@@ -102,7 +102,7 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     // The steps that ran, in order, are the funnel's; a step that dropped nothing has no verdict to tell of it.
     let node = filler
         .at(filter, *point)
-        .and_then(|at| filler.source.plan.find(&at.stage).ok());
+        .and_then(|at| filler.source.plan.at(&at.stage));
     let funnel = match node {
         Some(node) => filler.source.artifact::<Funnel>(node, "funnel")?,
         None => None,
@@ -254,7 +254,7 @@ fn questions(
     let source = filler.source;
     let node = filler
         .at(&series.paths, point)
-        .and_then(|at| source.plan.find(&at.stage).ok());
+        .and_then(|at| source.plan.at(&at.stage));
     if let Some((from, output)) = node.and_then(|node| source.input(node, "questions"))
         && let Some((_, asked)) = source.artifact::<Vec<Question>>(from, output)?
     {

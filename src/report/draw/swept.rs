@@ -96,7 +96,7 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     }
     let axis = &sweep.axes[axis];
     let numbers: Option<Vec<f64>> = (places.iter())
-        .map(|&place| axis.values[place].value.as_f64())
+        .map(|&place| axis.values[place].value().as_f64())
         .collect();
     let labels = places.iter().map(|&place| axis.values[place].label.clone());
     Ok(Figure::Curve(Curve {
@@ -145,7 +145,8 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     if let Some(axis) = free {
         return Err(ReportError::Invalid(format!(
             "the figure `{}` has several points in one cell: `{}` varies too\nhint: keep it to one value with `at`",
-            filler.spec.name, sweep.axes[axis].field
+            filler.spec.name,
+            sweep.axes[axis].field()
         )));
     }
     let (columns, rows) = (places(sweep, across, &points), places(sweep, up, &points));

@@ -105,7 +105,7 @@ impl Writer {
         }
         let node = source.plan.node(stage.node);
         self.book.stages.push(StageRows {
-            name: escaped(&node.names.join(" = ")),
+            name: escaped(&node.all_names()),
             what: match stage.kind {
                 ArtifactKind::Verdicts => "verdicts",
                 ArtifactKind::Predictions => "answers",

@@ -66,7 +66,7 @@ fn funnels(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
                 continue;
             };
             if let Some((_, funnel)) = source.artifact::<Funnel>(*node, output)? {
-                let name = source.plan.node(*node).names.join(" = ");
+                let name = source.plan.node(*node).all_names();
                 let title = format!("{name}: which paths were kept");
                 let mut figure = Figure::Funnel(FunnelFigure::new(title, &funnel));
                 figure.add_to_note(&WhatRan::behind(source, [*node])?.whole());
@@ -106,7 +106,7 @@ fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
                 if let Some((_, points)) = source.artifact::<Vec<LossPoint>>(node, output)? {
                     drawn.push(node);
                     trainings.push(LossCurve {
-                        name: stage.names.join(" = "),
+                        name: stage.all_names(),
                         points,
                     });
                 }

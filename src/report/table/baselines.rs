@@ -97,7 +97,7 @@ fn set(filler: &Filler<'_>, row: &LayoutRow, column: &LayoutColumn) -> Option<Se
     let source = filler.source;
     let point = *row.points(column, &source.manifest.sweep).first()?;
     let eval = filler.spec.rows[row.spec].evals[point].as_ref()?;
-    let eval = source.plan.find(&eval.stage).ok()?;
+    let eval = source.plan.at(&eval.stage)?;
     let (name, (data, output)) = filler.questions(eval)?;
     let params = Value::Object(source.plan.node(eval).params.clone());
     Some(Set {

@@ -206,7 +206,7 @@ impl Filler<'_> {
                 let absent = self.spec.rows[row.spec].absent.clone();
                 return Ok(Found::Hole(absent.unwrap_or_default()));
             };
-            let Ok(node) = self.source.plan.find(&eval.stage) else {
+            let Some(node) = self.source.plan.at(&eval.stage) else {
                 return Ok(Found::Hole(format!("there is no stage `{}`", eval.stage)));
             };
             // Seeds that share an evaluation (nothing in it is drawn) are one.

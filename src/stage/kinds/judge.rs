@@ -12,7 +12,6 @@ use super::replies;
 use super::rows::row_key;
 use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
-use crate::model::{Arithmetic, Dtype};
 use crate::stage::{
     Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError,
     StageKind,
@@ -105,10 +104,7 @@ impl StageKind for Judge {
         kind: ArtifactKind::Paths,
         doc: "The same paths, or the answers as paths, with the scores added.",
     }];
-
-    fn numerics(params: &JudgeParams) -> Option<Arithmetic> {
-        params.endpoint.is_none().then(|| Arithmetic::sample(Dtype::F32))
-    }
+    const RUNS_MODEL: bool = true;
 
     fn check(params: &JudgeParams) -> Vec<Complaint> {
         let mut complaints = match &params.endpoint {

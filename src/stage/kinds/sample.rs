@@ -9,7 +9,7 @@ use super::prompts::{LongPrompts, prompts};
 use super::rows::NEUTRAL_DTYPE;
 use super::sampler::Sampler;
 use crate::artifact::ArtifactKind;
-use crate::model::{Arithmetic, Dtype};
+use crate::model::Dtype;
 use crate::model::sampling::SamplingParams;
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
@@ -130,11 +130,8 @@ impl StageKind for Sample {
         doc: "Every sampled path, by question, first token and draw.",
     }];
     const SEEDED: bool = true;
+    const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
-
-    fn numerics(params: &SampleParams) -> Option<Arithmetic> {
-        Some(Arithmetic::sample(params.dtype))
-    }
 
     fn carried(_: &SampleParams, _: Carried) -> Carried {
         Carried {

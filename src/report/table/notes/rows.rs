@@ -174,7 +174,7 @@ pub(super) fn untrained(filler: &Filler<'_>) -> Option<String> {
         .iter()
         .flat_map(|row| row.evals.iter().flatten());
     let shown = evals
-        .filter_map(|eval| source.plan.find(&eval.stage).ok())
+        .filter_map(|eval| source.plan.at(&eval.stage))
         .any(|eval| is_of_untrained(source, eval));
     (!shown).then(|| {
         "No row shows the untrained student; add a `predict` on it to read the others by."
