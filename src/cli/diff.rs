@@ -73,10 +73,12 @@ impl Side {
 
     /// The answers that the evaluation `stage` measured; none where they are not in the store.
     fn measured(&self, stage: &Resolved) -> Result<Vec<Prediction>, Failure> {
-        let inputs = self.session.plan.inputs(stage.node);
-        let predict = inputs
-            .get("predictions")
-            .and_then(|(from, _)| self.stages.values().find(|each| each.node == *from));
+        let predict = self
+            .session
+            .plan
+            .input(stage.node, ArtifactKind::Predictions);
+        let predict =
+            predict.and_then(|(from, _)| self.stages.values().find(|each| each.node == from));
         match predict {
             Some(predict) => Ok(self.artifact_of(predict)?.unwrap_or_default()),
             None => Ok(Vec::new()),

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, ArtifactKind};
 use crate::disk;
 use crate::input::read_text;
 use crate::manifest::split_reference;
@@ -158,11 +158,11 @@ fn items_of(session: &Session, stage: &str, seed: u64) -> Result<BTreeMap<String
 /// The questions that the stage's paths answer.
 fn questions_of(session: &Session, reference: &str) -> Result<Vec<Question>, Failure> {
     let (stage, _) = split_reference(reference);
-    let inputs = session.plan.inputs(session.plan.find(stage)?);
-    let Some((from, output)) = inputs.get("questions") else {
+    let asked = session.plan.find(stage)?;
+    let Some((from, output)) = session.plan.input(asked, ArtifactKind::Questions) else {
         return Err(Failure::usage(format!("`{stage}` takes no questions")));
     };
-    let name = session.plan.node(*from).name();
+    let name = session.plan.node(from).name();
     let found = session.artifact(&format!("{name}.{output}"))?;
     Ok(Vec::decode(&found.bytes)?)
 }

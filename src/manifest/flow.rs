@@ -12,11 +12,7 @@ use super::tables::{RowDraft, TableDraft};
 use super::wire::{Outlet, Wire, Wiring};
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
-
-/// The kind that some outputs of hold test questions.
-const DATASET: &str = "dataset";
-/// These.
-const TEST: [&str; 2] = ["test", "all"];
+use crate::stage::Output;
 
 /// Reports circles and forbidden ways of test data. Gives the stages, each after those it reads from; those in or
 /// behind a circle are left out.
@@ -45,10 +41,8 @@ pub(super) fn check(
                 touched[stage].get_or_insert(wire);
             }
         }
-        let measures = wiring.drafts[stage].kind.is_some_and(|kind| {
-            let mut outputs = kind.outputs().iter();
-            outputs.any(|output| output.kind == ArtifactKind::Evaluation)
-        });
+        let kind = wiring.drafts[stage].kind;
+        let measures = kind.is_some_and(|kind| kind.output(ArtifactKind::Evaluation).is_some());
         if measures && touched[stage].is_some() && !declared.contains(&stage) {
             let draft = &wiring.drafts[stage];
             let message = format!(
@@ -70,11 +64,7 @@ pub(super) fn check(
 }
 
 fn is_test(wiring: &Wiring<'_>, outlet: Outlet) -> bool {
-    let kind = wiring.drafts[outlet.stage].kind;
-    kind.is_some_and(|kind| kind.name() == DATASET)
-        && wiring
-            .output(outlet)
-            .is_some_and(|output| TEST.contains(&output.name))
+    wiring.output(outlet).is_some_and(Output::holds_test)
 }
 
 fn trains_on_test(
@@ -103,7 +93,7 @@ fn trains_on_test(
         .filter(|_| is_test(wiring, wire.from))
         .and_then(|kind| {
             let mut outputs = kind.outputs().iter();
-            outputs.find(|output| output.kind == wire.port.accepts && !TEST.contains(&output.name))
+            outputs.find(|output| output.kind == wire.port.accepts && !output.holds_test())
         });
     let hint = match other {
         Some(output) => format!(

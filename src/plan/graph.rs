@@ -7,6 +7,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::{Map, Value, json};
 
+use crate::artifact::ArtifactKind;
 use crate::key::canonical_json;
 use crate::manifest::{Manifest, StageName, nearest};
 use crate::model::Dtype;
@@ -210,6 +211,12 @@ impl Plan {
             .edges_directed(id, Direction::Incoming)
             .map(|edge| (edge.weight().port, (edge.source(), edge.weight().output)))
             .collect()
+    }
+
+    /// The node and the output that feed a node's first port that accepts a kind of artifact.
+    pub fn input(&self, id: NodeId, accepts: ArtifactKind) -> Option<(NodeId, &'static str)> {
+        let port = self.node(id).kind.port(accepts)?;
+        self.inputs(id).get(port.name).copied()
     }
 
     /// The node of a stage of the manifest.

@@ -6,6 +6,7 @@ use comfy_table::CellAlignment;
 
 use super::interval::share_text;
 use super::{ReportError, Source, new_table, printable};
+use crate::artifact::ArtifactKind;
 use crate::filter::Funnel;
 use crate::key::Digest;
 use crate::plan::{Node, NodeId};
@@ -65,15 +66,16 @@ fn found<'s>(
     let mut by_base: Vec<(&str, Vec<Found<'_>>)> = Vec::new();
     for &id in nodes {
         let node = source.plan.node(id);
-        if node.kind.name() != "filter" {
-            continue;
-        }
-        let Some((_, funnel)) = source.artifact::<Funnel>(id, "funnel")? else {
+        let Some(output) = source.output_of(id, ArtifactKind::Funnel) else {
             continue;
         };
+        let Some((_, funnel)) = source.artifact::<Funnel>(id, output)? else {
+            continue;
+        };
+        let kept = source.output_of(id, ArtifactKind::Paths);
         let found = Found {
             node,
-            kept: source.digest(id, "kept"),
+            kept: kept.and_then(|kept| source.digest(id, kept)),
             funnel,
         };
         match by_base.iter_mut().find(|(base, _)| *base == node.base()) {

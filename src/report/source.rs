@@ -75,17 +75,13 @@ impl Source<'_> {
         }
     }
 
-    /// The node and the output that feed a port.
-    pub fn input(&self, node: NodeId, port: &str) -> Option<(NodeId, &'static str)> {
-        self.plan.inputs(node).get(port).copied()
+    /// The node and the output that feed the first port that accepts a kind of artifact.
+    pub fn input(&self, node: NodeId, accepts: ArtifactKind) -> Option<(NodeId, &'static str)> {
+        self.plan.input(node, accepts)
     }
 
     /// The first output of a kind.
     pub fn output_of(&self, node: NodeId, kind: ArtifactKind) -> Option<&'static str> {
-        let outputs = self.plan.node(node).kind.outputs();
-        outputs
-            .iter()
-            .find(|each| each.kind == kind)
-            .map(|each| each.name)
+        self.plan.node(node).kind.output(kind).map(|each| each.name)
     }
 }

@@ -16,7 +16,7 @@ use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::Gpt2Config;
 use crate::plan::{Node, NodeId};
-use crate::stage::Shape;
+use crate::stage::{Brings, Shape, Split};
 use crate::text::Question;
 
 /// What ran.
@@ -48,10 +48,11 @@ impl WhatRan {
         }
         for &node in source.plan.order().iter().filter(|n| needed.contains(n)) {
             let stage = source.plan.node(node);
-            let (list, told) = match stage.kind.name() {
-                "student" | "pretrain" => (&mut ran.students, Some(student(source, node)?)),
-                "dataset" => (&mut ran.data, Some(data(source, node, &needed)?)),
-                _ => (&mut ran.others, other(stage)),
+            let (list, told) = match stage.kind.brings() {
+                Some(Brings::Student) => (&mut ran.students, Some(student(source, node)?)),
+                Some(Brings::Data) => (&mut ran.data, Some(data(source, node, &needed)?)),
+                Some(brings) => (&mut ran.others, other(stage, brings)),
+                None => continue,
             };
             list.extend(told.filter(|told| !list.contains(told)));
         }
@@ -165,14 +166,20 @@ fn data(
                 .map(|(_, output)| output),
         );
     }
-    let mut counts = Vec::new();
-    for (output, words) in [
-        ("train", "training"),
-        ("validation", "validation"),
-        ("test", "test"),
-    ] {
-        let count = count::<Question>(source, node, output, &used)?;
-        counts.extend(count.map(|count| format!("{count} {words}")));
+    let (mut counts, mut also) = (Vec::new(), Vec::new());
+    for output in stage.kind.outputs() {
+        let count = match output.kind {
+            ArtifactKind::Text => count::<String>(source, node, output.name, &used)?,
+            _ => count::<Question>(source, node, output.name, &used)?,
+        };
+        let Some(count) = count else { continue };
+        match output.split {
+            Some(Split::Train) => counts.push(format!("{count} training")),
+            Some(Split::Validation) => counts.push(format!("{count} validation")),
+            Some(Split::Test) => counts.push(format!("{count} test")),
+            Some(Split::All) => also.push(format!(", all its {count} questions together")),
+            None => also.push(format!(", {count} documents of text")),
+        }
     }
     let mut told = point(stage) + text(&stage.params, "/dataset").unwrap_or("data");
     for path in ["/path", "/train_path", "/test_path"] {
@@ -182,12 +189,7 @@ fn data(
     if !counts.is_empty() {
         told.extend([", ", &listed(&counts), " questions"]);
     }
-    if let Some(all) = count::<Question>(source, node, "all", &used)? {
-        told.extend([", all its ", &all.to_string(), " questions together"]);
-    }
-    if let Some(documents) = count::<String>(source, node, "text", &used)? {
-        told.extend([", ", &documents.to_string(), " documents of text"]);
-    }
+    told.extend(also);
     if let Some(limit) = stage.params.get("limit").and_then(Value::as_u64) {
         told.extend([" (limit ", &limit.to_string(), ")"]);
     }
@@ -211,24 +213,27 @@ where
     Ok(rows.map(|(_, rows)| rows.len()).filter(|rows| *rows > 0))
 }
 
-/// Who wrote, answered or judged; `None` for a stage that only works on what others made.
-fn other(stage: &Node) -> Option<String> {
+/// Who wrote, answered or judged.
+fn other(stage: &Node, brings: Brings) -> Option<String> {
     let text = |pointer| text(&stage.params, pointer);
     let asked = text("/endpoint/model").map(|model| {
         let provider = text("/endpoint/provider").or(text("/endpoint/base_url"));
         format!("{model} at {}", provider.unwrap_or("a server"))
     });
     let file = text("/path").map(without_folders);
-    let who = match stage.kind.name() {
-        "teach" | "predict-recorded" => {
+    let who = match brings {
+        Brings::Teacher => {
             let recording = || Some(text("/recording")?.to_owned() + &in_file(file.as_deref()));
             format!("teacher {}{}", point(stage), asked.or_else(recording)?)
         }
         // A judge that is a student is told among the students.
-        "judge" => format!("judge {}{}", point(stage), asked?),
-        "import-paths" => format!("paths brought in{}", in_file(file.as_deref())),
-        "import-predictions" => format!("answers brought in{}", in_file(file.as_deref())),
-        _ => return None,
+        Brings::Judge => format!("judge {}{}", point(stage), asked?),
+        Brings::Rows => {
+            let answers = stage.kind.output(ArtifactKind::Predictions).is_some();
+            let rows = if answers { "answers" } else { "paths" };
+            format!("{rows} brought in{}", in_file(file.as_deref()))
+        }
+        Brings::Student | Brings::Data => return None,
     };
     Some(who)
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::table::{Cell, ResultTable};
 use super::{ReportError, Source, printable};
+use crate::artifact::ArtifactKind;
 use crate::key::{Digest, StageKey, canonical_json};
 use crate::metric::{Evaluation, Metric, Outcome};
 use crate::plan::NodeId;
@@ -127,7 +128,7 @@ fn cell<'t>(table: &'t ResultTable, name: &CellName) -> Option<&'t Cell> {
 fn measured_by(source: &Source<'_>, node: NodeId) -> Result<MeasuredBy, ReportError> {
     let outputs = source.plan.node(node).kind.outputs();
     let evaluation = source.artifact::<Evaluation>(node, outputs[0].name)?;
-    let questions = source.input(node, "questions");
+    let questions = source.input(node, ArtifactKind::Questions);
     Ok(MeasuredBy {
         stage: source.plan.node(node).name().to_owned(),
         questions: questions.map_or_else(String::new, |(from, output)| {

@@ -41,19 +41,9 @@ impl StageKind for Work {
     const NAME: &'static str = "work";
     const VERSION: u32 = 1;
     const DOC: &'static str = "Works, or not.";
-    const INPUTS: &'static [Port] = &[Port {
-        name: "after",
-        accepts: ArtifactKind::Text,
-        default: None,
-        optional: true,
-        trains: false,
-        doc: "What comes before.",
-    }];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "text",
-        kind: ArtifactKind::Text,
-        doc: "Nothing much.",
-    }];
+    const INPUTS: &'static [Port] =
+        &[Port::required("after", ArtifactKind::Text, "What comes before.").optional()];
+    const OUTPUTS: &'static [Output] = &[Output::new("text", ArtifactKind::Text, "Nothing much.")];
 
     fn run(params: &WorkParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         if params.panics {

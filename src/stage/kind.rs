@@ -24,35 +24,13 @@ pub struct Port {
     pub optional: bool,
     /// Whether what comes in here shapes a model or a choice. Such a port never takes test data.
     pub trains: bool,
+    /// Whether all rows that come in here go out again, each with something added: who sees those has seen these.
+    pub passes_on: bool,
     /// One line for schema and help.
     pub doc: &'static str,
 }
 
 impl Port {
-    /// The port `model`, which takes the manifest's student unless told otherwise.
-    pub const fn model(doc: &'static str) -> Self {
-        Self {
-            name: "model",
-            accepts: ArtifactKind::Model,
-            default: Some("student"),
-            optional: false,
-            trains: false,
-            doc,
-        }
-    }
-
-    /// A port for questions that shape a model or a choice: never test questions.
-    pub const fn questions(name: &'static str, default: &'static str, doc: &'static str) -> Self {
-        Self {
-            name,
-            accepts: ArtifactKind::Questions,
-            default: Some(default),
-            optional: false,
-            trains: true,
-            doc,
-        }
-    }
-
     /// A port that the manifest must name a stage for.
     pub const fn required(name: &'static str, accepts: ArtifactKind, doc: &'static str) -> Self {
         Self {
@@ -61,7 +39,28 @@ impl Port {
             default: None,
             optional: false,
             trains: false,
+            passes_on: false,
             doc,
+        }
+    }
+
+    /// The port `model`, which takes the manifest's student unless told otherwise.
+    pub const fn model(doc: &'static str) -> Self {
+        Self::required("model", ArtifactKind::Model, doc).or("student")
+    }
+
+    /// A port for questions that shape a model or a choice: never test questions.
+    pub const fn questions(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+        let port = Self::required(name, ArtifactKind::Questions, doc);
+        port.or(default).trains()
+    }
+
+    /// The same port, which takes this reference where the manifest names none.
+    #[must_use]
+    pub const fn or(self, default: &'static str) -> Self {
+        Self {
+            default: Some(default),
+            ..self
         }
     }
 
@@ -83,6 +82,15 @@ impl Port {
         }
     }
 
+    /// The same port, all of whose rows go out again with something added.
+    #[must_use]
+    pub const fn passes_on(self) -> Self {
+        Self {
+            passes_on: true,
+            ..self
+        }
+    }
+
     /// The same port, which takes questions of any split, test ones too.
     #[must_use]
     pub const fn any_split(self) -> Self {
@@ -100,8 +108,64 @@ pub struct Output {
     pub name: &'static str,
     /// What it is.
     pub kind: ArtifactKind,
+    /// Which questions of a data set it holds.
+    pub split: Option<Split>,
     /// One line for schema and help.
     pub doc: &'static str,
+}
+
+impl Output {
+    /// An output.
+    pub const fn new(name: &'static str, kind: ArtifactKind, doc: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            split: None,
+            doc,
+        }
+    }
+
+    /// The same output, of these questions of a data set.
+    #[must_use]
+    pub const fn of(self, split: Split) -> Self {
+        Self {
+            split: Some(split),
+            ..self
+        }
+    }
+
+    /// Whether it holds test questions: these may be measured, and shape nothing.
+    pub fn holds_test(&self) -> bool {
+        matches!(self.split, Some(Split::Test | Split::All))
+    }
+}
+
+/// Questions of a data set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Split {
+    /// Those to train on.
+    Train,
+    /// Those to choose thresholds and epochs by.
+    Validation,
+    /// Those that only declared tables read.
+    Test,
+    /// All of them together.
+    All,
+}
+
+/// What an experiment gets by a stage that it is not made from other stages' outputs; it is told beside every result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Brings {
+    /// A student as it was before it was trained on questions.
+    Student,
+    /// Questions.
+    Data,
+    /// What a teacher wrote.
+    Teacher,
+    /// What a judge thinks of paths.
+    Judge,
+    /// Rows that were made elsewhere.
+    Rows,
 }
 
 /// Something wrong with a parameter that a JSON Schema cannot say.
@@ -155,6 +219,8 @@ pub trait StageKind: Send + Sync + 'static {
     const INPUTS: &'static [Port];
     /// Outputs; the first is the one meant by the stage's bare name.
     const OUTPUTS: &'static [Output];
+    /// What it brings into an experiment, if it brings in anything.
+    const BRINGS: Option<Brings> = None;
     /// Whether it draws random numbers: the seed is then part of the key.
     const SEEDED: bool = false;
     /// Whether it runs a model: the numerics class is then part of the key.
@@ -242,12 +308,22 @@ pub trait Stage: Send + Sync {
     fn inputs(&self) -> &'static [Port];
     /// Outputs.
     fn outputs(&self) -> &'static [Output];
+    /// See [`StageKind::BRINGS`].
+    fn brings(&self) -> Option<Brings>;
     /// Whether the seed is part of the key.
     fn seeded(&self) -> bool;
     /// Whether the numerics class is part of the key.
     fn runs_model(&self) -> bool;
     /// See [`StageKind::READS_ANSWERS`].
     fn reads_answers(&self) -> bool;
+    /// The first input port that accepts a kind of artifact, where there is one.
+    fn port(&self, accepts: ArtifactKind) -> Option<&'static Port> {
+        self.inputs().iter().find(|port| port.accepts == accepts)
+    }
+    /// The first output that is a kind of artifact, where there is one.
+    fn output(&self, kind: ArtifactKind) -> Option<&'static Output> {
+        self.outputs().iter().find(|output| output.kind == kind)
+    }
     /// The JSON Schema of the parameters.
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
     /// The parameters with defaults filled in.
@@ -336,6 +412,10 @@ impl<K: StageKind> Stage for Typed<K> {
 
     fn outputs(&self) -> &'static [Output] {
         K::OUTPUTS
+    }
+
+    fn brings(&self) -> Option<Brings> {
+        K::BRINGS
     }
 
     fn seeded(&self) -> bool {

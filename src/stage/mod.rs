@@ -19,7 +19,7 @@ pub use carried::{Carried, Need, Needed, ScoreRange};
 pub use context::{Context, Inputs, Outputs};
 pub use environment::{Environment, RunOptions};
 pub use error::StageError;
-pub use kind::{Complaint, Output, OutsideFile, Port, Stage, StageKind, Typed};
+pub use kind::{Brings, Complaint, Output, OutsideFile, Port, Split, Stage, StageKind, Typed};
 pub use kinds::KINDS;
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};

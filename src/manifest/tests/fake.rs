@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Complaint, Context, Output, Outputs, Port, Stage, StageError, StageKind, Typed,
+    Complaint, Context, Output, Outputs, Port, Split, Stage, StageError, StageKind, Typed,
 };
 
 pub(super) static KINDS: &[&dyn Stage] = &[
@@ -20,22 +20,12 @@ pub(super) static KINDS: &[&dyn Stage] = &[
 ];
 
 const fn output(name: &'static str, kind: ArtifactKind) -> Output {
-    Output {
-        name,
-        kind,
-        doc: "an output",
-    }
+    Output::new(name, kind, "an output")
 }
 
 const fn port(name: &'static str, accepts: ArtifactKind, default: Option<&'static str>) -> Port {
-    Port {
-        name,
-        accepts,
-        default,
-        optional: false,
-        trains: false,
-        doc: "an input",
-    }
+    let port = Port::required(name, accepts, "an input");
+    Port { default, ..port }
 }
 
 /// Declares a kind that never runs.
@@ -85,8 +75,8 @@ kind!(
     &[],
     &[
         output("train", ArtifactKind::Questions),
-        output("test", ArtifactKind::Questions),
-        output("all", ArtifactKind::Questions)
+        output("test", ArtifactKind::Questions).of(Split::Test),
+        output("all", ArtifactKind::Questions).of(Split::All)
     ]
 );
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{CONFIDENCE, Filler, NO_INTERVAL, listed};
+use crate::artifact::ArtifactKind;
 use crate::filter::Funnel;
 use crate::manifest::{FigureSection, PathSeries};
 use crate::metric::{Resampling, cluster_mean};
@@ -103,8 +104,9 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let node = filler
         .at(filter, *point)
         .and_then(|at| filler.source.plan.at(&at.stage));
-    let funnel = match node {
-        Some(node) => filler.source.artifact::<Funnel>(node, "funnel")?,
+    let output = node.and_then(|node| filler.source.output_of(node, ArtifactKind::Funnel));
+    let funnel = match node.zip(output) {
+        Some((node, output)) => filler.source.artifact::<Funnel>(node, output)?,
         None => None,
     };
     let (_, funnel) = funnel.ok_or_else(|| filler.nothing())?;
@@ -255,7 +257,7 @@ fn questions(
     let node = filler
         .at(&series.paths, point)
         .and_then(|at| source.plan.at(&at.stage));
-    if let Some((from, output)) = node.and_then(|node| source.input(node, "questions"))
+    if let Some((from, output)) = node.and_then(|node| source.input(node, ArtifactKind::Questions))
         && let Some((_, asked)) = source.artifact::<Vec<Question>>(from, output)?
     {
         return Ok(asked.len());

@@ -211,7 +211,7 @@ fn outcomes(
 ) -> Result<BTreeMap<String, (&'static str, String)>, ReportError> {
     let mut found = BTreeMap::new();
     for &node in source.plan.order() {
-        if source.input(node, "predictions") != Some((stage.node, stage.output)) {
+        if source.input(node, ArtifactKind::Predictions) != Some((stage.node, stage.output)) {
             continue;
         }
         let Some(output) = source.output_of(node, ArtifactKind::Evaluation) else {

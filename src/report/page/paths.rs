@@ -4,7 +4,7 @@
 //! In: the store. Out: columns of numbers that point into lists of texts, and what was left out.
 //! Questions are taken whole, in the data's order, as long as their rows are within the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ fn within(rows: &[usize], limit: usize, what: &str) -> (usize, Option<String>) {
 /// Every question in the store, in the order of the stages and their outputs.
 fn questions(source: &Source<'_>) -> Result<Vec<Question>, ReportError> {
     let mut all: Vec<Question> = Vec::new();
-    let mut known = std::collections::BTreeSet::new();
+    let mut known = BTreeSet::new();
     for &node in source.plan.order() {
         for output in source.plan.node(node).kind.outputs() {
             if output.kind != ArtifactKind::Questions {
@@ -129,23 +129,26 @@ fn questions(source: &Source<'_>) -> Result<Vec<Question>, ReportError> {
 fn shown(source: &Source<'_>) -> Vec<Shown> {
     let order = source.plan.order();
     let here = |node: NodeId, output: &str| source.digest(node, output).is_some();
-    // Paths that went into a stage that passes all of them on are shown there.
-    let passed_on = |node: NodeId, output: &str| {
-        order.iter().any(|&after| {
-            let passes = ["filter", "score"].contains(&source.plan.node(after).kind.name());
-            passes
-                && source.input(after, "paths") == Some((node, output))
-                && (source.outputs)(after).is_some()
+    // Rows that went into a stage that passes all of them on are shown there.
+    let ran = order
+        .iter()
+        .filter(|after| (source.outputs)(**after).is_some());
+    let passed_on: BTreeSet<(NodeId, &str)> = ran
+        .flat_map(|&after| {
+            let inputs = source.plan.inputs(after);
+            let ports = source.plan.node(after).kind.inputs().iter();
+            let passing = ports.filter(|port| port.passes_on);
+            passing.filter_map(move |port| inputs.get(port.name).copied())
         })
-    };
+        .collect();
     let mut shown = Vec::new();
     for &node in order {
         let outputs = source.plan.node(node).kind.outputs();
-        let judges = (outputs.iter()).any(|output| output.kind == ArtifactKind::Verdicts);
+        let judges = source.output_of(node, ArtifactKind::Verdicts).is_some();
         for output in outputs {
             let wanted = match output.kind {
                 ArtifactKind::Verdicts | ArtifactKind::Predictions => true,
-                ArtifactKind::Paths => !judges && !passed_on(node, output.name),
+                ArtifactKind::Paths => !judges && !passed_on.contains(&(node, output.name)),
                 _ => false,
             };
             if wanted && here(node, output.name) {

@@ -9,6 +9,7 @@ use crate::plan::NodeId;
 use crate::report::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use crate::report::funnel::WHOLE;
 use crate::report::{NamedFigure, ReportError, Source, WhatRan, draw_all};
+use crate::stage::Brings;
 
 /// More trainings than this are not drawn together: such a picture says nothing (ours). `[figures]` draws those
 /// of interest.
@@ -98,9 +99,10 @@ fn losses(source: &Source<'_>) -> Result<Vec<NamedFigure>, ReportError> {
             for node in nodes {
                 let stage = source.plan.node(node);
                 let output = source.output_of(node, ArtifactKind::Losses);
-                let (true, Some(output)) =
-                    ((stage.kind.name() == "pretrain") == pretraining, output)
-                else {
+                let (true, Some(output)) = (
+                    (stage.kind.brings() == Some(Brings::Student)) == pretraining,
+                    output,
+                ) else {
                     continue;
                 };
                 if let Some((_, points)) = source.artifact::<Vec<LossPoint>>(node, output)? {

@@ -11,6 +11,7 @@ use crate::manifest::{Baseline, LayoutColumn, LayoutRow};
 use crate::metric::{Baseline as Measured, Estimate, EvalParams, Metric, chance, majority_class};
 use crate::plan::NodeId;
 use crate::report::{ReportError, Source};
+use crate::stage::Split;
 use crate::text::Question;
 
 /// A set of questions that rows are measured on.
@@ -102,11 +103,21 @@ fn set(filler: &Filler<'_>, row: &LayoutRow, column: &LayoutColumn) -> Option<Se
     let params = Value::Object(source.plan.node(eval).params.clone());
     Some(Set {
         name,
-        content: (source.digest(data, output)?, source.digest(data, "train")),
+        content: (
+            source.digest(data, output)?,
+            train(source, data).and_then(|train| source.digest(data, train)),
+        ),
         data,
         output,
         params: serde_json::from_value(params).ok()?,
     })
+}
+
+/// The questions to learn a majority from.
+fn train(source: &Source<'_>, data: NodeId) -> Option<&'static str> {
+    let mut outputs = source.plan.node(data).kind.outputs().iter();
+    let train = outputs.find(|output| output.split == Some(Split::Train));
+    train.map(|output| output.name)
 }
 
 fn of_set(baseline: Baseline, source: &Source<'_>, set: &Set) -> Result<Found, ReportError> {
@@ -116,7 +127,10 @@ fn of_set(baseline: Baseline, source: &Source<'_>, set: &Set) -> Result<Found, R
     let found = match baseline {
         Baseline::Chance => chance(&questions)?,
         Baseline::Majority => {
-            let train = source.artifact::<Vec<Question>>(set.data, "train")?;
+            let train = match train(source, set.data) {
+                Some(train) => source.artifact::<Vec<Question>>(set.data, train)?,
+                None => None,
+            };
             match train.filter(|(_, train)| !train.is_empty()) {
                 Some((_, train)) => Some(majority_class(&train, &questions, &set.params)?),
                 None => None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cell::Reported;
 use super::tests_against::{Tests, tests};
 use super::{Cell, CellGroup, Figure, ResultTable, TableRow, answers, baselines, notes};
+use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::manifest::{Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
 use crate::metric::{Evaluation, Metric, OverSeeds};
@@ -240,7 +241,7 @@ impl Filler<'_> {
 
     /// The questions of an evaluation: as the manifest names them, and the node and the output that they are.
     pub(super) fn questions(&self, eval: NodeId) -> Option<(String, (NodeId, &'static str))> {
-        let (data, output) = self.source.input(eval, "questions")?;
+        let (data, output) = self.source.input(eval, ArtifactKind::Questions)?;
         let name = format!("{}.{output}", self.source.plan.node(data).base());
         Some((name, (data, output)))
     }

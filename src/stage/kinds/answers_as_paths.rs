@@ -36,11 +36,11 @@ impl StageKind for AnswersAsPaths {
         ArtifactKind::Predictions,
         "The answers.",
     )];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "A path for each answer, its text the whole output.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "A path for each answer, its text the whole output.",
+    )];
 
     fn carried(_: &Self::Params, input: Carried) -> Carried {
         input

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::artifact::ArtifactKind;
 use crate::dataset::{DataParams, DatasetError, Splits, files, load};
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, StageError, StageKind,
-    Work,
+    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, Split,
+    StageError, StageKind, Work,
 };
 use crate::text::Question;
 
@@ -20,32 +20,13 @@ impl StageKind for Dataset {
     const VERSION: u32 = 3;
     const DOC: &'static str = "Load questions with gold answers; `[data]` is short for this.";
     const INPUTS: &'static [crate::stage::Port] = &[];
+    const BRINGS: Option<Brings> = Some(Brings::Data);
     const OUTPUTS: &'static [Output] = &[
-        Output {
-            name: "train",
-            kind: ArtifactKind::Questions,
-            doc: "Questions to train on.",
-        },
-        Output {
-            name: "validation",
-            kind: ArtifactKind::Questions,
-            doc: "Questions carved from the training part, for choosing thresholds and epochs.",
-        },
-        Output {
-            name: "test",
-            kind: ArtifactKind::Questions,
-            doc: "Questions that only declared tables read.",
-        },
-        Output {
-            name: "all",
-            kind: ArtifactKind::Questions,
-            doc: "Training, validation and test questions together, in this order: for figures over all of them; counts as test data.",
-        },
-        Output {
-            name: "text",
-            kind: ArtifactKind::Text,
-            doc: "Text to pretrain on, where the dataset has some (microworld).",
-        },
+        Output::new("train", ArtifactKind::Questions, "Questions to train on.").of(Split::Train),
+        Output::new("validation", ArtifactKind::Questions, "Questions carved from the training part, for choosing thresholds and epochs.").of(Split::Validation),
+        Output::new("test", ArtifactKind::Questions, "Questions that only declared tables read.").of(Split::Test),
+        Output::new("all", ArtifactKind::Questions, "Training, validation and test questions together, in this order: for figures over all of them; counts as test data.").of(Split::All),
+        Output::new("text", ArtifactKind::Text, "Text to pretrain on, where the dataset has some (microworld)."),
     ];
     const LOCATIONS: &'static [&'static str] = DataParams::PATH_FIELDS;
 

@@ -32,11 +32,11 @@ impl StageKind for Eval {
         )
         .any_split(),
     ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "evaluation",
-        kind: ArtifactKind::Evaluation,
-        doc: "Figures with their intervals, what was answered how often, the outcome for each question, the settings.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "evaluation",
+        ArtifactKind::Evaluation,
+        "Figures with their intervals, what was answered how often, the outcome for each question, the settings.",
+    )];
 
     const SEEDED: bool = true;
     const READS_ANSWERS: bool = true;

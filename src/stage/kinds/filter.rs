@@ -21,7 +21,9 @@ impl StageKind for Filter {
     const DOC: &'static str =
         "Keep the good paths, step by step; dropped ones stay with their verdict.";
     const INPUTS: &'static [Port] = &[
-        Port::required("paths", ArtifactKind::Paths, "The paths to judge.").trains(),
+        Port::required("paths", ArtifactKind::Paths, "The paths to judge.")
+            .trains()
+            .passes_on(),
         Port::questions(
             "questions",
             "data.train",
@@ -29,21 +31,21 @@ impl StageKind for Filter {
         ),
     ];
     const OUTPUTS: &'static [Output] = &[
-        Output {
-            name: "kept",
-            kind: ArtifactKind::Paths,
-            doc: "The paths that passed every step.",
-        },
-        Output {
-            name: "verdicts",
-            kind: ArtifactKind::Verdicts,
-            doc: "Every path with its verdict.",
-        },
-        Output {
-            name: "funnel",
-            kind: ArtifactKind::Funnel,
-            doc: "How many paths each step dropped.",
-        },
+        Output::new(
+            "kept",
+            ArtifactKind::Paths,
+            "The paths that passed every step.",
+        ),
+        Output::new(
+            "verdicts",
+            ArtifactKind::Verdicts,
+            "Every path with its verdict.",
+        ),
+        Output::new(
+            "funnel",
+            ArtifactKind::Funnel,
+            "How many paths each step dropped.",
+        ),
     ];
     const SEEDED: bool = true;
     const READS_ANSWERS: bool = true;

@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::artifact::ArtifactKind;
 use crate::input::{InputError, JsonLines};
 use crate::key::{Digest, canonical_json};
-use crate::stage::{Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind};
+use crate::stage::{
+    Brings, Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind,
+};
 use crate::text::{Prediction, Question, ReasoningPath};
 
 /// Parameters of both kinds.
@@ -42,11 +44,8 @@ impl StageKind for ImportPaths {
         "data.train",
         "The questions that they answer.",
     )];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "The paths.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Rows);
+    const OUTPUTS: &'static [Output] = &[Output::new("paths", ArtifactKind::Paths, "The paths.")];
     const LOCATIONS: &'static [&'static str] = &["path"];
 
     fn check(params: &ImportParams) -> Vec<Complaint> {
@@ -88,11 +87,12 @@ impl StageKind for ImportPredictions {
             Port::questions("questions", "data.test", "The questions that they answer.")
                 .any_split(),
         ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "predictions",
-        kind: ArtifactKind::Predictions,
-        doc: "The answers.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Rows);
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "predictions",
+        ArtifactKind::Predictions,
+        "The answers.",
+    )];
     const LOCATIONS: &'static [&'static str] = &["path"];
 
     fn check(params: &ImportParams) -> Vec<Complaint> {

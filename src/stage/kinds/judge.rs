@@ -13,8 +13,8 @@ use super::rows::row_key;
 use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError,
-    StageKind,
+    Brings, Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes,
+    StageError, StageKind,
 };
 use crate::teacher::http::{Budget, Endpoint, Mode};
 use crate::teacher::judge::{CRITERIA, Template, label};
@@ -84,7 +84,9 @@ impl StageKind for Judge {
     const DOC: &'static str =
         "Score paths or answers by criteria from 0 to 10, by a server's model or a student.";
     const INPUTS: &'static [Port] = &[
-        Port::required("paths", ArtifactKind::Paths, "The paths to judge.").optional(),
+        Port::required("paths", ArtifactKind::Paths, "The paths to judge.")
+            .optional()
+            .passes_on(),
         Port::required(
             "predictions",
             ArtifactKind::Predictions,
@@ -99,11 +101,12 @@ impl StageKind for Judge {
         )
         .optional(),
     ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "The same paths, or the answers as paths, with the scores added.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Judge);
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "The same paths, or the answers as paths, with the scores added.",
+    )];
     const RUNS_MODEL: bool = true;
 
     fn check(params: &JudgeParams) -> Vec<Complaint> {

@@ -97,11 +97,11 @@ impl StageKind for Predict {
         Port::model("The student that answers."),
         Port::questions("questions", "data.test", "The questions to answer.").any_split(),
     ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "predictions",
-        kind: ArtifactKind::Predictions,
-        doc: "The raw answers.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "predictions",
+        ArtifactKind::Predictions,
+        "The raw answers.",
+    )];
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;

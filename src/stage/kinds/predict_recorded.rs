@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::teach::{Teach, check_recording, located};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes, StageError,
-    StageKind, Work,
+    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
+    StageError, StageKind, Work,
 };
 use crate::teacher::{RecordingName, TeachParams, files, load};
 use crate::text::{EndReason, Prediction, Question, ReasoningPath};
@@ -60,11 +60,12 @@ impl StageKind for PredictRecorded {
         "Take a recorded teacher's own answers as predictions; nothing is asked of a model.";
     const INPUTS: &'static [Port] =
         &[Port::questions("questions", "data.test", "The questions that were asked.").any_split()];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "predictions",
-        kind: ArtifactKind::Predictions,
-        doc: "The teacher's raw answers, one for each question.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Teacher);
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "predictions",
+        ArtifactKind::Predictions,
+        "The teacher's raw answers, one for each question.",
+    )];
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
 
     fn check(params: &RecordedParams) -> Vec<Complaint> {

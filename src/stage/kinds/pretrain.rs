@@ -11,7 +11,7 @@ use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
 use crate::model::{Gpt2Config, Student, StudentTokenizer};
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
+    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
     StageError, StageKind,
 };
 
@@ -65,14 +65,15 @@ impl StageKind for Pretrain {
     const NAME: &'static str = "pretrain";
     const VERSION: u32 = 1;
     const DOC: &'static str = "Train a student and its tokenizer from scratch on a text.";
-    const INPUTS: &'static [Port] = &[Port {
-        name: "text",
-        accepts: ArtifactKind::Text,
-        default: Some("data.text"),
-        optional: true,
-        trains: true,
-        doc: "Documents to train on, unless `corpus` names a file.",
-    }];
+    const INPUTS: &'static [Port] = &[Port::required(
+        "text",
+        ArtifactKind::Text,
+        "Documents to train on, unless `corpus` names a file.",
+    )
+    .or("data.text")
+    .optional()
+    .trains()];
+    const BRINGS: Option<Brings> = Some(Brings::Student);
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;

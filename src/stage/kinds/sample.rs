@@ -124,11 +124,11 @@ impl StageKind for Sample {
         Port::model("The student that writes."),
         Port::questions("questions", "data.train", "The questions to answer."),
     ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "Every sampled path, by question, first token and draw.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "Every sampled path, by question, first token and draw.",
+    )];
     const SEEDED: bool = true;
     const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;

@@ -170,7 +170,7 @@ impl StageKind for Score {
     const VERSION: u32 = 2;
     const DOC: &'static str = "Score paths with a student: their perplexity under it, or how likely they make the gold answer.";
     const INPUTS: &'static [Port] = &[
-        Port::required("paths", ArtifactKind::Paths, "The paths to score."),
+        Port::required("paths", ArtifactKind::Paths, "The paths to score.").passes_on(),
         Port::model("The student that scores."),
         Port::questions(
             "questions",
@@ -179,11 +179,11 @@ impl StageKind for Score {
         )
         .any_split(),
     ];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "The same paths with the score added.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "The same paths with the score added.",
+    )];
     const RUNS_MODEL: bool = true;
     const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] =

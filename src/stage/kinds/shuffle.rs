@@ -38,11 +38,11 @@ impl StageKind for Shuffle {
         ArtifactKind::Paths,
         "The paths to shuffle between their questions, for example kept ones.",
     )];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "The same texts, each with another question than its own; without what was measured given its own.",
-    }];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "The same texts, each with another question than its own; without what was measured given its own.",
+    )];
     const SEEDED: bool = true;
 
     fn carried(_: &ShuffleParams, input: Carried) -> Carried {

@@ -11,8 +11,8 @@ use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
 use crate::model::HUB_FILES;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes, StageError,
-    StageKind, Work,
+    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes,
+    StageError, StageKind, Work,
 };
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -178,11 +178,12 @@ impl StageKind for Student {
     const VERSION: u32 = 2;
     const DOC: &'static str = "Bring in a pretrained student; `[student]` is short for this.";
     const INPUTS: &'static [crate::stage::Port] = &[];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "model",
-        kind: ArtifactKind::Model,
-        doc: "The student, as a folder in Hub format.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Student);
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "model",
+        ArtifactKind::Model,
+        "The student, as a folder in Hub format.",
+    )];
     const LOCATIONS: &'static [&'static str] = &["model", "revision"];
 
     fn check(params: &StudentParams) -> Vec<Complaint> {

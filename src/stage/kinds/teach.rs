@@ -10,7 +10,7 @@ use super::rows::row_key;
 use crate::artifact::ArtifactKind;
 use crate::filter::unreadable;
 use crate::stage::{
-    Carried, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
+    Brings, Carried, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
     StageError, StageKind, Work, product,
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyVerdict, Request};
@@ -36,11 +36,12 @@ impl StageKind for Teach {
         "data.train",
         "The questions that were asked.",
     )];
-    const OUTPUTS: &'static [Output] = &[Output {
-        name: "paths",
-        kind: ArtifactKind::Paths,
-        doc: "The teacher's paths, for each question that it answered.",
-    }];
+    const BRINGS: Option<Brings> = Some(Brings::Teacher);
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "The teacher's paths, for each question that it answered.",
+    )];
     const READS_ANSWERS: bool = true;
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[

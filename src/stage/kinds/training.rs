@@ -17,16 +17,12 @@ use crate::stage::{
 
 /// What a training stage makes.
 pub(crate) const TRAINED: &[Output] = &[
-    Output {
-        name: "model",
-        kind: ArtifactKind::Model,
-        doc: "The trained student, as a folder in Hub format.",
-    },
-    Output {
-        name: "losses",
-        kind: ArtifactKind::Losses,
-        doc: "The loss curve.",
-    },
+    Output::new(
+        "model",
+        ArtifactKind::Model,
+        "The trained student, as a folder in Hub format.",
+    ),
+    Output::new("losses", ArtifactKind::Losses, "The loss curve."),
 ];
 
 /// The port by which a control trains as long as another training and itself together: RD with as many

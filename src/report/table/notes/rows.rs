@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::placed;
+use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::manifest::LayoutRow;
 use crate::metric::Metric;
@@ -12,6 +13,7 @@ use crate::report::table::build::{Filler, Found, Measured, ends, unparsed};
 use crate::report::table::cell::titled;
 use crate::report::table::{Cell, ResultTable};
 use crate::report::{ReportError, Source};
+use crate::stage::Brings;
 
 /// Figures of a row that come from another evaluation than the rest of it.
 pub(super) fn elsewhere(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportError> {
@@ -184,9 +186,7 @@ pub(super) fn untrained(filler: &Filler<'_>) -> Option<String> {
 
 fn is_of_untrained(source: &Source<'_>, eval: NodeId) -> bool {
     source
-        .input(eval, "predictions")
-        .and_then(|(predict, _)| source.input(predict, "model"))
-        .is_some_and(|(model, _)| {
-            ["student", "pretrain"].contains(&source.plan.node(model).kind.name())
-        })
+        .input(eval, ArtifactKind::Predictions)
+        .and_then(|(predict, _)| source.input(predict, ArtifactKind::Model))
+        .is_some_and(|(model, _)| source.plan.node(model).kind.brings() == Some(Brings::Student))
 }
