@@ -13,8 +13,8 @@ use clap::Args;
 use super::exit::{Failure, say};
 use super::session::Session;
 use crate::plan::{NodeId, Server, servers};
-use crate::report::escaped;
 use crate::teacher::http::{NoPermission, Permission};
+use crate::text::escaped;
 
 /// What the first line of the user's file says.
 const HEAD: &str = "# Servers that manifests may ask, and the variable whose value may go there: HOST or HOST:VARIABLE, one a line.\n";

@@ -12,8 +12,9 @@ use crate::event::Silent;
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::model::train::check_checkpoints;
 use crate::plan::resolve;
-use crate::report::{bytes_text, printable};
+use crate::report::bytes_text;
 use crate::store::{Damage, GcOptions, Store, Stranger};
+use crate::text::printable;
 
 /// Things that are not the store's, listed at most.
 const LISTED: usize = 10;

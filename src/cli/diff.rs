@@ -12,8 +12,8 @@ use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::Silent;
 use crate::metric::Evaluation;
 use crate::plan::{Resolved, State, resolve};
-use crate::report::{changed_answers, difference_text, evaluations_side_by_side, printable};
-use crate::text::Prediction;
+use crate::report::{changed_answers, difference_text, evaluations_side_by_side};
+use crate::text::{Prediction, printable};
 
 #[derive(Args)]
 pub(crate) struct DiffArgs {

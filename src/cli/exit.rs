@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::manifest::ManifestErrors;
-use crate::report::escaped;
+use crate::text::escaped;
 
 /// The exit code where a stage failed, or a check found something.
 pub(crate) const FAILED: u8 = 1;

@@ -12,8 +12,8 @@ use super::exit::{Exit, Failure, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
 use crate::manifest::{TableSpec, nearest};
-use crate::report::printable;
 use crate::report::table::{Format, build_all};
+use crate::text::printable;
 
 #[derive(Args)]
 pub(crate) struct TableArgs {

@@ -3,12 +3,19 @@
 //! In: a path. Out: a tree in which the nearest file wins, key by key, or every syntax error of the
 //! first file that has any.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Diagnostic;
-use super::source::{Source, read};
+use super::nearest::nearest;
+use super::source::{Origin, Source};
 use super::tree::{Node, Tree, parse};
+use crate::input::{decoded, looks_like_json};
+
+/// Bytes of a manifest at most (ours): some hundred thousand stages.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Reads the manifest at `path` and what it extends.
 pub(super) fn load(path: &Path) -> Result<Node, Vec<Diagnostic>> {
@@ -77,4 +84,103 @@ pub(super) fn merged(path: &Path, source: &Arc<Source>) -> Result<Node, Vec<Diag
 /// The same for every way to write the path of one file.
 fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Reads a TOML file. `asked_at` is where another file named it.
+fn read(
+    path: &Path,
+    rank: usize,
+    asked_at: Option<&Origin>,
+) -> Result<Arc<Source>, Box<Diagnostic>> {
+    let complain = |message: String, hint: Option<String>| {
+        Box::new(Diagnostic {
+            origin: asked_at.cloned(),
+            hint,
+            ..Diagnostic::new(message)
+        })
+    };
+    let name = path.display().to_string();
+    if path.is_dir() {
+        let hint = match toml_files(path).as_slice() {
+            [] => None,
+            [only] => Some(format!("did you mean `{}`?", path.join(only).display())),
+            files => Some(format!("it holds {}", files.join(", "))),
+        };
+        return Err(complain(
+            format!("`{name}` is a folder, not a manifest"),
+            hint,
+        ));
+    }
+    let bytes = read_at_most(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            complain(format!("there is no file `{name}`"), similar_file(path))
+        } else {
+            complain(format!("cannot read `{name}`: {error}"), None)
+        }
+    })?;
+    let text = decoded(path, bytes).map_err(|error| {
+        let place = error.at.map(|(line, column)| format!(":{line}:{column}"));
+        let place = place.unwrap_or_default();
+        complain(format!("`{name}`{place}: {}", error.what), error.hint)
+    })?;
+    if looks_like_json(&text) {
+        return Err(complain(
+            format!("`{name}` holds JSON, where a manifest in TOML is expected"),
+            Some(format!(
+                "a manifest names its data: `[data]` with `dataset = \"jsonl\"` and `path = \"{name}\"`"
+            )),
+        ));
+    }
+    Ok(Arc::new(Source { name, text, rank }))
+}
+
+/// All of a file, which may be a pipe: a program may write the manifest.
+fn read_at_most(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let message = format!("it has more than {MOST_BYTES} bytes, so it is no manifest");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(bytes)
+}
+
+fn similar_file(path: &Path) -> Option<String> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return None,
+    };
+    if !folder.is_dir() {
+        return Some(format!(
+            "the folder `{}` does not exist either",
+            folder.display()
+        ));
+    }
+    let files = toml_files(folder);
+    let wanted = path.file_name()?.to_string_lossy();
+    let found = nearest(&wanted, files.iter().map(String::as_str))?;
+    Some(format!(
+        "did you mean `{}`?",
+        path.with_file_name(found).display()
+    ))
+}
+
+/// The names of the TOML files in a folder, sorted.
+fn toml_files(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    names.sort_unstable();
+    names
 }

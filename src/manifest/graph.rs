@@ -4,19 +4,19 @@
 //! and what is wrong with them. Stages with mistakes of their own still take part as far as they
 //! are known, so that one mistake neither hides others nor causes messages elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::complaint::placed;
 use super::error::Diagnostic;
 use super::figures::{self, PointFigures};
-use super::schema::SUGAR;
 use super::source::Origin;
+use super::sugar::SUGAR;
 use super::tables::{self, RowRefs};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
-use super::words::dotted;
 use super::{StageName, StageSpec, flow, needs};
 use crate::stage::{Complaint, Stage};
 
@@ -280,38 +280,3 @@ fn params(
         })
         .collect()
 }
-
-/// A complaint at the field it names, or the nearest part of it that was written; `path`, `node` and `origin` are the
-/// stage's.
-pub(super) fn placed<'n>(
-    path: &[String],
-    mut node: &'n Node,
-    mut origin: &'n Origin,
-    complaint: Complaint,
-) -> Diagnostic {
-    let mut path = path.to_vec();
-    for key in complaint
-        .field
-        .split(['.', '['])
-        .filter(|key| !key.is_empty())
-    {
-        let index = key.strip_suffix(']').and_then(|key| key.parse().ok());
-        path.push(index.map_or_else(|| key.to_owned(), |index: usize| format!("[{index}]")));
-        let next = match (&node.value, index) {
-            (Tree::Array(items), Some(index)) => items.get(index),
-            _ => node.get(key),
-        };
-        if let Some(next) = next {
-            node = next;
-            origin = &next.origin;
-        }
-    }
-    let message = format!("`{}`: {}", dotted(&path), complaint.message);
-    Diagnostic {
-        path,
-        ..Diagnostic::at(origin, message).hint(complaint.hint)
-    }
-}
-
-/// Inputs by port.
-pub(super) type Inputs = BTreeMap<&'static str, Wire>;

@@ -14,6 +14,7 @@
 
 mod check;
 mod choice;
+mod complaint;
 mod error;
 mod figure;
 mod figures;
@@ -32,6 +33,7 @@ mod schema;
 mod section;
 mod source;
 mod stage_name;
+mod sugar;
 mod sweep;
 mod table;
 mod tables;
@@ -136,7 +138,7 @@ impl Manifest {
 impl StageSpec {
     /// What is wrong with one of its fields, at the place where that was written.
     pub fn mistake(&self, complaint: Complaint) -> Diagnostic {
-        graph::placed(&self.path, &self.written, &self.origin, complaint)
+        complaint::placed(&self.path, &self.written, &self.origin, complaint)
     }
 }
 

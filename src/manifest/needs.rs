@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::complaint::placed;
 use super::error::Diagnostic;
-use super::graph::placed;
 use super::wire::Wiring;
 use crate::artifact::ArtifactKind;
 use crate::stage::Carried;

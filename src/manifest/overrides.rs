@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::Changes;
 use super::error::Diagnostic;
 use super::nearest::suggest;
-use super::schema::SUGAR;
 use super::source::{ARGUMENTS, Origin, Source};
+use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree, parse};
 
 /// Lays the arguments on `tree`, the first one first.

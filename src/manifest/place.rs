@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::error::Diagnostic;
 use super::nearest::suggest;
-use super::schema::SUGAR;
 use super::source::{Origin, Source};
+use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree, parse};
 
 /// A field of a manifest.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::figure::FigureSection;
 use super::part::Parts;
 use super::section::RootSection;
+use super::sugar::SUGAR;
 use super::table::TableSection;
 use crate::stage::{Port, Stage};
 
@@ -20,8 +21,6 @@ use crate::stage::{Port, Stage};
 const REFERENCE: &str = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$";
 /// A stage's name; without dots, so that references are unambiguous.
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
-/// Sections that stand for a stage of the same name: section and kind.
-pub(super) const SUGAR: [(&str, &str); 2] = [("data", "dataset"), ("student", "student")];
 
 /// The schema of a whole manifest over `kinds`, those that it extends laid below it.
 pub fn schema(kinds: &[&'static dyn Stage]) -> Value {

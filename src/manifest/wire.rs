@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 
 use super::PortRef;
 use super::error::{Diagnostic, hinted};
-use super::graph::Inputs;
 use super::nearest::{list, suggest};
-use super::schema::SUGAR;
 use super::source::Origin;
 use super::stage_name::{StageName, split_reference};
+use super::sugar::SUGAR;
 use super::tree::{Entry, Node};
 use super::when::LeftOut;
 use super::words::dotted;
@@ -87,7 +86,7 @@ pub(super) struct Wiring<'a> {
     places: BTreeMap<&'a str, usize>,
     left_out: &'a LeftOut,
     /// By stage, the ports that are fed.
-    pub(super) inputs: Vec<Inputs>,
+    pub(super) inputs: Vec<BTreeMap<&'static str, Wire>>,
 }
 
 impl<'a> Wiring<'a> {

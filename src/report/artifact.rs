@@ -6,12 +6,12 @@ use indicatif::HumanBytes;
 
 use super::funnel::funnel_text;
 use super::interval::{confidence_text, figure, titled};
-use super::{new_table, printable};
+use super::new_table;
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
-use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict};
+use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict, printable};
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
 /// named.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::interval::{difference, figure, titled};
-use super::{new_table, printable};
+use super::new_table;
 use crate::metric::{Evaluation, Outcome};
-use crate::text::Prediction;
+use crate::text::{Prediction, printable};
 
 /// The figures that both evaluations have, and on the questions that both measured, who was right.
 pub fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use comfy_table::CellAlignment;
 
 use super::interval::share_text;
-use super::{ReportError, Source, new_table, printable};
+use super::{ReportError, Source, new_table};
 use crate::artifact::ArtifactKind;
 use crate::filter::Funnel;
 use crate::key::Digest;
 use crate::plan::{Node, NodeId};
+use crate::text::printable;
 
 /// More filters of one name than this are told a line each (ours).
 pub(super) const WHOLE: usize = 2;

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Value, json};
 
+use super::new_table;
 use super::plan_sweep::sweep_text;
-use super::{new_table, printable};
 use crate::key::Difference;
 use crate::manifest::Sweep;
 use crate::plan::{Estimates, Plan, Resolved, Server, State, Why};
 use crate::stage::Work;
+use crate::text::printable;
 
 /// What a run would do at each node, and what it would take.
 pub fn plan_text(

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{new_table, printable};
+use super::new_table;
 use crate::key::canonical_json;
 use crate::manifest::Sweep;
 use crate::plan::{Plan, Resolved, State};
+use crate::text::printable;
 
 /// Points that are listed one by one (ours).
 const LISTED: usize = 30;

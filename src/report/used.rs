@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::interval::share_text;
-use super::printable;
+use crate::text::printable;
 
 /// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
 pub fn used_text(provenance: &Value) -> Option<String> {

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::table::{Cell, ResultTable};
-use super::{ReportError, Source, printable};
+use super::{ReportError, Source};
 use crate::artifact::ArtifactKind;
 use crate::key::{Digest, StageKey, canonical_json};
 use crate::metric::{Evaluation, Metric, Outcome};
 use crate::plan::NodeId;
+use crate::text::printable;
 
 /// A cell of a table.
 #[derive(Clone, PartialEq, Debug)]

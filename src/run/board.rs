@@ -4,10 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
-use super::executor::{Finished, Policy, lacks_input, run_node, tell_end};
+use super::one::{Finished, lacks_input, run_node, tell_end};
 use crate::event::Reporter;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Inputs};
+
+/// What to do when a stage fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Policy {
+    /// Run nothing more.
+    #[default]
+    FailFast,
+    /// Run what does not depend on it.
+    KeepGoing,
+}
 
 /// The stages of a run, in order.
 pub(super) struct Board<'a> {
@@ -232,12 +242,5 @@ impl Progress {
         if self.open[place] == 0 {
             self.ready.insert(place);
         }
-    }
-}
-
-impl Finished {
-    /// Whether nothing can follow it.
-    fn is_lost(&self) -> bool {
-        !self.outcome.is_done()
     }
 }

@@ -6,11 +6,14 @@ mod board;
 mod clock;
 mod executor;
 mod json_lines;
+mod one;
 mod provenance;
 mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use executor::{Execution, Finished, Policy, execute};
+pub use board::Policy;
+pub use executor::{Execution, execute};
 pub use json_lines::JsonLines;
+pub use one::Finished;
 pub use terminal::Terminal;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::event::{Level, Observer, Outcome, Progress, RunEvent};
-use crate::report::escaped;
+use crate::text::escaped;
 
 /// Without a terminal, a line of progress is written at most this often (ours).
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::{Complaint, OutsideFile, RunOptions, StageError};
+use super::{Complaint, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
 use crate::disk;
@@ -17,7 +17,7 @@ use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::engine::ENGINE_VERSION;
 use crate::model::{
-    Dtype, EngineOptions, Inference, ModelError, Student, WeightFiles, thread_pool,
+    Dtype, EngineOptions, HUB_FILES, Inference, ModelError, Student, WeightFiles, thread_pool,
 };
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -27,6 +27,15 @@ pub type Outputs = BTreeMap<String, Digest>;
 
 /// A stage's inputs: the content digest of each, by port.
 pub type Inputs = BTreeMap<String, Digest>;
+
+/// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutsideFile {
+    /// The role under which the digest enters the key, for example `model.safetensors`.
+    pub role: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
 
 /// What a running stage is given.
 pub struct Context<'a> {
@@ -187,7 +196,7 @@ impl Context<'_> {
         marks: TextMarks,
     ) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
-        for path in super::kinds::hub_files(folder)? {
+        for path in hub_files(folder)? {
             let name = path
                 .file_name()
                 .unwrap_or_default()
@@ -378,4 +387,26 @@ impl Context<'_> {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What names the shards of weights.
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The files of a folder in Hub format that make the student, sorted by name.
+pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let io = |source| StageError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let weights = name.ends_with(".safetensors") || name == INDEX;
+        if (weights || HUB_FILES.contains(&name.as_ref())) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }

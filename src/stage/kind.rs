@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Carried, Context, Estimate, Need, Outputs, Sizes, StageError};
+use super::{Carried, Complaint, Context, Estimate, Need, Outputs, OutsideFile, Sizes, StageError};
 use crate::artifact::ArtifactKind;
 use crate::teacher::http::Endpoint;
 
@@ -166,42 +166,6 @@ pub enum Brings {
     Judge,
     /// Rows that were made elsewhere.
     Rows,
-}
-
-/// Something wrong with a parameter that a JSON Schema cannot say.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Complaint {
-    /// Dotted path of the field within the stage, for example `length.min_tokens`.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl Complaint {
-    /// What an error says of a field: its words, and its hint where it has one.
-    pub fn of(field: impl Into<String>, error: &impl std::fmt::Display) -> Self {
-        let text = error.to_string();
-        let (message, hint) = match text.split_once("\nhint: ") {
-            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-            None => (text, None),
-        };
-        Self {
-            field: field.into(),
-            message,
-            hint,
-        }
-    }
-}
-
-/// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OutsideFile {
-    /// The role under which the digest enters the key, for example `model.safetensors`.
-    pub role: String,
-    /// Where it is.
-    pub path: std::path::PathBuf,
 }
 
 /// A stage kind as its author writes it. The implementing type carries no data.

@@ -8,19 +8,24 @@
 //! Rows are kept, not only stages: a killed run goes on where it was.
 
 mod carried;
+mod complaint;
 mod context;
 mod environment;
 mod error;
 mod kind;
 mod kinds;
+mod options;
 mod size;
 
 pub use carried::{Carried, Need, Needed, ScoreRange};
-pub use context::{Context, Inputs, Outputs};
-pub use environment::{Environment, RunOptions};
+pub use complaint::Complaint;
+pub(crate) use context::hub_files;
+pub use context::{Context, Inputs, Outputs, OutsideFile};
+pub use environment::Environment;
 pub use error::StageError;
-pub use kind::{Brings, Complaint, Output, OutsideFile, Port, Split, Stage, StageKind, Typed};
+pub use kind::{Brings, Output, Port, Split, Stage, StageKind, Typed};
 pub use kinds::KINDS;
+pub use options::RunOptions;
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 

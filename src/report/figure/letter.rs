@@ -15,7 +15,7 @@ use plotters_backend::{
     FontFamily, FontStyle, FontTransform,
 };
 
-use crate::report::escaped;
+use crate::text::escaped;
 
 /// What an SVG asks for.
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";

@@ -8,8 +8,8 @@ use super::paths::{OfQuestion, PathBook, Shown, bytes, lines};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::key::Digest;
 use crate::metric::Evaluation;
-use crate::report::{ReportError, Source, escaped};
-use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict};
+use crate::report::{ReportError, Source};
+use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict, escaped};
 
 /// A stage's rows: the path, the verdict and the reason, as places; a verdict is -1 where there is none.
 #[derive(Serialize)]

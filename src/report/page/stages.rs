@@ -9,7 +9,8 @@ use crate::plan::{NodeId, Resolved, State};
 use crate::report::plan::{reason, state_name};
 use crate::report::used::used_text;
 use crate::report::why::{behind, ran};
-use crate::report::{ReportError, Source, escaped};
+use crate::report::{ReportError, Source};
+use crate::text::escaped;
 
 /// The drawing and the list below it.
 pub(super) struct Stages {

@@ -1,6 +1,6 @@
 //! Outside text in a spreadsheet's cell.
 
-use crate::report::escaped;
+use crate::text::escaped;
 
 /// What a spreadsheet takes for the beginning of a formula, in full width too.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];

@@ -10,7 +10,8 @@ use super::{CRITERIA, HIGHEST, Item, Sheet};
 use crate::key::Digest;
 use crate::metric::{Agreement, Estimate, Rated, Resampling, Weights, agreement, cluster_mean};
 use crate::report::interval::{confidence_text, percent, plain};
-use crate::report::{new_table, printable};
+use crate::report::new_table;
+use crate::text::printable;
 
 /// Streams of the bootstraps' generator.
 const MEAN_STREAM: u64 = 1;

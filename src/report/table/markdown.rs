@@ -6,7 +6,7 @@ use super::cell::titled;
 use super::text::{TEST_HEADER, counts, test_lines};
 use super::{Cell, ResultTable, TableRow};
 use crate::metric::Metric;
-use crate::report::printable;
+use crate::text::printable;
 
 pub(super) fn render(table: &ResultTable) -> String {
     let mut text = format!(

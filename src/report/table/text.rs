@@ -7,7 +7,8 @@ use comfy_table::CellAlignment;
 use super::cell::{difference, signed, titled};
 use super::{AnswerTable, CellGroup, ResultTable, TableRow};
 use crate::metric::Metric;
-use crate::report::{new_table, printable};
+use crate::report::new_table;
+use crate::text::printable;
 
 pub(super) fn render(table: &ResultTable) -> String {
     let mut text = format!(

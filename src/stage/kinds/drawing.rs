@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::predict::once;
 use super::rows::{RowWriter, await_others, other_end};
-use super::sample::{Branching, StopRule};
+use super::sample_params::{Branching, StopRule};
 use super::sampler::{BUCKET, Branch, PathRow, Sampler};
 use crate::key::Digest;
 use crate::model::Inference;

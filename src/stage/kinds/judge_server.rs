@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::judge::{JudgeParams, Rating};
+use super::judge_params::{JudgeParams, Rating};
 use super::replies::{self, Server};
 use crate::stage::{Context, StageError, Work};
 use crate::teacher::http::{Endpoint, Reply, Request, Turn};

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::judge::{JudgeParams, Rating};
+use super::judge_params::{JudgeParams, Rating};
 use super::predict::once;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};

@@ -11,6 +11,7 @@ mod finetune;
 mod gold;
 mod import;
 mod judge;
+mod judge_params;
 mod judge_server;
 mod judge_student;
 mod predict;
@@ -20,14 +21,13 @@ mod prompts;
 mod replies;
 mod rows;
 mod sample;
+mod sample_params;
 mod sampler;
 mod score;
 mod shuffle;
 mod student;
 mod teach;
 mod training;
-
-pub(crate) use student::hub_files;
 
 use super::{Stage, Typed};
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::prompts::Prompt;
 use super::rows::{read_rows, row_key, with_ends};
-use super::sample::{Branching, SampleParams};
+use super::sample_params::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
 use crate::memory::room_for;

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
-use crate::model::HUB_FILES;
 use crate::stage::{
     Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes,
-    StageError, StageKind, Work,
+    StageError, StageKind, Work, hub_files,
 };
 use crate::text::{ChoiceAnswer, PromptForm};
 
@@ -271,26 +270,4 @@ impl StageKind for Student {
             context.keep_folder(&folder, params.prompt, params.choice_answer, marks)?,
         )]))
     }
-}
-
-/// What names the shards of weights.
-const INDEX: &str = "model.safetensors.index.json";
-
-/// The files of a folder in Hub format that make the student, sorted by name.
-pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
-    let io = |source| StageError::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let weights = name.ends_with(".safetensors") || name == INDEX;
-        if (weights || HUB_FILES.contains(&name.as_ref())) && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

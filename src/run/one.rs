@@ -1,0 +1,197 @@
+//! One stage: what the store has of it, or what it makes.
+
+use super::clock::Stopwatch;
+use super::provenance::provenance;
+use crate::event::{Outcome, RunEvent};
+use crate::guard::catch;
+use crate::key::{Recipe, StageKey};
+use crate::plan::{Node, NodeId, recipe};
+use crate::stage::{Context, Environment, Inputs, Outputs, StageError};
+use crate::store::{StageResult, StoreError};
+
+/// How one stage went.
+#[derive(Debug)]
+pub struct Finished {
+    /// The stage.
+    pub node: NodeId,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Its outputs, where it left any.
+    pub outputs: Outputs,
+    /// Its key, once known.
+    pub key: Option<StageKey>,
+    /// Why it failed.
+    pub error: Option<StageError>,
+}
+
+impl Finished {
+    /// Whether nothing can follow it.
+    pub(super) fn is_lost(&self) -> bool {
+        !self.outcome.is_done()
+    }
+
+    pub(super) fn skipped(node: NodeId) -> Self {
+        Self {
+            node,
+            outcome: Outcome::Skipped,
+            outputs: Outputs::new(),
+            key: None,
+            error: None,
+        }
+    }
+}
+
+pub(super) fn run_node(
+    node: &Node,
+    id: NodeId,
+    inputs: &Inputs,
+    environment: &Environment<'_>,
+) -> Finished {
+    let mut finished = Finished::skipped(id);
+    // Whatever one stage does, the others run.
+    let done = catch(|| hit_or_run(node, inputs, environment, &mut finished.key));
+    match done.unwrap_or_else(|panic| Err(StageError::Panic(panic))) {
+        Ok((outcome, outputs)) => {
+            finished.outcome = outcome;
+            finished.outputs = outputs;
+        }
+        Err(StageError::Cancelled) => finished.outcome = Outcome::Interrupted,
+        Err(error) => {
+            finished.outcome = Outcome::Failed;
+            finished.error = Some(error);
+        }
+    }
+    finished
+}
+
+/// How often a stage is run whose outside files turn out to be others than those in its key.
+const TRIES: usize = 2;
+
+fn hit_or_run(
+    node: &Node,
+    inputs: &Inputs,
+    environment: &Environment<'_>,
+    known_key: &mut Option<StageKey>,
+) -> Result<(Outcome, Outputs), StageError> {
+    for _ in 0..TRIES {
+        if let Some(done) = try_once(node, inputs, environment, known_key)? {
+            return Ok(done);
+        }
+    }
+    Err(StageError::Invalid(
+        "the files that it reads change while they are read\nhint: run again when nobody writes to them".to_owned(),
+    ))
+}
+
+/// `None` where the stage read other files than its key says, so that what it made does not count.
+fn try_once(
+    node: &Node,
+    inputs: &Inputs,
+    environment: &Environment<'_>,
+    known_key: &mut Option<StageKey>,
+) -> Result<Option<(Outcome, Outputs)>, StageError> {
+    let store = environment.store;
+    let mut context = environment.context(node.name(), node.seed, inputs);
+    let recipe = recipe(node, inputs, &context)?;
+    let key = recipe.key();
+    *known_key = Some(key);
+    if let Some(outputs) = stored(&key, environment)? {
+        tracing::debug!(stage = node.name(), %key, "hit");
+        return Ok(Some((Outcome::Hit, outputs)));
+    }
+    tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
+    // Another worker or process on this store may be at the same work: wait for it, then look again.
+    let mut waiting = |holder: &str| {
+        let message = format!("{holder} is at this stage's work; waiting for it");
+        context.report.info(message);
+    };
+    let lock = store.lock_stage(&key, &mut waiting, environment.cancel)?;
+    let _lock = lock.ok_or(StageError::Cancelled)?;
+    if let Some(outputs) = stored(&key, environment)? {
+        return Ok(Some((Outcome::Hit, outputs)));
+    }
+    environment.observer.event(&RunEvent::StageStarted {
+        stage: node.name().to_owned(),
+        kind: node.kind.name().to_owned(),
+    });
+    let watch = Stopwatch::start();
+    context.key = Some(key);
+    let outputs = node.kind.run(&node.params, &context)?;
+    if !read_what_the_key_says(node, &recipe, &context)? {
+        return Ok(None);
+    }
+    let result = StageResult {
+        key,
+        recipe,
+        outputs,
+        provenance: provenance(node, environment.options, &watch, context.recorded_use()),
+        stage: node.name().to_owned(),
+    };
+    store.put_result(&result)?;
+    store.drop_work_dir(&key)?;
+    Ok(Some((Outcome::Ran, result.outputs)))
+}
+
+/// Whether the outside files that the stage has read are those whose digests are in its key, and downloads what came:
+/// sizes and times, by which digests are remembered, tell no silent damage. Says so of those that are not.
+fn read_what_the_key_says(
+    node: &Node,
+    recipe: &Recipe,
+    context: &Context<'_>,
+) -> Result<bool, StageError> {
+    let mut all = true;
+    for file in node.kind.files(&node.params, context)? {
+        let Some(expected) = recipe.files.get(&file.role) else {
+            continue;
+        };
+        // What the stage has digested itself is read again only to be forgotten, where it is not that.
+        let same = match context.seen(&file.path) {
+            Some(seen) if seen == *expected => true,
+            seen => context.store.is_still(&file.path, expected)? && seen.is_none(),
+        };
+        let sound = context.fetcher.is_sound(&file.path)?;
+        if !sound {
+            context.report.warn(format!(
+                "`{}` is not what was downloaded; it was set aside, and is fetched again",
+                file.path.display()
+            ));
+        } else if !same {
+            context.report.warn(format!(
+                "`{}` changed though its size and times did not, or while it was read; it is digested and read again",
+                file.path.display()
+            ));
+        }
+        all &= same && sound;
+    }
+    Ok(all)
+}
+
+fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Outputs>, StageError> {
+    let Some(result) = environment.store.result(key)? else {
+        return Ok(None);
+    };
+    let whole = environment.store.missing_outputs(&result)?.is_empty();
+    Ok(whole.then_some(result.outputs))
+}
+
+/// Whether the stage failed because something that comes in is gone from the store, or damaged.
+pub(super) fn lacks_input(finished: &Finished) -> bool {
+    matches!(
+        finished.error,
+        Some(StageError::InputGone { .. } | StageError::Store(StoreError::MissingObject(_)))
+    )
+}
+
+pub(super) fn tell_end(
+    node: &Node,
+    finished: &Finished,
+    watch: &Stopwatch,
+    environment: &Environment<'_>,
+) {
+    environment.observer.event(&RunEvent::StageFinished {
+        stage: node.name().to_owned(),
+        outcome: finished.outcome,
+        error: finished.error.as_ref().map(ToString::to_string),
+        elapsed: watch.elapsed(),
+    });
+}

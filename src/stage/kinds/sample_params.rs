@@ -1,0 +1,102 @@
+//! Parameters of `sample`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::prompts::LongPrompts;
+use crate::model::Dtype;
+use crate::model::sampling::SamplingParams;
+use crate::text::PromptForm;
+
+/// Where a question's sequences part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Branching {
+    /// At the first token: one branch for each of the most probable ones (paper, II).
+    #[default]
+    FirstToken,
+    /// Nowhere: plain sampling, as many sequences (paper, Figure 1, "raw").
+    None,
+}
+
+/// When a sequence may end early because its fate is certain.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StopRule {
+    /// The imitative pattern `Question: ... Answer:` is complete: the filter's imitative rule is
+    /// certain to drop the path. Switch off to analyse raw paths.
+    Imitative,
+}
+
+/// Parameters of `sample`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SampleParams {
+    /// The prompt. Default `answer`: `Question: {q} Answer:` (paper, II).
+    pub prompt: PromptForm,
+    /// Where sequences part. Default `first-token` (paper, II).
+    pub branching: Branching,
+    /// How many of the most probable first tokens start a branch. Default 5 (paper, II).
+    #[schemars(range(min = 1, max = 1000))]
+    pub first_tokens: u32,
+    /// Sequences sampled from each branch. Default 5 (paper, II). Without branching a question gets
+    /// `first_tokens` times this many.
+    #[schemars(range(min = 1, max = 10000))]
+    pub paths_per_first_token: u32,
+    /// Divides the logits; 0 is greedy. Default 1 (ours; the paper is silent).
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub temperature: f64,
+    /// Draw among this many most probable tokens; 0 for all. Default 10 (paper, III-A).
+    pub top_k: u32,
+    /// Draw among the fewest tokens that reach this probability. Default 0.95 (paper, III-A).
+    #[schemars(range(min = 0.000_001, max = 1.0))]
+    pub top_p: f64,
+    /// Most tokens of a path, its first token included. Default 128 (ours; the paper is silent; Ho
+    /// et al. 2023 use 128).
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_new_tokens: u32,
+    /// Rules that end a sequence early. Default none.
+    pub stop: Vec<StopRule>,
+    /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
+    pub long_prompts: LongPrompts,
+    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
+    /// device that has them.
+    pub dtype: Dtype,
+}
+
+impl Default for SampleParams {
+    fn default() -> Self {
+        Self {
+            prompt: PromptForm::Answer,
+            branching: Branching::FirstToken,
+            first_tokens: 5,
+            paths_per_first_token: 5,
+            temperature: 1.0,
+            top_k: 10,
+            top_p: 0.95,
+            max_new_tokens: 128,
+            stop: Vec::new(),
+            long_prompts: LongPrompts::TruncateLeft,
+            dtype: Dtype::default(),
+        }
+    }
+}
+
+impl SampleParams {
+    /// How tokens are drawn.
+    pub(super) fn drawing(&self) -> SamplingParams {
+        SamplingParams {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            max_new_tokens: self.max_new_tokens,
+        }
+    }
+
+    /// Sequences for each question.
+    pub(crate) fn paths_per_question(&self) -> u32 {
+        self.first_tokens * self.paths_per_first_token
+    }
+}
