@@ -22,8 +22,8 @@ pub mod store;
 pub mod stage;
 pub mod manifest;
 pub mod plan;
-pub mod report;
 pub mod run;
+pub mod report;
 pub mod cli;
 
 #[cfg(test)]

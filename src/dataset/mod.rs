@@ -13,6 +13,7 @@ mod error;
 mod gsm8k;
 mod jsonl;
 pub mod microworld;
+mod microworld_params;
 mod params;
 #[cfg(test)]
 pub(crate) mod reference;

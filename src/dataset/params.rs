@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::microworld::MicroworldParams;
+use super::microworld_params::MicroworldParams;
 use super::{DATASETS, DatasetKind};
 
 /// Which questions to use, and how they are split.

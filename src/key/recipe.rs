@@ -26,8 +26,8 @@ pub struct Numerics {
     pub dtype: String,
     /// Backend family, for example `cpu`; not the device's index.
     pub backend: String,
-    /// Version of the engine's arithmetic; raised when kernels change a result's bits.
-    pub engine: u32,
+    /// The arithmetic by backend and purpose, for example `cpu-sample/2`. Records from before these had names hold a number.
+    pub engine: Value,
 }
 
 /// All that a stage's outputs depend on.

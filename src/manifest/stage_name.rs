@@ -2,13 +2,11 @@
 //!
 //! Names are made here, printed here, and what a person writes of them is taken apart here; nobody else reads a name.
 
-use std::cmp::Ordering;
-
 use serde::{Serialize, Serializer};
 
 /// A stage's name. It prints as `kept`, or, where points of a sweep have a stage of their own, as
-/// `kept[min_tokens=30, seed=1]`.
-#[derive(Clone, Debug)]
+/// `kept[min_tokens=30, seed=1]`. Two names may print alike, where a value has brackets or commas in it, and are two.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct StageName {
     base: String,
     coordinates: Vec<Coordinate>,
@@ -54,11 +52,6 @@ impl StageName {
     pub fn as_str(&self) -> &str {
         &self.text
     }
-
-    // Two names may print alike where a value has brackets or commas in it; they are two all the same.
-    fn identity(&self) -> (&str, &[Coordinate]) {
-        (&self.base, &self.coordinates)
-    }
 }
 
 /// `min_tokens=30, seed=1`.
@@ -86,26 +79,6 @@ impl std::fmt::Display for StageName {
 impl Serialize for StageName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
-    }
-}
-
-impl PartialEq for StageName {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-
-impl Eq for StageName {}
-
-impl PartialOrd for StageName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for StageName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.identity().cmp(&other.identity())
     }
 }
 

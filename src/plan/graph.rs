@@ -37,11 +37,9 @@ impl Node {
         self.names[0].as_str()
     }
 
-    /// The number format that it computes in.
-    pub fn dtype(&self) -> Dtype {
-        let dtype = self.params.get("dtype").cloned();
-        let dtype = dtype.and_then(|dtype| serde_json::from_value(dtype).ok());
-        dtype.unwrap_or_default()
+    /// The number format that it computes in, where it runs a model.
+    pub fn dtype(&self) -> Option<Dtype> {
+        Some(self.kind.numerics(&self.params)?.dtype)
     }
 
     /// Its name in the manifest, which the points of a sweep share.
@@ -321,15 +319,15 @@ impl Plan {
     /// The first stage that could not run.
     pub fn check_dtypes(&self, nodes: &[NodeId], device: DeviceName) -> Result<(), PlanError> {
         let nodes = nodes.iter().map(|&node| self.node(node));
-        let mut impossible = nodes.filter(|node| !node.dtype().may_be_on(device));
-        let Some(node) = impossible.next() else {
+        let mut asked = nodes.filter_map(|node| Some((node, node.dtype()?)));
+        let Some((node, dtype)) = asked.find(|(_, dtype)| !dtype.may_be_on(device)) else {
             return Ok(());
         };
         Err(PlanError::Dtype {
             stage: node.name().to_owned(),
-            dtype: node.dtype(),
+            dtype,
             device,
-            hint: if node.dtype() == Dtype::Int8 {
+            hint: if dtype == Dtype::Int8 {
                 "8-bit integers are for --device cpu; f32 is everywhere"
             } else {
                 "the CPU samples in f32 and int8 and trains in f32; `sert-run doctor` lists other devices for --device"

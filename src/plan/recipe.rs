@@ -25,7 +25,7 @@ pub fn recipe(node: &Node, inputs: &Inputs, context: &Context<'_>) -> Result<Rec
         seed: node.kind.seeded().then_some(node.seed),
         numerics: node
             .kind
-            .runs_model()
-            .then(|| context.numerics(node.dtype())),
+            .numerics(&node.params)
+            .map(|arithmetic| context.numerics(arithmetic)),
     })
 }

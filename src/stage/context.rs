@@ -15,9 +15,9 @@ use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
 use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
-use crate::model::engine::ENGINE_VERSION;
 use crate::model::{
-    Dtype, EngineOptions, HUB_FILES, Inference, ModelError, Student, WeightFiles, thread_pool,
+    Arithmetic, Dtype, EngineOptions, HUB_FILES, Inference, ModelError, Student, WeightFiles,
+    thread_pool,
 };
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -262,12 +262,13 @@ impl Context<'_> {
         }
     }
 
-    /// The arithmetic of the run's device in this number format.
-    pub fn numerics(&self, dtype: Dtype) -> Numerics {
+    /// The run's device with this arithmetic, as keys have it.
+    pub fn numerics(&self, arithmetic: Arithmetic) -> Numerics {
+        let device = self.options.device;
         Numerics {
-            dtype: dtype.name().to_owned(),
-            backend: self.options.device.backend().to_owned(),
-            engine: ENGINE_VERSION,
+            dtype: arithmetic.dtype.name().to_owned(),
+            backend: device.backend().to_owned(),
+            engine: arithmetic.engine(device).into(),
         }
     }
 

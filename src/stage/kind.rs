@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Carried, Complaint, Context, Estimate, Need, Outputs, OutsideFile, Sizes, StageError};
 use crate::artifact::ArtifactKind;
+use crate::model::Arithmetic;
 use crate::teacher::http::Endpoint;
 
 /// A typed input port.
@@ -187,8 +188,6 @@ pub trait StageKind: Send + Sync + 'static {
     const BRINGS: Option<Brings> = None;
     /// Whether it draws random numbers: the seed is then part of the key.
     const SEEDED: bool = false;
-    /// Whether it runs a model: the numerics class is then part of the key.
-    const RUNS_MODEL: bool = false;
     /// Whether it reads answers out of text: it then has the parameter `reading`, which a manifest may set for all such
     /// stages at once.
     const READS_ANSWERS: bool = false;
@@ -197,6 +196,11 @@ pub trait StageKind: Send + Sync + 'static {
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[];
     /// Parameters (dotted paths) that say where outside files are: their content enters the key instead.
     const LOCATIONS: &'static [&'static str] = &[];
+
+    /// The arithmetic that is part of the key, where it runs a model.
+    fn numerics(_params: &Self::Params) -> Option<Arithmetic> {
+        None
+    }
 
     /// What the schema cannot check.
     fn check(_params: &Self::Params) -> Vec<Complaint> {
@@ -276,8 +280,8 @@ pub trait Stage: Send + Sync {
     fn brings(&self) -> Option<Brings>;
     /// Whether the seed is part of the key.
     fn seeded(&self) -> bool;
-    /// Whether the numerics class is part of the key.
-    fn runs_model(&self) -> bool;
+    /// See [`StageKind::numerics`].
+    fn numerics(&self, params: &Map<String, Value>) -> Option<Arithmetic>;
     /// See [`StageKind::READS_ANSWERS`].
     fn reads_answers(&self) -> bool;
     /// The first input port that accepts a kind of artifact, where there is one.
@@ -386,8 +390,8 @@ impl<K: StageKind> Stage for Typed<K> {
         K::SEEDED
     }
 
-    fn runs_model(&self) -> bool {
-        K::RUNS_MODEL
+    fn numerics(&self, params: &Map<String, Value>) -> Option<Arithmetic> {
+        K::numerics(&Self::typed(params).ok()?)
     }
 
     fn reads_answers(&self) -> bool {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::Doing;
-use super::{ROW_LOCKS, Store, StoreError, lock_file, rows};
+use super::{ROW_LOCKS, Store, StoreError, lock_file, own};
 use crate::beneath;
 use crate::event::CancelToken;
 use crate::key::{Digest, StageKey};
@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// The lock cannot be made.
     pub fn claim_row(&self, bucket: &str, key: &Digest) -> Result<Option<RowClaim>, StoreError> {
-        rows::check_bucket(bucket)?;
+        own::check_bucket(bucket)?;
         self.may_write()?;
         let lock = (bucket.to_owned(), lock_number(key));
         let claim = |lock| RowClaim {

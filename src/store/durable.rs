@@ -105,13 +105,6 @@ pub(super) fn remove_any(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// The last component of `path`, empty where it is not Unicode.
-pub(super) fn name_of(path: &Path) -> &str {
-    path.file_name()
-        .and_then(std::ffi::OsStr::to_str)
-        .unwrap_or("")
-}
-
 #[cfg(unix)]
 fn make_read_only(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -7,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Doing;
-use super::rows::check_bucket;
-use super::{IN_USE_LOCK, OPEN_LOCK, ROW_LOCKS, StoreError, durable};
+use super::{IN_USE_LOCK, OPEN_LOCK, ROW_LOCKS, StoreError};
 use crate::beneath::{self, Foreign, Kind};
 use crate::key::{Digest, StageKey};
 
@@ -111,21 +110,21 @@ impl Survey {
         let mut survey = Self::default();
         for (_, path, kind) in survey.shards(root, "results-v1")? {
             let key = |name: &str| name.parse().ok().map(StageKey);
-            match durable::name_of(&path).strip_suffix(".json").and_then(key) {
+            match name_of(&path).strip_suffix(".json").and_then(key) {
                 Some(key) if kind == Kind::File => survey.results.push(key),
                 Some(_) => survey.stranger(path, kind, true),
                 None => survey.aside_or_stranger(path, kind, |stem| key(stem).is_some()),
             }
         }
         for (folder, kind) in list(root, &root.join("rows-v1"))? {
-            let bucket = durable::name_of(&folder).to_owned();
+            let bucket = name_of(&folder).to_owned();
             let ours = check_bucket(&bucket).is_ok();
             if !ours || kind != Kind::Folder {
                 survey.stranger(folder, kind, ours);
                 continue;
             }
             for (path, kind) in list(root, &folder)? {
-                match (is_segment(durable::name_of(&path)), kind) {
+                match (is_segment(name_of(&path)), kind) {
                     (true, Kind::File) => survey.segments.push((bucket.clone(), path)),
                     (ours, kind) => survey.stranger(path, kind, ours),
                 }
@@ -137,7 +136,7 @@ impl Survey {
     fn objects(&mut self, root: &Path) -> Result<(), StoreError> {
         for (shard, path, kind) in self.shards(root, "objects-v1")? {
             let digest = |name: &str| format!("{shard}{name}").parse::<Digest>();
-            match digest(durable::name_of(&path)) {
+            match digest(name_of(&path)) {
                 Ok(digest) if kind == Kind::File => {
                     let bytes = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
                     self.objects.push(ObjectFile {
@@ -155,13 +154,13 @@ impl Survey {
 
     fn work(&mut self, root: &Path) -> Result<(), StoreError> {
         for (path, kind) in list(root, &root.join("work"))? {
-            let key = durable::name_of(&path).parse().map(StageKey);
+            let key = name_of(&path).parse().map(StageKey);
             let (Ok(key), Kind::Folder) = (&key, kind) else {
                 self.stranger(path, kind, key.is_ok());
                 continue;
             };
             for (path, kind) in list(root, &path)? {
-                let name = durable::name_of(&path);
+                let name = name_of(&path);
                 if kind == Kind::File && is_temporary_name(name) {
                     let bytes = size(&path);
                     self.leftovers.push(Leftover { path, bytes });
@@ -191,7 +190,7 @@ impl Survey {
 
     fn locks(&mut self, root: &Path) -> Result<(), StoreError> {
         for (path, kind) in list(root, &root.join("locks"))? {
-            match (is_lock(durable::name_of(&path)), kind) {
+            match (is_lock(name_of(&path)), kind) {
                 (true, Kind::File) => self.locks.push(path),
                 (ours, kind) => self.stranger(path, kind, ours),
             }
@@ -201,7 +200,7 @@ impl Survey {
 
     fn top(&mut self, root: &Path) -> Result<(), StoreError> {
         for (path, kind) in list(root, root)? {
-            let name = durable::name_of(&path);
+            let name = name_of(&path);
             if FOLDERS.contains(&name) || OF_FETCH.contains(&name) {
                 if kind != Kind::Folder {
                     self.stranger(path, kind, true);
@@ -225,7 +224,7 @@ impl Survey {
     ) -> Result<Vec<(String, PathBuf, Kind)>, StoreError> {
         let mut found = Vec::new();
         for (path, kind) in list(root, &root.join(folder))? {
-            let name = durable::name_of(&path).to_owned();
+            let name = name_of(&path).to_owned();
             let hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
             let ours = name.len() == 2 && name.bytes().all(hex);
             if ours && kind == Kind::Folder {
@@ -249,7 +248,7 @@ impl Survey {
 
     /// A file `STEM[.json][.N].damaged` whose stem is `ours` was set aside; anything else is a stranger.
     fn aside_or_stranger(&mut self, path: PathBuf, kind: Kind, ours: impl Fn(&str) -> bool) {
-        if kind == Kind::File && aside_name(durable::name_of(&path)).is_some_and(ours) {
+        if kind == Kind::File && aside_name(name_of(&path)).is_some_and(ours) {
             self.set_aside.push(path);
         } else {
             self.stranger(path, kind, false);
@@ -305,7 +304,7 @@ pub(super) fn is_of_work(name: &str) -> bool {
 /// Whether a process of ours made this and was killed. Of the older form, which is that of many programs, only a folder
 /// is ours that holds nothing but a student's files.
 fn is_temporary(path: &Path, kind: Kind) -> bool {
-    let name = durable::name_of(path);
+    let name = name_of(path);
     match kind {
         Kind::File => has_form(name, TEMP_PREFIX),
         Kind::Folder => {
@@ -350,4 +349,20 @@ fn size(path: &Path) -> u64 {
         Ok(meta) if meta.is_file() => meta.len(),
         _ => 0,
     }
+}
+
+/// The last component of `path`, empty where it is not Unicode.
+pub(super) fn name_of(path: &Path) -> &str {
+    path.file_name()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or("")
+}
+
+/// A bucket is a folder's name, on every file system.
+pub(super) fn check_bucket(bucket: &str) -> Result<(), StoreError> {
+    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if bucket.is_empty() || !bucket.chars().all(usable) {
+        return Err(StoreError::BadBucket(bucket.to_owned()));
+    }
+    Ok(())
 }

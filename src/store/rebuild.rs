@@ -92,15 +92,15 @@ fn take_back(
 
 /// What a file was called before it was set aside.
 fn first_name(path: &Path) -> Option<PathBuf> {
-    let name = durable::name_of(path);
+    let name = own::name_of(path);
     let stem = aside_name(name)?;
     let end = if name.contains(".json.") { ".json" } else { "" };
     Some(path.with_file_name(format!("{stem}{end}")))
 }
 
 fn is_sound_object(root: &Path, path: &Path) -> bool {
-    let shard = path.parent().map_or("", durable::name_of);
-    let name = aside_name(durable::name_of(path)).unwrap_or_default();
+    let shard = path.parent().map_or("", own::name_of);
+    let name = aside_name(own::name_of(path)).unwrap_or_default();
     let Ok(expected) = format!("{shard}{name}").parse::<Digest>() else {
         return false;
     };

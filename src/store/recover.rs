@@ -16,7 +16,7 @@ use super::index::OnIndex;
 use super::own::Survey;
 use super::rows::set_indexed;
 use super::segment::{self, Span};
-use super::{Access, Store, StoreError, durable};
+use super::{Access, Store, StoreError, own};
 use crate::beneath;
 use crate::key::Digest;
 
@@ -38,7 +38,7 @@ impl Store {
         let known = segments(&inner.connection).on(&self.index_path)?;
         let mut found = BTreeSet::new();
         for (bucket, path) in &files.segments {
-            let name = durable::name_of(path);
+            let name = own::name_of(path);
             found.insert((bucket.clone(), name.to_owned()));
             let indexed = known
                 .iter()
@@ -88,7 +88,7 @@ impl Store {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .on(index)?;
-        let (id, indexed) = segment_id(&transaction, bucket, durable::name_of(path)).on(index)?;
+        let (id, indexed) = segment_id(&transaction, bucket, own::name_of(path)).on(index)?;
         let mut length = file.metadata().doing("read", path)?.len();
         if length < indexed {
             // What is left may end within a record: cut there, so that the next append starts clean.

@@ -17,7 +17,7 @@ use crate::key::{Digest, Recipe, StageKey};
 use super::error::Doing;
 use super::index::OnIndex;
 use super::own::Survey;
-use super::{Store, StoreError, durable};
+use super::{Store, StoreError, durable, own};
 
 /// Marks, in a result's provenance, that all that its stage read was checked against its digests as it was read. Results
 /// without the mark are of programs that trusted a file's size and times.
@@ -261,7 +261,7 @@ impl Store {
     pub(super) fn read_result(&self, path: &Path) -> Option<StageResult> {
         let bytes = beneath::read(&self.root, path).ok()?;
         let result = decode(&bytes)?.result;
-        let name = durable::name_of(path);
+        let name = own::name_of(path);
         name.starts_with(&result.key.to_string()).then_some(result)
     }
 

@@ -16,7 +16,7 @@ use crate::key::Digest;
 use super::error::Doing;
 use super::index::OnIndex;
 use super::segment::{self, Span};
-use super::{Inner, Store, StoreError, durable};
+use super::{Inner, Store, StoreError, durable, own};
 use crate::beneath::{self, Foreign};
 
 /// A writer leaves a segment that has grown beyond this; ours. Tests fill several.
@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// The index or a segment cannot be read.
     pub fn rows(&self, bucket: &str, keys: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        check_bucket(bucket)?;
+        own::check_bucket(bucket)?;
         let mut inner = self.lock();
         let places = locate(&inner.connection, bucket, keys).on(&self.index_path)?;
         let mut order: Vec<usize> = (0..keys.len()).filter(|&i| places[i].is_some()).collect();
@@ -94,7 +94,7 @@ impl Store {
     /// # Errors
     /// The disk is full, the index is locked, or a row has 2^32 bytes or more. No row is kept then.
     pub fn put_rows(&self, bucket: &str, rows: &[(Digest, Vec<u8>)]) -> Result<usize, StoreError> {
-        check_bucket(bucket)?;
+        own::check_bucket(bucket)?;
         if let Some((key, row)) = rows
             .iter()
             .find(|(_, row)| u32::try_from(row.len()).is_err())
@@ -328,13 +328,4 @@ fn forget(
         )?;
     }
     transaction.commit()
-}
-
-/// A bucket is a folder's name, on every file system.
-pub(super) fn check_bucket(bucket: &str) -> Result<(), StoreError> {
-    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if bucket.is_empty() || !bucket.chars().all(usable) {
-        return Err(StoreError::BadBucket(bucket.to_owned()));
-    }
-    Ok(())
 }

@@ -39,7 +39,7 @@ impl Store {
             listed => listed.doing("remove the folder", &folder)?,
         };
         for (path, kind) in listed {
-            if kind == Kind::File && own::is_of_work(durable::name_of(&path)) {
+            if kind == Kind::File && own::is_of_work(own::name_of(&path)) {
                 durable::remove_file(&path)?;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sert_run::key::{Digest, Numerics, Recipe};
-use sert_run::model::engine::ENGINE_VERSION;
+use sert_run::model::device::DeviceName;
 use sert_run::stage::KINDS;
 
 /// The key of `kind` with its defaults but for `given`, and inputs named by their ports: those that must be fed, since
@@ -24,10 +24,10 @@ fn key(kind: &str, given: &serde_json::Value) -> String {
             .collect(),
         files: BTreeMap::new(),
         seed: kind.seeded().then_some(0),
-        numerics: kind.runs_model().then(|| Numerics {
-            dtype: "f32".to_owned(),
+        numerics: kind.numerics(&params).map(|arithmetic| Numerics {
+            dtype: arithmetic.dtype.name().to_owned(),
             backend: "cpu".to_owned(),
-            engine: ENGINE_VERSION,
+            engine: arithmetic.engine(DeviceName::Cpu).into(),
         }),
     };
     recipe.key().0.short()

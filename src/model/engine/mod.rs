@@ -38,10 +38,6 @@ use crate::model::engine_error::check_tokens;
 use crate::model::kernel::lanes::{Isa, LANES};
 use crate::model::{EngineError, EngineOptions, Gpt2Config, WeightSource, thread_pool};
 
-/// The meaning of the engine's numbers: part of the key of everything that it makes. Rises when an
-/// order of operations or a rule of drawing changes.
-pub const ENGINE_VERSION: u32 = 2;
-
 /// Sequences decoded together, about, where the caller leaves the choice: eight tiles of GEMM rows.
 const AUTO_BATCH: usize = 96;
 /// The same, at least.

@@ -10,6 +10,7 @@ use super::training::{
 };
 use crate::artifact::ArtifactKind;
 use crate::filter::{conclusions, correct, unreadable};
+use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
@@ -79,9 +80,12 @@ impl StageKind for Distill {
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
-    const RUNS_MODEL: bool = true;
     const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
+
+    fn numerics(params: &DistillParams) -> Option<Arithmetic> {
+        Some(Arithmetic::train(params.train.dtype))
+    }
 
     fn check(params: &DistillParams) -> Vec<Complaint> {
         check_training(&params.train)

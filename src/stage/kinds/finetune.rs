@@ -9,6 +9,7 @@ use super::training::{
     run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
+use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
 use crate::stage::{
     Complaint, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind,
@@ -71,9 +72,12 @@ impl StageKind for Finetune {
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
-    const RUNS_MODEL: bool = true;
     const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_TRAINING;
+
+    fn numerics(params: &FinetuneParams) -> Option<Arithmetic> {
+        Some(Arithmetic::train(params.train.dtype))
+    }
 
     fn check(params: &FinetuneParams) -> Vec<Complaint> {
         check_training(&params.train)

@@ -10,6 +10,7 @@ use super::replies;
 use super::rows::row_key;
 use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
+use crate::model::{Arithmetic, Dtype};
 use crate::stage::{
     Brings, Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes,
     StageError, StageKind,
@@ -55,7 +56,13 @@ impl StageKind for Judge {
         ArtifactKind::Paths,
         "The same paths, or the answers as paths, with the scores added.",
     )];
-    const RUNS_MODEL: bool = true;
+
+    fn numerics(params: &JudgeParams) -> Option<Arithmetic> {
+        params
+            .endpoint
+            .is_none()
+            .then(|| Arithmetic::sample(Dtype::F32))
+    }
 
     fn check(params: &JudgeParams) -> Vec<Complaint> {
         let mut complaints = match &params.endpoint {

@@ -12,7 +12,7 @@ use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
 use crate::key::Digest;
 use crate::model::ScoreJob;
-use crate::model::{Dtype, Student, WeightFiles};
+use crate::model::{Arithmetic, Dtype, Student, WeightFiles};
 use crate::stage::{Context, Shape, StageError, Work};
 use crate::teacher::judge::label;
 
@@ -36,7 +36,7 @@ pub(super) fn ratings(
 ) -> Result<Vec<Rating>, StageError> {
     let (folder, student) = context.opened_student("model")?;
     let jobs = jobs(params, prompts, &student, context)?;
-    let base = json!({ "row": "judge/1", "model": folder.identity(), "numerics": context.numerics(Dtype::F32) });
+    let base = json!({ "row": "judge/1", "model": folder.identity(), "numerics": context.numerics(Arithmetic::sample(Dtype::F32)) });
     let base = row_key(&base);
     let keys: Vec<Digest> = jobs
         .iter()

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, prompts};
-use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, with_ends};
+use super::rows::{
+    NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends,
+};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::ScoreJob;
 use crate::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
-use crate::model::{Dtype, Inference, Student, WeightFiles};
+use crate::model::{Arithmetic, Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
 };
@@ -103,8 +105,11 @@ impl StageKind for Predict {
         "The raw answers.",
     )];
     const SEEDED: bool = true;
-    const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+
+    fn numerics(params: &PredictParams) -> Option<Arithmetic> {
+        Some(Arithmetic::sample(params.dtype))
+    }
 
     fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
@@ -197,15 +202,16 @@ fn answer_rows(
     let base = json!({
         "row": "answer/1",
         "model": folder.identity(),
-        "numerics": context.numerics(params.dtype),
+        "numerics": stream_numerics(),
         "drawing": drawing,
         "seed": seed,
     });
     let base = row_key(&with_ends(base, student));
-    let keys: Vec<Digest> = prompts
-        .iter()
-        .map(|prompt| row_key(&json!([base, prompt.tokens])))
-        .collect();
+    let stream = |prompt: &Prompt| row_key(&json!([base, prompt.tokens]));
+    let streams: Vec<Digest> = prompts.iter().map(stream).collect();
+    let numerics = context.numerics(Arithmetic::sample(params.dtype));
+    let key = |stream: &Digest| row_key(&json!([stream, numerics]));
+    let keys: Vec<Digest> = streams.iter().map(key).collect();
     cached_rows(context, "answers", &keys, |missing, rows| {
         let texts: Vec<Vec<u32>> = missing
             .iter()
@@ -215,13 +221,13 @@ fn answer_rows(
         let rows = Mutex::new(rows);
         let locked = || rows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expand = |index: usize, _: &[_]| {
-            let stream = keys[missing[index]];
-            if !locked().begin(&stream) {
+            let place = missing[index];
+            if !locked().begin(&keys[place]) {
                 return Vec::new();
             }
             vec![SequenceSpec {
                 forced_first: None,
-                stream,
+                stream: streams[place],
                 tag: 0,
             }]
         };
@@ -270,7 +276,7 @@ fn option_rows(
     let base = row_key(&json!({
         "row": "options/1",
         "model": folder.identity(),
-        "numerics": context.numerics(dtype),
+        "numerics": context.numerics(Arithmetic::sample(dtype)),
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {

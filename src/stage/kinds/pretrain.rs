@@ -9,7 +9,7 @@ use super::training::{IfEmpty, TRAINED, check_training, estimate_training, run_t
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
 use crate::model::train::{Example, TrainOptions};
-use crate::model::{Gpt2Config, Student, StudentTokenizer};
+use crate::model::{Arithmetic, Gpt2Config, Student, StudentTokenizer};
 use crate::stage::{
     Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
     StageError, StageKind,
@@ -76,9 +76,12 @@ impl StageKind for Pretrain {
     const BRINGS: Option<Brings> = Some(Brings::Student);
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
-    const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
     const LOCATIONS: &'static [&'static str] = &["corpus.path"];
+
+    fn numerics(params: &PretrainParams) -> Option<Arithmetic> {
+        Some(Arithmetic::train(params.train.dtype))
+    }
 
     fn check(params: &PretrainParams) -> Vec<Complaint> {
         let mut complaints = check_training(&params.train);

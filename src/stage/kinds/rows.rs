@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::key::{Digest, canonical_json};
 use crate::model::{Student, WeightFiles};
@@ -27,6 +28,13 @@ pub(crate) fn row_key(parts: &serde_json::Value) -> Digest {
 const SCORED_TOGETHER: usize = 128;
 /// How often to look whether another process has let go of a row (ours).
 const LOOK: Duration = Duration::from_millis(200);
+
+/// What stands for the numerics where a random stream is seeded: the CPU's in f32 as they were when streams began, on every
+/// backend and in every format, for ever. So the same draws are made wherever a path is sampled; which arithmetic made
+/// it is in its row's key.
+pub(super) fn stream_numerics() -> serde_json::Value {
+    json!({"dtype": "f32", "backend": "cpu", "engine": 2})
+}
 
 /// The parts of a row's key with what ends a text, unless that is the one end that `config.json` names:
 /// `generation_config.json`, which names others, is not in a model's identity.

@@ -7,6 +7,7 @@ use super::rows::NEUTRAL_DTYPE;
 use super::sample_params::SampleParams;
 use super::sampler::Sampler;
 use crate::artifact::ArtifactKind;
+use crate::model::Arithmetic;
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
     product,
@@ -33,8 +34,11 @@ impl StageKind for Sample {
         "Every sampled path, by question, first token and draw.",
     )];
     const SEEDED: bool = true;
-    const RUNS_MODEL: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+
+    fn numerics(params: &SampleParams) -> Option<Arithmetic> {
+        Some(Arithmetic::sample(params.dtype))
+    }
 
     fn carried(_: &SampleParams, _: Carried) -> Carried {
         Carried {

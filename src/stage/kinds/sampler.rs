@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::prompts::Prompt;
-use super::rows::{read_rows, row_key, with_ends};
+use super::rows::{read_rows, row_key, stream_numerics, with_ends};
 use super::sample_params::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
 use crate::memory::room_for;
-use crate::model::{Student, WeightFiles};
+use crate::model::{Arithmetic, Student, WeightFiles};
 use crate::stage::{Context, StageError, product};
 use crate::text::{EndReason, FirstToken, LogProbSummary, Question, ReasoningPath};
 
@@ -49,11 +49,11 @@ pub(super) struct Wanted {
 }
 
 /// Makes row keys. A draw's stream: by weights, tokenizer, prompt, drawing, seed, branch token and draw. Its
-/// row: by that and by what ends it early, which changes where a path ends and never what is drawn. A
-/// prompt's branches: by weights, tokenizer and prompt, so that seeds share them.
+/// row: by that, by the arithmetic, and by what ends it early, which changes where a path ends and never what is drawn. A
+/// prompt's branches: by weights, tokenizer, arithmetic and prompt, so that seeds share them.
 pub(super) struct RowKeys {
     stream: Value,
-    end: Value,
+    row: Value,
     branches: Value,
 }
 
@@ -65,23 +65,30 @@ impl RowKeys {
         student: &Student<WeightFiles>,
     ) -> Self {
         let base = |parts: Value| json!(row_key(&parts));
-        let model = json!({"files": folder.identity(), "numerics": context.numerics(params.dtype)});
+        let files = folder.identity();
+        let numerics = context.numerics(Arithmetic::sample(params.dtype));
         Self {
             stream: base(json!({
                 "stream": "path/1",
-                "model": model,
+                "model": {"files": files, "numerics": stream_numerics()},
                 "seed": context.seed,
                 "temperature": params.temperature,
                 "top_k": params.top_k,
                 "top_p": params.top_p,
             })),
-            end: with_ends(
-                json!({"max_new_tokens": params.max_new_tokens, "stop": params.stop}),
+            row: with_ends(
+                json!({
+                    "numerics": numerics,
+                    "max_new_tokens": params.max_new_tokens,
+                    "stop": params.stop,
+                }),
                 student,
             ),
-            branches: base(
-                json!({"row": "branches/1", "model": model, "count": params.first_tokens}),
-            ),
+            branches: base(json!({
+                "row": "branches/1",
+                "model": {"files": files, "numerics": numerics},
+                "count": params.first_tokens,
+            })),
         }
     }
 
@@ -89,7 +96,7 @@ impl RowKeys {
         let stream = row_key(&json!([self.stream, prompt, branch.map(|b| b.token), draw]));
         Wanted {
             stream,
-            row: row_key(&json!([stream, self.end])),
+            row: row_key(&json!([stream, self.row])),
             branch,
             draw,
         }
@@ -101,7 +108,7 @@ impl RowKeys {
 
     /// What stands for all rows of a prompt, which are drawn together, where they are claimed.
     pub(super) fn claim(&self, prompt: &[u32]) -> Digest {
-        row_key(&json!([self.stream, self.end, prompt]))
+        row_key(&json!([self.stream, self.row, prompt]))
     }
 }
 

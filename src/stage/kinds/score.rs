@@ -14,7 +14,7 @@ use super::rows::{cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::ScoreJob;
-use crate::model::{Dtype, Student, WeightFiles};
+use crate::model::{Arithmetic, Dtype, Student, WeightFiles};
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError, StageKind,
     Work, product,
@@ -184,10 +184,13 @@ impl StageKind for Score {
         ArtifactKind::Paths,
         "The same paths with the score added.",
     )];
-    const RUNS_MODEL: bool = true;
     const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] =
         &[("dtype", "\"f32\""), ("reading", "\"paper\"")];
+
+    fn numerics(params: &ScoreParams) -> Option<Arithmetic> {
+        Some(Arithmetic::sample(params.dtype))
+    }
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
         // A path's perplexity is that of all of it.
@@ -221,7 +224,7 @@ impl StageKind for Score {
         let base = row_key(&json!({
             "row": "score/1",
             "model": folder.identity(),
-            "numerics": context.numerics(params.dtype),
+            "numerics": context.numerics(Arithmetic::sample(params.dtype)),
         }));
         let scoring = Scoring {
             params,

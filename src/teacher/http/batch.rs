@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::ask::{Asker, News};
+use super::asker::{Asker, News};
 use super::ledger::{Billed, Short};
 use super::limits::seconds;
 use super::line::Response;

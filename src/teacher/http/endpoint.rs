@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
-use super::{Limits, Price, usage};
+use super::{Fault, Limits, Price, usage};
 
 /// A model behind an OpenAI-compatible server, and how to ask it.
 ///
@@ -121,9 +121,6 @@ pub enum Mode {
 fn one() -> u32 {
     1
 }
-
-/// What is wrong with an endpoint: the field, what is wrong, and what to do.
-pub type Fault = (&'static str, String, &'static str);
 
 impl Endpoint {
     /// Who the replies belong to.

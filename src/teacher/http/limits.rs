@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::Fault;
+/// What is wrong with an endpoint: the field, what is wrong, and what to do.
+pub type Fault = (&'static str, String, &'static str);
 
 /// How hard a server is asked, and when to give up. Every default is ours. Nothing here changes a
 /// reply, so nothing here is in a key.

@@ -12,9 +12,11 @@
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
 //! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
+//! | `asker` | what asking needs: where replies are kept, what may be spent, who listens |
 //! | `ask`, `online`, `batch`, `provider` | many requests: those that are missing, one by one or as files |
 
 mod ask;
+mod asker;
 mod batch;
 mod charset;
 mod endpoint;
@@ -36,11 +38,11 @@ mod secret;
 mod spelling;
 mod usage;
 
-pub use ask::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
-pub use endpoint::{Api, Endpoint, Fault, Mode};
+pub use asker::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
+pub use endpoint::{Api, Endpoint, Mode};
 pub use error::{EndpointError, Why};
 pub use ledger::Spent;
-pub use limits::{Budget, Limits, Price, Tokens};
+pub use limits::{Budget, Fault, Limits, Price, Tokens};
 pub use permit::{NoPermission, Permission, Permissions};
 pub use reply::{Reply, ReplyVerdict};
 pub use request::{Request, Turn};

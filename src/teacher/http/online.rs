@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ask::{Asker, Claim, News, lock};
+use super::asker::{Asker, Claim, News, lock};
 use super::ledger::{Billed, Short};
 use super::line::{Broken, Line, Response};
 use super::outcome::{Outcome, outcome};

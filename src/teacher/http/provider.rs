@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::ask::Asker;
+use super::asker::Asker;
 use super::line::{Broken, Line, Response};
 use super::outcome::{Outcome, outcome, shortened};
 use super::pace::Backoff;

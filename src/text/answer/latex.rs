@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::markup::{BOX, BOX_END};
+/// Where the content of `\boxed{...}` or `<answer>...</answer>` begins in plain text, and where it ends.
+pub(super) const BOX: char = '\u{e000}';
+/// The end of what begins at [`BOX`].
+pub(super) const BOX_END: char = '\u{e001}';
 
 /// Letters in braces at most (ours): more is no answer, and without a limit a text of open braces would be read once for
 /// each.

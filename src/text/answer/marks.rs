@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::markup::{BOX, BOX_END, HASHES};
+use super::latex::{BOX, BOX_END};
+use super::markup::HASHES;
 use super::stance;
 
 /// How an answer may be called.

@@ -6,13 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
-use super::latex::latex;
+use super::latex::{BOX, BOX_END, latex};
 use crate::text::number::is_unspaced;
 
-/// Where the content of `\boxed{...}` or `<answer>...</answer>` begins in plain text, and where it ends.
-pub(super) const BOX: char = '\u{e000}';
-/// See [`BOX`].
-pub(super) const BOX_END: char = '\u{e001}';
 /// `####`, `GSM8K`'s mark.
 pub(super) const HASHES: char = '\u{e002}';
 

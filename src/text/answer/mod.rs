@@ -183,7 +183,7 @@ pub(crate) fn behind_opening_number(text: &str) -> Option<String> {
 
 /// `text` without markup, for rules about what it opens with.
 pub(crate) fn without_markup(text: &str) -> String {
-    let open = |c: char| matches!(c, markup::BOX | markup::BOX_END | markup::HASHES);
+    let open = |c: char| matches!(c, latex::BOX | latex::BOX_END | markup::HASHES);
     markup::plain(text).replace(open, " ")
 }
 

@@ -1,0 +1,55 @@
+//! What results depend on beside weights and parameters: the arithmetic, named by backend and purpose.
+//!
+//! The name stands in the key of every stage that runs a model and of every row that a model makes. Its number rises when a
+//! change moves bits, which empties what that arithmetic made and nothing else: a trainer's change leaves samples,
+//! a card's leaves a CPU's.
+
+use super::Dtype;
+use super::device::DeviceName;
+
+/// What a model is run for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To draw tokens, and to read text for its log-probabilities.
+    Sample,
+    /// To change its weights.
+    Train,
+}
+
+/// The arithmetic that a stage asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arithmetic {
+    /// What the model is run for.
+    pub purpose: Purpose,
+    /// The number format of weights and products.
+    pub dtype: Dtype,
+}
+
+impl Arithmetic {
+    /// To draw and to read.
+    pub fn sample(dtype: Dtype) -> Self {
+        Self {
+            purpose: Purpose::Sample,
+            dtype,
+        }
+    }
+
+    /// To train.
+    pub fn train(dtype: Dtype) -> Self {
+        Self {
+            purpose: Purpose::Train,
+            dtype,
+        }
+    }
+
+    /// Its name on `device`.
+    pub fn engine(self, device: DeviceName) -> &'static str {
+        match (device, self.purpose, self.dtype) {
+            (DeviceName::Cpu, Purpose::Sample, Dtype::Int8) => "cpu-int8/1",
+            (DeviceName::Cpu, Purpose::Sample, _) => "cpu-sample/2",
+            (DeviceName::Cpu, Purpose::Train, _) => "cpu-train/2",
+            (_, Purpose::Sample, _) => "burn-sample/1",
+            (_, Purpose::Train, _) => "burn-train/1",
+        }
+    }
+}
