@@ -106,10 +106,7 @@ fn cell_name(table: &ResultTable, parts: &[&str]) -> Result<CellName, Failure> {
     Ok(CellName {
         row: one_of("row", row, &rows)?.to_owned(),
         group: group.to_owned(),
-        metric: Metric::ALL
-            .into_iter()
-            .find(|each| each.name() == metric)
-            .expect("it is one of the table's"),
+        metric: Metric::named(metric).expect("it is one of the table's"),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::judge::by_id;
+use super::step::by_id;
 use crate::text::{
     Excerpt, Question, Reading, ReasoningPath, conclusion, excerpt, is_gold, parse_reply,
 };

@@ -7,25 +7,27 @@ use thiserror::Error;
 pub enum FilterError {
     /// A step counts tokens and a path has none.
     #[error(
-        "filter: step `{step}` counts student tokens, and a path of question `{question_id}` has none\nhint: a teacher's paths carry text alone; {}",
-        without(step)
+        "filter: step `{step}` counts student tokens, and a path of question `{question_id}` has none\nhint: a teacher's paths carry text alone; {instead}"
     )]
     NoTokens {
         /// The step's name.
-        step: &'static str,
+        step: String,
         /// The path's question.
         question_id: String,
+        /// How the filter does without it.
+        instead: String,
     },
     /// A step needs log-probabilities and a path has none.
     #[error(
-        "filter: step `{step}` needs log-probabilities, and a path of question `{question_id}` has none\nhint: only paths that a student wrote carry them; {}",
-        without(step)
+        "filter: step `{step}` needs log-probabilities, and a path of question `{question_id}` has none\nhint: only paths that a student wrote carry them; {instead}"
     )]
     NoLogProb {
         /// The step's name.
-        step: &'static str,
+        step: String,
         /// The path's question.
         question_id: String,
+        /// How the filter does without it.
+        instead: String,
     },
     /// A score is named and a path has none of that name.
     #[error(
@@ -65,14 +67,4 @@ pub enum FilterError {
         /// The values accepted.
         accepted: String,
     },
-}
-
-/// How a filter does without what a step needs.
-fn without(step: &str) -> String {
-    if step == "select" {
-        "set `select.rule = \"random\"`, or to `all`, which keeps every path that is left"
-            .to_owned()
-    } else {
-        format!("set `{step}.enabled = false`")
-    }
 }

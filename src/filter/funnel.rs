@@ -26,7 +26,8 @@ pub struct Funnel {
 /// One step's counts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FunnelStep {
-    /// `ended`, `pattern`, `length`, `repetition`, `perplexity`, `score NAME` or `select`.
+    /// The name of one of the [`STEPS`](super::STEPS), of limits on a score with the score's: `length`, `score judge`. The
+    /// second of a name is `length 2`.
     pub name: String,
     /// Paths it dropped.
     pub dropped: usize,
@@ -37,6 +38,13 @@ pub struct FunnelStep {
     pub left: usize,
     /// Questions that still have a path.
     pub questions_left: usize,
+}
+
+impl FunnelStep {
+    /// Whether it chose among a question's paths, and judged none by itself.
+    pub fn is_choice(&self) -> bool {
+        self.name == "select" || self.name.starts_with("select ")
+    }
 }
 
 impl Funnel {

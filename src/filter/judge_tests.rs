@@ -1,7 +1,7 @@
 use super::*;
-use crate::filter::{Conclusions, ScoreLimit, Select, SelectRule, conclusions};
+use crate::filter::{Conclusions, Needed, ScoreLimit, Select, SelectRule, conclusions};
 use crate::key::Digest;
-use crate::text::{AnswerForm, EndReason, LogProbSummary, Reading};
+use crate::text::{AnswerForm, EndReason, LogProbSummary, Reading, imitative_complete};
 
 fn question(id: &str) -> Question {
     Question {
@@ -138,6 +138,78 @@ fn each_step_says_what_it_saw() {
     let mut wrong = funnel.clone();
     wrong.steps[2].dropped = 2;
     assert!(!wrong.adds_up());
+}
+
+/// A list decides which steps run, in which order, and one more than once with other limits.
+#[test]
+fn listed_steps_run_in_their_order() {
+    let mut paths: Vec<ReasoningPath> = (0..5).map(|draw| path("q", draw, 0)).collect();
+    paths[0].text = " No".into();
+    paths[1].tokens.truncate(24);
+    paths[2].tokens.truncate(3);
+    paths[3] = path("q", 3, 6);
+    let run = |steps: &str| {
+        let params: FilterParams = toml::from_str(steps).unwrap();
+        filter(paths.clone(), &[question("q")], &params, 1)
+    };
+    let names = |filtered: &Filtered| -> Vec<(String, usize)> {
+        let steps = filtered.funnel.steps.iter();
+        steps
+            .map(|step| (step.name.clone(), step.dropped))
+            .collect()
+    };
+    let default = run("").unwrap();
+    let listed = "steps = ['pattern', 'length', 'repetition', 'perplexity', 'score', 'select']";
+    assert_eq!(run(listed).unwrap(), default);
+    let twice = "steps = [{ step = 'length', min_tokens = 4 }, 'select', 'length', 'pattern']";
+    let twice = run(&format!("{twice}\nselect.keep = 4\nlength.min_tokens = 30")).unwrap();
+    let counted = [
+        ("length", 1),
+        ("select", 0),
+        ("length 2", 1),
+        ("pattern", 1),
+    ];
+    assert_eq!(
+        names(&twice),
+        counted.map(|(name, dropped)| (name.to_owned(), dropped))
+    );
+    assert_eq!(
+        verdicts(&twice),
+        [
+            "pattern: direct response: an answer without reasoning",
+            "length 2: 24 tokens, at least 30 wanted",
+            "length: 3 tokens, at least 4 wanted",
+            "kept",
+            "kept",
+        ]
+    );
+    assert_eq!(run("steps = []").unwrap().funnel.kept, 5);
+
+    // What is asked of paths, by the key that asks; and how to do without it.
+    let params = "steps = ['select', { step = 'perplexity', min_perplexity = 2 }, { step = 'score', name = 's', min = 1 }]";
+    let needs = toml::from_str::<FilterParams>(params)
+        .unwrap()
+        .needs()
+        .unwrap();
+    let of = |place: &str, needed| (place.to_owned(), needed);
+    assert_eq!(
+        needs,
+        [
+            of("select", Needed::Tokens),
+            of("steps[1]", Needed::LogProbs),
+            of("steps[2].name", Needed::Score("s".into())),
+            of("steps[2].min", Needed::Bound("s".into(), 1.0)),
+        ]
+    );
+    paths.iter_mut().for_each(|path| path.log_prob = None);
+    let params: FilterParams = toml::from_str("steps = ['perplexity']").unwrap();
+    let error = filter(paths, &[question("q")], &params, 1).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("take `perplexity` out of `steps`"),
+        "{error}"
+    );
 }
 
 #[test]

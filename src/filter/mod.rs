@@ -6,22 +6,37 @@
 //!
 //! The order is the paper's, each step on what the step before kept: pattern, length, repetition,
 //! perplexity; then limits on scores (ours); then the choice of one path per question. Before all of them, where it is
-//! switched on, `ended` drops texts that were cut (ours).
+//! switched on, `ended` drops texts that were cut (ours). A manifest may list them otherwise. A step is a file with its
+//! settings and what it does by them (`Step`), and a line in [`STEPS`].
 
 mod conclusions;
+mod ended;
 mod error;
 mod funnel;
 mod judge;
+mod length;
+mod listed;
 mod params;
 mod pattern;
+mod perplexity;
+mod repetition;
+mod score;
 mod select;
+mod step;
+#[cfg(test)]
+mod test_step;
 
 pub use conclusions::{Conclusions, conclusions, correct, unreadable};
+pub use ended::EndedRule;
 pub use error::FilterError;
 pub use funnel::{Funnel, FunnelStep};
 pub use judge::{Filtered, filter};
-pub use params::{
-    EndedRule, FilterParams, LengthLimit, PatternRules, PerplexityLimit, RepetitionLimit,
-    ScoreLimit, Select, SelectRule,
-};
-pub use pattern::{direct_response, repetitive_options};
+pub use length::LengthLimit;
+pub use listed::Listed;
+pub use params::{FilterParams, STEPS, StepKind};
+pub use pattern::{PatternRules, direct_response, repetitive_options};
+pub use perplexity::PerplexityLimit;
+pub use repetition::RepetitionLimit;
+pub use score::ScoreLimit;
+pub use select::{Select, SelectRule};
+pub use step::Needed;

@@ -1,4 +1,4 @@
-//! The rules on a text's form that the paper names without giving them (III-A). Ours.
+//! The rules on a text's form; those that the paper names without giving them (III-A) are ours.
 //!
 //! Their precision and recall on 100 labelled paths stand in `docs/filters.md`, and a test keeps
 //! that table true. (The third rule, imitation, is `text::imitative_complete`: sampling uses it.)
@@ -8,10 +8,76 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::step::{Candidate, DropReason, Dropped, Run, Step};
 use crate::text::{
-    AnswerForm, Question, Reading, asked_again, behind_opening_number, without_markup,
+    AnswerForm, Question, Reading, asked_again, behind_opening_number, imitative_complete,
+    without_markup,
 };
+
+/// Texts dropped by their form. The rules, with their measured precision, are in `docs/filters.md`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a switch for the step and one for each of its three rules"
+)]
+pub struct PatternRules {
+    /// Whether the step runs. Default true.
+    pub enabled: bool,
+    /// Drop texts with the structure `Question: ... Answer:`. Default true (paper, III-A).
+    pub imitative: bool,
+    /// Drop an answer without reasoning. Default true (named in the paper, III-A; the rule is ours).
+    pub direct_response: bool,
+    /// Drop texts that list the options again. Default true (named in the paper, III-A; the rule is
+    /// ours).
+    pub repetitive_options: bool,
+}
+
+impl Default for PatternRules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            imitative: true,
+            direct_response: true,
+            repetitive_options: true,
+        }
+    }
+}
+
+impl Step for PatternRules {
+    fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    fn dropped(&self, path: &Candidate<'_>, run: &Run<'_>) -> Dropped {
+        let (text, reading) = (&path.path.text, run.params.reading);
+        let (rule, because) = if self.imitative && imitative_complete(text) {
+            (
+                "imitative",
+                "imitative: it asks a question again, `Question: ... Answer:`",
+            )
+        } else if self.direct_response && direct_response(path.question, text, reading) {
+            (
+                "direct-response",
+                "direct response: an answer without reasoning",
+            )
+        } else if self.repetitive_options && repetitive_options(path.question, text) {
+            (
+                "repetitive-options",
+                "repetitive options: it lists options again",
+            )
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(DropReason {
+            rule: Some(rule),
+            because: because.into(),
+        }))
+    }
+}
 
 /// A text that opens with its answer needs this many different words that are neither the
 /// question's nor the answer's, or it has no reasoning. Ours: a short reason (`bees build hives of

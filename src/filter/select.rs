@@ -3,69 +3,145 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::judge::{Fault, path_perplexity, score, tokens};
-use super::{FilterError, FilterParams, SelectRule};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::FilterError;
+use super::step::{Candidate, DropReason, DroppedAmong, Missing, Needed, Run, Step, refuse};
 use crate::key::Digest;
 use crate::text::{ReasoningPath, rep_n};
 
-/// The survivors (places in `paths`) that are not chosen, each with its reason. A path whose score is
-/// unparsed cannot be ranked by it and is never chosen.
-pub(super) fn losers(
-    left: &[usize],
-    paths: &[ReasoningPath],
-    params: &FilterParams,
-    seed: u64,
-) -> Result<BTreeMap<usize, Fault>, FilterError> {
-    let mut losers = BTreeMap::new();
-    if params.select.rule == SelectRule::All {
-        return Ok(losers);
-    }
-    let mut groups: BTreeMap<&str, Vec<(f64, Digest, usize)>> = BTreeMap::new();
-    for &i in left {
-        let path = &paths[i];
-        let Some(value) = measure(path, params)? else {
-            let name = params.select.score.as_deref().unwrap_or_default();
-            losers.insert(i, Fault::unparsed(name));
-            continue;
-        };
-        let entry = (value, tie(seed, path), i);
-        groups.entry(&path.question_id).or_default().push(entry);
-    }
-    // Beside `unparsed`, what the others lost by needs a name too.
-    let rule = (!losers.is_empty()).then_some("lower-score");
-    for group in groups.values_mut() {
-        group.sort_by(|a, b| by_rank(a, b, params.select.rule));
-        let among = group.len();
-        let keep = params.select.keep;
-        for (rank, (value, _, i)) in group.iter().enumerate().skip(keep as usize) {
-            let place = format!("{} of {among}", rank + 1);
-            let because = match params.select.rule {
-                SelectRule::LowestRep => {
-                    format!(
-                        "rep-{} {value:.3} comes {place}, lowest first",
-                        params.repetition.n
-                    )
-                }
-                SelectRule::HighestPerplexity => {
-                    format!("perplexity {value:.3} comes {place}, highest first")
-                }
-                SelectRule::HighestScore => format!("score {value} comes {place}, highest first"),
-                SelectRule::Random | SelectRule::All => format!("drawn {place}"),
-            };
-            let because = format!("{because}; {keep} kept per question");
-            losers.insert(*i, Fault { rule, because });
-        }
-    }
-    Ok(losers)
+/// How a question's survivors are ranked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectRule {
+    /// The lowest rep-n first (paper, III-A).
+    #[default]
+    LowestRep,
+    /// In an order that the seed decides.
+    Random,
+    /// The highest perplexity first.
+    HighestPerplexity,
+    /// The highest score first; `score` names it.
+    HighestScore,
+    /// Keep every survivor; `keep` means nothing.
+    All,
 }
 
-fn measure(path: &ReasoningPath, params: &FilterParams) -> Result<Option<f64>, FilterError> {
-    Ok(Some(match (params.select.rule, &params.select.score) {
-        (SelectRule::LowestRep, _) => rep_n(tokens("select", path)?, params.repetition.n as usize),
-        (SelectRule::HighestPerplexity, _) => path_perplexity("select", path)?,
-        (SelectRule::HighestScore, Some(name)) => return score(path, name),
-        _ => 0.0,
-    }))
+/// The choice among a question's survivors. Ties are broken by a hash of the seed and the path's
+/// row, never by the order in which paths were drawn.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Select {
+    /// How survivors are ranked. Default `lowest-rep` (paper, III-A).
+    pub rule: SelectRule,
+    /// How many are kept per question. Default 1 (paper, III-A).
+    #[schemars(range(min = 1))]
+    pub keep: u32,
+    /// The score that `highest-score` ranks by. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
+}
+
+impl Default for Select {
+    fn default() -> Self {
+        Self {
+            rule: SelectRule::LowestRep,
+            keep: 1,
+            score: None,
+        }
+    }
+}
+
+impl Step for Select {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn check(&self, place: &str) -> Result<(), FilterError> {
+        if self.keep == 0 {
+            return refuse(place, "keep", &0, "1 or more");
+        }
+        if self.rule == SelectRule::HighestScore && self.score.is_none() {
+            let accepted = "a score's name, for `rule = \"highest-score\"`";
+            return refuse(place, "score", &"missing", accepted);
+        }
+        Ok(())
+    }
+
+    fn needs(&self) -> Vec<(&'static str, Needed)> {
+        let need = match (self.rule, &self.score) {
+            (SelectRule::LowestRep, _) => ("", Needed::Tokens),
+            (SelectRule::HighestPerplexity, _) => ("rule", Needed::LogProbs),
+            (SelectRule::HighestScore, Some(score)) => ("score", Needed::Score(score.clone())),
+            _ => return Vec::new(),
+        };
+        vec![need]
+    }
+
+    fn without(&self) -> Option<&'static str> {
+        Some("rule = \"random\"`, or to `all`, which keeps every path that is left")
+    }
+
+    /// Drops the survivors that are not chosen. A path whose score is unparsed cannot be ranked by it and is never
+    /// chosen.
+    fn dropped_among(&self, left: &[Candidate<'_>], run: &Run<'_>) -> DroppedAmong {
+        let mut losers: Vec<Option<DropReason>> = vec![None; left.len()];
+        if self.rule == SelectRule::All {
+            return Ok(losers);
+        }
+        let n = run.params.repetition.n;
+        let mut groups: BTreeMap<&str, Vec<(f64, Digest, usize)>> = BTreeMap::new();
+        for (i, each) in left.iter().enumerate() {
+            let Some(value) = self.measure(each, n)? else {
+                let name = self.score.as_deref().unwrap_or_default();
+                losers[i] = Some(DropReason::unparsed(name));
+                continue;
+            };
+            let entry = (value, tie(run.seed, each.path), i);
+            groups
+                .entry(&each.path.question_id)
+                .or_default()
+                .push(entry);
+        }
+        // Beside `unparsed`, what the others lost by needs a name too.
+        let unparsed = losers.iter().any(Option::is_some);
+        let rule = unparsed.then_some("lower-score");
+        let keep = self.keep;
+        for group in groups.values_mut() {
+            group.sort_by(|a, b| by_rank(a, b, self.rule));
+            let among = group.len();
+            for (rank, (value, _, i)) in group.iter().enumerate().skip(keep as usize) {
+                let place = format!("{} of {among}", rank + 1);
+                let because = match self.rule {
+                    SelectRule::LowestRep => {
+                        format!("rep-{n} {value:.3} comes {place}, lowest first")
+                    }
+                    SelectRule::HighestPerplexity => {
+                        format!("perplexity {value:.3} comes {place}, highest first")
+                    }
+                    SelectRule::HighestScore => {
+                        format!("score {value} comes {place}, highest first")
+                    }
+                    SelectRule::Random | SelectRule::All => format!("drawn {place}"),
+                };
+                let because = format!("{because}; {keep} kept per question");
+                losers[*i] = Some(DropReason { rule, because });
+            }
+        }
+        Ok(losers)
+    }
+}
+
+impl Select {
+    fn measure(&self, path: &Candidate<'_>, n: u32) -> Result<Option<f64>, Box<Missing>> {
+        Ok(Some(match (self.rule, &self.score) {
+            (SelectRule::LowestRep, _) => rep_n(path.tokens()?, n as usize),
+            (SelectRule::HighestPerplexity, _) => path.perplexity()?,
+            (SelectRule::HighestScore, Some(name)) => return path.score(name),
+            _ => 0.0,
+        }))
+    }
 }
 
 /// Best first. A value that is no number comes last, whatever the rule.

@@ -1,9 +1,11 @@
 //! Figures: what a manifest declares of one, as serde and schemars see it, and what the rest of the program is told.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::PortRef;
 use super::stage_name::split_reference;
@@ -138,43 +140,44 @@ pub enum FigureSection {
 }
 
 /// What a curve or a heat map shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Measure {
-    /// Acc, in per cent.
-    #[default]
-    Acc,
-    /// Balanced Acc, in per cent.
-    BalancedAcc,
-    /// Acc (options), in per cent.
-    AccOptions,
-    /// Fmt, from 0 to 1.
-    Fmt,
-    /// Len, in words.
-    Len,
-    /// Rep, from 0 to 1.
-    Rep,
-    /// The share of answers out of which one was read, in per cent.
-    Parsed,
+    /// A metric of an evaluation.
+    Metric(Metric),
+    /// What a filter tells.
+    Filter(FilterMeasure),
+}
+
+/// What a filter tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilterMeasure {
     /// The share of questions that have a kept path, in per cent.
     Yield,
     /// How many paths are kept.
     Kept,
 }
 
-impl Measure {
-    /// The metric of an evaluation that it is; `None` for what a filter tells.
-    pub fn metric(self) -> Option<Metric> {
-        match self {
-            Self::Acc => Some(Metric::Acc),
-            Self::BalancedAcc => Some(Metric::BalancedAcc),
-            Self::AccOptions => Some(Metric::AccOptions),
-            Self::Fmt => Some(Metric::Fmt),
-            Self::Len => Some(Metric::Len),
-            Self::Rep => Some(Metric::Rep),
-            Self::Parsed => Some(Metric::Parsed),
-            Self::Yield | Self::Kept => None,
-        }
+impl Default for Measure {
+    fn default() -> Self {
+        Self::Metric(Metric::ACC)
+    }
+}
+
+impl JsonSchema for Measure {
+    fn schema_name() -> Cow<'static, str> {
+        "Measure".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let metrics = Metric::all().map(|metric| {
+            json!({ "type": "string", "const": metric.name(), "description": format!("{}.", metric.labelled()) })
+        });
+        let of_filter = FilterMeasure::json_schema(generator).to_value();
+        let of_filter = of_filter["oneOf"].as_array().into_iter().flatten().cloned();
+        let each: Vec<Value> = metrics.chain(of_filter).collect();
+        json_schema!({ "oneOf": each, "description": "What a curve or a heat map shows." })
     }
 }
 

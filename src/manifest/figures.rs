@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Diagnostic;
-use super::figure::{FigureSection, FigureSpec};
+use super::figure::{FigureSection, FigureSpec, Measure};
 use super::nearest::suggest;
 use super::source::Origin;
 use super::stage_name::split_reference;
@@ -12,7 +12,8 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::Wiring;
 use super::{Axis, PortRef, Sweep};
-use crate::stage::{Carried, Need, Needed};
+use crate::filter::Needed;
+use crate::stage::{Carried, Need};
 
 /// What the figures of one point name: by figure, by the reference's text.
 pub(super) type PointFigures = Vec<BTreeMap<String, Option<PortRef>>>;
@@ -163,10 +164,10 @@ fn check(entry: &Entry, section: &FigureSection, sweep: &Sweep, errors: &mut Vec
         } => (*measure, usize::from(eval.is_some()), filter.is_some()),
         _ => return,
     };
-    let (wanted, other) = match (measure.metric(), section) {
-        (Some(_), FigureSection::Curve { .. }) => (evals > 0, "`rows`, the evaluations to draw"),
-        (Some(_), _) => (evals > 0, "`eval`, the evaluation to draw"),
-        (None, _) => (filter, "`filter`, the stage that kept the paths"),
+    let (wanted, other) = match (measure, section) {
+        (Measure::Filter(_), _) => (filter, "`filter`, the stage that kept the paths"),
+        (_, FigureSection::Curve { .. }) => (evals > 0, "`rows`, the evaluations to draw"),
+        _ => (evals > 0, "`eval`, the evaluation to draw"),
     };
     if !wanted {
         let message = format!("the figure `{}` lacks {other}", entry.key);

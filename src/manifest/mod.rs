@@ -52,7 +52,7 @@ use serde_json::{Map, Value};
 
 pub use check::check;
 pub use error::{Diagnostic, ManifestErrors};
-pub use figure::{FigureRow, FigureSection, FigureSpec, Measure, PathSeries};
+pub use figure::{FigureRow, FigureSection, FigureSpec, FilterMeasure, Measure, PathSeries};
 pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use nearest::nearest;
 pub use schema::{file_schema, schema, schema_text};

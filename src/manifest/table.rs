@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::PortRef;
 use crate::metric::Metric;
@@ -88,7 +89,7 @@ pub struct Reported {
 
 /// The published figures of one row and one group of columns, in the table's units: `acc = 54.00` is per cent.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(transform = with_figures)]
 pub struct ReportedFigures {
     /// The row as the table prints it: its values on the sweep's axes and its label, joined by ` / `, for example
     /// `GPT-2 / SERT`.
@@ -96,35 +97,29 @@ pub struct ReportedFigures {
     /// The group of columns as the table prints it; empty where there is one group.
     #[serde(default)]
     pub column: String,
-    /// Acc, in per cent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub acc: Option<f64>,
-    /// Acc (options), in per cent.
-    #[serde(rename = "acc-options", skip_serializing_if = "Option::is_none")]
-    pub acc_options: Option<f64>,
-    /// Fmt, from 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fmt: Option<f64>,
-    /// Len, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub len: Option<f64>,
-    /// Rep, from 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rep: Option<f64>,
+    /// The figures, by metric.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub figures: BTreeMap<Metric, f64>,
 }
 
-impl ReportedFigures {
-    /// The published figure of a metric.
-    pub fn of(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::Acc => self.acc,
-            Metric::AccOptions => self.acc_options,
-            Metric::Fmt => self.fmt,
-            Metric::Len => self.len,
-            Metric::Rep => self.rep,
-            Metric::BalancedAcc | Metric::Parsed => None,
-        }
+/// Adds a key for each metric, and allows no others.
+fn with_figures(schema: &mut Schema) {
+    schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    let figures = by_metric(&json!({ "type": "number", "format": "double" }));
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.extend(figures);
     }
+}
+
+/// Such a value for each metric.
+fn by_metric(value: &Value) -> Map<String, Value> {
+    let of_metric = |metric: Metric| {
+        let mut value = value.clone();
+        value["description"] = format!("{}.", metric.labelled()).into();
+        (metric.name().to_owned(), value)
+    };
+    Metric::all().map(of_metric).collect()
 }
 
 /// A row of results without a model, printed above the measured ones.
@@ -202,17 +197,18 @@ pub(super) struct RowSection {
     pub(super) eval: String,
     /// Figures that another stage measured, by metric, for example `{ acc = "eval-all" }`; the table says so below.
     #[serde(default)]
+    #[schemars(schema_with = "references")]
     pub(super) figures: BTreeMap<Metric, String>,
 }
 
+/// A reference for each metric.
+fn references(_: &mut SchemaGenerator) -> Schema {
+    let each = by_metric(&json!({ "type": "string" }));
+    json_schema!({ "type": "object", "properties": each, "additionalProperties": false })
+}
+
 pub(super) fn default_metrics() -> Vec<Metric> {
-    vec![
-        Metric::Acc,
-        Metric::AccOptions,
-        Metric::Fmt,
-        Metric::Len,
-        Metric::Rep,
-    ]
+    Metric::usual().collect()
 }
 
 pub(super) fn both_baselines() -> Vec<Baseline> {

@@ -76,8 +76,7 @@ pub(super) fn drafts(
                         .map_or(&[][..], |table| &table.entries)
                         .iter()
                         .filter_map(|figure| {
-                            let metric =
-                                Metric::ALL.into_iter().find(|m| m.name() == figure.key)?;
+                            let metric = Metric::named(&figure.key)?;
                             Some((metric, find(&entry.key, &figure.value)))
                         })
                         .collect(),
@@ -328,7 +327,7 @@ impl Reader<'_> {
                 "two rows are not tested on `{}`: it is no figure of single questions",
                 metric.name()
             );
-            let hint = format!("test `{}`", Metric::Acc.name());
+            let hint = format!("test `{}`", Metric::ACC.name());
             self.complain_of_tests("metrics", message, Some(hint));
         }
         let labels: Vec<&str> = section.rows.iter().map(|row| row.label.as_str()).collect();

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
+use super::definition::Kind;
 use super::interval::{Bounds, Estimate, IntervalMethod};
-use super::kind::Kind;
 use super::mcnemar::mcnemar;
 use super::mean::paired_bootstrap;
 use super::normal::normal_quantile;

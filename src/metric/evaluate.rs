@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::answered::{Answered, balanced};
-use super::interval::{Estimate, wilson};
-use super::kind::Unit;
-use super::mean::bootstrap_mean;
-use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError, Resampling};
+use super::answered::Answered;
+use super::interval::Estimate;
+use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError, Resampling, Unit};
 use crate::key::{Digest, canonical_json};
 use crate::text::{
     AnswerForm, EndReason, Parsed, Prediction, Question, is_gold, parse_answer, word_count,
@@ -40,6 +38,9 @@ pub struct Outcome {
     pub end: EndReason,
     /// The format checks.
     pub format: FormatChecks,
+    /// The values of the metrics that have no field here, by their names, where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
 }
 
 /// A row of the table, what it was made from, and how.
@@ -72,6 +73,9 @@ pub struct Evaluation {
     /// Rep: mean word-level repetition of the outputs that have a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rep: Option<Estimate>,
+    /// The figures of the metrics that have no field here, by their names, where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, Estimate>,
     /// Of the unparsed answers, how many named several options.
     pub ambiguous: usize,
     /// What was answered how often. `None` where a question's legal answers are not listed.
@@ -84,24 +88,22 @@ pub struct Evaluation {
 impl Evaluation {
     /// The columns that were measured, in order: name, unit, figure.
     pub fn columns(&self) -> Vec<(&'static str, Unit, Estimate)> {
-        let (share, plain) = (Unit::Percent, Unit::Plain);
-        [
-            ("Acc", share, Some(self.accuracy)),
-            ("Balanced Acc", share, self.balanced_accuracy),
-            ("Acc (options)", share, self.accuracy_options),
-            ("Parsed", share, Some(self.parsed)),
-            ("Fmt", share, self.format.aligned),
-            ("Answered once", share, self.format.answered_once),
-            ("Legal option", share, self.format.legal_option),
-            ("Ended", share, self.format.ended),
-            ("Not asked again", share, self.format.not_asked_again),
-            ("Rep below limit", share, self.format.rep_below_limit),
-            ("Len", plain, Some(self.len)),
-            ("Rep", plain, self.rep),
-        ]
-        .into_iter()
-        .filter_map(|(name, unit, figure)| Some((name, unit, figure?)))
-        .collect()
+        let mut columns = Vec::new();
+        for metric in Metric::all() {
+            let unit = match metric.unit() {
+                Unit::Plain(_) if metric.is_share() => Unit::Percent, // as its parts
+                unit => unit,
+            };
+            columns.push((metric.title(), unit, metric.of(self)));
+            if metric == Metric::FMT {
+                let parts = self.format.parts().into_iter();
+                columns.extend(parts.map(|(title, part)| (title, unit, part)));
+            }
+        }
+        let measured = columns.into_iter();
+        measured
+            .filter_map(|(title, unit, figure)| Some((title, unit, figure?)))
+            .collect()
     }
 
     /// Answers out of which nothing was read.
@@ -176,23 +178,17 @@ pub fn evaluate(
             rep: word_rep(&prediction.output),
             end: prediction.end,
             format,
+            values: Metric::measured()
+                .filter_map(|(metric, measure)| {
+                    Some((metric.name().to_owned(), measure(question, prediction)?))
+                })
+                .collect(),
         });
     }
-    let share = |test: fn(&Outcome) -> bool| {
-        let hits = outcomes.iter().filter(|each| test(each)).count();
-        wilson(hits, outcomes.len(), params.confidence)
-    };
-    let mean = |metric: Metric, values: &[f64]| {
-        bootstrap_mean(values, metric.ends(), &params.resampling(), metric.stream())
-    };
-    let lens: Vec<f64> = outcomes.iter().map(|each| each.len as f64).collect();
-    let reps: Vec<f64> = outcomes.iter().filter_map(|each| each.rep).collect();
+    let figure = |metric: Metric| metric.over(&outcomes, params);
     let checks: Vec<FormatChecks> = outcomes.iter().map(|each| each.format).collect();
     let none = || MetricError::Empty { what: "questions" };
     let answered = Answered::of(questions, &outcomes);
-    let right = outcomes
-        .iter()
-        .map(|each| (each.gold.as_str(), f64::from(u8::from(each.correct))));
     Ok(Evaluation {
         params: EvalParams {
             seed: 0,
@@ -206,18 +202,16 @@ pub fn evaluate(
             (id.as_str(), json!([question.asked(), form, answer]))
         })),
         answers,
-        accuracy: share(|each| each.correct).ok_or_else(none)?,
-        balanced_accuracy: answered
-            .is_some()
-            .then(|| balanced(right, 1, params.confidence))
-            .flatten(),
-        accuracy_options: options_scored
-            .then(|| share(|each| each.option_correct == Some(true)))
-            .flatten(),
-        parsed: share(|each| each.parsed.is_some()).ok_or_else(none)?,
+        accuracy: figure(Metric::ACC).ok_or_else(none)?,
+        balanced_accuracy: answered.as_ref().and_then(|_| figure(Metric::BALANCED_ACC)),
+        accuracy_options: figure(Metric::ACC_OPTIONS),
+        parsed: figure(Metric::PARSED).ok_or_else(none)?,
         format: FormatShares::of(&checks, params.confidence),
-        len: mean(Metric::Len, &lens).ok_or_else(none)?,
-        rep: mean(Metric::Rep, &reps),
+        len: figure(Metric::LEN).ok_or_else(none)?,
+        rep: figure(Metric::REP),
+        figures: Metric::measured()
+            .filter_map(|(metric, _)| Some((metric.name().to_owned(), figure(metric)?)))
+            .collect(),
         ambiguous,
         answered,
         outcomes,

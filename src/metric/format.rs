@@ -94,4 +94,15 @@ impl FormatShares {
             rep_below_limit: known(|each| Some(each.rep_below_limit)),
         }
     }
+
+    /// The checks that Fmt is made of, by their titles.
+    pub(super) fn parts(&self) -> [(&'static str, Option<Estimate>); 5] {
+        [
+            ("Answered once", self.answered_once),
+            ("Legal option", self.legal_option),
+            ("Ended", self.ended),
+            ("Not asked again", self.not_asked_again),
+            ("Rep below limit", self.rep_below_limit),
+        ]
+    }
 }

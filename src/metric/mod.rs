@@ -13,6 +13,7 @@
 mod answered;
 mod baseline;
 mod compare;
+mod definition;
 mod detectable;
 mod error;
 mod evaluate;
@@ -22,17 +23,20 @@ mod format;
 mod holm;
 mod interval;
 mod kappa;
-mod kind;
 mod mcnemar;
 mod mean;
+mod metrics;
 mod normal;
 mod params;
 mod resample;
 mod seeds;
+#[cfg(test)]
+mod test_metric;
 
 pub use answered::Answered;
 pub use baseline::{Baseline, chance, majority_class};
 pub use compare::{Comparison, Test, compare};
+pub use definition::{Metric, Unit};
 pub use detectable::{Design, smallest_difference};
 pub use error::MetricError;
 pub use evaluate::{Evaluation, Outcome, evaluate};
@@ -40,7 +44,6 @@ pub use format::{FormatChecks, FormatShares};
 pub use holm::holm;
 pub use interval::{Bounds, Estimate, IntervalMethod, wilson};
 pub use kappa::{Agreement, Rated, Weights, agreement, kappa};
-pub use kind::{Metric, Unit};
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::cluster_mean;
 pub use params::EvalParams;

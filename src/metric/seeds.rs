@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::answered::{balanced, golds};
+use super::definition::Kind;
 use super::interval::{Estimate, share_over_seeds};
-use super::kind::Kind;
 use super::mean::bootstrap_mean;
 use super::{Evaluation, Metric, MetricError};
 

@@ -78,7 +78,7 @@ pub(super) fn plain(estimate: &Estimate, decimals: usize) -> String {
 pub(super) fn titled(name: &str, unit: Unit) -> String {
     match unit {
         Unit::Percent => format!("{name} %"),
-        Unit::Plain => name.to_owned(),
+        Unit::Plain(_) => name.to_owned(),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn titled(name: &str, unit: Unit) -> String {
 pub(super) fn figure(estimate: &Estimate, unit: Unit) -> String {
     match unit {
         Unit::Percent => percent(estimate),
-        Unit::Plain => plain(estimate, 2),
+        Unit::Plain(_) => plain(estimate, 2),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn difference(a: &Estimate, b: &Estimate, unit: Unit) -> String {
     let difference = b.value - a.value;
     match unit {
         Unit::Percent => format!("{:+.1}", 100.0 * difference),
-        Unit::Plain => format!("{difference:+.2}"),
+        Unit::Plain(_) => format!("{difference:+.2}"),
     }
 }
 

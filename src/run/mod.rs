@@ -10,6 +10,8 @@ mod one;
 mod provenance;
 mod terminal;
 #[cfg(test)]
+mod one_line_tests;
+#[cfg(test)]
 mod tests;
 
 pub use board::Policy;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Complaint;
+use crate::filter::Needed;
 use crate::input::nearest;
 
 /// What paths carry besides their text, as far as the stages that make them say.
@@ -37,19 +38,6 @@ pub struct Need {
     pub what: Needed,
 }
 
-/// What may be needed of paths.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Needed {
-    /// Tokens of a student.
-    Tokens,
-    /// Log-probabilities under the model that wrote them.
-    LogProbs,
-    /// A score.
-    Score(String),
-    /// A score that can be as large, or as small, as this.
-    Bound(String, f64),
-}
-
 impl Carried {
     /// Nothing is known.
     pub fn unknown() -> Self {
@@ -71,12 +59,12 @@ impl Carried {
         let (message, hint) = match &need.what {
             Needed::Tokens if !(self.tokens || self.anything) => (
                 "this counts student tokens, and the paths that come in have none".to_owned(),
-                "a teacher's paths carry text alone; set `enabled = false` here, or take another `rule` of `select`"
+                "a teacher's paths carry text alone; switch the step off, or take another `rule` of `select`"
                     .to_owned(),
             ),
             Needed::LogProbs if !(self.log_probs || self.anything) => (
                 "this needs log-probabilities, and the paths that come in have none".to_owned(),
-                "only paths that a student wrote carry them; set `enabled = false` here, or take another `rule` of `select`"
+                "only paths that a student wrote carry them; switch the step off, or take another `rule` of `select`"
                     .to_owned(),
             ),
             Needed::Score(name) if !(self.scores.contains_key(name) || self.anything) => {

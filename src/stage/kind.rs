@@ -233,7 +233,8 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Takes out of the parameters what says how to work and not what, where no dotted path can say it.
+    /// Takes out of the parameters what says how to work and not what, where no dotted path can say it, or adds what else
+    /// decides what is made.
     fn retain_key_fields(_params: &mut Map<String, Value>) {}
 
     /// Outside files read, so that their digests enter the key. May download them.

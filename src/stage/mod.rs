@@ -17,7 +17,7 @@ mod kinds;
 mod options;
 mod size;
 
-pub use carried::{Carried, Need, Needed, ScoreRange};
+pub use carried::{Carried, Need, ScoreRange};
 pub use complaint::Complaint;
 pub(crate) use context::hub_files;
 pub use context::{Context, Inputs, Outputs, OutsideFile};

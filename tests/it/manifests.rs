@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use sert_run::filter::STEPS;
 use sert_run::manifest::{self, Changes};
+use sert_run::metric::Metric;
 use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
@@ -51,6 +53,28 @@ fn the_schema_is_fresh() {
         written == fresh,
         "run `just schema`; the first difference: {first:?}"
     );
+}
+
+/// What grows is told where people look for it.
+#[test]
+fn docs_name_every_metric_and_every_step() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (readme, sweeps) = (read("README.md"), read("docs/sweeps.md"));
+    for metric in Metric::all() {
+        assert!(
+            readme.contains(&format!("\n| {} | ", metric.title())),
+            "{metric:?}"
+        );
+        assert!(sweeps.contains(metric.name()), "{metric:?}");
+    }
+    let filters = read("docs/filters.md");
+    for step in STEPS {
+        assert!(
+            filters.contains(&format!("`{}`", step.name)),
+            "{}",
+            step.name
+        );
+    }
 }
 
 /// What an editor makes of a manifest.

@@ -113,7 +113,12 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let mut left: Vec<&JudgedPath> = judged.iter().collect();
     let mut steps = vec!["raw".to_owned()];
     let mut after = vec![left.clone()];
-    for step in funnel.steps.iter().filter(|step| step.name != "select") {
+    let last = funnel.steps.len().saturating_sub(1);
+    for (i, step) in funnel.steps.iter().enumerate() {
+        // A choice at the end judges no path by itself.
+        if i == last && step.is_choice() {
+            break;
+        }
         left.retain(
             |path| !matches!(&path.verdict, Verdict::Dropped { by, .. } if *by == step.name),
         );

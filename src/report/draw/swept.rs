@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CONFIDENCE, Filler, NO_INTERVAL, listed};
 use crate::filter::Funnel;
-use crate::manifest::{FigureSection, Measure, Sweep};
-use crate::metric::{Estimate, Evaluation, Metric, OverSeeds, Unit, wilson};
+use crate::manifest::{FigureSection, FilterMeasure, Measure, Sweep};
+use crate::metric::{Estimate, Evaluation, OverSeeds, wilson};
 use crate::report::ReportError;
 use crate::report::figure::{Abscissa, Curve, CurveSeries, Figure, HeatMap, Interval};
 use crate::report::interval::confidence_text;
@@ -62,13 +62,13 @@ pub(super) fn curve(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         })
         .collect();
     let places = places(sweep, axis, &points);
-    let lines: Vec<(String, &str)> = match (measure.metric(), filter) {
-        (Some(_), _) => rows
+    let lines: Vec<(String, &str)> = match (measure, filter) {
+        (Measure::Metric(_), _) => rows
             .iter()
             .map(|r| (r.label.clone(), r.eval.as_str()))
             .collect(),
-        (None, Some(filter)) => vec![(filter.clone(), filter.as_str())],
-        (None, None) => Vec::new(),
+        (_, Some(filter)) => vec![(filter.clone(), filter.as_str())],
+        (_, None) => Vec::new(),
     };
     let mut series = Vec::new();
     let mut cases = Cases::default();
@@ -128,7 +128,10 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let (Some(across), Some(up)) = (sweep.axis(x), sweep.axis(y)) else {
         return Err(filler.nothing());
     };
-    let reference = measure.metric().map_or(filter, |_| eval);
+    let reference = match measure {
+        Measure::Metric(_) => eval,
+        Measure::Filter(_) => filter,
+    };
     let reference = reference.as_deref().ok_or_else(|| filler.nothing())?;
     let mut points = points_at(filler, at)?;
     points.retain(|&point| {
@@ -186,9 +189,9 @@ pub(super) fn heat_map(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         rows: labels(up, &rows),
         cells,
         decimals: match measure {
-            Measure::Kept => 0,
-            Measure::Yield => 1,
-            measure => measure.metric().map_or(1, Metric::decimals),
+            Measure::Metric(metric) => metric.decimals(),
+            Measure::Filter(FilterMeasure::Yield) => 1,
+            Measure::Filter(FilterMeasure::Kept) => 0,
         },
     }))
 }
@@ -287,8 +290,10 @@ impl Cases {
         let none = if self.without { NO_INTERVAL } else { "" };
         let told = self.told();
         match (measure, self.several_seeds()) {
-            (Measure::Yield, false) => format!("{told}; {intervals} (Wilson)"),
-            (Measure::Kept | Measure::Yield, _) => told,
+            (Measure::Filter(FilterMeasure::Yield), false) => {
+                format!("{told}; {intervals} (Wilson)")
+            }
+            (Measure::Filter(_), _) => told,
             (_, false) => format!("{told}; {intervals} over questions{none}"),
             (_, true) => format!("{told}, {intervals} over questions{none}"),
         }
@@ -316,8 +321,11 @@ fn value(
             new
         })
         .collect();
-    let Some(metric) = measure.metric() else {
-        return of_filter(filler, measure, reference, &points, cases);
+    let metric = match measure {
+        Measure::Metric(metric) => metric,
+        Measure::Filter(measure) => {
+            return of_filter(filler, measure, reference, &points, cases);
+        }
     };
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for &point in &points {
@@ -340,7 +348,7 @@ fn value(
 
 fn of_filter(
     filler: &Filler<'_>,
-    measure: Measure,
+    measure: FilterMeasure,
     reference: &str,
     points: &[usize],
     cases: &mut Cases,
@@ -351,7 +359,7 @@ fn of_filter(
             return Ok(None);
         };
         cases.questions.insert(funnel.questions);
-        if measure == Measure::Kept {
+        if measure == FilterMeasure::Kept {
             values.push(Interval::exact(funnel.kept as f64));
             continue;
         }
@@ -371,29 +379,24 @@ fn of_filter(
 
 fn name_of(measure: Measure) -> &'static str {
     match measure {
-        Measure::Yield => "Yield",
-        Measure::Kept => "Kept paths",
-        measure => measure.metric().map_or("", Metric::title),
+        Measure::Metric(metric) => metric.title(),
+        Measure::Filter(FilterMeasure::Yield) => "Yield",
+        Measure::Filter(FilterMeasure::Kept) => "Kept paths",
     }
 }
 
 fn label_of(measure: Measure) -> String {
     match measure {
-        Measure::Yield => "yield (% of questions)".to_owned(),
-        Measure::Kept => "kept paths".to_owned(),
-        Measure::Len => "Len (words)".to_owned(),
-        measure => match measure.metric() {
-            Some(metric) if metric.unit() == Unit::Percent => format!("{} (%)", metric.title()),
-            Some(metric) => format!("{} (0 to 1)", metric.title()),
-            None => String::new(),
-        },
+        Measure::Metric(metric) => metric.labelled(),
+        Measure::Filter(FilterMeasure::Yield) => "yield (% of questions)".to_owned(),
+        Measure::Filter(FilterMeasure::Kept) => "kept paths".to_owned(),
     }
 }
 
 fn limits(measure: Measure) -> (f64, f64) {
     match measure {
-        Measure::Kept | Measure::Len => (0.0, f64::INFINITY),
-        Measure::Fmt | Measure::Rep => (0.0, 1.0),
-        _ => (0.0, 100.0),
+        Measure::Metric(metric) => metric.limits(),
+        Measure::Filter(FilterMeasure::Yield) => (0.0, 100.0),
+        Measure::Filter(FilterMeasure::Kept) => (0.0, f64::INFINITY),
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn tables(
         if rows.is_empty() {
             continue;
         }
-        let shown = !metrics.contains(&Metric::BalancedAcc);
+        let shown = !metrics.contains(&Metric::BALANCED_ACC);
         tables.push(table(filler, column, &rows, shown));
     }
     Ok(tables)
@@ -138,7 +138,7 @@ fn table(
             shares: shares(&answers, given, n),
             unparsed: Some(unparsed(seeds) as f64 / n as f64),
             balanced: if with_balanced {
-                filler.figure(row, column, Metric::BalancedAcc, seeds)
+                filler.figure(row, column, Metric::BALANCED_ACC, seeds)
             } else {
                 Cell::Empty
             },
@@ -196,7 +196,7 @@ impl AnswerTable {
         header.extend(self.answers.iter().map(|answer| format!("{answer} %")));
         header.push("unparsed %".to_owned());
         if self.has_balanced() {
-            header.push(titled(Metric::BalancedAcc));
+            header.push(titled(Metric::BALANCED_ACC));
         }
         header
     }
@@ -208,7 +208,7 @@ impl AnswerTable {
         cells.extend(line.shares.iter().map(|share| percent(*share)));
         cells.push(line.unparsed.map_or_else(String::new, percent));
         if self.has_balanced() {
-            cells.push(line.balanced.text(Metric::BalancedAcc));
+            cells.push(line.balanced.text(Metric::BALANCED_ACC));
         }
         cells
     }

@@ -176,7 +176,7 @@ fn put(
     let group = &mut row.groups[place.column];
     group.questions = Some(accuracy.n);
     for (cell, metric) in group.cells.iter_mut().zip(&filler.spec.metrics) {
-        if *metric == Metric::Acc {
+        if *metric == Metric::ACC {
             *cell = Cell::Figure(Box::new(Figure {
                 estimate: *accuracy,
                 confidence: accuracy.interval.map(|_| confidence),

@@ -271,7 +271,7 @@ impl Filler<'_> {
             .flat_map(|reported| &reported.values);
         let reported = reported
             .filter(|figures| figures.row == row.title && figures.column == column.title)
-            .find_map(|figures| figures.of(metric))
+            .find_map(|figures| figures.figures.get(&metric).copied())
             .map(|value| Reported::beside(&over.questions, value, metric));
         let name = |seed: &Measured| self.source.plan.node(seed.node).name().to_owned();
         Cell::Figure(Box::new(Figure {

@@ -74,7 +74,7 @@ fn answers(out: &mut csv::Writer<Vec<u8>>, table: &ResultTable) {
                 };
                 write(out, &line.cells(&row.headers));
             }
-            if let Some(line) = Line::of(&row.balanced, Metric::BalancedAcc) {
+            if let Some(line) = Line::of(&row.balanced, Metric::BALANCED_ACC) {
                 let line = Line {
                     place: place(),
                     ..line
@@ -107,7 +107,7 @@ impl Line {
         let number = |value: f64| (value * metric.unit().scale()).to_string();
         let unit = match metric.unit() {
             Unit::Percent => "percent",
-            Unit::Plain => "",
+            Unit::Plain(_) => "",
         };
         let empty = Self {
             metric: [metric.name(), "", unit].map(str::to_owned),

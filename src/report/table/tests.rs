@@ -4,6 +4,10 @@ use super::cell::Reported;
 use super::*;
 use crate::metric::{Bounds, Comparison, Estimate, IntervalMethod, Test};
 
+fn len() -> Metric {
+    Metric::named("len").unwrap()
+}
+
 fn figure(value: f64, low: f64, high: f64, metric: Metric, reported: Option<f64>) -> Cell {
     let estimate = Estimate {
         value,
@@ -68,7 +72,7 @@ fn table() -> ResultTable {
         unparsed,
         balanced,
     };
-    let balanced = figure(0.5, 0.45, 0.55, Metric::BalancedAcc, None);
+    let balanced = figure(0.5, 0.45, 0.55, Metric::BALANCED_ACC, None);
     ResultTable {
         name: "t".to_owned(),
         heading: "A & B: 100 % <script>alert(1)</script>".to_owned(),
@@ -78,15 +82,15 @@ fn table() -> ResultTable {
             others: Vec::new(),
             changed: vec!["--set a.\"b_c\"=<i>".to_owned()],
         },
-        metrics: vec![Metric::Acc, Metric::Len],
+        metrics: vec![Metric::ACC, len()],
         row_axes: vec!["min_perplexity".to_owned()],
         groups: vec![String::new()],
         rows: vec![
             row(
                 "SERT|RD",
                 vec![
-                    figure(0.54, 0.503, 0.577, Metric::Acc, Some(54.0)),
-                    figure(76.77, 75.0, 79.0, Metric::Len, Some(90.0)),
+                    figure(0.54, 0.503, 0.577, Metric::ACC, Some(54.0)),
+                    figure(76.77, 75.0, 79.0, len(), Some(90.0)),
                 ],
             ),
             row("\u{1b}[31mred\n[x]", vec![hole(), hole()]),
@@ -100,9 +104,9 @@ fn table() -> ResultTable {
             ],
         }],
         tests: vec![
-            test(Metric::Acc, None),
-            test(Metric::Fmt, Some(0.0312)),
-            test(Metric::Len, None),
+            test(Metric::ACC, None),
+            test(Metric::FMT, Some(0.0312)),
+            test(len(), None),
         ],
         notes: vec!["Holes: \\input{/etc/passwd} $x^2$ ~ #1".to_owned()],
     }

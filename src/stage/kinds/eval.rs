@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use crate::artifact::ArtifactKind;
-use crate::metric::{EvalParams, Outcome, evaluate};
+use crate::metric::{EvalParams, Metric, Outcome, evaluate};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
@@ -44,6 +46,17 @@ impl StageKind for Eval {
         ("bootstrap_interval", "\"percentile\""),
         ("reading", "\"paper\""),
     ];
+
+    /// What is measured beside what every evaluation records is in the key too, so that a metric more makes evaluations
+    /// anew, and nothing else.
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        let measured: Vec<&str> = Metric::measured()
+            .map(|(metric, _)| metric.name())
+            .collect();
+        if !measured.is_empty() {
+            params.insert("measured".to_owned(), measured.into());
+        }
+    }
 
     fn estimate(_: &EvalParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let size = Size {

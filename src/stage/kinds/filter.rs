@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::filter::{FilterError, FilterParams, SelectRule, filter};
+use crate::filter::{FilterError, FilterParams, filter};
 use crate::stage::{
-    Carried, Complaint, Context, Estimate, Need, Needed, Output, Outputs, Port, Size, Sizes,
-    StageError, StageKind, Work,
+    Carried, Complaint, Context, Estimate, Need, Output, Outputs, Port, Size, Sizes, StageError,
+    StageKind, Work,
 };
 use crate::text::{Question, ReasoningPath};
 
@@ -72,37 +72,9 @@ impl StageKind for Filter {
     }
 
     fn needs(params: &FilterParams) -> Vec<Need> {
-        let need = |field: &str, what: Needed| Need {
-            field: field.to_owned(),
-            what,
-        };
-        let mut needs = Vec::new();
-        for (field, enabled) in [
-            ("length", params.length.enabled),
-            ("repetition", params.repetition.enabled),
-        ] {
-            needs.extend(enabled.then(|| need(field, Needed::Tokens)));
-        }
-        if params.perplexity.enabled {
-            needs.push(need("perplexity", Needed::LogProbs));
-        }
-        for (place, limit) in params.scores.iter().enumerate() {
-            let of = |field: &str| format!("scores[{place}].{field}");
-            needs.push(need(&of("name"), Needed::Score(limit.name.clone())));
-            for (field, bound) in [("min", limit.min), ("max", limit.max)] {
-                let bound = bound.map(|bound| Needed::Bound(limit.name.clone(), bound));
-                needs.extend(bound.map(|bound| need(&of(field), bound)));
-            }
-        }
-        match (params.select.rule, &params.select.score) {
-            (SelectRule::LowestRep, _) => needs.push(need("select", Needed::Tokens)),
-            (SelectRule::HighestPerplexity, _) => needs.push(need("select.rule", Needed::LogProbs)),
-            (SelectRule::HighestScore, Some(score)) => {
-                needs.push(need("select.score", Needed::Score(score.clone())));
-            }
-            _ => {}
-        }
-        needs
+        // Parameters at odds were told by `check`.
+        let needs = params.needs().unwrap_or_default().into_iter();
+        needs.map(|(field, what)| Need { field, what }).collect()
     }
 
     fn estimate(_: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {

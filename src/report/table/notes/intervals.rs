@@ -109,7 +109,7 @@ pub(super) fn limits(
     filler: &mut Filler<'_>,
     table: &ResultTable,
 ) -> Result<Option<String>, ReportError> {
-    if !table.metrics.contains(&Metric::Fmt) {
+    if !table.metrics.contains(&Metric::FMT) {
         return Ok(None);
     }
     let layout = filler.layout;
@@ -117,7 +117,7 @@ pub(super) fn limits(
     for row in &layout.rows {
         let mut values = Vec::new();
         for column in &layout.columns {
-            if let Found::Measured(seeds) = filler.measured(row, column, Metric::Fmt)? {
+            if let Found::Measured(seeds) = filler.measured(row, column, Metric::FMT)? {
                 values.extend(seeds.iter().map(|seed| seed.evaluation.params.max_rep));
             }
         }

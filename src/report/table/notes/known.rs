@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::placed;
-use crate::metric::Metric;
 use crate::report::ReportError;
 use crate::report::table::ResultTable;
 use crate::report::table::answers::{Constant, constants};
@@ -26,16 +25,20 @@ pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErro
                     _ => {}
                 }
             }
-            if spec.metrics.contains(&Metric::Rep)
-                && let Found::Measured(seeds) = filler.measured(row, column, Metric::Rep)?
-            {
+            for &metric in &spec.metrics {
+                let (Some(known), Found::Measured(seeds)) =
+                    (metric.known(), filler.measured(row, column, metric)?)
+                else {
+                    continue;
+                };
                 let outcomes = seeds.iter().flat_map(|seed| &seed.evaluation.outcomes);
-                let (with_words, answers) = outcomes.fold((0, 0), |(with, all), outcome| {
-                    (with + usize::from(outcome.rep.is_some()), all + 1)
+                let (with, answers) = outcomes.fold((0, 0), |(with, all), outcome| {
+                    (with + usize::from(metric.value(outcome).is_some()), all + 1)
                 });
-                if with_words < answers {
+                if with < answers {
                     partly.push(format!(
-                        "{place}: {with_words} of {answers} answers have a word; Rep is of these."
+                        "{place}: {with} of {answers} answers {known}; {} is of these.",
+                        metric.title()
                     ));
                 }
             }
