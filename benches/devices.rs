@@ -15,10 +15,11 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
+use sert_run::model::architecture::Gpt2;
 use sert_run::model::device::{DeviceName, description};
 use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary};
+use sert_run::model::{Dtype, Inference, Student, StudentTokenizer, Vocabulary};
 
 const PROMPT_TOKENS: usize = 24;
 const LENGTH: usize = 128;
@@ -50,17 +51,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         "large" => (1280, 36, 20),
         other => return Err(format!("{other} is none of tiny, small, medium, large").into()),
     };
-    let config = Gpt2Config {
-        vocab_size: 50257,
-        n_positions: 1024,
-        n_embd: width,
-        n_layer: layers,
-        n_head: heads,
-        eos_token_id: None,
-        ..Gpt2Config::default()
+    let gpt2 = Gpt2 {
+        width,
+        layers,
+        heads,
+        ..Gpt2::default()
     };
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
-    let student = Student::init(config, tokenizer, 1).unwrap();
+    let student = Student::init(gpt2.into(), tokenizer, 1).unwrap();
     let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
     let line = serde_json::json!({
@@ -90,7 +88,7 @@ fn sampling(
         dtype,
         ..EngineOptions::default()
     };
-    let engine = Inference::new(device, &student.config, &student.weights, options)?;
+    let engine = Inference::new(device, &student.architecture, &student.weights, options)?;
     let drawing = SamplingParams {
         max_new_tokens: u32::try_from(new).unwrap(),
         ..SamplingParams::default()
@@ -112,7 +110,7 @@ fn sampling(
                     prompts: &prompts,
                     candidates: 5,
                     params: &drawing,
-                    vocabulary: &Vocabulary::of(&student.config),
+                    vocabulary: &Vocabulary::of(&student.architecture),
                     stop: None,
                 },
                 &mut |prompt, first| {

@@ -9,9 +9,10 @@ use std::time::Instant;
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
+use sert_run::model::architecture::{ArraySpec, Gpt2};
 use sert_run::model::engine::Engine;
 use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
-use sert_run::model::{Array, Dtype, Gpt2Config, Vocabulary, Weights};
+use sert_run::model::{Architecture, Array, Dtype, Vocabulary, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.
 type Case = (&'static str, usize, usize, usize, u32, usize, u32);
@@ -36,14 +37,15 @@ fn main() {
     };
     for case in CASES.iter().filter(|case| case.0.contains(&wanted)) {
         let &(name, width, layers, heads, vocab, batch, prompts) = case;
-        let (config, weights) = random(width, layers, heads, vocab);
+        let (architecture, weights) = random(width, layers, heads, vocab);
         let options = EngineOptions {
             threads,
             max_batch: batch,
             dtype,
         };
         let began = Instant::now();
-        let engine = Engine::new(&config, &weights, options).expect("the shapes are consistent");
+        let engine =
+            Engine::new(&architecture, &weights, options).expect("the shapes are consistent");
         let packing = began.elapsed().as_secs_f64();
         drop(weights);
         let prompts: Vec<Vec<u32>> = (0..prompts)
@@ -66,7 +68,7 @@ fn main() {
                     prompts: &prompts,
                     candidates: 5,
                     params: &params,
-                    vocabulary: &Vocabulary::of(&config),
+                    vocabulary: &Vocabulary::of(&architecture),
                     stop: None,
                 },
                 &mut |prompt, candidates| {
@@ -91,50 +93,30 @@ fn main() {
 }
 
 /// A GPT-2 of this shape with small random weights.
-fn random(width: usize, layers: usize, heads: usize, vocab: u32) -> (Gpt2Config, Weights) {
-    let config = Gpt2Config {
-        vocab_size: vocab as usize,
-        n_positions: 512,
-        n_embd: width,
-        n_layer: layers,
-        n_head: heads,
-        n_inner: None,
-        layer_norm_epsilon: 1e-5,
-        eos_token_id: Some(vocab - 1),
-        ..Gpt2Config::default()
+fn random(width: usize, layers: usize, heads: usize, vocab: u32) -> (Architecture, Weights) {
+    let gpt2 = Gpt2 {
+        vocab_rows: vocab as usize,
+        context: 512,
+        width,
+        layers,
+        heads,
+    };
+    let architecture = Architecture {
+        end_of_text: Some(vocab - 1),
+        ..gpt2.into()
     };
     let mut state = 1_u64;
-    let mut weights = Weights::default();
-    let mut add = |name: String, shape: Vec<usize>| {
-        let values = shape.iter().product();
-        let data = (0..values)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 0.1
-            })
-            .collect();
-        weights.arrays.insert(name, Array { shape, data });
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 0.1
     };
-    add("wte.weight".into(), vec![vocab as usize, width]);
-    add("wpe.weight".into(), vec![512, width]);
-    for layer in 0..layers {
-        for (name, k, n) in [
-            ("attn.c_attn", width, 3 * width),
-            ("attn.c_proj", width, width),
-            ("mlp.c_fc", width, 4 * width),
-            ("mlp.c_proj", 4 * width, width),
-        ] {
-            add(format!("h.{layer}.{name}.weight"), vec![k, n]);
-            add(format!("h.{layer}.{name}.bias"), vec![n]);
-        }
-        for name in ["ln_1", "ln_2"] {
-            add(format!("h.{layer}.{name}.weight"), vec![width]);
-            add(format!("h.{layer}.{name}.bias"), vec![width]);
-        }
+    let mut weights = Weights::default();
+    for ArraySpec { id, shape, .. } in architecture.arrays() {
+        let mut array = Array::full(&shape, 0.0);
+        array.data.fill_with(&mut next);
+        weights.arrays.insert(id, array);
     }
-    add("ln_f.weight".into(), vec![width]);
-    add("ln_f.bias".into(), vec![width]);
-    (config, weights)
+    (architecture, weights)
 }

@@ -14,11 +14,12 @@ use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
+use sert_run::model::architecture::Gpt2;
 use sert_run::model::engine::{Engine, product_rate};
 use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
+use sert_run::model::{Architecture, Student, StudentTokenizer, Vocabulary, Weights};
 use sert_run::model::{EngineOptions, ScoreJob};
-use sert_run::model::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
 
 /// GPT-2 small.
 const WIDTH: usize = 768;
@@ -44,27 +45,25 @@ fn main() {
         roof = roof.max(rate);
         row(name, rate, roof);
     }
-    let config = Gpt2Config {
-        vocab_size: VOCAB,
-        n_positions: 1024,
-        n_embd: WIDTH,
-        n_layer: LAYERS,
-        n_head: 12,
-        eos_token_id: None,
-        ..Gpt2Config::default()
-    };
-    let weights = Weights::init(&config, 1);
+    let architecture = Architecture::from(Gpt2 {
+        vocab_rows: VOCAB,
+        context: 1024,
+        width: WIDTH,
+        layers: LAYERS,
+        heads: 12,
+    });
+    let weights = Weights::init(&architecture, 1);
     let options = EngineOptions {
         threads,
         max_batch: 0,
         ..EngineOptions::default()
     };
-    let engine = Engine::new(&config, &weights, options).unwrap();
+    let engine = Engine::new(&architecture, &weights, options).unwrap();
     row("sampling, 4 prompts x 25", sampling(&engine), roof);
     row("reading, 16 x 128 tokens", reading(&engine), roof);
     drop(engine);
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
-    let student = Student::new(config, weights, tokenizer).unwrap();
+    let student = Student::new(architecture, weights, tokenizer).unwrap();
     row("training, 8 x 96 tokens", training(&student, threads), roof);
 }
 

@@ -12,8 +12,9 @@
 use std::time::Instant;
 
 use sert_run::event::CancelToken;
+use sert_run::model::architecture::Gpt2;
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Gpt2Config, Student, StudentTokenizer};
+use sert_run::model::{Student, StudentTokenizer};
 
 struct Shape {
     name: &'static str,
@@ -86,17 +87,15 @@ fn main() {
 
 /// Tokens per second of the quickest round.
 fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
-    let config = Gpt2Config {
-        vocab_size: shape.vocabulary,
-        n_positions: 256,
-        n_embd: shape.width,
-        n_layer: shape.layers,
-        n_head: shape.heads,
-        eos_token_id: None,
-        ..Gpt2Config::default()
+    let gpt2 = Gpt2 {
+        vocab_rows: shape.vocabulary,
+        context: 256,
+        width: shape.width,
+        layers: shape.layers,
+        heads: shape.heads,
     };
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
-    let mut student = Some(Student::init(config, tokenizer, 1).unwrap());
+    let mut student = Some(Student::init(gpt2.into(), tokenizer, 1).unwrap());
     let examples: Vec<Example> = (0..shape.batch * shape.steps)
         .map(|index| Example {
             tokens: (0..shape.length)

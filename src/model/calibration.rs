@@ -5,10 +5,11 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::EngineOptions;
+use super::architecture::Gpt2;
 use super::engine::Engine;
 use super::sampling::{Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
-use super::{Gpt2Config, Student, StudentTokenizer, Vocabulary, Weights};
+use super::{Architecture, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
 use crate::key::Digest;
 
@@ -32,19 +33,17 @@ impl Calibration {
     /// Measures with so many threads (0 for all cores); `None` where a model cannot run at all, which
     /// the run will then say in its own words.
     pub fn measure(threads: usize) -> Option<Self> {
-        let config = Gpt2Config {
-            vocab_size: VOCAB,
-            n_positions: 128,
-            n_embd: WIDTH,
-            n_layer: LAYERS,
-            n_head: 4,
-            eos_token_id: None,
-            ..Gpt2Config::default()
-        };
-        let weights = Weights::init(&config, 0);
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: VOCAB,
+            context: 128,
+            width: WIDTH,
+            layers: LAYERS,
+            heads: 4,
+        });
+        let weights = Weights::init(&architecture, 0);
         let multiplied = (12 * LAYERS * WIDTH * WIDTH + VOCAB * WIDTH) as f64;
-        let inference = Self::inference(&config, &weights, threads)?;
-        let training = Self::training(config, weights, threads)?;
+        let inference = Self::inference(&architecture, &weights, threads)?;
+        let training = Self::training(architecture, weights, threads)?;
         Some(Self {
             inference_flop_per_s: 2.0 * multiplied * inference,
             training_flop_per_s: 6.0 * multiplied * training,
@@ -52,12 +51,12 @@ impl Calibration {
     }
 
     /// Tokens generated per second.
-    fn inference(config: &Gpt2Config, weights: &Weights, threads: usize) -> Option<f64> {
+    fn inference(architecture: &Architecture, weights: &Weights, threads: usize) -> Option<f64> {
         let options = EngineOptions {
             threads,
             ..EngineOptions::default()
         };
-        let engine = Engine::new(config, weights, options).ok()?;
+        let engine = Engine::new(architecture, weights, options).ok()?;
         let drawing = SamplingParams {
             max_new_tokens: TOKENS,
             ..SamplingParams::default()
@@ -70,7 +69,7 @@ impl Calibration {
                     prompts: &[vec![1; 16]],
                     candidates: 0,
                     params: &drawing,
-                    vocabulary: &Vocabulary::of(config),
+                    vocabulary: &Vocabulary::of(architecture),
                     stop: None,
                 },
                 &mut |_, _| {
@@ -90,9 +89,9 @@ impl Calibration {
     }
 
     /// Tokens trained on per second.
-    fn training(config: Gpt2Config, weights: Weights, threads: usize) -> Option<f64> {
+    fn training(architecture: Architecture, weights: Weights, threads: usize) -> Option<f64> {
         let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).ok()?;
-        let student = Student::new(config, weights, tokenizer).ok()?;
+        let student = Student::new(architecture, weights, tokenizer).ok()?;
         let examples = vec![
             Example {
                 tokens: vec![1; 64],

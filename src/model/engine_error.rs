@@ -6,7 +6,7 @@ use super::{Dtype, ModelError};
 /// Why the engine refused or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The configuration is not a GPT-2's.
+    /// The architecture contradicts itself.
     #[error("impossible shape: {0}\nhint: compare config.json with the model it came with")]
     Shape(String),
     /// An array is not there.
@@ -36,7 +36,7 @@ pub enum EngineError {
     /// The weights cannot be read.
     #[error(transparent)]
     Weights(#[from] ModelError),
-    /// An array that a GPT-2 does not have.
+    /// An array that the architecture does not have.
     #[error("array `{0}` is not part of a GPT-2 with this configuration")]
     UnknownArray(String),
     /// A sampling parameter is out of range.

@@ -134,7 +134,7 @@ pub enum ModelError {
         /// The shape that the config asks for.
         expected: Vec<usize>,
     },
-    /// An array that a GPT-2 does not have.
+    /// An array that the architecture does not have.
     #[error(
         "weights: array `{0}` has no place in a GPT-2\nhint: does config.json belong to these weights?"
     )]

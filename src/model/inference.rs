@@ -4,7 +4,7 @@ use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
 use super::engine::Engine;
 use super::sampling::{Expand, Generated, Request};
-use super::{EngineError, EngineOptions, Gpt2Config, ModelError, ScoreJob, WeightSource};
+use super::{Architecture, EngineError, EngineOptions, ModelError, ScoreJob, WeightSource};
 use crate::event::CancelToken;
 
 /// A model that is ready to be sampled.
@@ -36,15 +36,17 @@ impl Inference {
     /// The device is not to be had; the weights do not fit; the number format is not the device's.
     pub fn new<'a>(
         device: DeviceName,
-        config: &Gpt2Config,
+        architecture: &Architecture,
         weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
     ) -> Result<Self, InferenceError> {
         if device == DeviceName::Cpu {
-            return Ok(Self::Cpu(Box::new(Engine::new(config, weights, options)?)));
+            let engine = Engine::new(architecture, weights, options)?;
+            return Ok(Self::Cpu(Box::new(engine)));
         }
         let device = device.open()?;
-        let engine = DeviceEngine::new(config, &*weights.into().in_memory()?, &device, options)?;
+        let weights = weights.into().in_memory()?;
+        let engine = DeviceEngine::new(architecture, &weights, &device, options)?;
         Ok(Self::Device(Box::new(engine)))
     }
 

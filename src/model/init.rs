@@ -8,26 +8,31 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::config::Gpt2Config;
+use super::architecture::{Architecture, ArraySpec, Part, Role};
 use super::weights::{Array, Weights};
 
 /// GPT-2's `initializer_range`.
 const STANDARD_DEVIATION: f64 = 0.02;
 
 impl Weights {
-    /// GPT-2's initialisation. Every array has a random stream of its own, by its place in name order.
-    pub fn init(config: &Gpt2Config, seed: u64) -> Self {
-        let residual = STANDARD_DEVIATION / (2.0 * config.n_layer as f64).sqrt();
-        let mut arrays = std::collections::BTreeMap::new();
-        for (stream, (name, shape)) in (0..).zip(Self::shapes(config)) {
-            let array = match name.as_str() {
-                name if name.strip_suffix(".bias").is_some() => Array::full(&shape, 0.0),
-                _ if shape.len() == 1 => Array::full(&shape, 1.0),
-                name if name.ends_with("c_proj.weight") => normal(&shape, residual, seed, stream),
-                _ => normal(&shape, STANDARD_DEVIATION, seed, stream),
+    /// GPT-2's initialisation. Every array has a random stream of its own, by its place among [`Architecture::arrays`].
+    pub fn init(architecture: &Architecture, seed: u64) -> Self {
+        let residual = STANDARD_DEVIATION / (2.0 * architecture.layers as f64).sqrt();
+        let array = |(stream, ArraySpec { id, shape, .. })| {
+            let array = match (id.part, id.role) {
+                (Part::Bias, _) => Array::full(&shape, 0.0),
+                (_, Role::AttentionNorm | Role::FeedForwardNorm | Role::FinalNorm) => {
+                    Array::full(&shape, 1.0)
+                }
+                (_, Role::AttentionOut | Role::Down) => normal(&shape, residual, seed, stream),
+                (
+                    _,
+                    Role::TokenEmbedding | Role::PositionEmbedding | Role::QueryKeyValue | Role::Up,
+                ) => normal(&shape, STANDARD_DEVIATION, seed, stream),
             };
-            arrays.insert(name, array);
-        }
+            (id, array)
+        };
+        let arrays = (0..).zip(architecture.arrays()).map(array).collect();
         Self { arrays }
     }
 }
@@ -81,6 +86,7 @@ fn ln(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::{ArrayId, Gpt2};
 
     #[test]
     fn the_logarithm_is_right() {
@@ -98,48 +104,46 @@ mod tests {
 
     #[test]
     fn moments_and_scales_are_gpt2s() {
-        let config = Gpt2Config {
-            vocab_size: 300,
-            n_positions: 32,
-            n_embd: 64,
-            n_layer: 2,
-            n_head: 2,
-            ..Gpt2Config::default()
-        };
-        let weights = Weights::init(&config, 7);
-        let deviation = |name: &str| {
-            let data = &weights.get(name).unwrap().data;
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 300,
+            context: 32,
+            width: 64,
+            layers: 2,
+            heads: 2,
+        });
+        let weights = Weights::init(&architecture, 7);
+        let deviation = |id: ArrayId| {
+            let data = &weights.arrays[&id].data;
             let mean = data.iter().map(|x| f64::from(*x)).sum::<f64>() / data.len() as f64;
             let variance = data
                 .iter()
                 .map(|x| (f64::from(*x) - mean).powi(2))
                 .sum::<f64>()
                 / data.len() as f64;
-            assert!(mean.abs() < 0.001, "{name}: {mean}");
+            assert!(mean.abs() < 0.001, "{id:?}: {mean}");
             variance.sqrt()
         };
-        assert!((deviation("wte.weight") - 0.02).abs() < 0.0005);
+        assert!((deviation(ArrayId::TOKEN_EMBEDDING) - 0.02).abs() < 0.0005);
         // 0.02 / sqrt(2 * 2) = 0.01.
-        assert!((deviation("h.1.mlp.c_proj.weight") - 0.01).abs() < 0.0003);
-        assert_eq!(weights.get("h.0.ln_1.weight").unwrap().data, [1.0; 64]);
-        assert_eq!(weights.get("h.0.ln_1.bias").unwrap().data, [0.0; 64]);
-        assert_eq!(weights, Weights::init(&config, 7));
-        assert_ne!(weights, Weights::init(&config, 8));
+        assert!((deviation(ArrayId::weight(Role::Down, 1)) - 0.01).abs() < 0.0003);
+        let norm = Role::AttentionNorm;
+        assert_eq!(weights.arrays[&ArrayId::weight(norm, 0)].data, [1.0; 64]);
+        assert_eq!(weights.arrays[&ArrayId::bias(norm, 0)].data, [0.0; 64]);
+        assert_eq!(weights, Weights::init(&architecture, 7));
+        assert_ne!(weights, Weights::init(&architecture, 8));
     }
 
     #[test]
     fn the_numbers_stay_what_they_are() {
-        let config = Gpt2Config {
-            vocab_size: 4,
-            n_positions: 2,
-            n_embd: 2,
-            n_layer: 1,
-            n_head: 1,
-            eos_token_id: Some(0),
-            ..Gpt2Config::default()
-        };
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 4,
+            context: 2,
+            width: 2,
+            layers: 1,
+            heads: 1,
+        });
         let mut bytes = Vec::new();
-        for array in Weights::init(&config, 1).arrays.values() {
+        for array in Weights::init(&architecture, 1).arrays.values() {
             bytes.extend(array.data.iter().flat_map(|value| value.to_le_bytes()));
         }
         // Recorded here: a change means that every pretrained student changes.

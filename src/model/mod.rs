@@ -1,12 +1,12 @@
 //! The student: architecture, tokenizer, weights, sampling engine, scoring and training.
 //!
 //! A [`Student`] is what a Hub folder holds. On the CPU [`engine`] samples from it and [`train`] trains it, on kernels
-//! of our own; `network` does both on any device of burn. All work on the same [`Weights`], named f32 arrays that know
-//! no backend.
+//! of our own; `network` does both on any device of burn. All read the same [`Architecture`], which says what the
+//! model is, and work on the same [`Weights`], f32 arrays that know no backend.
 
+pub mod architecture;
 mod calibration;
 mod carried;
-pub mod config;
 pub mod device;
 pub mod device_engine;
 mod distance;
@@ -37,9 +37,9 @@ mod vocabulary;
 mod weight_files;
 pub mod weights;
 
+pub use architecture::Architecture;
 pub use calibration::Calibration;
 pub use carried::HUB_FILES;
-pub use config::Gpt2Config;
 pub use dtype::Dtype;
 pub use engine_error::EngineError;
 pub use engine_options::{EngineOptions, thread_pool};

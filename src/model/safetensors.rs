@@ -1,4 +1,4 @@
-//! Weights as safetensors in a Hub folder: written with HF transformers' names. [`super::WeightFiles`] reads them.
+//! Weights as safetensors in a Hub folder: written with the Hub's names. [`super::WeightFiles`] reads them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 
+use super::architecture::Architecture;
 use super::error::ModelError;
 use super::weights::{Array, Weights};
 
@@ -17,11 +18,12 @@ impl Weights {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        let arrays = self
-            .arrays
-            .iter()
-            .map(|(name, array)| (format!("transformer.{name}"), ArrayView(array)));
+    pub fn save(&self, path: &Path, architecture: &Architecture) -> Result<(), ModelError> {
+        let prefix = architecture.family.prefix();
+        let arrays = self.arrays.iter().map(|(id, array)| {
+            let name = architecture.name(*id);
+            (format!("{prefix}{name}"), ArrayView(array))
+        });
         let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
         safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
             let source = match error {
@@ -67,36 +69,34 @@ mod tests {
     use safetensors::tensor::TensorView;
 
     use super::super::EngineOptions;
-    use super::super::config::Gpt2Config;
+    use super::super::architecture::{ArrayId, ArraySpec, Gpt2, Role};
     use super::super::engine::Engine;
     use super::super::source::WeightSource;
     use super::super::weight_files::{INDEX, WeightFiles};
     use super::*;
 
-    fn load(folder: &Path, config: &Gpt2Config) -> Result<Weights, ModelError> {
-        WeightFiles::open(folder, config)?.read()
+    fn load(folder: &Path, architecture: &Architecture) -> Result<Weights, ModelError> {
+        WeightFiles::open(folder, architecture)?.read()
     }
 
-    fn tiny() -> (Gpt2Config, Weights) {
-        let config = Gpt2Config {
-            vocab_size: 5,
-            n_positions: 4,
-            n_embd: 2,
-            n_layer: 1,
-            n_head: 1,
-            eos_token_id: Some(0),
-            ..Gpt2Config::default()
-        };
-        let mut arrays = BTreeMap::new();
-        for (name, shape) in Weights::shapes(&config) {
+    fn tiny() -> (Architecture, Weights) {
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 5,
+            context: 4,
+            width: 2,
+            layers: 1,
+            heads: 1,
+        });
+        let mut weights = Weights::default();
+        for ArraySpec { id, shape, .. } in architecture.arrays() {
             let mut array = Array::full(&shape, 0.0);
             for (index, value) in array.data.iter_mut().enumerate() {
                 // Multiples of 1/4 are exact in f16 and bf16 too.
                 *value = index as f32 / 4.0 - 1.0;
             }
-            arrays.insert(name, array);
+            weights.arrays.insert(id, array);
         }
-        (config, Weights { arrays })
+        (architecture, weights)
     }
 
     /// Writes arrays as given, in any format.
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn encoded(
-        weights: &Weights,
+        (architecture, weights): &(Architecture, Weights),
         dtype: Dtype,
         prefix: &str,
     ) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
@@ -120,7 +120,8 @@ mod tests {
         weights
             .arrays
             .iter()
-            .map(|(name, array)| {
+            .map(|(id, array)| {
+                let name = architecture.name(*id);
                 let bytes = array.data.iter().flat_map(encode).collect();
                 (format!("{prefix}{name}"), dtype, array.shape.clone(), bytes)
             })
@@ -129,15 +130,19 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_loaded_bit_for_bit() {
-        let (config, weights) = tiny();
+        let model = tiny();
+        let (architecture, weights) = &model;
         let folder = tempfile::tempdir().unwrap();
-        weights.save(&folder.path().join(SINGLE)).unwrap();
-        assert_eq!(load(folder.path(), &config).unwrap(), weights);
+        weights
+            .save(&folder.path().join(SINGLE), architecture)
+            .unwrap();
+        assert_eq!(load(folder.path(), architecture).unwrap(), *weights);
     }
 
     #[test]
     fn half_precision_old_buffers_and_a_tied_head_are_read() {
-        let (config, weights) = tiny();
+        let model = tiny();
+        let (architecture, weights) = &model;
         for dtype in [Dtype::F16, Dtype::BF16, Dtype::F32] {
             for prefix in [
                 "",
@@ -148,7 +153,7 @@ mod tests {
                 "_orig_mod.module.",
             ] {
                 let folder = tempfile::tempdir().unwrap();
-                let mut arrays = encoded(&weights, dtype, prefix);
+                let mut arrays = encoded(&model, dtype, prefix);
                 let head = arrays
                     .iter()
                     .find(|(name, ..)| name.ends_with("wte.weight"))
@@ -169,7 +174,7 @@ mod tests {
                     vec![0; 4],
                 ));
                 write(&folder.path().join(SINGLE), &arrays);
-                assert_eq!(load(folder.path(), &config).unwrap(), weights);
+                assert_eq!(load(folder.path(), architecture).unwrap(), *weights);
             }
         }
     }
@@ -177,24 +182,22 @@ mod tests {
     #[test]
     fn an_engine_that_reads_files_is_the_same_to_the_bit() {
         // More than one piece of an array, and columns that fill no panel.
-        let config = Gpt2Config {
-            vocab_size: 5_003,
-            n_positions: 4,
-            n_embd: 20,
-            n_layer: 2,
-            n_head: 2,
-            eos_token_id: Some(0),
-            ..Gpt2Config::default()
-        };
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 5_003,
+            context: 4,
+            width: 20,
+            layers: 2,
+            heads: 2,
+        });
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SINGLE);
-        let mut fresh = Weights::init(&config, 3);
-        fresh.save(&path).unwrap();
-        let files = WeightFiles::open(folder.path(), &config).unwrap();
+        let mut fresh = Weights::init(&architecture, 3);
+        fresh.save(&path, &architecture).unwrap();
+        let files = WeightFiles::open(folder.path(), &architecture).unwrap();
         assert_eq!(files.parameters(), fresh.parameters());
         files.check_values().unwrap();
         let logits = |weights: WeightSource<'_>| {
-            let engine = Engine::new(&config, weights, EngineOptions::default()).unwrap();
+            let engine = Engine::new(&architecture, weights, EngineOptions::default()).unwrap();
             let logits = engine.logits(&[1, 5_002, 7]).unwrap();
             logits.into_iter().map(f32::to_bits).collect::<Vec<_>>()
         };
@@ -204,18 +207,22 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(logits(files.into()), expected);
 
-        for name in ["wte.weight", "h.1.mlp.c_fc.weight", "h.0.ln_2.bias"] {
+        for (id, name) in [
+            (ArrayId::TOKEN_EMBEDDING, "wte.weight"),
+            (ArrayId::weight(Role::Up, 1), "h.1.mlp.c_fc.weight"),
+            (ArrayId::bias(Role::FeedForwardNorm, 0), "h.0.ln_2.bias"),
+        ] {
             let kept = fresh.clone();
-            *fresh.arrays.get_mut(name).unwrap().data.last_mut().unwrap() = f32::NAN;
-            fresh.save(&path).unwrap();
-            let files = WeightFiles::open(folder.path(), &config).unwrap();
-            let index = fresh.arrays[name].data.len() - 1;
+            *fresh.arrays[&id].data.last_mut().unwrap() = f32::NAN;
+            fresh.save(&path, &architecture).unwrap();
+            let files = WeightFiles::open(folder.path(), &architecture).unwrap();
+            let index = fresh.arrays[&id].data.len() - 1;
             let expected = format!("array `{name}` holds NaN at index {index}");
             let options = EngineOptions::default();
             for error in [
                 files.check_values().unwrap_err().to_string(),
                 files.read().unwrap_err().to_string(),
-                Engine::new(&config, files, options)
+                Engine::new(&architecture, files, options)
                     .err()
                     .unwrap()
                     .to_string(),
@@ -225,15 +232,15 @@ mod tests {
             fresh = kept;
         }
         // Cut short after it was opened: an error too.
-        fresh.save(&path).unwrap();
-        let files = WeightFiles::open(folder.path(), &config).unwrap();
+        fresh.save(&path, &architecture).unwrap();
+        let files = WeightFiles::open(folder.path(), &architecture).unwrap();
         fs::File::options()
             .write(true)
             .open(&path)
             .unwrap()
             .set_len(9_000)
             .unwrap();
-        let error = Engine::new(&config, files, EngineOptions::default())
+        let error = Engine::new(&architecture, files, EngineOptions::default())
             .err()
             .unwrap();
         assert!(error.to_string().contains("cannot read"), "{error}");
@@ -241,9 +248,10 @@ mod tests {
 
     #[test]
     fn shards_are_read_through_their_index() {
-        let (config, weights) = tiny();
+        let model = tiny();
+        let (architecture, weights) = &model;
         let folder = tempfile::tempdir().unwrap();
-        let arrays = encoded(&weights, Dtype::F32, "transformer.");
+        let arrays = encoded(&model, Dtype::F32, "transformer.");
         let (first, second) = arrays.split_at(7);
         let mut map = BTreeMap::new();
         for (file, part) in [("a.safetensors", first), ("b.safetensors", second)] {
@@ -256,22 +264,23 @@ mod tests {
             serde_json::json!({ "metadata": {}, "weight_map": map }).to_string(),
         )
         .unwrap();
-        assert_eq!(load(folder.path(), &config).unwrap(), weights);
+        assert_eq!(load(folder.path(), architecture).unwrap(), *weights);
 
         fs::remove_file(folder.path().join("b.safetensors")).unwrap();
-        let message = load(folder.path(), &config).unwrap_err().to_string();
+        let message = load(folder.path(), architecture).unwrap_err().to_string();
         assert!(message.contains("b.safetensors` is missing"), "{message}");
         fs::write(&index, r#"{"weight_map": {"x": "../a.safetensors"}}"#).unwrap();
-        let message = load(folder.path(), &config).unwrap_err().to_string();
+        let message = load(folder.path(), architecture).unwrap_err().to_string();
         assert!(message.contains("not a plain file name"), "{message}");
     }
 
     #[test]
     fn every_defect_of_the_file_has_its_message() {
-        let (config, weights) = tiny();
+        let model = tiny();
+        let (architecture, weights) = &model;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SINGLE);
-        let failure = || load(folder.path(), &config).unwrap_err().to_string();
+        let failure = || load(folder.path(), architecture).unwrap_err().to_string();
 
         assert!(
             failure().contains("model.safetensors` is missing\nhint: "),
@@ -281,7 +290,7 @@ mod tests {
         fs::write(folder.path().join("pytorch_model.bin"), "x").unwrap();
         assert!(failure().contains("hint: convert it"), "{}", failure());
 
-        weights.save(&path).unwrap();
+        weights.save(&path, architecture).unwrap();
         let whole = fs::read(&path).unwrap();
         for length in [0, 7, 8, 100, whole.len() - 1] {
             fs::write(&path, &whole[..length]).unwrap();
@@ -294,7 +303,7 @@ mod tests {
         fs::write(&path, vec![0xff; 64]).unwrap();
         assert!(failure().contains("its header claims"), "{}", failure());
 
-        let mut arrays = encoded(&weights, Dtype::F32, "");
+        let mut arrays = encoded(&model, Dtype::F32, "");
         arrays[0].1 = Dtype::I32;
         write(&path, &arrays);
         assert!(
@@ -303,7 +312,7 @@ mod tests {
             failure()
         );
 
-        let mut arrays = encoded(&weights, Dtype::F32, "");
+        let mut arrays = encoded(&model, Dtype::F32, "");
         arrays.push(("lm_head.weight".to_owned(), Dtype::F32, vec![1], vec![0; 4]));
         write(&path, &arrays);
         assert!(
@@ -312,7 +321,7 @@ mod tests {
             failure()
         );
 
-        let mut arrays = encoded(&weights, Dtype::F32, "transformer.");
+        let mut arrays = encoded(&model, Dtype::F32, "transformer.");
         let (_, dtype, shape, bytes) = arrays[0].clone();
         let name = arrays[0].0.replace("transformer.", "module.");
         arrays.push((name, dtype, shape, bytes));
@@ -322,7 +331,7 @@ mod tests {
             "{}",
             failure()
         );
-        let arrays = encoded(&weights, Dtype::F32, "model.");
+        let arrays = encoded(&model, Dtype::F32, "model.");
         write(&path, &arrays);
         assert!(
             failure().contains("`model.h.0.attn.c_attn.bias` where `h.0.attn.c_attn.bias` was"),

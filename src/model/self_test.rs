@@ -5,11 +5,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::EngineOptions;
+use super::architecture::Gpt2;
 use super::device::DeviceName;
 use super::distance::furthest;
 use super::sampling::{Request, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
-use super::{Dtype, Gpt2Config, Inference, Student, StudentTokenizer, Vocabulary, Weights};
+use super::{Architecture, Dtype, Inference, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
 use crate::key::Digest;
 
@@ -100,15 +101,14 @@ pub fn self_test(device: DeviceName, dtype: Dtype, threads: usize) -> Result<Sel
 }
 
 fn student() -> Student {
-    let config = Gpt2Config {
-        vocab_size: 257,
-        n_positions: 128,
-        n_embd: 64,
-        n_layer: 2,
-        n_head: 4,
-        ..Gpt2Config::default()
-    };
-    let mut weights = Weights::init(&config, 1);
+    let mut architecture = Architecture::from(Gpt2 {
+        vocab_rows: 257,
+        context: 128,
+        width: 64,
+        layers: 2,
+        heads: 4,
+    });
+    let mut weights = Weights::init(&architecture, 1);
     for array in weights.arrays.values_mut() {
         if array.shape.len() > 1 {
             array.data.iter_mut().for_each(|value| *value *= SPREAD);
@@ -116,11 +116,8 @@ fn student() -> Student {
     }
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257)
         .expect("the bytes and end-of-text are a vocabulary");
-    let config = Gpt2Config {
-        eos_token_id: Some(tokenizer.eos_id()),
-        ..config
-    };
-    Student::new(config, weights, tokenizer).expect("they are made for one another")
+    architecture.end_of_text = Some(tokenizer.eos_id());
+    Student::new(architecture, weights, tokenizer).expect("they are made for one another")
 }
 
 fn engine(
@@ -135,7 +132,7 @@ fn engine(
         threads,
         max_batch,
     };
-    Inference::new(device, &student.config, &student.weights, options)
+    Inference::new(device, &student.architecture, &student.weights, options)
         .map_err(|error| error.to_string())
 }
 

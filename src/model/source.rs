@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::architecture::ArrayId;
 use super::error::ModelError;
 use super::weight_files::{StoredArray, WeightFiles};
 use super::weights::Weights;
@@ -49,29 +50,29 @@ impl<'a> WeightSource<'a> {
     }
 
     /// The shape and the values of an array, out of the source unless it is only lent.
-    pub(super) fn take(&mut self, name: &str) -> Option<(Vec<usize>, Values<'a>)> {
+    pub(super) fn take(&mut self, id: ArrayId) -> Option<(Vec<usize>, Values<'a>)> {
         match self {
             Self::Lent(weights) => {
-                let array = weights.arrays.get(name)?;
+                let array = weights.arrays.get(&id)?;
                 Some((array.shape.clone(), Values::Lent(&array.data)))
             }
             Self::Given(weights) => {
-                let array = weights.arrays.remove(name)?;
+                let array = weights.arrays.swap_remove(&id)?;
                 Some((array.shape, Values::Given(array.data)))
             }
             Self::Files(files) => {
-                let array = files.arrays.remove(name)?;
+                let array = files.arrays.swap_remove(&id)?;
                 Some((array.shape.clone(), Values::Stored(array)))
             }
         }
     }
 
-    /// The names of the arrays that are in it.
-    pub(super) fn names(&self) -> Vec<&str> {
+    /// The arrays that are in it.
+    pub(super) fn ids(&self) -> Vec<ArrayId> {
         match self {
-            Self::Lent(weights) => weights.arrays.keys().map(String::as_str).collect(),
-            Self::Given(weights) => weights.arrays.keys().map(String::as_str).collect(),
-            Self::Files(files) => files.arrays.keys().map(String::as_str).collect(),
+            Self::Lent(weights) => weights.arrays.keys().copied().collect(),
+            Self::Given(weights) => weights.arrays.keys().copied().collect(),
+            Self::Files(files) => files.arrays.keys().copied().collect(),
         }
     }
 }

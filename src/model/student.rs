@@ -1,4 +1,4 @@
-//! A student: shape, weights and tokenizer, kept as a Hub folder.
+//! A student: architecture, weights and tokenizer, kept as a Hub folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::architecture::Architecture;
 use super::carried::Carried;
-use super::config::Gpt2Config;
 use super::error::ModelError;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
@@ -21,8 +21,8 @@ use crate::text::END_OF_TEXT;
 /// A small language model that is sampled and trained. Its weights are in memory, or in files that are still to be read.
 #[derive(Clone, Debug)]
 pub struct Student<W = Weights> {
-    /// Its shape.
-    pub config: Gpt2Config,
+    /// What it is.
+    pub architecture: Architecture,
     /// Its weights.
     pub weights: W,
     /// Its tokenizer.
@@ -37,14 +37,14 @@ impl Student {
     /// A student from parts that belong together.
     ///
     /// # Errors
-    /// The config contradicts itself, the weights or the tokenizer.
+    /// The architecture contradicts itself, the weights or the tokenizer.
     pub fn new(
-        config: Gpt2Config,
+        architecture: Architecture,
         weights: Weights,
         tokenizer: StudentTokenizer,
     ) -> Result<Self, ModelError> {
-        let student = Student::made(config, tokenizer)?;
-        weights.check(&student.config)?;
+        let student = Student::made(architecture, tokenizer)?;
+        weights.check(&student.architecture)?;
         Ok(student.with(weights))
     }
 
@@ -59,21 +59,21 @@ impl Student {
     /// A student with fresh weights (see [`Weights::init`]).
     ///
     /// # Errors
-    /// The config contradicts itself or the tokenizer.
+    /// The architecture contradicts itself or the tokenizer.
     pub fn init(
-        config: Gpt2Config,
+        architecture: Architecture,
         tokenizer: StudentTokenizer,
         seed: u64,
     ) -> Result<Self, ModelError> {
-        let student = Student::made(config, tokenizer)?;
-        let bytes = u64::try_from(4 * student.config.parameters()).unwrap_or(u64::MAX);
+        let student = Student::made(architecture, tokenizer)?;
+        let bytes = u64::try_from(4 * student.architecture.parameters()).unwrap_or(u64::MAX);
         room_for(
             "a fresh student",
             "lower `width`, `layers` or `context`",
             bytes,
         )
         .map_err(ModelError::Memory)?;
-        let weights = Weights::init(&student.config, seed);
+        let weights = Weights::init(&student.architecture, seed);
         Ok(student.with(weights))
     }
 
@@ -88,7 +88,8 @@ impl Student {
             Some(files) => files.save(folder)?,
             None => self.save_settings(folder)?,
         }
-        self.weights.save(&folder.join(SINGLE))
+        let path = folder.join(SINGLE);
+        self.weights.save(&path, &self.architecture)
     }
 
     /// The files of a student that was made here.
@@ -99,13 +100,13 @@ impl Student {
             "eos_token_id": self.tokenizer.eos_id(),
         });
         for (name, text) in [
-            ("config.json", self.config.to_json()),
+            ("config.json", self.architecture.config_json()),
             ("generation_config.json", format!("{generation:#}\n")),
         ] {
             let path = folder.join(name);
             fs::write(&path, text).map_err(ModelError::writing(&path))?;
         }
-        self.tokenizer.save(folder, &self.config)
+        self.tokenizer.save(folder, &self.architecture)
     }
 
     /// Number of parameters; the tied head counts once.
@@ -116,12 +117,12 @@ impl Student {
 
 impl Student<()> {
     /// A student that was made here, still without weights.
-    fn made(config: Gpt2Config, tokenizer: StudentTokenizer) -> Result<Self, ModelError> {
-        config.check()?;
-        tokenizer.check(&config)?;
+    fn made(architecture: Architecture, tokenizer: StudentTokenizer) -> Result<Self, ModelError> {
+        architecture.check()?;
+        tokenizer.check(&architecture)?;
         Ok(Self {
             vocabulary: Vocabulary::new(tokenizer.vocab_size(), [tokenizer.eos_id()]),
-            config,
+            architecture,
             weights: (),
             tokenizer,
             carried: None,
@@ -133,7 +134,7 @@ impl<W> Student<W> {
     /// The same with other weights.
     pub fn with<V>(self, weights: V) -> Student<V> {
         Student {
-            config: self.config,
+            architecture: self.architecture,
             weights,
             tokenizer: self.tokenizer,
             vocabulary: self.vocabulary,
@@ -144,7 +145,7 @@ impl<W> Student<W> {
     /// The same without weights.
     pub fn without_weights(&self) -> Student<()> {
         Student {
-            config: self.config.clone(),
+            architecture: self.architecture.clone(),
             weights: (),
             tokenizer: self.tokenizer.clone(),
             vocabulary: self.vocabulary.clone(),
@@ -185,14 +186,14 @@ impl Student<WeightFiles> {
         folder: &Path,
         digests: &BTreeMap<String, Digest>,
     ) -> Result<Self, ModelError> {
-        let config = Gpt2Config::load(folder)?;
-        let tokenizer = StudentTokenizer::load(folder, config.eos_token_id)?;
-        tokenizer.check(&config)?;
+        let architecture = Architecture::load(folder)?;
+        let tokenizer = StudentTokenizer::load(folder, architecture.end_of_text)?;
+        tokenizer.check(&architecture)?;
         Ok(Self {
-            weights: WeightFiles::open_digested(folder, &config, digests)?,
+            weights: WeightFiles::open_digested(folder, &architecture, digests)?,
             vocabulary: Vocabulary::load(folder, &tokenizer)?,
             carried: Some(Carried::load(folder)?),
-            config,
+            architecture,
             tokenizer,
         })
     }
@@ -210,6 +211,7 @@ impl Student<WeightFiles> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::Gpt2;
 
     fn parity() -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
@@ -224,8 +226,8 @@ mod tests {
         student.save(folder.path()).unwrap();
         let again = Student::load(folder.path()).unwrap();
         assert_eq!(
-            (&again.config.n_embd, &again.weights),
-            (&student.config.n_embd, &student.weights)
+            (again.architecture.config_json(), &again.weights),
+            (student.architecture.config_json(), &student.weights)
         );
         // HF's own names, formats and metadata: the same bytes but for the order of the arrays.
         let size = |folder: &Path| fs::metadata(folder.join(SINGLE)).unwrap().len();
@@ -239,15 +241,15 @@ mod tests {
     #[test]
     fn parts_that_do_not_belong_together_are_refused() {
         let student = Student::load(&parity()).unwrap();
-        let mut config = student.config.clone();
-        config.vocab_size = 256;
-        let message = Student::init(config, student.tokenizer.clone(), 1)
+        let mut less = student.architecture.clone();
+        less.vocab_rows = 256;
+        let message = Student::init(less, student.tokenizer.clone(), 1)
             .unwrap_err()
             .to_string();
         assert!(message.contains("tokenizer has 257 tokens"), "{message}");
-        let mut config = student.config.clone();
-        config.n_layer = 4;
-        let message = Student::new(config, student.weights, student.tokenizer)
+        let mut more = student.architecture.clone();
+        more.layers = 4;
+        let message = Student::new(more, student.weights, student.tokenizer)
             .unwrap_err()
             .to_string();
         assert!(
@@ -267,16 +269,18 @@ mod tests {
             .unwrap();
         let texts = (0..300).map(|index| format!("Question: is {index} an animal? Answer: yes"));
         let tokenizer = StudentTokenizer::train(texts, 320).unwrap();
-        let config = Gpt2Config {
-            vocab_size: tokenizer.vocab_size(),
-            n_positions: 64,
-            n_embd: 32,
-            n_layer: 2,
-            n_head: 2,
-            eos_token_id: Some(tokenizer.eos_id()),
-            ..Gpt2Config::default()
+        let gpt2 = Gpt2 {
+            vocab_rows: tokenizer.vocab_size(),
+            context: 64,
+            width: 32,
+            layers: 2,
+            heads: 2,
         };
-        Student::init(config, tokenizer, 1)
+        let architecture = Architecture {
+            end_of_text: Some(tokenizer.eos_id()),
+            ..gpt2.into()
+        };
+        Student::init(architecture, tokenizer, 1)
             .unwrap()
             .save(&folder.join("fresh"))
             .unwrap();

@@ -5,6 +5,8 @@
 //! post-processor) begins a prompt, as with transformers; nothing is put between a prompt and what follows it, or after.
 //! Source: Radford et al. 2019 (GPT-2); the `tokenizers` crate.
 
+mod parts;
+
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +17,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
-use super::config::Gpt2Config;
+use super::architecture::Architecture;
 use super::error::ModelError;
 use super::tokenizer_file;
 use crate::disk;
@@ -197,14 +199,14 @@ impl StudentTokenizer {
     ///
     /// # Errors
     /// Too few rows, or another end of text.
-    pub fn check(&self, config: &Gpt2Config) -> Result<(), ModelError> {
-        if self.vocab_size() > config.vocab_size {
+    pub fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
+        if self.vocab_size() > architecture.vocab_rows {
             return Err(ModelError::VocabularySize {
                 tokenizer: self.vocab_size(),
-                model: config.vocab_size,
+                model: architecture.vocab_rows,
             });
         }
-        match config.eos_token_id {
+        match architecture.end_of_text {
             Some(model) if model != self.eos_id => Err(ModelError::EndOfText {
                 tokenizer: self.eos_id,
                 model,
@@ -217,7 +219,11 @@ impl StudentTokenizer {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(super) fn save(&self, folder: &Path, config: &Gpt2Config) -> Result<(), ModelError> {
+    pub(super) fn save(
+        &self,
+        folder: &Path,
+        architecture: &Architecture,
+    ) -> Result<(), ModelError> {
         let path = folder.join("tokenizer.json");
         let text = self.inner.to_string(true).map_err(failed(Some(&path)))?;
         fs::write(&path, text + "\n").map_err(ModelError::writing(&path))?;
@@ -234,7 +240,7 @@ impl StudentTokenizer {
         let mut settings = json!({
             "add_prefix_space": false,
             "clean_up_tokenization_spaces": false,
-            "model_max_length": config.n_positions,
+            "model_max_length": architecture.context,
             "tokenizer_class": "GPT2Tokenizer",
         });
         for (name, value) in special.as_object().into_iter().flatten() {
@@ -331,6 +337,7 @@ fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::Gpt2;
 
     fn texts() -> impl Iterator<Item = String> + Send {
         (0..200).map(|index| format!("Question: does the cat number {index} sleep? Answer: yes"))
@@ -359,7 +366,7 @@ mod tests {
         let tokenizer = StudentTokenizer::train(texts(), 290).unwrap();
         let folder = tempfile::tempdir().unwrap();
         tokenizer
-            .save(folder.path(), &Gpt2Config::default())
+            .save(folder.path(), &Gpt2::default().into())
             .unwrap();
         let text = "Question: does the dog sleep?<|endoftext|>";
         let expected = tokenizer.encode(text).unwrap();
@@ -372,11 +379,11 @@ mod tests {
     }
 
     /// A folder with this tokenizer, whose files say something more.
-    fn edited(edit: impl Fn(&mut Value, &mut Value)) -> tempfile::TempDir {
+    pub(super) fn edited(edit: impl Fn(&mut Value, &mut Value)) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let tokenizer = StudentTokenizer::train(texts(), 290).unwrap();
         tokenizer
-            .save(folder.path(), &Gpt2Config::default())
+            .save(folder.path(), &Gpt2::default().into())
             .unwrap();
         let read = |name: &str| -> Value {
             serde_json::from_slice(&fs::read(folder.path().join(name)).unwrap()).unwrap()
@@ -391,7 +398,7 @@ mod tests {
     }
 
     /// The post-processor `before $A after`.
-    fn template(before: &[&str], after: &[&str]) -> Value {
+    pub(super) fn template(before: &[&str], after: &[&str]) -> Value {
         let special = |token: &&str| json!({"SpecialToken": {"id": token, "type_id": 0}});
         let mut single: Vec<Value> = before.iter().map(special).collect();
         single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
@@ -501,7 +508,7 @@ mod tests {
 
         let tokenizer = StudentTokenizer::train(texts(), 280).unwrap();
         tokenizer
-            .save(folder.path(), &Gpt2Config::default())
+            .save(folder.path(), &Gpt2::default().into())
             .unwrap();
         fs::write(
             folder.path().join("tokenizer_config.json"),
@@ -510,24 +517,21 @@ mod tests {
         .unwrap();
         assert!(failure().contains("no token `</s>`"), "{}", failure());
 
-        let mut config = Gpt2Config {
-            vocab_size: 279,
-            eos_token_id: Some(0),
-            ..Gpt2Config::default()
-        };
-        let message = tokenizer.check(&config).unwrap_err().to_string();
+        let mut model = Architecture::from(Gpt2::default());
+        (model.vocab_rows, model.end_of_text) = (279, Some(0));
+        let message = tokenizer.check(&model).unwrap_err().to_string();
         assert!(
             message.contains("has 280 tokens, but config.json says vocab_size 279"),
             "{message}"
         );
         for vocab_size in [280, 320] {
-            config.vocab_size = vocab_size;
+            model.vocab_rows = vocab_size;
             for eos in [Some(0), None] {
-                config.eos_token_id = eos;
-                tokenizer.check(&config).unwrap();
+                model.end_of_text = eos;
+                tokenizer.check(&model).unwrap();
             }
         }
-        config.eos_token_id = Some(1);
-        assert!(tokenizer.check(&config).is_err());
+        model.end_of_text = Some(1);
+        assert!(tokenizer.check(&model).is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::Gpt2Config;
+use super::architecture::Architecture;
 use super::error::ModelError;
 use super::tokenizer::StudentTokenizer;
 use crate::disk;
@@ -36,9 +36,9 @@ impl Vocabulary {
         Self { tokens, ends }
     }
 
-    /// Every row of the embedding, and the end that `config` names: for a model without a tokenizer.
-    pub fn of(config: &Gpt2Config) -> Self {
-        Self::new(config.vocab_size, config.eos_token_id)
+    /// Every row of the embedding, and the end that `architecture` names: for a model without a tokenizer.
+    pub fn of(architecture: &Architecture) -> Self {
+        Self::new(architecture.vocab_rows, architecture.end_of_text)
     }
 
     /// Reads what ends a text in a Hub folder with this tokenizer. An end that is no token is left out: it cannot be

@@ -2,10 +2,10 @@
 //! their values not read yet.
 //!
 //! In: `model.safetensors`, or shards named by `model.safetensors.index.json`; f32, f16 or bf16; names with or
-//! without `transformer.` and what `PyTorch`'s wrappers put before them (`module.`, `_orig_mod.`). Out: values in f32, a
+//! without their family's prefix and what `PyTorch`'s wrappers put before them (`module.`, `_orig_mod.`). Out: values in f32, a
 //! piece at a time and from several threads at once, so whoever packs or copies them needs no second copy of the whole.
 //! Files are read, not mapped: one that another process cuts short is an error, not a crash.
-//! Source: the safetensors format; HF transformers' names.
+//! Source: the safetensors format; the names are the architecture's family's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::{bf16, f16};
+use indexmap::IndexMap;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
-use super::config::Gpt2Config;
+use super::architecture::{Architecture, ArrayId, ArraySpec};
 use super::error::ModelError;
 use super::in_order::in_order;
 use super::safetensors::SINGLE;
@@ -31,7 +32,6 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Values that a thread reads at a time, where threads share an array.
 const PIECE: usize = 32 * 1024;
-const EMBEDDING: &str = "wte.weight";
 
 #[derive(Deserialize)]
 struct Index {
@@ -41,17 +41,17 @@ struct Index {
 /// Weights in files. A clone reads from the same open files.
 #[derive(Clone, Debug)]
 pub struct WeightFiles {
-    pub(super) arrays: BTreeMap<String, StoredArray>,
+    pub(super) arrays: IndexMap<ArrayId, StoredArray>,
     files: Vec<Arc<WeightFile>>,
 }
 
 impl WeightFiles {
-    /// Opens the weights of a Hub folder and checks names and shapes against `config`.
+    /// Opens the weights of a Hub folder and checks names and shapes against `architecture`.
     ///
     /// # Errors
     /// No weights, a damaged file, or arrays that do not fit.
-    pub fn open(folder: &Path, config: &Gpt2Config) -> Result<Self, ModelError> {
-        Self::open_digested(folder, config, &BTreeMap::new())
+    pub fn open(folder: &Path, architecture: &Architecture) -> Result<Self, ModelError> {
+        Self::open_digested(folder, architecture, &BTreeMap::new())
     }
 
     /// The same of files whose `digests` are known by name: what is read of these is digested on the way, for
@@ -61,7 +61,7 @@ impl WeightFiles {
     /// As of [`WeightFiles::open`].
     pub fn open_digested(
         folder: &Path,
-        config: &Gpt2Config,
+        architecture: &Architecture,
         digests: &BTreeMap<String, Digest>,
     ) -> Result<Self, ModelError> {
         let mut arrays = BTreeMap::new();
@@ -72,9 +72,9 @@ impl WeightFiles {
             let digest = name.and_then(|name| digests.get(name));
             let file = Arc::new(WeightFile::open(&path, digest.copied())?);
             opened.push(Arc::clone(&file));
-            for array in read_header(&file)? {
+            for array in read_header(&file, architecture)? {
                 let name = array.name.to_string();
-                let before = if name == "lm_head.weight" {
+                let before = if name == architecture.family.output_name() {
                     head.replace(array)
                 } else {
                     arrays.insert(name.clone(), array)
@@ -85,7 +85,7 @@ impl WeightFiles {
             }
         }
         if let Some(head) = head {
-            let embedding = arrays.entry(EMBEDDING.to_owned());
+            let embedding = arrays.entry(architecture.name(ArrayId::TOKEN_EMBEDDING));
             let embedding = embedding.or_insert_with(|| head.clone());
             if !embedding.equals(&head)? {
                 return Err(ModelError::UntiedHead);
@@ -93,9 +93,10 @@ impl WeightFiles {
         }
         let shapes = arrays.iter();
         let shapes = shapes.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
-        check_shapes(config, &shapes.collect())?;
+        let specs = check_shapes(architecture, &shapes.collect())?.into_iter();
+        let known = |ArraySpec { id, name, .. }| arrays.remove(&name).map(|array| (id, array));
         Ok(Self {
-            arrays,
+            arrays: specs.filter_map(known).collect(),
             files: opened,
         })
     }
@@ -115,10 +116,11 @@ impl WeightFiles {
     /// A file cannot be read, or a value is not a number.
     pub fn read(&self) -> Result<Weights, ModelError> {
         self.check_room(4)?;
-        let read = self.arrays.par_iter().map(|(name, array)| {
+        let arrays: Vec<_> = self.arrays.iter().collect();
+        let read = arrays.into_par_iter().map(|(id, array)| {
             let data = array.read_all()?;
             let shape = array.shape.clone();
-            Ok((name.clone(), Array { shape, data }))
+            Ok((*id, Array { shape, data }))
         });
         let arrays = in_order(read)?;
         Ok(Weights { arrays })
@@ -129,19 +131,17 @@ impl WeightFiles {
     /// # Errors
     /// A file cannot be read, or a value is not a number.
     pub fn check_values(&self) -> Result<(), ModelError> {
-        let checked = self
-            .arrays
-            .par_iter()
-            .map_init(Vec::new, |room, (_, array)| {
-                (0..array.len()).step_by(PIECE).try_for_each(|first| {
-                    room.resize(PIECE.min(array.len() - first), 0.0);
-                    array.read_at(first, room)
-                })
-            });
+        let arrays: Vec<&StoredArray> = self.arrays.values().collect();
+        let checked = arrays.into_par_iter().map_init(Vec::new, |room, array| {
+            (0..array.len()).step_by(PIECE).try_for_each(|first| {
+                room.resize(PIECE.min(array.len() - first), 0.0);
+                array.read_at(first, room)
+            })
+        });
         in_order(checked)
     }
 
-    /// Number of parameters; the tied head counts once.
+    /// Number of parameters; a tied output counts once.
     pub fn parameters(&self) -> usize {
         self.arrays.values().map(StoredArray::len).sum()
     }
@@ -393,16 +393,20 @@ fn shard(folder: &Path, index: &Path, name: &str) -> Result<PathBuf, ModelError>
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 /// An array's own name.
-fn own_name(name: &str) -> &str {
+fn own_name<'a>(name: &'a str, architecture: &Architecture) -> &'a str {
     let mut own = name;
     while let Some(inner) = WRAPPERS.iter().find_map(|wrap| own.strip_prefix(wrap)) {
         own = inner;
     }
-    own.strip_prefix("transformer.").unwrap_or(own)
+    own.strip_prefix(architecture.family.prefix())
+        .unwrap_or(own)
 }
 
 /// The arrays of one file.
-fn read_header(file: &Arc<WeightFile>) -> Result<Vec<StoredArray>, ModelError> {
+fn read_header(
+    file: &Arc<WeightFile>,
+    architecture: &Architecture,
+) -> Result<Vec<StoredArray>, ModelError> {
     let damaged = |reason: String| ModelError::Damaged {
         path: file.path.clone(),
         reason,
@@ -433,8 +437,7 @@ fn read_header(file: &Arc<WeightFile>) -> Result<Vec<StoredArray>, ModelError> {
     let mut arrays = Vec::new();
     for name in metadata.offset_keys() {
         let info = metadata.info(&name).expect("the name comes from this list");
-        // Older files carry the causal mask as arrays, in formats of their own; they are not needed.
-        if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
+        if architecture.family.is_no_weight(&name) {
             continue;
         }
         let format = Format::of(info.dtype).ok_or_else(|| ModelError::NumberFormat {
@@ -444,7 +447,7 @@ fn read_header(file: &Arc<WeightFile>) -> Result<Vec<StoredArray>, ModelError> {
         })?;
         let array = StoredArray {
             shape: info.shape.clone(),
-            name: own_name(&name).into(),
+            name: own_name(&name, architecture).into(),
             file: Arc::clone(file),
             start: 8 + header_bytes + info.data_offsets.0 as u64,
             format,

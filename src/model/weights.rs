@@ -1,10 +1,12 @@
-//! Named f32 arrays: the weights of a student, independent of any backend.
+//! A student's weights: f32 arrays by what they are for, independent of any backend.
 //!
 //! Writing safetensors is in `model::safetensors`, reading in `model::weight_files`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::config::Gpt2Config;
+use indexmap::IndexMap;
+
+use super::architecture::{Architecture, ArrayId, ArraySpec};
 use super::error::ModelError;
 
 /// One dense row-major f32 array.
@@ -26,99 +28,60 @@ impl Array {
     }
 }
 
-/// Arrays of one layer.
-const ARRAYS_PER_LAYER: usize = 12;
-
-/// A student's weights by the Hub's names without the `transformer.` prefix: `wte.weight`
-/// `[vocab, width]`, `wpe.weight`, `h.0.ln_1.weight`, `h.0.attn.c_attn.weight` `[width, 3 * width]`
-/// (`Conv1D`: in by out), ..., `ln_f.bias`. The head is tied to `wte.weight`.
+/// A student's weights, or what has their shape. A linear map is `[inputs, outputs]`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Weights {
-    /// The arrays by name.
-    pub arrays: BTreeMap<String, Array>,
+    /// The arrays, in the order of [`Architecture::arrays`]: sums over them all have one order.
+    pub arrays: IndexMap<ArrayId, Array>,
 }
 
 impl Weights {
-    /// Names and shapes of all arrays of a GPT-2 of this shape.
-    pub fn shapes(config: &Gpt2Config) -> BTreeMap<String, Vec<usize>> {
-        let (width, inner) = (config.n_embd, config.inner_width());
-        let mut shapes = BTreeMap::from([
-            ("wte.weight".to_owned(), vec![config.vocab_size, width]),
-            ("wpe.weight".to_owned(), vec![config.n_positions, width]),
-            ("ln_f.weight".to_owned(), vec![width]),
-            ("ln_f.bias".to_owned(), vec![width]),
-        ]);
-        let layers: [(&str, Vec<usize>); ARRAYS_PER_LAYER] = [
-            ("ln_1.weight", vec![width]),
-            ("ln_1.bias", vec![width]),
-            ("attn.c_attn.weight", vec![width, 3 * width]),
-            ("attn.c_attn.bias", vec![3 * width]),
-            ("attn.c_proj.weight", vec![width, width]),
-            ("attn.c_proj.bias", vec![width]),
-            ("ln_2.weight", vec![width]),
-            ("ln_2.bias", vec![width]),
-            ("mlp.c_fc.weight", vec![width, inner]),
-            ("mlp.c_fc.bias", vec![inner]),
-            ("mlp.c_proj.weight", vec![inner, width]),
-            ("mlp.c_proj.bias", vec![width]),
-        ];
-        for layer in 0..config.n_layer {
-            for (name, shape) in &layers {
-                shapes.insert(format!("h.{layer}.{name}"), shape.clone());
-            }
-        }
-        shapes
-    }
-
-    /// Zeros of the same names and shapes.
+    /// Zeros of the same shapes.
     #[must_use]
     pub fn zeros(&self) -> Self {
-        let zeros =
-            |(name, array): (&String, &Array)| (name.clone(), Array::full(&array.shape, 0.0));
+        let arrays = self.arrays.iter();
+        let zeros = arrays.map(|(id, array)| (*id, Array::full(&array.shape, 0.0)));
         Self {
-            arrays: self.arrays.iter().map(zeros).collect(),
+            arrays: zeros.collect(),
         }
     }
 
-    /// The array of this name.
-    pub fn get(&self, name: &str) -> Option<&Array> {
-        self.arrays.get(name)
-    }
-
-    /// Number of parameters; the tied head counts once.
+    /// Number of parameters; a tied output counts once.
     pub fn parameters(&self) -> usize {
         self.arrays.values().map(|array| array.data.len()).sum()
     }
 
-    /// Checks that exactly the arrays of `config` are there, in shape and finite.
+    /// Checks that exactly the arrays of `architecture` are there, in shape and finite.
     ///
     /// # Errors
     /// The first array, by name, that is missing, misshapen, unknown or not finite.
-    pub fn check(&self, config: &Gpt2Config) -> Result<(), ModelError> {
+    pub fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
         let found = self.arrays.iter();
-        let found = found.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
-        check_shapes(config, &found.collect())?;
-        for (name, array) in &self.arrays {
+        let found = found.map(|(id, array)| (architecture.name(*id), array.shape.as_slice()));
+        let found: BTreeMap<String, &[usize]> = found.collect();
+        let found = found.iter().map(|(name, shape)| (name.as_str(), *shape));
+        check_shapes(architecture, &found.collect())?;
+        for (id, array) in &self.arrays {
             if array.data.len() != array.shape.iter().product::<usize>() {
                 return Err(ModelError::ArrayShape {
-                    name: name.clone(),
+                    name: architecture.name(*id),
                     found: vec![array.data.len()],
                     expected: array.shape.clone(),
                 });
             }
         }
-        self.check_finite()
+        self.check_finite(architecture)
     }
 
     /// Checks that every value is a number.
     ///
     /// # Errors
     /// The first value that is not.
-    pub fn check_finite(&self) -> Result<(), ModelError> {
-        for (name, array) in &self.arrays {
+    pub fn check_finite(&self, architecture: &Architecture) -> Result<(), ModelError> {
+        for (id, array) in &self.arrays {
             if let Some(index) = array.data.iter().position(|value| !value.is_finite()) {
                 return Err(ModelError::NotFinite {
-                    name: name.clone(),
+                    name: architecture.name(*id),
                     index,
                     value: array.data[index],
                 });
@@ -128,29 +91,32 @@ impl Weights {
     }
 }
 
-/// Checks that exactly the arrays of `config` were found, by name and shape.
+/// Checks that exactly the arrays of `architecture` were found, by name and shape, and gives these.
 ///
 /// # Errors
 /// The first array, by name, that is missing, misshapen or unknown.
 pub(super) fn check_shapes(
-    config: &Gpt2Config,
+    architecture: &Architecture,
     found: &BTreeMap<&str, &[usize]>,
-) -> Result<(), ModelError> {
+) -> Result<Vec<ArraySpec>, ModelError> {
     // A stranger's number: not so many names are made as it says, where so few arrays are there.
-    if config.n_layer > ARRAYS_PER_LAYER.max(found.len() / 6) {
+    let of_layer = architecture.arrays_per_layer();
+    if architecture.layers > of_layer.max(found.len() / 6) {
         return Err(ModelError::BadShape(format!(
-            "`n_layer` is {}, but the weights have {} arrays, and each layer has {ARRAYS_PER_LAYER}",
-            config.n_layer,
+            "`{}` is {}, but the weights have {} arrays, and each layer has {of_layer}",
+            architecture.family.keys().layers,
+            architecture.layers,
             found.len()
         )));
     }
-    let shapes = Weights::shapes(config);
-    for (name, expected) in &shapes {
-        let Some(&shape) = found.get(name.as_str()) else {
+    let specs = architecture.arrays();
+    let known: BTreeSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    for ArraySpec { name, shape, .. } in &specs {
+        let Some(&there) = found.get(name.as_str()) else {
             let ending = format!(".{name}");
             let longer = found
                 .keys()
-                .find(|found| found.ends_with(&ending) && !shapes.contains_key(**found));
+                .find(|found| found.ends_with(&ending) && !known.contains(**found));
             return Err(match longer {
                 Some(found) => ModelError::ArrayName {
                     found: (*found).to_owned(),
@@ -158,72 +124,73 @@ pub(super) fn check_shapes(
                 },
                 None => ModelError::MissingArray {
                     name: name.clone(),
-                    expected: expected.clone(),
+                    expected: shape.clone(),
                 },
             });
         };
-        if shape != expected {
+        if there != shape {
             return Err(ModelError::ArrayShape {
                 name: name.clone(),
-                found: shape.to_owned(),
-                expected: expected.clone(),
+                found: there.to_owned(),
+                expected: shape.clone(),
             });
         }
     }
-    match found.keys().find(|&&name| !shapes.contains_key(name)) {
+    match found.keys().find(|&&name| !known.contains(name)) {
         Some(&name) => Err(ModelError::UnknownArray(name.to_owned())),
-        None => Ok(()),
+        None => Ok(specs),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::{Gpt2, Role};
 
-    fn tiny() -> (Gpt2Config, Weights) {
-        let config = Gpt2Config {
-            vocab_size: 5,
-            n_positions: 4,
-            n_embd: 2,
-            n_layer: 1,
-            n_head: 1,
-            eos_token_id: Some(0),
-            ..Gpt2Config::default()
-        };
-        let arrays = Weights::shapes(&config)
-            .into_iter()
-            .map(|(name, shape)| (name, Array::full(&shape, 0.5)))
-            .collect();
-        (config, Weights { arrays })
+    fn tiny() -> (Architecture, Weights) {
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 5,
+            context: 4,
+            width: 2,
+            layers: 1,
+            heads: 1,
+        });
+        let specs = architecture.arrays().into_iter();
+        let arrays = specs.map(|spec| (spec.id, Array::full(&spec.shape, 0.5)));
+        let arrays = arrays.collect();
+        (architecture, Weights { arrays })
     }
 
     #[test]
     fn gpt2_small_has_124_million_parameters() {
-        let total: usize = Weights::shapes(&Gpt2Config::default())
-            .values()
-            .map(|shape| shape.iter().product::<usize>())
-            .sum();
+        let architecture = Architecture::from(Gpt2::default());
+        let specs = architecture.arrays();
+        let total: usize = specs.iter().map(ArraySpec::len).sum();
         // The figure of HF's model card for gpt2: 124,439,808.
         assert_eq!(total, 124_439_808);
+        assert_eq!(architecture.parameters(), 124_439_808);
     }
 
     #[test]
     fn every_defect_has_its_message() {
-        let (config, good) = tiny();
-        good.check(&config).unwrap();
+        let (architecture, good) = tiny();
+        good.check(&architecture).unwrap();
 
         let mut missing = good.clone();
-        missing.arrays.remove("ln_f.bias");
+        missing
+            .arrays
+            .shift_remove(&ArrayId::bias(Role::FinalNorm, None));
         let mut misshapen = good.clone();
         misshapen
             .arrays
-            .insert("wpe.weight".to_owned(), Array::full(&[3, 2], 0.0));
+            .insert(ArrayId::POSITION_EMBEDDING, Array::full(&[3, 2], 0.0));
         let mut unknown = good.clone();
-        unknown
-            .arrays
-            .insert("h.1.ln_1.bias".to_owned(), Array::full(&[2], 0.0));
+        unknown.arrays.insert(
+            ArrayId::bias(Role::AttentionNorm, 1),
+            Array::full(&[2], 0.0),
+        );
         let mut infinite = good.clone();
-        infinite.arrays.get_mut("wte.weight").unwrap().data[3] = f32::INFINITY;
+        infinite.arrays[&ArrayId::TOKEN_EMBEDDING].data[3] = f32::INFINITY;
 
         for (weights, expected) in [
             (
@@ -237,7 +204,7 @@ mod tests {
             (unknown, "array `h.1.ln_1.bias` has no place"),
             (infinite, "array `wte.weight` holds inf at index 3"),
         ] {
-            let message = weights.check(&config).unwrap_err().to_string();
+            let message = weights.check(&architecture).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -1,6 +1,7 @@
 //! What a run would take: work by stage, and time by a short calibration of this machine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use super::{NodeId, Plan, Resolved, State};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::device::DeviceName;
-use crate::model::{Calibration, Gpt2Config};
+use crate::model::{Architecture, Calibration};
 use crate::stage::{Environment, Inputs, Shape, Size, Sizes, Work};
 use crate::store::{Store, StoreError};
 
@@ -106,9 +107,8 @@ fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Siz
         let shape = || {
             let folder = ModelFolder::decode(&bytes).ok()?;
             let config = store.object(folder.files.get("config.json")?).ok()??;
-            Some(Shape::of(
-                &serde_json::from_slice::<Gpt2Config>(&config).ok()?,
-            ))
+            let architecture = Architecture::parse(&config, Path::new("config.json")).ok()?;
+            Some(Shape::of(&architecture))
         };
         return Ok(Size {
             model: shape(),

@@ -5,6 +5,7 @@
 //! the same store gives the same words everywhere.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{ReportError, Source};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
-use crate::model::Gpt2Config;
+use crate::model::Architecture;
 use crate::plan::{Node, NodeId};
 use crate::stage::{Brings, Shape, Split};
 use crate::text::Question;
@@ -140,14 +141,8 @@ fn student(source: &Source<'_>, node: NodeId) -> Result<String, ReportError> {
 
 fn shape(source: &Source<'_>, config: &Digest) -> Result<Option<Shape>, ReportError> {
     let bytes = source.store.object(config)?;
-    let read = |bytes: &[u8]| -> serde_json::Result<Gpt2Config> {
-        let mut keys: Map<String, Value> = serde_json::from_slice(bytes)?;
-        // A file may give the ends of text in many ways; the shape does not depend on them.
-        keys.remove("eos_token_id");
-        serde_json::from_value(Value::Object(keys))
-    };
-    let config = bytes.and_then(|bytes| read(&bytes).ok());
-    Ok(config.as_ref().map(Shape::of))
+    let read = |bytes: Vec<u8>| Architecture::parse(&bytes, Path::new("config.json")).ok();
+    Ok(bytes.and_then(read).as_ref().map(Shape::of))
 }
 
 /// `strategyqa, 10 training and 10 test questions (limit 10)`: the splits that `needed` read.

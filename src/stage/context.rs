@@ -230,7 +230,12 @@ impl Context<'_> {
         };
         let weights = student.weights.clone();
         let device = self.options.device;
-        let engine = self.sound(Inference::new(device, &student.config, weights, options))?;
+        let engine = self.sound(Inference::new(
+            device,
+            &student.architecture,
+            weights,
+            options,
+        ))?;
         // Before anything is made with it.
         self.sound(self.on_threads(|| student.weights.check_digests())?)?;
         Ok(engine)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::Gpt2Config;
+use crate::model::Architecture;
 
 /// Bytes of text per token, roughly, for sizes that are not counted (ours).
 const TEXT_BYTES_PER_TOKEN: u64 = 4;
@@ -97,16 +97,14 @@ impl Size {
 }
 
 impl Shape {
-    /// The shape of a configuration.
-    pub fn of(config: &Gpt2Config) -> Self {
-        let (width, layers) = (config.n_embd as u64, config.n_layer as u64);
-        let (vocab, positions) = (config.vocab_size as u64, config.n_positions as u64);
+    /// The shape of an architecture.
+    pub fn of(architecture: &Architecture) -> Self {
         Self {
-            parameters: u64::try_from(config.parameters()).unwrap_or(u64::MAX),
-            layers,
-            width,
-            vocab,
-            positions,
+            parameters: u64::try_from(architecture.parameters()).unwrap_or(u64::MAX),
+            layers: architecture.layers as u64,
+            width: architecture.width as u64,
+            vocab: architecture.vocab_rows as u64,
+            positions: architecture.context as u64,
         }
     }
 
@@ -192,14 +190,7 @@ mod tests {
     /// GPT-2 small has 124,439,808 parameters.
     #[test]
     fn parameters_of_gpt2_small() {
-        let config = Gpt2Config {
-            vocab_size: 50257,
-            n_positions: 1024,
-            n_embd: 768,
-            n_layer: 12,
-            n_head: 12,
-            ..Gpt2Config::default()
-        };
-        assert_eq!(Shape::of(&config).parameters, 124_439_808);
+        let gpt2 = crate::model::architecture::Gpt2::default();
+        assert_eq!(Shape::of(&gpt2.into()).parameters, 124_439_808);
     }
 }

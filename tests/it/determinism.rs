@@ -3,9 +3,10 @@
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
+use sert_run::model::architecture::Gpt2;
 use sert_run::model::engine::Engine;
 use sert_run::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
-use sert_run::model::{Gpt2Config, Student, Vocabulary, Weights};
+use sert_run::model::{Architecture, Student, Vocabulary, Weights};
 
 use crate::needs::shared;
 
@@ -14,7 +15,7 @@ const WAYS: [(usize, usize); 6] = [(32, 1), (32, 4), (7, 1), (7, 4), (1, 1), (1,
 
 /// Draws `sequences` sequences from each prompt; all of them in order of prompt and tag.
 fn draw(
-    config: &Gpt2Config,
+    config: &Architecture,
     weights: &Weights,
     prompts: &[Vec<u32>],
     work: Work,
@@ -72,7 +73,7 @@ struct Work {
 
 /// The number of drawn tokens, after every way of drawing them has agreed on each.
 fn agreed_tokens(
-    config: &Gpt2Config,
+    config: &Architecture,
     weights: &Weights,
     prompts: &[Vec<u32>],
     work: Work,
@@ -90,15 +91,17 @@ fn agreed_tokens(
     expected.iter().map(|each| each.tokens.len()).sum()
 }
 
-fn config(vocab_size: usize, width: usize, layers: usize, heads: usize) -> Gpt2Config {
-    Gpt2Config {
-        vocab_size,
-        n_positions: 256,
-        n_embd: width,
-        n_layer: layers,
-        n_head: heads,
-        eos_token_id: Some(0),
-        ..Gpt2Config::default()
+fn config(vocab_rows: usize, width: usize, layers: usize, heads: usize) -> Architecture {
+    let gpt2 = Gpt2 {
+        vocab_rows,
+        context: 256,
+        width,
+        layers,
+        heads,
+    };
+    Architecture {
+        end_of_text: Some(0),
+        ..gpt2.into()
     }
 }
 
@@ -165,7 +168,13 @@ fn nor_on_a_real_student() {
         sequences,
         tokens: 64,
     };
-    let tokens = agreed_tokens(&student.config, &student.weights, &prompts, work, &WAYS);
+    let tokens = agreed_tokens(
+        &student.architecture,
+        &student.weights,
+        &prompts,
+        work,
+        &WAYS,
+    );
     assert!(tokens >= 1000, "{tokens} tokens were drawn");
     eprintln!(
         "{tokens} tokens of a real student agree in {} ways",

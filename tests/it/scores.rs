@@ -46,7 +46,12 @@ fn the_gold_answer_is_scored_after_the_path() {
     bench.run_manifest(&["--stage", "picked"]).ok();
     bench.run(&["export", "m.toml", "student", "student"]).ok();
     let student = Student::load(&bench.path("student")).unwrap();
-    let engine = Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap();
+    let engine = Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap();
     let questions: BTreeMap<String, Question> = rows(&bench, "data.train")
         .into_iter()
         .map(|row| serde_json::from_value::<Question>(row).unwrap())

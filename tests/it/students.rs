@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use sert_run::event::CancelToken;
+use sert_run::model::architecture::ArrayId;
 use sert_run::model::engine::Engine;
 use sert_run::model::{Array, Student, Weights};
 use sert_run::model::{EngineOptions, ScoreJob};
@@ -191,7 +192,7 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
     let bench = bench();
     let base = rows(&bench, "base", "answers");
     let student = Student::load(&bench.path("base")).unwrap();
-    let (tokens, width) = (student.config.vocab_size, student.config.n_embd);
+    let (tokens, width) = (student.architecture.vocab_rows, student.architecture.width);
     assert_eq!(tokens, 300);
     variant(
         &bench,
@@ -199,7 +200,7 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
         &[("config.json", &|c| c["vocab_size"] = json!(320))],
     );
     let mut weights: Weights = student.weights.clone();
-    let embedding = weights.arrays.get_mut("wte.weight").unwrap();
+    let embedding = &mut weights.arrays[&ArrayId::TOKEN_EMBEDDING];
     // The most usual token's row, twofold: as a token it would be the likeliest wherever that is likely.
     let usual: Vec<f32> = embedding.data[..width].iter().map(|x| 2.0 * x).collect();
     let padding = std::iter::repeat_n(usual, 20).flatten();
@@ -207,9 +208,8 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
         shape: vec![320, width],
         data: embedding.data.iter().copied().chain(padding).collect(),
     };
-    weights
-        .save(&bench.path("padded/model.safetensors"))
-        .unwrap();
+    let path = bench.path("padded/model.safetensors");
+    weights.save(&path, &student.architecture).unwrap();
     let padded = rows(&bench, "padded", "answers");
     // Greedy answers are the same; log-likelihoods are under a softmax that has the padding in it.
     assert_eq!(outputs(&padded), outputs(&base));
@@ -220,8 +220,11 @@ fn a_padded_vocabulary_is_used_and_its_padding_never_drawn() {
     }
     // It trains, and goes out as it came in.
     let trained = rows_of_model(&bench, "padded");
-    assert_eq!(trained.config.vocab_size, 320);
-    assert_eq!(trained.weights.arrays["wte.weight"].shape, [320, width]);
+    assert_eq!(trained.architecture.vocab_rows, 320);
+    assert_eq!(
+        trained.weights.arrays[&ArrayId::TOKEN_EMBEDDING].shape,
+        [320, width]
+    );
     // Too few rows are told.
     variant(
         &bench,
@@ -419,7 +422,12 @@ fn a_students_own_paths_score_as_they_were_drawn() {
         ),
     );
     let outside = rows(&bench, "base", "outside-scored");
-    let engine = Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap();
+    let engine = Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap();
     let prompts = prompts(&bench);
     for path in &outside {
         let prompt = &prompts[path["question_id"].as_str().unwrap()];
@@ -466,7 +474,7 @@ fn perplexity(engine: &Engine, prompt: &[u32], tokens: Vec<u32>) -> Option<f64> 
 fn a_prompt_makes_room_for_its_path() {
     let bench = bench();
     let student = Student::load(&bench.path("base")).unwrap();
-    let positions = student.config.n_positions;
+    let positions = student.architecture.context;
     let id = "microworld-train-0001";
     let plain = &prompts(&bench)[id];
     let word = student.tokenizer.encode(" the").unwrap();
@@ -504,7 +512,12 @@ fn a_prompt_makes_room_for_its_path() {
         assert!(run.stderr.contains(told), "{}", run.stderr);
     }
     let scored = rows(&bench, "base", "far");
-    let engine = Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap();
+    let engine = Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap();
     for (path, length) in scored.iter().zip(lengths) {
         let kept = length.min(most);
         let room = (positions - kept).min(plain.len());
@@ -544,7 +557,12 @@ fn what_the_tokenizer_begins_a_text_with_begins_every_prompt() {
     assert!(ends[0] > 0 && ends[1] > 0, "both ends are there: {ends:?}");
     let student = Student::load(&bench.path("bos")).unwrap();
     assert_eq!(student.tokenizer.prefix(), [0]);
-    let engine = Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap();
+    let engine = Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap();
     let prompts = prompts(&bench);
     for path in &scored {
         let plain = &prompts[path["question_id"].as_str().unwrap()];

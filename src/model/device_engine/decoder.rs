@@ -48,7 +48,7 @@ impl DeviceEngine {
 
 impl DeviceDecoder<'_> {
     fn context(&self) -> usize {
-        self.engine.config.n_positions
+        self.engine.architecture.context
     }
 }
 
@@ -58,7 +58,7 @@ impl Decoder for DeviceDecoder<'_> {
     type Slot = Slot;
 
     fn limits(&self) -> (usize, usize) {
-        (self.engine.config.vocab_size, self.context())
+        (self.engine.architecture.vocab_rows, self.context())
     }
 
     fn batch(&self) -> (usize, usize) {
@@ -88,7 +88,7 @@ impl Decoder for DeviceDecoder<'_> {
             (engine.network.logits_of(&hidden, &last), Arc::new(tile))
         })
         .map_err(failed)?;
-        let rows = logits.chunks_exact(engine.config.vocab_size);
+        let rows = logits.chunks_exact(engine.architecture.vocab_rows);
         let read = rows
             .take(prompts.len())
             .enumerate()
@@ -125,10 +125,10 @@ impl Decoder for DeviceDecoder<'_> {
         advance: &Advance<'_>,
     ) -> Result<(), EngineError> {
         let engine = self.engine;
-        let (network, vocab_size) = (&engine.network, engine.config.vocab_size);
+        let (network, vocab_size) = (&engine.network, engine.architecture.vocab_rows);
         guarded(|| {
             for active in active.iter_mut() {
-                let bucket = bucket(active.position() + 1, engine.config.n_positions);
+                let bucket = bucket(active.position() + 1, engine.architecture.context);
                 self.tiles.move_up(network, &mut active.slot, bucket);
             }
         })

@@ -18,7 +18,7 @@ use burn::tensor::Device;
 use super::device::DeviceFailure;
 use super::kernel::lanes::Isa;
 use super::network::{DECODE_TILE, Network, Parameters, bucket};
-use super::{EngineError, EngineOptions, Gpt2Config, Weights};
+use super::{Architecture, EngineError, EngineOptions, Weights};
 
 /// Bytes of keys and values that tiles may take, where the caller leaves the choice.
 const AUTO_CACHE_BYTES: usize = 4 << 30;
@@ -27,10 +27,10 @@ const AUTO_TILES: usize = 8;
 /// The length, in tokens, that the choice reckons with.
 const AUTO_LENGTH: usize = 256;
 
-/// A GPT-2 on a device.
+/// A model on a device.
 pub struct DeviceEngine {
     network: Network,
-    config: Gpt2Config,
+    architecture: Architecture,
     isa: Isa,
     /// Tiles at a time; falls when memory runs out.
     tiles: Mutex<Vec<usize>>,
@@ -43,32 +43,33 @@ impl DeviceEngine {
     /// Brings the weights to `device`.
     ///
     /// # Errors
-    /// The weights do not fit the configuration; the device has not the number format, or fails.
+    /// The weights do not fit the architecture; the device has not the number format, or fails.
     pub fn new(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         weights: &Weights,
         device: &Device,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
         weights
-            .check(config)
+            .check(architecture)
             .map_err(|error| EngineError::Shape(error.to_string()))?;
         let dtype = options.dtype.on_device(device);
         let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
         let network = super::device::guarded(|| {
             let parameters = Parameters::upload(weights, device).cast(dtype);
-            Network::new(config, &parameters, dtype)
+            Network::new(architecture, &parameters, dtype)
         })
         .map_err(failed)?;
-        let slot = 2 * config.n_layer * config.n_embd * burn::tensor::DType::from(dtype).size();
-        let tile = slot * DECODE_TILE * bucket(AUTO_LENGTH, config.n_positions);
+        let slot = 2 * architecture.layers * architecture.heads.key_width();
+        let slot = slot * burn::tensor::DType::from(dtype).size();
+        let tile = slot * DECODE_TILE * bucket(AUTO_LENGTH, architecture.context);
         let tiles = match options.max_batch {
             0 => (AUTO_CACHE_BYTES / tile).clamp(1, AUTO_TILES),
             chosen => chosen.div_ceil(DECODE_TILE),
         };
         Ok(Self {
             network,
-            config: config.clone(),
+            architecture: architecture.clone(),
             isa: Isa::available()[0],
             tiles: Mutex::new(vec![tiles]),
             #[cfg(test)]
@@ -87,14 +88,16 @@ impl DeviceEngine {
     /// # Errors
     /// As of [`super::engine::Engine::logits`]; the device fails.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
-        self.check_tokens(0, tokens, self.config.n_positions)?;
+        self.check_tokens(0, tokens, self.architecture.context)?;
         super::device::guarded(|| {
-            let bucket = bucket(tokens.len(), self.config.n_positions);
+            let bucket = bucket(tokens.len(), self.architecture.context);
             let (hidden, _) = self.network.read(&[tokens], bucket);
             let rows: Vec<usize> = (0..tokens.len()).collect();
             let logits = rows.chunks(super::network::LOGIT_TILE).flat_map(|rows| {
                 let logits = self.network.logits_of(&hidden, rows);
-                logits.into_iter().take(rows.len() * self.config.vocab_size)
+                logits
+                    .into_iter()
+                    .take(rows.len() * self.architecture.vocab_rows)
             });
             logits.collect()
         })
@@ -102,7 +105,7 @@ impl DeviceEngine {
     }
 
     fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
-        super::engine_error::check_tokens(index, tokens, limit, self.config.vocab_size)
+        super::engine_error::check_tokens(index, tokens, limit, self.architecture.vocab_rows)
     }
 
     fn tiles(&self) -> usize {

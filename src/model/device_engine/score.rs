@@ -32,7 +32,12 @@ impl DeviceEngine {
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         for (index, job) in jobs.iter().enumerate() {
-            check_job(index, job, self.config.n_positions, self.config.vocab_size)?;
+            check_job(
+                index,
+                job,
+                self.architecture.context,
+                self.architecture.vocab_rows,
+            )?;
         }
         for (chunk, jobs) in jobs.chunks(JOBS).enumerate() {
             let first = chunk * JOBS;
@@ -54,7 +59,7 @@ impl DeviceEngine {
                     });
                 }
             }
-            let length = |asked: &Asked<'_>| bucket(asked.tokens.len(), self.config.n_positions);
+            let length = |asked: &Asked<'_>| bucket(asked.tokens.len(), self.architecture.context);
             asked.sort_by_key(length);
             for same in asked.chunk_by(|a, b| length(a) == length(b)) {
                 for tile in same.chunks(READ_TILE) {
@@ -93,7 +98,7 @@ impl DeviceEngine {
         for rows in rows.chunks(LOGIT_TILE) {
             let places: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
             let logits = self.network.logits_of(&hidden, &places);
-            let logits = logits.chunks_exact(self.config.vocab_size);
+            let logits = logits.chunks_exact(self.architecture.vocab_rows);
             scores.extend(logits.zip(rows).map(|(logits, (_, target))| {
                 let normalizer = Normalizer::of(self.isa, logits)?;
                 Some(normalizer.log_prob(logits[*target as usize]))

@@ -6,13 +6,14 @@ use std::path::Path;
 use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
+use crate::model::architecture::Gpt2;
 use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
 use crate::model::engine::Engine;
 use crate::model::sampling::{
     Expand, FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
 };
-use crate::model::{Dtype, Gpt2Config, ScoreJob, Student, Vocabulary, Weights};
+use crate::model::{Dtype, ScoreJob, Student, Vocabulary, Weights};
 
 impl DeviceEngine {
     /// Test: fails as a device does whose memory runs out, if this is such a step.
@@ -42,15 +43,14 @@ fn student() -> Student {
 }
 
 /// A model whose sequences here grow through three buckets, far from uniform.
-fn model() -> (Gpt2Config, Weights) {
-    let config = Gpt2Config {
-        vocab_size: 257,
-        n_positions: 256,
-        n_embd: 32,
-        n_layer: 2,
-        n_head: 2,
-        ..Gpt2Config::default()
-    };
+fn model() -> (Architecture, Weights) {
+    let config = Architecture::from(Gpt2 {
+        vocab_rows: 257,
+        context: 256,
+        width: 32,
+        layers: 2,
+        heads: 2,
+    });
     let mut weights = Weights::init(&config, 3);
     for array in weights.arrays.values_mut() {
         array.data.iter_mut().for_each(|value| *value *= 3.0);
@@ -157,7 +157,8 @@ fn logits_are_those_of_transformers() {
         let student = student();
         let options = EngineOptions::default();
         let there = device.open().unwrap();
-        let engine = DeviceEngine::new(&student.config, &student.weights, &there, options).unwrap();
+        let engine =
+            DeviceEngine::new(&student.architecture, &student.weights, &there, options).unwrap();
         let found: Vec<f32> = sequences
             .iter()
             .flat_map(|tokens| engine.logits(tokens).unwrap())
@@ -298,6 +299,6 @@ fn what_cannot_be_read_is_refused_as_on_the_cpu() {
         ..EngineOptions::default()
     };
     let device = DeviceName::Flex.open().unwrap();
-    let refused = DeviceEngine::new(&student.config, &student.weights, &device, options);
+    let refused = DeviceEngine::new(&student.architecture, &student.weights, &device, options);
     assert!(matches!(refused, Err(EngineError::Dtype(Dtype::Int8))));
 }

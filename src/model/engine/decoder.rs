@@ -25,7 +25,10 @@ impl Decoder for CpuDecoder<'_> {
     type Slot = SequenceCache;
 
     fn limits(&self) -> (usize, usize) {
-        (self.engine.model.vocab, self.engine.model.positions)
+        (
+            self.engine.model.architecture.vocab_rows,
+            self.engine.model.architecture.context,
+        )
     }
 
     fn batch(&self) -> (usize, usize) {
@@ -134,7 +137,7 @@ impl Engine {
                 let logits = self.model.project(parallel, scratch, start..end);
                 let rows = logits.chunks_exact(self.model.logit_stride());
                 for ((_, read), row) in prefills[start..end].iter_mut().zip(rows) {
-                    read.row = OwnLogits::new(self.isa, &row[..self.model.vocab]);
+                    read.row = OwnLogits::new(self.isa, &row[..self.model.architecture.vocab_rows]);
                 }
             }
         });
@@ -164,7 +167,7 @@ impl Engine {
         let logits = self.model.project(parallel, scratch, 0..active.len());
         let stride = self.model.logit_stride();
         parallel.for_each_mut(active, 1, |i, active| {
-            let values = &logits[i * stride..][..self.model.vocab];
+            let values = &logits[i * stride..][..self.model.architecture.vocab_rows];
             let isa = self.isa;
             advance(&mut active.sequence, &Logits { isa, values });
         });

@@ -9,6 +9,7 @@ use super::cache::SequenceCache;
 use super::gemm::{Epilogue, Rows};
 use super::model::{Model, Norm};
 use super::parallel::Parallel;
+use crate::model::architecture::{Activation, Architecture, FeedForwardKind, NormKind, Positions};
 use crate::model::kernel::buffer::{Buffer, row_stride};
 use crate::model::kernel::vector::layer_norm;
 
@@ -32,6 +33,7 @@ pub(super) struct Segment<'a> {
 /// Buffers that passes reuse.
 pub(super) struct Scratch {
     x: Buffer,
+    /// What a half of a block reads, then what its heads give.
     normal: Buffer,
     projected: Buffer,
     inner: Buffer,
@@ -69,8 +71,17 @@ impl Model {
         segments: &mut [Segment<'_>],
         scratch: &mut Scratch,
     ) {
-        let (width, stride) = (self.width, row_stride(self.width));
-        let (wide, inner) = (row_stride(3 * width), row_stride(self.inner));
+        let Architecture {
+            width,
+            heads,
+            positions,
+            feed_forward,
+            ..
+        } = self.architecture;
+        let (queries, keys) = (heads.query_width(), heads.key_width());
+        let (stride, mixed_stride) = (row_stride(width), row_stride(queries));
+        let wide = row_stride(heads.projected_width());
+        let inner = row_stride(feed_forward.inner);
         let mut rows = Vec::new();
         let mut firsts = Vec::new();
         // Shared out, since a new page of memory takes the system longer than much of what is computed in it.
@@ -87,28 +98,37 @@ impl Model {
         }
         let count = rows.len();
         scratch.x.reserve(count * stride);
-        scratch.normal.reserve(count * stride);
+        scratch.normal.reserve(count * stride.max(mixed_stride));
         scratch.projected.reserve(count * wide);
         scratch.inner.reserve(count * inner);
         let x = &mut scratch.x.as_mut_slice()[..count * stride];
-        let normal = &mut scratch.normal.as_mut_slice()[..count * stride];
+        let normal = &mut scratch.normal.as_mut_slice()[..count * stride.max(mixed_stride)];
         let projected = &mut scratch.projected.as_mut_slice()[..count * wide];
         let up = &mut scratch.inner.as_mut_slice()[..count * inner];
 
         let tokens = segments.iter().flat_map(|segment| segment.tokens);
         for ((row, &token), x) in rows.iter().zip(tokens).zip(x.chunks_exact_mut(stride)) {
             self.head.copy_column(token as usize, x);
-            let position = &self.position_embedding[row.position * width..][..width];
-            for (x, p) in x.iter_mut().zip(position) {
-                *x += p;
+            match positions {
+                Positions::Learned => {
+                    let position = &self.position_embedding[row.position * width..][..width];
+                    for (x, p) in x.iter_mut().zip(position) {
+                        *x += p;
+                    }
+                }
             }
             x[width..].fill(0.0);
         }
         // Attention's work per row, for the mean length.
         let reach = rows.iter().map(|row| row.position + 1).sum::<usize>() / count.max(1);
-        let attention_grain = (ATTENTION_WORK / (2 * width * reach.max(1))).max(1);
+        let attention_grain = (ATTENTION_WORK / (2 * queries * reach.max(1))).max(1);
         for (layer, block) in self.blocks.iter().enumerate() {
-            self.norm_rows(parallel, &block.attention_norm, x, normal);
+            self.norm_rows(
+                parallel,
+                &block.attention_norm,
+                x,
+                &mut normal[..count * stride],
+            );
             let input = Rows {
                 data: normal,
                 stride,
@@ -117,24 +137,25 @@ impl Model {
             block
                 .query_key_value
                 .multiply(parallel, input, Epilogue::Store, projected, wide);
-            let write_grain = (ROW_WORK / (2 * width)).max(1);
+            let write_grain = (ROW_WORK / (2 * keys)).max(1);
             parallel.for_each_mut(segments, write_grain, |index, segment| {
                 let first = firsts[index];
                 for i in first..first + segment.tokens.len() {
-                    let row = &projected[i * wide..][width..3 * width];
-                    let (keys, values) = row.split_at(width);
+                    let row = &projected[i * wide..][queries..heads.projected_width()];
+                    let (keys, values) = row.split_at(keys);
                     let position = rows[i].position;
                     let cache = &mut *segment.cache;
                     cache.write(self.page, layer, position, keys, values);
                 }
             });
             let (segments, projected) = (&*segments, &*projected);
-            let mut outs: Vec<&mut [f32]> = normal.chunks_exact_mut(stride).collect();
+            let mixed = normal.chunks_exact_mut(mixed_stride).take(count);
+            let mut outs: Vec<&mut [f32]> = mixed.collect();
             parallel.for_each_mut(&mut outs, attention_grain, |i, out| {
                 let row = &rows[i];
                 let (cache, query) = (
                     &*segments[row.segment].cache,
-                    &projected[i * wide..][..width],
+                    &projected[i * wide..][..queries],
                 );
                 let end = row.position + 1;
                 attend(
@@ -144,26 +165,32 @@ impl Model {
                     cache,
                     end,
                     query,
-                    &mut out[..width],
+                    &mut out[..queries],
                 );
             });
             let input = Rows {
                 data: normal,
-                stride,
+                stride: mixed_stride,
                 count,
             };
             block
                 .attention_out
                 .multiply(parallel, input, Epilogue::Add, x, stride);
-            self.norm_rows(parallel, &block.feed_forward_norm, x, normal);
+            self.norm_rows(
+                parallel,
+                &block.feed_forward_norm,
+                x,
+                &mut normal[..count * stride],
+            );
             let input = Rows {
                 data: normal,
                 stride,
                 count,
             };
-            block
-                .up
-                .multiply(parallel, input, Epilogue::Gelu, up, inner);
+            let activation = match feed_forward.kind {
+                FeedForwardKind::Plain(Activation::GeluTanh) => Epilogue::Gelu,
+            };
+            block.up.multiply(parallel, input, activation, up, inner);
             let input = Rows {
                 data: up,
                 stride: inner,
@@ -196,7 +223,8 @@ impl Model {
         scratch: &'s mut Scratch,
         range: Range<usize>,
     ) -> &'s [f32] {
-        let (stride, logit_stride) = (row_stride(self.width), self.logit_stride());
+        let stride = row_stride(self.architecture.width);
+        let logit_stride = self.logit_stride();
         scratch.logits.reserve(range.len() * logit_stride);
         let input = Rows {
             data: &scratch.hidden.as_slice()[range.start * stride..range.end * stride],
@@ -211,16 +239,26 @@ impl Model {
 
     /// The distance between rows of logits.
     pub(super) fn logit_stride(&self) -> usize {
-        row_stride(self.vocab)
+        row_stride(self.architecture.vocab_rows)
     }
 
     fn norm_rows(&self, parallel: Parallel, norm: &Norm, x: &[f32], out: &mut [f32]) {
-        let stride = row_stride(self.width);
+        let (width, norm_of) = (self.architecture.width, self.architecture.norm);
+        let stride = row_stride(width);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "f32 is the engine's precision"
+        )]
+        let epsilon = norm_of.epsilon as f32;
         let mut outs: Vec<&mut [f32]> = out.chunks_exact_mut(stride).collect();
         parallel.for_each_mut(&mut outs, ROW_WORK.div_ceil(stride), |i, out| {
-            let row = &x[i * stride..][..self.width];
+            let row = &x[i * stride..][..width];
             let (gain, bias) = (norm.gain.as_slice(), norm.bias.as_slice());
-            layer_norm(parallel.isa(), row, gain, bias, self.epsilon, out);
+            match norm_of.kind {
+                NormKind::Layer => {
+                    layer_norm(parallel.isa(), row, gain, bias, epsilon, out);
+                }
+            }
         });
     }
 }

@@ -1,6 +1,6 @@
-//! The sampling engine: GPT-2 on a CPU, over its own kernels.
+//! The sampling engine: a model on a CPU, over its own kernels.
 //!
-//! In: a [`Gpt2Config`] and a [`WeightSource`]; prompts as token ids. Out: generated sequences with the
+//! In: an [`Architecture`] and a [`WeightSource`]; prompts as token ids. Out: generated sequences with the
 //! log-probabilities of their tokens ([`Engine::generate`]), log-probabilities of given continuations
 //! ([`Engine::score`]), or plain logits ([`Engine::logits`]).
 //!
@@ -36,7 +36,7 @@ use self::parallel::Parallel;
 use crate::memory;
 use crate::model::engine_error::check_tokens;
 use crate::model::kernel::lanes::{Isa, LANES};
-use crate::model::{EngineError, EngineOptions, Gpt2Config, WeightSource, thread_pool};
+use crate::model::{Architecture, EngineError, EngineOptions, WeightSource, thread_pool};
 
 /// Sequences decoded together, about, where the caller leaves the choice: eight tiles of GEMM rows.
 const AUTO_BATCH: usize = 96;
@@ -51,7 +51,7 @@ const AUTO_TOKENS: usize = 128;
 /// needs no hand-overs within a step; above, threads share the weights out.
 const SHARDED_BYTES: usize = 4 << 20;
 
-/// A GPT-2, packed and ready.
+/// A model, packed and ready.
 pub struct Engine {
     model: Model,
     pool: rayon::ThreadPool,
@@ -66,24 +66,24 @@ impl Engine {
     /// away instead of lent are freed as they are packed; weights in files are read as they are packed.
     ///
     /// # Errors
-    /// A file cannot be read; an array is missing, has another shape or is not a GPT-2's; threads cannot be started.
+    /// A file cannot be read; an array is missing, has another shape or is another model's; threads cannot be started.
     pub fn new<'a>(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
-        Self::with_isa(config, weights, options, Isa::available()[0])
+        Self::with_isa(architecture, weights, options, Isa::available()[0])
     }
 
     fn with_isa<'a>(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         weights: impl Into<WeightSource<'a>>,
         options: EngineOptions,
         isa: Isa,
     ) -> Result<Self, EngineError> {
         let pool = thread_pool(options.threads)?;
         let weights = weights.into();
-        let model = pool.install(|| Model::new(config, weights, options.dtype))?;
+        let model = pool.install(|| Model::new(architecture, weights, options.dtype))?;
         let sharded = model.bytes() <= SHARDED_BYTES;
         Ok(Self {
             model,
@@ -101,7 +101,7 @@ impl Engine {
             |tokens: usize| self.model.page.page_bytes() * tokens.max(1).div_ceil(LANES);
         if self.max_batch != 0 {
             // Not more than memory can hold: no result depends on it.
-            let longest = sequence_bytes(max_new_tokens.min(self.model.positions));
+            let longest = sequence_bytes(max_new_tokens.min(self.model.architecture.context));
             let most = memory::total() / longest.max(1) as u64;
             let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
             return (self.max_batch.min(most), 0);
@@ -116,7 +116,7 @@ impl Engine {
     /// # Errors
     /// The sequence is empty, too long, or has a token that the vocabulary has not.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
-        self.check_tokens(0, tokens, self.model.positions)?;
+        self.check_tokens(0, tokens, self.model.architecture.context)?;
         Ok(self.pool.install(|| {
             let parallel = Parallel::pool(self.isa);
             let mut cache = SequenceCache::empty();
@@ -127,12 +127,12 @@ impl Engine {
                 wanted: tokens.len(),
             };
             self.model.forward(parallel, &mut [segment], &mut scratch);
-            let mut all = Vec::with_capacity(tokens.len() * self.model.vocab);
+            let mut all = Vec::with_capacity(tokens.len() * self.model.architecture.vocab_rows);
             for start in (0..tokens.len()).step_by(LOGIT_ROWS) {
                 let range = start..tokens.len().min(start + LOGIT_ROWS);
                 let logits = self.model.project(parallel, &mut scratch, range);
                 for row in logits.chunks_exact(self.model.logit_stride()) {
-                    all.extend_from_slice(&row[..self.model.vocab]);
+                    all.extend_from_slice(&row[..self.model.architecture.vocab_rows]);
                 }
             }
             all
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     fn check_tokens(&self, index: usize, tokens: &[u32], limit: usize) -> Result<(), EngineError> {
-        check_tokens(index, tokens, limit, self.model.vocab)
+        check_tokens(index, tokens, limit, self.model.architecture.vocab_rows)
     }
 
     /// One scratch per share of a step.

@@ -1,18 +1,20 @@
-//! The weights of a GPT-2 as the kernels want them: checked by name and shape, packed once.
+//! A model's weights as the kernels want them: checked by shape, packed once.
 
-use std::collections::BTreeSet;
-
+use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::cache::PageShape;
 use super::linear::Linear;
+use crate::model::architecture::{
+    Architecture, ArrayId, ArraySpec, FeedForwardKind, NormKind, Output, Positions, Role,
+};
 use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::LONGEST;
 use crate::model::source::Values;
-use crate::model::{Dtype, EngineError, Gpt2Config, ModelError, WeightSource};
+use crate::model::{Dtype, EngineError, ModelError, WeightSource};
 
-/// Gain and bias of a layer norm, padded with zeros to whole vectors.
+/// A norm's weight and bias, padded with zeros to whole vectors.
 pub(super) struct Norm {
     pub(super) gain: Buffer,
     pub(super) bias: Buffer,
@@ -28,13 +30,9 @@ pub(super) struct Block {
     pub(super) down: Linear,
 }
 
-/// A packed GPT-2.
+/// A packed model.
 pub(super) struct Model {
-    pub(super) width: usize,
-    pub(super) inner: usize,
-    pub(super) vocab: usize,
-    pub(super) positions: usize,
-    pub(super) epsilon: f32,
+    pub(super) architecture: Architecture,
     pub(super) page: PageShape,
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
@@ -48,7 +46,7 @@ impl Model {
     /// it reads then, so the peak is hardly more than one copy of them. The threads of the caller's pool share the arrays
     /// out: most of the time goes to memory that is touched for the first time.
     pub(super) fn new(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         weights: WeightSource<'_>,
         dtype: Dtype,
     ) -> Result<Self, EngineError> {
@@ -57,45 +55,40 @@ impl Model {
             Dtype::Int8 => true,
             Dtype::Bf16 | Dtype::F16 => return Err(EngineError::Dtype(dtype)),
         };
-        let (width, inner, vocab) = (config.n_embd, config.inner_width(), config.vocab_size);
-        let sizes = [width, inner, vocab, config.n_positions, config.n_head];
-        if sizes.contains(&0) || !width.is_multiple_of(config.n_head) {
+        (architecture.check()).map_err(|error| EngineError::Shape(error.to_string()))?;
+        let (width, inner) = (architecture.width, architecture.feed_forward.inner);
+        let heads = architecture.heads;
+        if int8 && width.max(inner).max(heads.query_width()) > LONGEST {
+            let keys = architecture.family.keys();
             return Err(EngineError::Shape(format!(
-                "n_embd {width}, n_inner {inner}, vocab_size {vocab}, n_positions {} and n_head {} must be positive, and n_head must divide n_embd",
-                config.n_positions, config.n_head
-            )));
-        }
-        if int8 && width.max(inner) > LONGEST {
-            return Err(EngineError::Shape(format!(
-                "n_embd {width} and n_inner {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow"
+                "{} {width} and {} {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow",
+                keys.width, keys.inner
             )));
         }
         if let WeightSource::Files(files) = &weights {
             files.check_room(if int8 { 1 } else { 4 })?;
         }
-        let mut arrays = Arrays {
-            weights,
-            used: BTreeSet::new(),
-        };
+        let mut arrays = Arrays::new(architecture, weights)?;
         let (mut norms, mut linears) = (Vec::new(), Vec::new());
-        for layer in 0..config.n_layer {
-            let name = |part: &str| format!("h.{layer}.{part}");
+        for layer in 0..architecture.layers {
             norms.push([
-                arrays.norm(&name("ln_1"), width)?,
-                arrays.norm(&name("ln_2"), width)?,
+                arrays.norm(Role::AttentionNorm, Some(layer))?,
+                arrays.norm(Role::FeedForwardNorm, Some(layer))?,
             ]);
-            linears.extend([
-                arrays.linear(&name("attn.c_attn"), width, 3 * width)?,
-                arrays.linear(&name("attn.c_proj"), width, width)?,
-                arrays.linear(&name("mlp.c_fc"), width, inner)?,
-                arrays.linear(&name("mlp.c_proj"), inner, width)?,
-            ]);
+            linears.push(arrays.linear(Role::QueryKeyValue, layer)?);
+            linears.push(arrays.linear(Role::AttentionOut, layer)?);
+            match architecture.feed_forward.kind {
+                FeedForwardKind::Plain(_) => {
+                    linears.push(arrays.linear(Role::Up, layer)?);
+                    linears.push(arrays.linear(Role::Down, layer)?);
+                }
+            }
         }
-        let embedding = arrays.take("wte.weight", &[vocab, width])?;
-        let final_norm = arrays.norm("ln_f", width)?;
-        let positions = arrays.take("wpe.weight", &[config.n_positions, width])?;
-        let position_embedding = positions.all(&mut Vec::new())?.to_vec();
-        arrays.no_others()?;
+        let final_norm = arrays.norm(Role::FinalNorm, None)?;
+        let position_embedding = match architecture.positions {
+            Positions::Learned => arrays.read(ArrayId::POSITION_EMBEDDING)?,
+        };
+        let (embedding, _) = arrays.take(ArrayId::TOKEN_EMBEDDING)?;
 
         let packed = linears.into_par_iter().with_max_len(1);
         let packed = packed.map_init(Vec::new, |room, linear| linear.pack(int8, room));
@@ -112,25 +105,20 @@ impl Model {
                 down: next(),
             });
         }
+        let head = match architecture.output {
+            Output::Tied => Linear::transposed(int8, &embedding, width, architecture.vocab_rows)?,
+        };
         Ok(Self {
-            width,
-            inner,
-            vocab,
-            positions: config.n_positions,
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "f32 is the engine's precision"
-            )]
-            epsilon: config.layer_norm_epsilon as f32,
             page: PageShape {
-                layers: config.n_layer,
-                heads: config.n_head,
-                head_dim: width / config.n_head,
+                layers: architecture.layers,
+                heads: heads.key,
+                head_dim: heads.width,
             },
             blocks,
             final_norm,
-            head: Linear::transposed(int8, &embedding, width, vocab)?,
+            head,
             position_embedding,
+            architecture: architecture.clone(),
         })
     }
 
@@ -168,59 +156,78 @@ impl Unpacked<'_> {
     }
 }
 
-/// The arrays by name, and which were asked for.
+/// The arrays that are there, and those that are to be.
 struct Arrays<'a> {
     weights: WeightSource<'a>,
-    used: BTreeSet<String>,
+    specs: IndexMap<ArrayId, ArraySpec>,
+    norm: NormKind,
 }
 
 impl<'a> Arrays<'a> {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Values<'a>, EngineError> {
-        let array = self.weights.take(name);
+    /// # Errors
+    /// There is an array that the architecture has not: the weights are another's.
+    fn new(architecture: &Architecture, weights: WeightSource<'a>) -> Result<Self, EngineError> {
+        let specs = architecture.arrays().into_iter();
+        let specs: IndexMap<ArrayId, ArraySpec> = specs.map(|spec| (spec.id, spec)).collect();
+        let mut ids = weights.ids().into_iter();
+        if let Some(stranger) = ids.find(|id| !specs.contains_key(id)) {
+            return Err(EngineError::UnknownArray(architecture.name(stranger)));
+        }
+        Ok(Self {
+            weights,
+            specs,
+            norm: architecture.norm.kind,
+        })
+    }
+
+    /// An array's values and shape.
+    fn take(&mut self, id: ArrayId) -> Result<(Values<'a>, &[usize]), EngineError> {
+        let ArraySpec { name, shape, .. } = &self.specs[&id];
+        let array = self.weights.take(id);
         let (found, values) = array.ok_or_else(|| EngineError::MissingArray {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
+            name: name.clone(),
+            shape: shape.clone(),
         })?;
-        if found != shape || values.len() != shape.iter().product::<usize>() {
+        if found != *shape || values.len() != shape.iter().product::<usize>() {
             return Err(EngineError::ArrayShape {
-                name: name.to_owned(),
+                name: name.clone(),
                 found,
                 values: values.len(),
-                expected: shape.to_vec(),
+                expected: shape.clone(),
             });
         }
-        self.used.insert(name.to_owned());
-        Ok(values)
+        Ok((values, shape))
     }
 
-    fn linear(&mut self, name: &str, k: usize, n: usize) -> Result<Unpacked<'a>, EngineError> {
+    fn read(&mut self, id: ArrayId) -> Result<Vec<f32>, EngineError> {
+        let (values, _) = self.take(id)?;
+        Ok(values.all(&mut Vec::new())?.to_vec())
+    }
+
+    fn linear(&mut self, role: Role, layer: usize) -> Result<Unpacked<'a>, EngineError> {
+        let (bias, _) = self.take(ArrayId::bias(role, layer))?;
+        let (weights, shape) = self.take(ArrayId::weight(role, layer))?;
         Ok(Unpacked {
-            weights: self.take(&format!("{name}.weight"), &[k, n])?,
-            bias: self.take(&format!("{name}.bias"), &[n])?,
-            k,
-            n,
+            weights,
+            bias,
+            k: shape[0],
+            n: shape[1],
         })
     }
 
-    fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
-        let mut padded = |part: &str| -> Result<Buffer, EngineError> {
-            let mut buffer = Buffer::zeroed(width);
-            let values = self.take(&format!("{name}.{part}"), &[width])?;
-            buffer.as_mut_slice()[..width].copy_from_slice(values.all(&mut Vec::new())?);
+    fn norm(&mut self, role: Role, layer: Option<usize>) -> Result<Norm, EngineError> {
+        let kind = self.norm;
+        let mut padded = |id| -> Result<Buffer, EngineError> {
+            let values = self.read(id)?;
+            let mut buffer = Buffer::zeroed(values.len());
+            buffer.as_mut_slice()[..values.len()].copy_from_slice(&values);
             Ok(buffer)
         };
-        Ok(Norm {
-            gain: padded("weight")?,
-            bias: padded("bias")?,
-        })
-    }
-
-    /// Every array was asked for: another one means that the weights are not of this architecture.
-    fn no_others(&self) -> Result<(), EngineError> {
-        let mut names = self.weights.names().into_iter();
-        match names.find(|&name| !self.used.contains(name)) {
-            Some(name) => Err(EngineError::UnknownArray(name.to_owned())),
-            None => Ok(()),
+        match kind {
+            NormKind::Layer => Ok(Norm {
+                gain: padded(ArrayId::weight(role, layer))?,
+                bias: padded(ArrayId::bias(role, layer))?,
+            }),
         }
     }
 }

@@ -34,7 +34,12 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         for (index, job) in jobs.iter().enumerate() {
-            check_job(index, job, self.model.positions, self.model.vocab)?;
+            check_job(
+                index,
+                job,
+                self.model.architecture.context,
+                self.model.architecture.vocab_rows,
+            )?;
         }
         self.pool.install(|| {
             let mut scratches = self.scratches();
@@ -124,7 +129,7 @@ impl Engine {
             let logits = self.model.project(parallel, scratch, start..end);
             let stride = self.model.logit_stride();
             parallel.for_each_mut(&mut targets[start..end], 1, |i, (token, log_prob)| {
-                let row = &logits[i * stride..][..self.model.vocab];
+                let row = &logits[i * stride..][..self.model.architecture.vocab_rows];
                 if let Some(normalizer) = Normalizer::of(self.isa, row) {
                     *log_prob = normalizer.log_prob(row[*token as usize]);
                 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, activation};
 
 use super::ops::{expanded, indices};
+use crate::model::architecture::Heads;
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
@@ -39,25 +40,24 @@ impl Padded {
     /// Each sequence attends to its own past; `dropout` names the masks of the attention weights.
     ///
     /// # Shapes
-    /// `qkv` `[rows, 3 * width]`: queries, keys, values; to `[rows, width]`.
+    /// `qkv` `[rows, projected_width]`: queries, keys, values; to `[rows, query_width]`.
     pub(super) fn attention(
         &self,
         qkv: &Tensor<2>,
-        heads: usize,
+        heads: Heads,
         dropout: Option<(Dropout, u32)>,
     ) -> Tensor<2> {
-        let [_, columns] = qkv.dims();
-        let (batch, width) = (self.spans.ranges().len(), columns / 3);
+        let batch = self.spans.ranges().len();
         let qkv = qkv.clone().select(0, self.there.clone());
         let [query, key, value] = split_heads(qkv, batch, heads);
         let mut weights = attention_weights(query, key, self.future.clone());
         if let Some(dropout) = dropout {
-            weights = weights * self.mask(heads, dropout, &value.device());
+            weights = weights * self.mask(heads.query, dropout, &value.device());
         }
         let mixed = weights.cast(value.dtype()).matmul(value);
         mixed
             .swap_dims(1, 2)
-            .reshape([batch * self.length, width])
+            .reshape([batch * self.length, heads.query_width()])
             .select(0, self.back.clone())
     }
 
@@ -69,16 +69,16 @@ impl Padded {
     }
 }
 
-/// Queries, keys and values, each `[batch, heads, length, width / heads]`, of rows `[batch * length, 3 * width]`.
-pub(super) fn split_heads(qkv: Tensor<2>, batch: usize, heads: usize) -> [Tensor<4>; 3] {
-    let [rows, columns] = qkv.dims();
-    let head_width = columns / 3 / heads;
-    let parts = qkv.reshape([batch, rows / batch, 3 * heads, head_width]);
-    [0, 1, 2].map(|part| {
-        let heads = part * heads..(part + 1) * heads;
+/// Queries, keys and values, each `[batch, its heads, length, head width]`, of rows `[batch * length, projected_width]`.
+pub(super) fn split_heads(qkv: Tensor<2>, batch: usize, heads: Heads) -> [Tensor<4>; 3] {
+    let [rows, _] = qkv.dims();
+    let (first_key, first_value) = (heads.query, heads.query + heads.key);
+    let all = first_value + heads.key;
+    let parts = qkv.reshape([batch, rows / batch, all, heads.width]);
+    [0..first_key, first_key..first_value, first_value..all].map(|part| {
         parts
             .clone()
-            .slice([0..batch, 0..rows / batch, heads, 0..head_width])
+            .slice([0..batch, 0..rows / batch, part, 0..heads.width])
             .swap_dims(1, 2)
     })
 }

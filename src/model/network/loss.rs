@@ -4,7 +4,8 @@ use burn::tensor::{FloatDType, Int, Tensor, activation};
 
 use super::ops::Norm;
 use super::{Block, Embedding, Form, Network, Parameters, Part, ops};
-use crate::model::Gpt2Config;
+use crate::model::Architecture;
+use crate::model::architecture::Role;
 use crate::model::dropout::Dropout;
 use crate::model::rows::{Spans, Targets};
 
@@ -26,18 +27,21 @@ pub(crate) struct Arithmetic {
     pub(crate) gradient_checkpointing: bool,
 }
 
-/// The loss and the gradients of every array, in the order of the parameters' names; `None` where none came.
+/// The loss and the gradients of every array, in the order of the parameters; `None` where none came.
 pub(crate) fn gradients(
-    config: &Gpt2Config,
+    architecture: &Architecture,
     parameters: &Parameters,
     asked: &Asked<'_>,
     arithmetic: Arithmetic,
 ) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
     let leaves = parameters.leaves();
     if arithmetic.gradient_checkpointing {
-        return checkpointed(config, parameters, &leaves, asked, arithmetic.dtype);
+        return checkpointed(architecture, parameters, &leaves, asked, arithmetic.dtype);
     }
-    let loss = loss(&Network::new(config, &leaves, arithmetic.dtype), asked);
+    let loss = loss(
+        &Network::new(architecture, &leaves, arithmetic.dtype),
+        asked,
+    );
     let mut gradients = loss.backward();
     let found = leaves.gradients(&mut gradients);
     (loss.inner(), found)
@@ -45,12 +49,12 @@ pub(crate) fn gradients(
 
 /// The loss without gradients.
 pub(crate) fn loss_alone(
-    config: &Gpt2Config,
+    architecture: &Architecture,
     parameters: &Parameters,
     asked: &Asked<'_>,
     dtype: FloatDType,
 ) -> Tensor<1> {
-    loss(&Network::new(config, parameters, dtype), asked)
+    loss(&Network::new(architecture, parameters, dtype), asked)
 }
 
 fn loss(network: &Network, asked: &Asked<'_>) -> Tensor<1> {
@@ -72,17 +76,17 @@ fn head_loss(embedding: &Embedding, hidden: Tensor<2>, asked: &Asked<'_>) -> Ten
 /// The same gradients from each block's input alone: blocks run forward without a graph, then backward one by one,
 /// each computed again. Source: Chen et al. 2016.
 fn checkpointed(
-    config: &Gpt2Config,
+    architecture: &Architecture,
     parameters: &Parameters,
     leaves: &Parameters,
     asked: &Asked<'_>,
     dtype: FloatDType,
 ) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
-    let form = Form::new(config, dtype);
+    let form = Form::new(architecture, dtype);
     let plain = Embedding::new(parameters, form);
     let part = Part::new(asked.spans, asked.dropout, &plain.device());
     let mut inputs = vec![plain.embed(asked.tokens, &part)];
-    for layer in 0..config.n_layer {
+    for layer in 0..architecture.layers {
         let block = Block::new(parameters, layer, form);
         inputs.push(block.apply_packed(inputs[layer].clone(), layer, &part, form));
     }
@@ -96,12 +100,12 @@ fn checkpointed(
     };
     // The head. Graphs live for one pass each, so every part is made anew from the leaves.
     let input = next();
-    let hidden = Norm::new(leaves, "ln_f", form).apply(input.clone());
+    let hidden = Norm::new(leaves, Role::FinalNorm, None, form).apply(input.clone());
     let loss = head_loss(&Embedding::new(leaves, form), hidden, asked);
     let mut upstream = back(&loss, &input, leaves, &mut found);
     // The blocks, from the last.
     let part = Part::new(asked.spans, asked.dropout, &input.device());
-    for layer in (0..config.n_layer).rev() {
+    for layer in (0..architecture.layers).rev() {
         let input = next();
         let output =
             Block::new(leaves, layer, form).apply_packed(input.clone(), layer, &part, form);

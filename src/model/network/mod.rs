@@ -1,4 +1,4 @@
-//! GPT-2 in burn: stock operations alone, for every device that burn has.
+//! A model in burn: stock operations alone, for every device that burn has.
 //!
 //! In: [`Parameters`] on a device. Out: hidden states of packed training rows ([`Network::hidden`]), or logits and keys
 //! and values of sequences that are read and go on token by token (`reading`). Weights and products are in the
@@ -19,47 +19,58 @@ pub(crate) use self::reading::{DECODE_TILE, LOGIT_TILE, READ_TILE, Tile, bucket}
 
 use self::attention::Padded;
 use self::ops::{Affine, Norm};
-use super::config::Gpt2Config;
+use super::architecture::{
+    self, Activation, Architecture, ArrayId, FeedForward, FeedForwardKind, Heads, Output,
+    Positions, Role,
+};
 use super::dropout::{Dropout, EMBEDDING_SITE, block_site};
 use super::rows::Spans;
 
-/// A view of [`Parameters`] as a GPT-2.
+/// A view of [`Parameters`] as a model.
 pub(crate) struct Network {
     embedding: Embedding,
     blocks: Vec<Block>,
-    ln_f: Norm,
+    final_norm: Norm,
     form: Form,
 }
 
 /// What all parts of a network are told.
 #[derive(Clone, Copy)]
 struct Form {
-    heads: usize,
-    epsilon: f64,
+    heads: Heads,
+    positions: Positions,
+    norm: architecture::Norm,
+    feed_forward: FeedForward,
+    output: Output,
     /// Of weights and products.
     dtype: FloatDType,
 }
 
-/// Token and position embedding; the head is tied to the first.
+/// What becomes of tokens, and of hidden states.
 struct Embedding {
-    wte: Tensor<2>,
-    wpe: Tensor<2>,
+    tokens: Tensor<2>,
+    positions: Tensor<2>,
+    form: Form,
 }
 
 struct Block {
-    ln_1: Norm,
-    c_attn: Affine,
-    attn_c_proj: Affine,
-    ln_2: Norm,
-    c_fc: Affine,
-    mlp_c_proj: Affine,
+    attention_norm: Norm,
+    query_key_value: Affine,
+    attention_out: Affine,
+    feed_forward_norm: Norm,
+    up: Affine,
+    activation: Activation,
+    down: Affine,
 }
 
 impl Form {
-    fn new(config: &Gpt2Config, dtype: FloatDType) -> Self {
+    fn new(architecture: &Architecture, dtype: FloatDType) -> Self {
         Self {
-            heads: config.n_head,
-            epsilon: config.layer_norm_epsilon,
+            heads: architecture.heads,
+            positions: architecture.positions,
+            norm: architecture.norm,
+            feed_forward: architecture.feed_forward,
+            output: architecture.output,
             dtype,
         }
     }
@@ -67,18 +78,22 @@ impl Form {
 
 impl Network {
     /// The network of these parameters, in `dtype`; where they have it already, nothing is copied.
-    pub(crate) fn new(config: &Gpt2Config, parameters: &Parameters, dtype: FloatDType) -> Self {
-        let form = Form::new(config, dtype);
+    pub(crate) fn new(
+        architecture: &Architecture,
+        parameters: &Parameters,
+        dtype: FloatDType,
+    ) -> Self {
+        let form = Form::new(architecture, dtype);
         let block = |layer| Block::new(parameters, layer, form);
         Self {
             embedding: Embedding::new(parameters, form),
-            blocks: (0..config.n_layer).map(block).collect(),
-            ln_f: Norm::new(parameters, "ln_f", form),
+            blocks: (0..architecture.layers).map(block).collect(),
+            final_norm: Norm::new(parameters, Role::FinalNorm, None, form),
             form,
         }
     }
 
-    /// Hidden states after the last layer norm, f32.
+    /// Hidden states after the last norm, f32.
     ///
     /// # Shapes
     /// `tokens` are the sequences of `spans` end to end; to `[rows, width]`.
@@ -88,57 +103,68 @@ impl Network {
         for (layer, block) in self.blocks.iter().enumerate() {
             x = block.apply_packed(x, layer, &part, self.form);
         }
-        self.ln_f.apply(x)
+        self.final_norm.apply(x)
     }
 }
 
 impl Embedding {
     fn new(parameters: &Parameters, form: Form) -> Self {
-        let matrix = |name: &str| parameters.matrix(name).cast(form.dtype);
+        let matrix = |id| parameters.matrix(id).cast(form.dtype);
         Self {
-            wte: matrix("wte.weight"),
-            wpe: matrix("wpe.weight"),
+            tokens: matrix(ArrayId::TOKEN_EMBEDDING),
+            positions: match form.positions {
+                Positions::Learned => matrix(ArrayId::POSITION_EMBEDDING),
+            },
+            form,
         }
     }
 
     fn device(&self) -> Device {
-        self.wte.device()
+        self.tokens.device()
     }
 
     /// What goes into the first block, f32 `[rows, width]`.
     fn embed(&self, tokens: &[u32], part: &Part<'_>) -> Tensor<2> {
         let positions = part.spans.positions();
-        part.drop_out(self.sum(tokens, positions), EMBEDDING_SITE)
+        part.drop_out(self.look_up(tokens, positions), EMBEDDING_SITE)
     }
 
-    /// The sum of both embeddings, f32.
-    fn sum(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Tensor<2> {
+    /// What the tokens at these positions are, f32.
+    fn look_up(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Tensor<2> {
         let device = self.device();
         let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
         let positions = ops::indices(positions, &device);
-        let tokens = self.wte.clone().select(0, tokens);
-        let positions = self.wpe.clone().select(0, positions);
-        ops::single(tokens) + ops::single(positions)
+        let tokens = self.tokens.clone().select(0, tokens);
+        match self.form.positions {
+            Positions::Learned => {
+                let positions = self.positions.clone().select(0, positions);
+                ops::single(tokens) + ops::single(positions)
+            }
+        }
     }
 
     /// Logits, f32, of rows of hidden states.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let hidden = hidden.cast(self.wte.dtype());
-        ops::single(hidden.matmul(self.wte.clone().transpose()))
+        let output = match self.form.output {
+            Output::Tied => self.tokens.clone().transpose(),
+        };
+        ops::single(hidden.cast(output.dtype()).matmul(output))
     }
 }
 
 impl Block {
     fn new(parameters: &Parameters, layer: usize, form: Form) -> Self {
-        let norm = |part: &str| Norm::new(parameters, &format!("h.{layer}.{part}"), form);
-        let affine = |part: &str| Affine::new(parameters, &format!("h.{layer}.{part}"), form);
+        let norm = |role| Norm::new(parameters, role, Some(layer), form);
+        let affine = |role| Affine::new(parameters, role, layer, form);
+        let FeedForwardKind::Plain(activation) = form.feed_forward.kind;
         Self {
-            ln_1: norm("ln_1"),
-            c_attn: affine("attn.c_attn"),
-            attn_c_proj: affine("attn.c_proj"),
-            ln_2: norm("ln_2"),
-            c_fc: affine("mlp.c_fc"),
-            mlp_c_proj: affine("mlp.c_proj"),
+            attention_norm: norm(Role::AttentionNorm),
+            query_key_value: affine(Role::QueryKeyValue),
+            attention_out: affine(Role::AttentionOut),
+            feed_forward_norm: norm(Role::FeedForwardNorm),
+            up: affine(Role::Up),
+            activation,
+            down: affine(Role::Down),
         }
     }
 
@@ -146,16 +172,17 @@ impl Block {
     /// many sequences), `drop_out` is handed the end of each residual branch with its number.
     ///
     /// # Shapes
-    /// `x` `[rows, width]`, f32, and so the result; `attend` takes `[rows, 3 * width]`: queries, keys, values, and
-    /// gives `[rows, width]`, both in the weights' number format.
+    /// `x` `[rows, width]`, f32, and so the result; `attend` takes `[rows, projected_width]`: queries, keys, values, and
+    /// gives `[rows, query_width]`, both in the weights' number format.
     fn apply(
         &self,
         x: Tensor<2>,
         attend: impl FnOnce(Tensor<2>) -> Tensor<2>,
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
-        let mixed = attend(self.c_attn.apply(self.ln_1.apply(x.clone())));
-        let mixed = ops::single(self.attn_c_proj.apply(mixed));
+        let normed = self.attention_norm.apply(x.clone());
+        let mixed = attend(self.query_key_value.apply(normed));
+        let mixed = ops::single(self.attention_out.apply(mixed));
         let x = x + drop_out(mixed, 1);
         x.clone() + drop_out(self.feed_forward(x), 2)
     }
@@ -173,8 +200,11 @@ impl Block {
 
     /// The second half of the block, without dropout and residual; f32.
     fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.c_fc.apply(self.ln_2.apply(x));
-        ops::single(self.mlp_c_proj.apply(activation::gelu_approximate(inner)))
+        let inner = self.up.apply(self.feed_forward_norm.apply(x));
+        let active = match self.activation {
+            Activation::GeluTanh => activation::gelu_approximate(inner),
+        };
+        ops::single(self.down.apply(active))
     }
 }
 

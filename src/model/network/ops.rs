@@ -3,6 +3,7 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 
 use super::{Form, Parameters};
+use crate::model::architecture::{ArrayId, NormKind, Role};
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
@@ -13,12 +14,11 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    pub(super) fn new(parameters: &Parameters, name: &str, form: Form) -> Self {
+    pub(super) fn new(parameters: &Parameters, role: Role, layer: usize, form: Form) -> Self {
+        let (weight, bias) = (ArrayId::weight(role, layer), ArrayId::bias(role, layer));
         Self {
-            weight: parameters
-                .matrix(&format!("{name}.weight"))
-                .cast(form.dtype),
-            bias: parameters.vector(&format!("{name}.bias")).cast(form.dtype),
+            weight: parameters.matrix(weight).cast(form.dtype),
+            bias: parameters.vector(bias).cast(form.dtype),
         }
     }
 
@@ -32,31 +32,39 @@ impl Affine {
     }
 }
 
-/// A layer norm, in f32.
+/// A norm, in f32.
 pub(super) struct Norm {
+    kind: NormKind,
     gamma: Tensor<1>,
     beta: Tensor<1>,
     epsilon: f64,
 }
 
 impl Norm {
-    pub(super) fn new(parameters: &Parameters, name: &str, form: Form) -> Self {
-        let single = |part: &str| {
-            let name = format!("{name}.{part}");
-            parameters.vector(&name).cast(FloatDType::F32)
-        };
+    pub(super) fn new(
+        parameters: &Parameters,
+        role: Role,
+        layer: Option<usize>,
+        form: Form,
+    ) -> Self {
+        let single = |id| parameters.vector(id).cast(FloatDType::F32);
         Self {
-            gamma: single("weight"),
-            beta: single("bias"),
-            epsilon: form.epsilon,
+            kind: form.norm.kind,
+            gamma: single(ArrayId::weight(role, layer)),
+            beta: single(ArrayId::bias(role, layer)),
+            epsilon: form.norm.epsilon,
         }
     }
 
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let centred = x.clone() - x.mean_dim(1);
-        let variance = (centred.clone() * centred.clone()).mean_dim(1);
-        let normed = centred / (variance + self.epsilon).sqrt();
-        normed * self.gamma.clone().unsqueeze() + self.beta.clone().unsqueeze()
+        match self.kind {
+            NormKind::Layer => {
+                let centred = x.clone() - x.mean_dim(1);
+                let variance = (centred.clone() * centred.clone()).mean_dim(1);
+                let normed = centred / (variance + self.epsilon).sqrt();
+                normed * self.gamma.clone().unsqueeze() + self.beta.clone().unsqueeze()
+            }
+        }
     }
 }
 

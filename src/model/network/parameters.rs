@@ -1,15 +1,15 @@
-//! Weights on a device: one flat tensor for each array, by the names of the Hub.
-
-use std::collections::BTreeMap;
+//! Weights on a device: one flat tensor for each array, by what it is for.
 
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
+use indexmap::IndexMap;
 
+use crate::model::architecture::ArrayId;
 use crate::model::{Array, Dtype, Weights};
 
 /// The arrays of a model, or of anything that has their shape (gradients, moments).
 #[derive(Clone)]
 pub(crate) struct Parameters {
-    pub(crate) arrays: BTreeMap<String, Parameter>,
+    pub(crate) arrays: IndexMap<ArrayId, Parameter>,
 }
 
 /// One array, flat, and its shape.
@@ -35,11 +35,11 @@ impl Dtype {
 impl Parameters {
     /// Brings weights to `device`, f32.
     pub(crate) fn upload(weights: &Weights, device: &Device) -> Self {
-        let one = |(name, array): (&String, &Array)| {
+        let one = |(id, array): (&ArrayId, &Array)| {
             let data = TensorData::new(array.data.clone(), [array.data.len()]);
             let values = Tensor::from_data(data, (device, DType::F32));
             let shape = array.shape.clone();
-            (name.clone(), Parameter { shape, values })
+            (*id, Parameter { shape, values })
         };
         Self {
             arrays: weights.arrays.iter().map(one).collect(),
@@ -48,11 +48,11 @@ impl Parameters {
 
     /// Brings the values back, as f32.
     pub(crate) fn download(&self) -> Weights {
-        let one = |(name, parameter): (&String, &Parameter)| {
+        let one = |(id, parameter): (&ArrayId, &Parameter)| {
             let data = parameter.values.clone().cast(FloatDType::F32).into_data();
             let data = data.try_into_vec().expect("cast to f32 above");
             let shape = parameter.shape.clone();
-            (name.clone(), Array { shape, data })
+            (*id, Array { shape, data })
         };
         Weights {
             arrays: self.arrays.iter().map(one).collect(),
@@ -78,33 +78,33 @@ impl Parameters {
     }
 
     fn map(&self, change: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
-        let one = |(name, parameter): (&String, &Parameter)| {
+        let one = |(id, parameter): (&ArrayId, &Parameter)| {
             let parameter = Parameter {
                 shape: parameter.shape.clone(),
                 values: change(parameter.values.clone()),
             };
-            (name.clone(), parameter)
+            (*id, parameter)
         };
         Self {
             arrays: self.arrays.iter().map(one).collect(),
         }
     }
 
-    pub(super) fn matrix(&self, name: &str) -> Tensor<2> {
-        let parameter = self.get(name);
+    pub(super) fn matrix(&self, id: ArrayId) -> Tensor<2> {
+        let parameter = self.get(id);
         parameter
             .values
             .clone()
             .reshape([parameter.shape[0], parameter.shape[1]])
     }
 
-    pub(super) fn vector(&self, name: &str) -> Tensor<1> {
-        self.get(name).values.clone()
+    pub(super) fn vector(&self, id: ArrayId) -> Tensor<1> {
+        self.get(id).values.clone()
     }
 
-    fn get(&self, name: &str) -> &Parameter {
+    fn get(&self, id: ArrayId) -> &Parameter {
         self.arrays
-            .get(name)
-            .expect("the weights were checked against the config")
+            .get(&id)
+            .expect("the weights were checked against the architecture")
     }
 }

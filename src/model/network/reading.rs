@@ -37,10 +37,13 @@ pub(crate) struct Tile {
 impl Tile {
     /// A tile for [`DECODE_TILE`] sequences, empty.
     pub(crate) fn new(network: &Network, bucket: usize) -> Self {
-        let [heads, head_width] = network.heads();
+        let heads = network.form.heads;
         let empty = || {
-            let options = (&network.embedding.device(), network.embedding.wte.dtype());
-            Tensor::zeros([DECODE_TILE, heads, bucket, head_width], options)
+            let options = (
+                &network.embedding.device(),
+                network.embedding.tokens.dtype(),
+            );
+            Tensor::zeros([DECODE_TILE, heads.key, bucket, heads.width], options)
         };
         Self {
             bucket,
@@ -78,16 +81,11 @@ fn in_place(tensor: &mut Tensor<4>, change: impl FnOnce(Tensor<4>) -> Tensor<4>)
 }
 
 impl Network {
-    fn heads(&self) -> [usize; 2] {
-        let [_, width] = self.embedding.wte.dims();
-        [self.form.heads, width / self.form.heads]
-    }
-
     /// Reads up to [`READ_TILE`] sequences of one bucket: hidden states after the last layer norm
     /// `[READ_TILE * bucket, width]`, and keys and values.
     pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, Tile) {
         let device = self.embedding.device();
-        let [heads, head_width] = self.heads();
+        let heads = self.form.heads;
         let mut tokens = vec![0; READ_TILE * bucket];
         let mut kept = vec![0.0_f32; READ_TILE * bucket];
         for (place, sequence) in sequences.iter().enumerate() {
@@ -95,12 +93,12 @@ impl Network {
             tokens[row..row + sequence.len()].copy_from_slice(sequence);
             kept[row..row + sequence.len()].fill(1.0);
         }
-        let dtype = self.embedding.wte.dtype();
+        let dtype = self.embedding.tokens.dtype();
         let kept = TensorData::new(kept, [READ_TILE, 1, bucket, 1]);
         let kept = Tensor::<4>::from_data(kept, (&device, DType::F32)).cast(dtype);
         let future = Tensor::<2, Bool>::tril_mask([bucket, bucket], 0, &device).unsqueeze();
         let positions = (0..READ_TILE).flat_map(|_| 0..bucket);
-        let mut x = self.embedding.sum(&tokens, positions);
+        let mut x = self.embedding.look_up(&tokens, positions);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let attend = |qkv| {
@@ -110,11 +108,11 @@ impl Network {
                 layers.push([key * kept.clone(), value * kept.clone()]);
                 mixed
                     .swap_dims(1, 2)
-                    .reshape([READ_TILE * bucket, heads * head_width])
+                    .reshape([READ_TILE * bucket, heads.query_width()])
             };
             x = block.apply(x, attend, |x, _| x);
         }
-        (self.ln_f.apply(x), Tile { bucket, layers })
+        (self.final_norm.apply(x), Tile { bucket, layers })
     }
 
     /// One more token for each sequence of a tile, at its position; logits after it, to the host.
@@ -123,7 +121,7 @@ impl Network {
     /// `tokens` and `positions` of [`DECODE_TILE`] sequences; to `DECODE_TILE * vocabulary` values.
     pub(crate) fn decode(&self, tile: &mut Tile, tokens: &[u32], positions: &[usize]) -> Vec<f32> {
         let device = self.embedding.device();
-        let [heads, head_width] = self.heads();
+        let heads = self.form.heads;
         let count = tokens.len();
         let future: Vec<bool> = positions
             .iter()
@@ -133,8 +131,8 @@ impl Network {
         let future = Tensor::<4, Bool>::from_data(future, &device);
         let column: Tensor<4, Int> = ops::indices(positions.iter().copied(), &device)
             .reshape([count, 1, 1, 1])
-            .expand([count, heads, 1, head_width]);
-        let mut x = self.embedding.sum(tokens, positions.iter().copied());
+            .expand([count, heads.key, 1, heads.width]);
+        let mut x = self.embedding.look_up(tokens, positions.iter().copied());
         for (block, [keys, values]) in self.blocks.iter().zip(&mut tile.layers) {
             let attend = |qkv| {
                 let [query, key, value] = split_heads(qkv, count, heads);
@@ -146,11 +144,11 @@ impl Network {
                 });
                 let weights = attention_weights(query, keys.clone(), future.clone());
                 let mixed = weights.cast(values.dtype()).matmul(values.clone());
-                mixed.swap_dims(1, 2).reshape([count, heads * head_width])
+                mixed.swap_dims(1, 2).reshape([count, heads.query_width()])
             };
             x = block.apply(x, attend, |x, _| x);
         }
-        to_host(self.embedding.logits(self.ln_f.apply(x)))
+        to_host(self.embedding.logits(self.final_norm.apply(x)))
     }
 
     /// Logits of up to [`LOGIT_TILE`] rows of hidden states, to the host: `LOGIT_TILE * vocabulary` values.

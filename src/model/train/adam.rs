@@ -1,4 +1,4 @@
-//! Adam on named arrays, one fused pass over each. Source: Kingma & Ba 2015; every rounding as in `PyTorch` 2's
+//! Adam on a model's arrays, one fused pass over each. Source: Kingma & Ba 2015; every rounding as in `PyTorch` 2's
 //! `torch.optim.Adam`; the decay is that of `torch.optim.AdamW`.
 
 use rayon::prelude::*;
@@ -116,15 +116,16 @@ pub(super) fn clip_to(limit: f64, norm: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::ArrayId;
     use crate::model::distance::furthest;
 
-    fn named(shape: &[usize], data: &[f32]) -> Weights {
+    fn one(shape: &[usize], data: &[f32]) -> Weights {
         let array = Array {
             shape: shape.to_vec(),
             data: data.to_vec(),
         };
         Weights {
-            arrays: std::iter::once(("w".to_owned(), array)).collect(),
+            arrays: std::iter::once((ArrayId::TOKEN_EMBEDDING, array)).collect(),
         }
     }
 
@@ -134,25 +135,25 @@ mod tests {
             adam_epsilon: 0.0,
             ..TrainOptions::default()
         };
-        let mut weights = named(&[2], &[1.0, 1.0]);
+        let mut weights = one(&[2], &[1.0, 1.0]);
         let mut adam = Adam::new(&weights);
         // The first step is the learning rate against the gradient's sign, whatever its size.
-        adam.step(&mut weights, &named(&[2], &[4.0, -0.01]), 0.1, &options);
+        adam.step(&mut weights, &one(&[2], &[4.0, -0.01]), 0.1, &options);
         let close = |weights: &Weights, expected: [f32; 2]| {
-            let data = &weights.get("w").unwrap().data;
+            let data = &weights.arrays[0].data;
             assert!(furthest(data, &expected) < 1e-5, "{data:?}");
         };
         close(&weights, [0.9, 1.1]);
         // m = 0.9 * 0.4 - 0.1 * 4 = -0.04, /0.19; v = 0.999 * 0.016 + 0.016 = 0.031984, /0.001999: -0.2105 / 4.
-        adam.step(&mut weights, &named(&[2], &[-4.0, -0.01]), 0.1, &options);
+        adam.step(&mut weights, &one(&[2], &[-4.0, -0.01]), 0.1, &options);
         close(&weights, [0.9 + 0.1 * 0.052_632, 1.2]);
     }
 
     #[test]
     fn clipping_and_decay_worked_by_hand() {
-        assert!((clip_factor(&named(&[2], &[3.0, 4.0]), Some(1.0)) - 0.2).abs() < 1e-6);
+        assert!((clip_factor(&one(&[2], &[3.0, 4.0]), Some(1.0)) - 0.2).abs() < 1e-6);
         assert_eq!(
-            clip_factor(&named(&[2], &[0.3, 0.4]), Some(1.0)).to_bits(),
+            clip_factor(&one(&[2], &[0.3, 0.4]), Some(1.0)).to_bits(),
             1.0_f32.to_bits()
         );
         let options = TrainOptions {
@@ -160,9 +161,9 @@ mod tests {
             ..TrainOptions::default()
         };
         for (shape, expected) in [(vec![2, 1], 0.95), (vec![2], 1.0)] {
-            let mut weights = named(&shape, &[1.0, 1.0]);
-            Adam::new(&weights).step(&mut weights, &named(&shape, &[0.0, 0.0]), 0.1, &options);
-            assert_eq!(weights.get("w").unwrap().data, [expected; 2]);
+            let mut weights = one(&shape, &[1.0, 1.0]);
+            Adam::new(&weights).step(&mut weights, &one(&shape, &[0.0, 0.0]), 0.1, &options);
+            assert_eq!(weights.arrays[0].data, [expected; 2]);
         }
     }
 }

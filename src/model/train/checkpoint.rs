@@ -14,7 +14,8 @@ use super::LossPoint;
 use super::adam::Adam;
 use crate::beneath::{self, Foreign};
 use crate::key::{Digest, DigestWriter};
-use crate::model::{Array, Weights};
+use crate::model::architecture::ArraySpec;
+use crate::model::{Architecture, Array, Weights};
 
 const MAGIC: &[u8; 8] = b"SERTCKP1";
 const CURRENT: &str = "current.ckpt";
@@ -57,12 +58,17 @@ struct Header {
     steps: usize,
     losses: Vec<LossPoint>,
     best_loss: Option<f64>,
-    /// Name and shape of each array of the weights; the moments and the best weights follow in the same order.
+    /// The Hub's name and the shape of each array of the weights; the moments and the best weights follow in the same order.
     arrays: Vec<(String, Vec<usize>)>,
 }
 
 /// Writes `state` into `folder`.
-pub(super) fn save(folder: &Path, training: Digest, state: &State) -> io::Result<()> {
+pub(super) fn save(
+    folder: &Path,
+    training: Digest,
+    architecture: &Architecture,
+    state: &State,
+) -> io::Result<()> {
     let header = Header {
         training,
         epochs: state.epochs,
@@ -74,7 +80,7 @@ pub(super) fn save(folder: &Path, training: Digest, state: &State) -> io::Result
             .weights
             .arrays
             .iter()
-            .map(|(name, array)| (name.clone(), array.shape.clone()))
+            .map(|(id, array)| (architecture.name(*id), array.shape.clone()))
             .collect(),
     };
     let header = serde_json::to_vec(&header)?;
@@ -122,11 +128,15 @@ pub(super) fn save(folder: &Path, training: Digest, state: &State) -> io::Result
 }
 
 /// The newest state of this training in `folder`, and a warning about each file that could not be used.
-pub(super) fn load(folder: &Path, training: Digest) -> (Option<State>, Vec<String>) {
+pub(super) fn load(
+    folder: &Path,
+    training: Digest,
+    architecture: &Architecture,
+) -> (Option<State>, Vec<String>) {
     let mut warnings = Vec::new();
     for name in [CURRENT, PREVIOUS] {
         let path = folder.join(name);
-        match read(&path, training) {
+        match read(&path, training, architecture) {
             Ok(state) => return (Some(state), warnings),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => warnings.push(format!(
@@ -185,7 +195,7 @@ fn open_checked(path: &Path) -> io::Result<Take<BufReader<File>>> {
     Ok(BufReader::with_capacity(1 << 20, file).take(body))
 }
 
-fn read(path: &Path, training: Digest) -> io::Result<State> {
+fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Result<State> {
     let mut reader = open_checked(path)?;
     let (mut magic, mut size) = ([0; 8], [0; 8]);
     reader.read_exact(&mut magic)?;
@@ -203,9 +213,14 @@ fn read(path: &Path, training: Digest) -> io::Result<State> {
             "it belongs to a training with other options, seed, start or examples",
         ));
     }
+    let specs = architecture.arrays();
+    let known = specs.iter().map(|spec| (&spec.name, &spec.shape));
+    if !known.eq(header.arrays.iter().map(|(name, shape)| (name, shape))) {
+        return Err(damaged("its arrays are another student's"));
+    }
     let mut arrays = || -> io::Result<Weights> {
         let mut weights = Weights::default();
-        for (name, shape) in &header.arrays {
+        for ArraySpec { id, shape, .. } in &specs {
             let mut data = vec![0.0; shape.iter().product()];
             let mut bytes = vec![0; 1 << 16];
             for block in data.chunks_mut(bytes.len() / 4) {
@@ -216,7 +231,7 @@ fn read(path: &Path, training: Digest) -> io::Result<State> {
                 }
             }
             let shape = shape.clone();
-            weights.arrays.insert(name.clone(), Array { shape, data });
+            weights.arrays.insert(*id, Array { shape, data });
         }
         Ok(weights)
     };
@@ -243,15 +258,21 @@ fn read(path: &Path, training: Digest) -> io::Result<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::{ArrayId, Gpt2};
+
+    fn architecture() -> Architecture {
+        Architecture::from(Gpt2 {
+            vocab_rows: 3,
+            context: 2,
+            width: 2,
+            layers: 1,
+            heads: 1,
+        })
+    }
 
     fn state(epochs: usize) -> State {
-        let array = Array {
-            shape: vec![2, 2],
-            data: vec![0.1, -0.0, f32::MIN_POSITIVE, 3.0],
-        };
-        let weights = Weights {
-            arrays: std::iter::once(("w".to_owned(), array)).collect(),
-        };
+        let mut weights = Weights::init(&architecture(), 1);
+        weights.arrays[&ArrayId::POSITION_EMBEDDING].data = vec![0.1, -0.0, f32::MIN_POSITIVE, 3.0];
         let mut adam = Adam::new(&weights);
         adam.steps = 7;
         let point = LossPoint {
@@ -275,13 +296,16 @@ mod tests {
     #[test]
     fn damage_leads_back_to_the_one_before_and_strangers_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
+        let architecture = architecture();
+        let load = |training| load(folder.path(), training, &architecture);
+        let save = |state| save(folder.path(), Digest::of(b"this"), &architecture, &state);
         let training = Digest::of(b"this");
-        assert_eq!(load(folder.path(), training), (None, vec![]));
-        save(folder.path(), training, &state(1)).unwrap();
-        save(folder.path(), training, &state(2)).unwrap();
-        assert_eq!(load(folder.path(), training), (Some(state(2)), vec![]));
+        assert_eq!(load(training), (None, vec![]));
+        save(state(1)).unwrap();
+        save(state(2)).unwrap();
+        assert_eq!(load(training), (Some(state(2)), vec![]));
 
-        let (found, warnings) = load(folder.path(), Digest::of(b"that"));
+        let (found, warnings) = load(Digest::of(b"that"));
         assert!(
             found.is_none()
                 && warnings.len() == 2
@@ -294,12 +318,12 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[place] ^= 1;
             fs::write(&path, bytes).unwrap();
-            let (found, warnings) = load(folder.path(), training);
+            let (found, warnings) = load(training);
             assert_eq!(found, Some(state(1)));
             assert!(warnings[0].contains("damaged"), "{warnings:?}");
         }
         fs::write(&path, &whole[..10]).unwrap();
-        let (found, warnings) = load(folder.path(), training);
+        let (found, warnings) = load(training);
         assert_eq!(found, Some(state(1)));
         assert!(warnings[0].contains("cut off"), "{warnings:?}");
         // Nothing half-written stays behind.

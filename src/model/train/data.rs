@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::TrainError;
 use super::options::{LossMask, TrainOptions};
-use crate::model::Gpt2Config;
+use crate::model::Architecture;
 
 /// One training text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,21 +28,21 @@ impl Prepared {
     /// Cuts the ends of long examples off; leaves out those of which no token is left to learn.
     pub(super) fn new(
         examples: &[Example],
-        config: &Gpt2Config,
+        architecture: &Architecture,
         options: &TrainOptions,
     ) -> Result<Self, TrainError> {
-        let longest = options.longest(config.n_positions);
+        let longest = options.longest(architecture.context);
         let mut prepared = Self::default();
         for (index, example) in examples.iter().enumerate() {
             if let Some(token) = example
                 .tokens
                 .iter()
-                .find(|token| **token as usize >= config.vocab_size)
+                .find(|token| **token as usize >= architecture.vocab_rows)
             {
                 return Err(TrainError::Token {
                     index,
                     token: *token,
-                    vocabulary: config.vocab_size,
+                    vocabulary: architecture.vocab_rows,
                 });
             }
             let mut example = example.clone();
@@ -81,6 +81,7 @@ pub(super) fn order(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::Gpt2;
 
     fn example(length: u32, loss_from: usize) -> Example {
         Example {
@@ -91,11 +92,11 @@ mod tests {
 
     #[test]
     fn long_examples_are_cut_and_empty_ones_left_out() {
-        let config = Gpt2Config {
-            vocab_size: 10,
-            n_positions: 6,
-            ..Gpt2Config::default()
-        };
+        let architecture = Architecture::from(Gpt2 {
+            vocab_rows: 10,
+            context: 6,
+            ..Gpt2::default()
+        });
         let examples = [
             example(9, 2),
             example(9, 7),
@@ -104,7 +105,7 @@ mod tests {
             example(3, 3),
         ];
         let options = TrainOptions::default();
-        let prepared = Prepared::new(&examples, &config, &options).unwrap();
+        let prepared = Prepared::new(&examples, &architecture, &options).unwrap();
         assert_eq!(prepared.examples, [example(6, 2), example(4, 1)]);
         assert_eq!((prepared.truncated, prepared.skipped), (2, 3));
 
@@ -113,13 +114,13 @@ mod tests {
             max_length_tokens: Some(3),
             ..options
         };
-        let prepared = Prepared::new(&examples, &config, &options).unwrap();
+        let prepared = Prepared::new(&examples, &architecture, &options).unwrap();
         assert_eq!(
             prepared.examples,
             [example(3, 1), example(3, 1), example(3, 1), example(3, 1)]
         );
 
-        let message = Prepared::new(&[example(11, 0)], &config, &options)
+        let message = Prepared::new(&[example(11, 0)], &architecture, &options)
             .unwrap_err()
             .to_string();
         assert!(message.contains("example 0 has token 10"), "{message}");

@@ -29,7 +29,7 @@ use self::on_device::OnDevice;
 use self::step::Batch;
 use super::device::DeviceName;
 use super::dropout::Dropout;
-use super::{Dtype, Gpt2Config, Student, Weights};
+use super::{Architecture, Dtype, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
 use crate::memory::room_for;
@@ -121,33 +121,36 @@ pub fn train(
     cancel: &CancelToken,
 ) -> Result<Trained, TrainError> {
     let Student {
-        config, weights, ..
+        architecture,
+        weights,
+        ..
     } = student;
-    weights.check(&config)?;
-    let prepared = Prepared::new(train, &config, options)?;
+    weights.check(&architecture)?;
+    let prepared = Prepared::new(train, &architecture, options)?;
     if prepared.examples.is_empty() {
         return Err(TrainError::Empty {
             given: train.len(),
             skipped: prepared.skipped,
         });
     }
-    let validation = Prepared::new(validation, &config, options)?.examples;
+    let validation = Prepared::new(validation, &architecture, options)?.examples;
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
-    check_room(&config, &prepared.examples, options, runtime)?;
-    let mut machine = machine(&config, options, runtime)?;
+    check_room(&architecture, &prepared.examples, options, runtime)?;
+    let mut machine = machine(&architecture, options, runtime)?;
     let backend = runtime.device.backend();
     let identity = identity(
-        (&config, &weights),
+        (&architecture, &weights),
         &prepared.examples,
         &validation,
         options,
         seed,
         backend,
     );
-    let (found, warnings) = checkpoint::load(checkpoint_dir, identity);
+    let (found, warnings) = checkpoint::load(checkpoint_dir, identity, &architecture);
     let mut training = Training {
+        architecture: &architecture,
         options,
         seed,
         examples: &prepared.examples,
@@ -157,11 +160,10 @@ pub fn train(
     };
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
-        checkpoint::save(checkpoint_dir, identity, &training.state).map_err(|source| {
-            TrainError::Checkpoint {
-                folder: checkpoint_dir.to_owned(),
-                source,
-            }
+        let saved = checkpoint::save(checkpoint_dir, identity, &architecture, &training.state);
+        saved.map_err(|source| TrainError::Checkpoint {
+            folder: checkpoint_dir.to_owned(),
+            source,
         })?;
     }
     let micro_batch_ladder = training.machine.ladder();
@@ -183,14 +185,14 @@ pub fn train(
 
 /// Whether the student and its longest example can be trained on at all, as far as that is certain.
 fn check_room(
-    config: &Gpt2Config,
+    architecture: &Architecture,
     examples: &[Example],
     options: &TrainOptions,
     runtime: TrainRuntime,
 ) -> Result<(), TrainError> {
     let what = "training this student";
     // Weights, gradients and Adam's two moments.
-    let weights = u64::try_from(16 * config.parameters()).unwrap_or(u64::MAX);
+    let weights = u64::try_from(16 * architecture.parameters()).unwrap_or(u64::MAX);
     let smaller = "take a smaller student, or a machine with more memory";
     room_for(what, smaller, weights).map_err(TrainError::Memory)?;
     if runtime.device != DeviceName::Cpu {
@@ -216,7 +218,7 @@ fn check_room(
 
 /// What computes the steps.
 fn machine<'a>(
-    config: &'a Gpt2Config,
+    architecture: &'a Architecture,
     options: &TrainOptions,
     runtime: TrainRuntime,
 ) -> Result<Box<dyn Machine + 'a>, TrainError> {
@@ -225,18 +227,18 @@ fn machine<'a>(
             return Err(TrainError::Dtype(options.dtype));
         }
         let (threads, checkpointing) = (runtime.threads, runtime.gradient_checkpointing);
-        let machine = Cpu::new(config, threads, MICRO_BATCH_TOKENS, checkpointing)?;
+        let machine = Cpu::new(architecture, threads, MICRO_BATCH_TOKENS, checkpointing)?;
         return Ok(Box::new(machine));
     }
     let device = runtime.device.open()?;
     let checkpointing = runtime.gradient_checkpointing;
-    let machine = OnDevice::new(config, device, options.dtype, checkpointing)?;
+    let machine = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
     Ok(Box::new(machine))
 }
 
 /// What tells one training from another: all that its result depends on.
 fn identity(
-    (config, weights): (&Gpt2Config, &Weights),
+    (architecture, weights): (&Architecture, &Weights),
     train: &[Example],
     validation: &[Example],
     options: &TrainOptions,
@@ -258,9 +260,9 @@ fn identity(
     }
     write(&seed.to_le_bytes());
     write(backend.as_bytes());
-    write(config.to_json().as_bytes());
-    for (name, array) in &weights.arrays {
-        write(name.as_bytes());
+    write(architecture.config_json().as_bytes());
+    for (id, array) in &weights.arrays {
+        write(architecture.name(*id).as_bytes());
         // Block by block: the bytes of a large embedding are as much memory as it is.
         for block in array.data.chunks(1 << 14) {
             let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -283,6 +285,7 @@ fn identity(
 }
 
 struct Training<'a> {
+    architecture: &'a Architecture,
     options: &'a TrainOptions,
     seed: u64,
     examples: &'a [Example],
@@ -345,7 +348,7 @@ impl Training<'_> {
         }
         self.machine.sync(&mut self.state)?;
         // The last step's loss does not show what the step itself did.
-        self.state.weights.check_finite()?;
+        self.state.weights.check_finite(self.architecture)?;
         let validation_loss = self.validate(cancel)?;
         if let Some(loss) = validation_loss.filter(|_| options.keep == Keep::Best)
             && self

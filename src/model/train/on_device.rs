@@ -14,7 +14,7 @@ use super::packed::Packed;
 use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, guarded};
 use crate::model::network::{Arithmetic, Asked, Parameter, Parameters, add, gradients, loss_alone};
-use crate::model::{Dtype, Gpt2Config};
+use crate::model::{Architecture, Dtype};
 
 /// Padded tokens that go through together, unless memory says otherwise. Changes rounding only.
 const MICRO_BATCH_TOKENS: usize = 1024;
@@ -23,7 +23,7 @@ const F16_LOSS_SCALE: f64 = 1024.0;
 
 /// A device that trains.
 pub(super) struct OnDevice<'a> {
-    config: &'a Gpt2Config,
+    architecture: &'a Architecture,
     device: Device,
     arithmetic: Arithmetic,
     loss_scale: f64,
@@ -45,14 +45,14 @@ struct There {
 
 impl<'a> OnDevice<'a> {
     pub(super) fn new(
-        config: &'a Gpt2Config,
+        architecture: &'a Architecture,
         device: Device,
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
         let format = dtype.on_device(&device);
         Ok(Self {
-            config,
+            architecture,
             device,
             arithmetic: Arithmetic {
                 dtype: format.ok_or(TrainError::Dtype(dtype))?,
@@ -120,7 +120,8 @@ impl<'a> OnDevice<'a> {
                     scale: self.loss_scale / batch.loss_tokens as f64,
                     dropout,
                 };
-                let (loss, more) = gradients(self.config, &there.weights, &asked, self.arithmetic);
+                let (loss, more) =
+                    gradients(self.architecture, &there.weights, &asked, self.arithmetic);
                 add(&mut arrays, more);
                 losses.push(loss);
             }
@@ -194,7 +195,7 @@ impl Machine for OnDevice<'_> {
                         dropout: None,
                     };
                     let dtype = self.arithmetic.dtype;
-                    let loss = loss_alone(self.config, &there.weights, &asked, dtype);
+                    let loss = loss_alone(self.architecture, &there.weights, &asked, dtype);
                     f64::from(loss.into_scalar::<f32>())
                 };
                 let parts = batch.parts(self.micro_batch(), Layout::Padded);

@@ -81,7 +81,7 @@ fn gradients_are_the_cpus() {
     let (student, options, examples) = (student(), options(), examples());
     let batch = Batch::new(&examples);
     let dropout = crate::model::dropout::Dropout::new(0.1, 1, 2);
-    let mut network = Network::new(&student.config, 1 << 10, false);
+    let mut network = Network::new(&student.architecture, 1 << 10, false);
     let mut expected = student.weights.zeros();
     let loss = network.gradients(&student.weights, &batch, dropout, &mut expected);
     let update = Update {
@@ -91,7 +91,8 @@ fn gradients_are_the_cpus() {
     };
     for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let there = device.open().unwrap();
-        let mut machine = OnDevice::new(&student.config, there, Dtype::F32, checkpointing).unwrap();
+        let mut machine =
+            OnDevice::new(&student.architecture, there, Dtype::F32, checkpointing).unwrap();
         machine
             .arrive(&State::new(student.weights.clone()))
             .unwrap();
@@ -103,14 +104,14 @@ fn gradients_are_the_cpus() {
             found.loss
         );
         assert_eq!(found.arrays.len(), expected.arrays.len());
-        for ((name, array), found) in expected.arrays.iter().zip(found.arrays) {
+        for ((id, array), found) in expected.arrays.iter().zip(found.arrays) {
             let found: Vec<f32> = found.unwrap().into_data().try_into_vec().unwrap();
             let squares = array.data.iter().map(|x| f64::from(*x).powi(2));
             let scale = (squares.sum::<f64>() / array.data.len() as f64).sqrt();
             let worst = furthest(&found, &array.data);
             assert!(
                 worst < 1e-3 * scale.max(1e-3),
-                "{device}: {name}: {worst:e} of {scale:e}"
+                "{device}: {id:?}: {worst:e} of {scale:e}"
             );
         }
     }
@@ -161,7 +162,7 @@ fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
     let batch = Batch::new(&examples);
     let run = |room_tokens| {
         let device = DeviceName::Flex.open().unwrap();
-        let mut machine = OnDevice::new(&student.config, device, Dtype::F32, false).unwrap();
+        let mut machine = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
         machine.room_tokens = room_tokens;
         let mut state = State::new(student.weights.clone());
         let mut losses = Vec::new();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::cpu::Network;
 use super::*;
 use crate::model::EngineOptions;
+use crate::model::architecture::{ArrayId, Role};
 use crate::model::distance::furthest;
 use crate::model::engine::Engine;
 
@@ -44,7 +45,12 @@ fn examples(expected: &Expected) -> Vec<Example> {
 }
 
 fn engine(student: &Student) -> Engine {
-    Engine::new(&student.config, &student.weights, EngineOptions::default()).unwrap()
+    Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap()
 }
 
 /// The sampling engine has kernels of its own; what trains is compared by its loss and gradients below.
@@ -80,7 +86,7 @@ fn greedy_continuation_is_that_of_transformers() {
     let mut tokens = expected.sequences[0][..expected.greedy_prompt_tokens].to_vec();
     for _ in 0..expected.greedy.len() {
         let logits = engine.logits(&tokens).unwrap();
-        let last = &logits[logits.len() - student.config.vocab_size..];
+        let last = &logits[logits.len() - student.architecture.vocab_rows..];
         let best = (0..last.len())
             .max_by(|a, b| last[*a].total_cmp(&last[*b]))
             .unwrap();
@@ -94,7 +100,7 @@ fn loss_and_gradients_are_those_of_pytorch() {
     let (student, expected) = fixture();
     let examples = examples(&expected);
     let batch = Batch::new(&examples);
-    let mut network = Network::new(&student.config, MICRO_BATCH_TOKENS, false);
+    let mut network = Network::new(&student.architecture, MICRO_BATCH_TOKENS, false);
     let mut gradients = student.weights.zeros();
     let loss = network.gradients(&student.weights, &batch, None, &mut gradients);
     assert!(
@@ -104,13 +110,10 @@ fn loss_and_gradients_are_those_of_pytorch() {
     );
     assert!((network.loss(&student.weights, &batch) - loss).abs() < 1e-9);
     assert_eq!(gradients.arrays.len(), expected.gradient_norms.len());
-    for (name, wanted) in &expected.gradient_norms {
-        let squares = gradients
-            .get(name)
-            .unwrap()
-            .data
-            .iter()
-            .map(|x| f64::from(*x).powi(2));
+    let name = |id: &ArrayId| student.architecture.name(*id);
+    for (id, array) in &gradients.arrays {
+        let (name, wanted) = (name(id), expected.gradient_norms[&name(id)]);
+        let squares = array.data.iter().map(|x| f64::from(*x).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         assert!(
             (norm / wanted - 1.0).abs() < 1e-4,
@@ -121,11 +124,12 @@ fn loss_and_gradients_are_those_of_pytorch() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
     let wanted = floats(&fs::read(folder.join("gradients.f32")).unwrap());
     let mut wanted = &wanted[..];
-    for (name, array) in &gradients.arrays {
+    for (id, array) in &gradients.arrays {
+        let name = name(id);
         let found: Vec<f32> = array.data.iter().step_by(7).copied().collect();
         let (now, later) = wanted.split_at(found.len());
         wanted = later;
-        let scale = expected.gradient_norms[name] / (array.data.len() as f64).sqrt();
+        let scale = expected.gradient_norms[&name] / (array.data.len() as f64).sqrt();
         let worst = furthest(&found, now);
         assert!(
             worst < 1e-4 * scale.max(1e-3),
@@ -141,12 +145,12 @@ fn loss_and_gradients_are_those_of_pytorch() {
 fn micro_batches_agree_and_checkpointing_is_the_same_to_the_bit() {
     let (student, _) = fixture();
     let options = TrainOptions::default();
-    let prepared = Prepared::new(&resume::many(), &student.config, &options).unwrap();
+    let prepared = Prepared::new(&resume::many(), &student.architecture, &options).unwrap();
     let examples = prepared.examples;
     let batch = Batch::new(&examples);
     let dropout = Dropout::new(0.1, 1, 2);
     let run = |limit: usize, checkpointing: bool| {
-        let mut network = Network::new(&student.config, limit, checkpointing);
+        let mut network = Network::new(&student.architecture, limit, checkpointing);
         let mut gradients = student.weights.zeros();
         network.gradients(
             &student.weights,
@@ -163,14 +167,14 @@ fn micro_batches_agree_and_checkpointing_is_the_same_to_the_bit() {
         assert!(batch.parts(limit, step::Layout::Packed).len() > 2);
         let (split_loss, split) = run(limit, false);
         assert!((split_loss - loss).abs() < 1e-5, "{split_loss} {loss}");
-        for (name, array) in &gradients.arrays {
+        for (id, array) in &gradients.arrays {
             let scale = array
                 .data
                 .iter()
                 .fold(1e-3_f32, |most, x| most.max(x.abs()));
-            let worst = furthest(&split.arrays[name].data, &array.data);
+            let worst = furthest(&split.arrays[id].data, &array.data);
             let most = 1e-4 * f64::from(scale);
-            assert!(worst < most, "{name} at {limit}: {worst} of {most}");
+            assert!(worst < most, "{id:?} at {limit}: {worst} of {most}");
         }
         assert!(run(limit, true) == (split_loss, split));
     }
@@ -235,7 +239,7 @@ fn the_best_epoch_is_kept() {
         .collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(best < losses[5], "{losses:?}");
-    let mut network = Network::new(&student.config, MICRO_BATCH_TOKENS, false);
+    let mut network = Network::new(&student.architecture, MICRO_BATCH_TOKENS, false);
     let found = network.loss(&trained.weights, &Batch::new(&examples));
     assert!((found - best).abs() < 1e-9, "{found} {losses:?}");
 }
@@ -294,12 +298,8 @@ fn what_cannot_be_trained_says_why() {
     assert!(message.contains("token 300"), "{message}");
 
     let mut wild = student;
-    wild.weights
-        .arrays
-        .get_mut("ln_f.weight")
-        .unwrap()
-        .data
-        .fill(1e38);
+    let norm = ArrayId::weight(Role::FinalNorm, None);
+    wild.weights.arrays[&norm].data.fill(1e38);
     let message = failure(&wild, &examples, &options);
     assert!(message.contains("at step 1 (epoch 1)\nhint: "), "{message}");
 }

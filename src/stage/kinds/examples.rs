@@ -90,7 +90,7 @@ impl<'a> ExampleWriter<'a> {
             end_marks: student.end_marks(),
             written,
             too_long,
-            room: options.longest(student.config.n_positions),
+            room: options.longest(student.architecture.context),
         }
     }
 
@@ -192,43 +192,27 @@ impl<'a> ExampleWriter<'a> {
         reasoning: &str,
         close: &str,
     ) -> Result<(), StageError> {
-        // Byte-level BPE splits words at the space before them, so prompt and completion encoded
-        // apart give the tokens of the whole text.
         let tokenizer = &self.student.tokenizer;
-        let mut tokens = tokenizer.encode_prompt(&self.written.prompt.prompt(question))?;
+        let prompt = self.written.prompt.prompt(question);
+        let parts = [prompt.as_str(), reasoning, close];
+        let [mut tokens, mut reasoning, mut close] = tokenizer.encode_parts(parts)?;
+        close.push(tokenizer.eos_id());
         let loss_from = tokens.len();
-        tokens.extend(tokenizer.encode(&format!("{reasoning}{close}"))?);
-        tokens.push(tokenizer.eos_id());
-        texts.longest = texts.longest.max(tokens.len());
-        if tokens.len() > self.room && self.too_long != TooLong::Cut {
-            tokens.truncate(loss_from);
-            if self.too_long == TooLong::Drop || !self.squeeze(&mut tokens, reasoning, close)? {
+        let length = loss_from + reasoning.len() + close.len();
+        texts.longest = texts.longest.max(length);
+        if length > self.room && self.too_long != TooLong::Cut {
+            // What closes the text keeps its place, and the reasoning gets what the prompt leaves.
+            reasoning.truncate(self.room.saturating_sub(loss_from + close.len()));
+            if self.too_long == TooLong::Drop || reasoning.is_empty() {
                 texts.dropped += 1;
                 return Ok(());
             }
             texts.cut += 1;
         }
-        texts.examples.push(Example { tokens, loss_from });
-        Ok(())
-    }
-
-    /// Puts behind a prompt's `tokens` as much of the reasoning as leaves room for what closes the text; `false` where
-    /// that is none.
-    fn squeeze(
-        &self,
-        tokens: &mut Vec<u32>,
-        reasoning: &str,
-        close: &str,
-    ) -> Result<bool, StageError> {
-        let tokenizer = &self.student.tokenizer;
-        let mut close = tokenizer.encode(close)?;
-        close.push(tokenizer.eos_id());
-        let mut reasoning = tokenizer.encode(reasoning)?;
-        reasoning.truncate(self.room.saturating_sub(tokens.len() + close.len()));
-        let any = !reasoning.is_empty();
         tokens.extend(reasoning);
         tokens.extend(close);
-        Ok(any)
+        texts.examples.push(Example { tokens, loss_from });
+        Ok(())
     }
 }
 
@@ -284,7 +268,8 @@ fn joined<'q, 'p>(
 mod tests {
     use super::*;
     use crate::key::Digest;
-    use crate::model::{Gpt2Config, StudentTokenizer};
+    use crate::model::StudentTokenizer;
+    use crate::model::architecture::Gpt2;
     use crate::text::EndReason;
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
@@ -299,16 +284,14 @@ mod tests {
     }
 
     fn student(tokenizer: StudentTokenizer) -> Student {
-        let config = Gpt2Config {
-            vocab_size: 320,
-            n_positions: 64,
-            n_embd: 2,
-            n_layer: 1,
-            n_head: 1,
-            eos_token_id: None,
-            ..Gpt2Config::default()
+        let gpt2 = Gpt2 {
+            vocab_rows: 320,
+            context: 64,
+            width: 2,
+            layers: 1,
+            heads: 1,
         };
-        Student::init(config, tokenizer, 1).unwrap()
+        Student::init(gpt2.into(), tokenizer, 1).unwrap()
     }
 
     fn plain() -> Student {

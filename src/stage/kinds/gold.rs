@@ -19,40 +19,50 @@ impl Scoring<'_> {
         paths: &[ReasoningPath],
         form: ChoiceAnswer,
     ) -> Result<Vec<Asked>, StageError> {
+        let tokenizer = &self.student.tokenizer;
         let answers = self
             .questions
             .iter()
             .map(|question| self.answers(question, form))
             .collect::<Result<Vec<_>, _>>()?;
         let end_marks = self.student.end_marks();
-        let cue = self.student.tokenizer.encode(ANSWER_CUE)?;
-        let answer_room = cue.len() + answers.iter().map(Answers::longest).max().unwrap_or(0);
-        let prompts = self.prompts()?;
+        // The longest of all questions, so that all paths are cut alike.
+        let mut answer_room = 0;
+        for answers in &answers {
+            let ([_, cue], tokens) = tokenizer.encode_choices(["", ANSWER_CUE], &answers.texts)?;
+            answer_room = answer_room.max(room(&cue, &tokens));
+        }
         let mut cuts = Cuts::default();
         let mut asked = Vec::with_capacity(paths.len());
         for path in paths {
-            let place = self.place(path)?;
-            let most = self.most(&prompts[place]).checked_sub(answer_room);
+            let answers = &answers[self.place(path)?];
+            let parts = [
+                self.prompt(path)?,
+                reasoning(&path.text, &end_marks, self.params.reading),
+            ];
+            let parts = [&parts[0], &parts[1], ANSWER_CUE];
+            let ([prompt, mut reasoning, cue], continuations) =
+                tokenizer.encode_choices(parts, &answers.texts)?;
+            let answer_room = answer_room.max(room(&cue, &continuations));
+            let most = self.most(&prompt).checked_sub(answer_room);
             let most = most.ok_or_else(|| {
                 StageError::Invalid(format!(
                     "the answer to `{}` does not fit in the scoring student's context of {} tokens\nhint: score with a student of a longer context",
-                    path.question_id, self.student.config.n_positions
+                    path.question_id, self.student.architecture.context
                 ))
             })?;
-            let reasoning = reasoning(&path.text, &end_marks, self.params.reading);
-            let mut reasoning = self.student.tokenizer.encode(&reasoning)?;
             cuts.paths += usize::from(reasoning.len() > most);
             reasoning.truncate(most);
             let after = reasoning.len() + answer_room;
-            let mut prompt = self.fitted(&prompts[place], after, path, &mut cuts);
+            let mut prompt = self.fitted(&prompt, after, path, &mut cuts);
             prompt.extend(reasoning);
-            prompt.extend(&cue);
+            prompt.extend(cue);
             asked.push(Asked {
                 job: ScoreJob {
                     prompt,
-                    continuations: answers[place].tokens.clone(),
+                    continuations,
                 },
-                gold: answers[place].gold,
+                gold: answers.gold,
             });
         }
         self.tell(&cuts, paths.len())?;
@@ -73,9 +83,8 @@ impl Scoring<'_> {
                 question.id
             ))
         })?;
-        let encode = |text: &String| self.student.tokenizer.encode(&format!("{text}."));
         Ok(Answers {
-            tokens: texts.iter().map(encode).collect::<Result<_, _>>()?,
+            texts: texts.into_iter().map(|text| text + ".").collect(),
             gold: place,
         })
     }
@@ -83,12 +92,11 @@ impl Scoring<'_> {
 
 /// The answers scored for one question.
 struct Answers {
-    tokens: Vec<Vec<u32>>,
+    texts: Vec<String>,
     gold: usize,
 }
 
-impl Answers {
-    fn longest(&self) -> usize {
-        self.tokens.iter().map(Vec::len).max().unwrap_or(0)
-    }
+/// Tokens that the longest of some answers takes after the cue.
+fn room(cue: &[u32], answers: &[Vec<u32>]) -> usize {
+    cue.len() + answers.iter().map(Vec::len).max().unwrap_or(0)
 }

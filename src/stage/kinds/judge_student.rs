@@ -73,21 +73,20 @@ fn jobs(
     student: &Student<WeightFiles>,
     context: &Context<'_>,
 ) -> Result<Vec<ScoreJob>, StageError> {
-    let scores: Vec<Vec<u32>> = (0..=BEST)
-        .map(|score| student.tokenizer.encode(&format!(" [{score}]")))
-        .collect::<Result<_, _>>()?;
-    let longest = scores.iter().map(Vec::len).max().unwrap_or_default();
-    let room = student.config.n_positions.saturating_sub(longest).max(1);
+    let scores: Vec<String> = (0..=BEST).map(|score| format!(" [{score}]")).collect();
     let mut long = 0;
     let mut jobs = Vec::with_capacity(prompts.len() * params.criteria.len());
     for prompt in prompts {
         for criterion in &params.criteria {
             let text = format!("{prompt}\n- Score for {}:", label(criterion));
-            let mut tokens = student.tokenizer.encode_prompt(&text)?;
-            long += usize::from(cut_left(&mut tokens, room, student));
+            let ([mut prompt], continuations) =
+                student.tokenizer.encode_choices([&text], &scores)?;
+            let longest = continuations.iter().map(Vec::len).max().unwrap_or_default();
+            let room = student.architecture.context.saturating_sub(longest).max(1);
+            long += usize::from(cut_left(&mut prompt, room, student) > 0);
             jobs.push(ScoreJob {
-                prompt: tokens,
-                continuations: scores.clone(),
+                prompt,
+                continuations,
             });
         }
     }
@@ -95,7 +94,7 @@ fn jobs(
         let what = format!(
             "{long} of {} prompts do not fit the student's context of {}",
             jobs.len(),
-            student.config.n_positions
+            student.architecture.context
         );
         match params.long_prompts {
             LongPrompts::Refuse => {

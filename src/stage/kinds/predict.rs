@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::prompts::{LongPrompts, Prompt, prompts};
+use super::prompts::{LongPrompts, Prompt, cut_left, prompts};
 use super::rows::{
     NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends,
 };
@@ -280,12 +280,14 @@ fn option_rows(
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {
-        let continuations = legal_answers(question, folder.choice_answer)
-            .iter()
-            .map(|answer| Ok(student.tokenizer.encode(answer)?))
-            .collect::<Result<Vec<_>, StageError>>()?;
+        let answers = legal_answers(question, folder.choice_answer);
+        let ([mut tokens], continuations) =
+            student.tokenizer.encode_choices([&prompt.text], &answers)?;
+        // As where the answer is written: of a prompt that is too long the same tokens are read.
+        let room = tokens.len().saturating_sub(prompt.cut);
+        cut_left(&mut tokens, room, student);
         jobs.push(ScoreJob {
-            prompt: prompt.tokens.clone(),
+            prompt: tokens,
             continuations,
         });
     }

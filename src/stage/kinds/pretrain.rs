@@ -8,8 +8,9 @@ use super::rows::NEUTRAL_DTYPE;
 use super::training::{IfEmpty, TRAINED, check_training, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
 use crate::dataset::{TextParams, pretraining_text};
+use crate::model::architecture::Gpt2;
 use crate::model::train::{Example, TrainOptions};
-use crate::model::{Arithmetic, Gpt2Config, Student, StudentTokenizer};
+use crate::model::{Architecture, Arithmetic, Student, StudentTokenizer};
 use crate::stage::{
     Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
     StageError, StageKind,
@@ -52,6 +53,19 @@ impl Default for PretrainParams {
             heads: 4,
             context: 256,
             train: TrainOptions::default(),
+        }
+    }
+}
+
+impl PretrainParams {
+    /// The student's sizes.
+    fn gpt2(&self, vocab_rows: usize) -> Gpt2 {
+        Gpt2 {
+            vocab_rows,
+            context: self.context,
+            width: self.width,
+            layers: self.layers,
+            heads: self.heads,
         }
     }
 }
@@ -129,18 +143,11 @@ impl StageKind for Pretrain {
                 Size::of_text(1, context.resolve(&corpus.path).metadata().ok()?.len()).tokens
             }
         };
-        let config = Gpt2Config {
-            vocab_size: params.vocab_size,
-            n_positions: params.context,
-            n_embd: params.width,
-            n_layer: params.layers,
-            n_head: params.heads,
-            ..Gpt2Config::default()
-        };
+        let gpt2 = params.gpt2(params.vocab_size);
         let length = params.context as u64;
         Some(estimate_training(
             &params.train,
-            Shape::of(&config),
+            Shape::of(&gpt2.into()),
             tokens / length.max(1),
             length,
             inputs,
@@ -161,20 +168,15 @@ impl StageKind for Pretrain {
             ));
         }
         let tokenizer = StudentTokenizer::train(documents.iter().cloned(), params.vocab_size)?;
-        let config = Gpt2Config {
-            vocab_size: tokenizer.vocab_size(),
-            n_positions: params.context,
-            n_embd: params.width,
-            n_layer: params.layers,
-            n_head: params.heads,
-            eos_token_id: Some(tokenizer.eos_id()),
-            ..Gpt2Config::default()
+        let architecture = Architecture {
+            end_of_text: Some(tokenizer.eos_id()),
+            ..params.gpt2(tokenizer.vocab_size()).into()
         };
         let texts = Texts {
             examples: pack(&tokenizer, &documents, params.context)?,
             ..Texts::default()
         };
-        let student = Student::init(config, tokenizer, context.seed)?;
+        let student = Student::init(architecture, tokenizer, context.seed)?;
         context.report.info(format!(
             "{} documents, {} texts of {} tokens, {:.2}M parameters",
             documents.len(),

@@ -22,28 +22,38 @@ pub(crate) enum LongPrompts {
 pub(crate) struct Prompt {
     pub(crate) text: String,
     pub(crate) tokens: Vec<u32>,
+    /// Tokens that had to go on the left.
+    pub(crate) cut: usize,
 }
 
 /// A question's prompt, however long.
-pub(crate) fn prompt(
+fn prompt(
     student: &Student<WeightFiles>,
     question: &Question,
     form: PromptForm,
 ) -> Result<Prompt, StageError> {
     let text = form.prompt(question);
     let tokens = student.tokenizer.encode_prompt(&text)?;
-    Ok(Prompt { text, tokens })
+    Ok(Prompt {
+        text,
+        tokens,
+        cut: 0,
+    })
 }
 
-/// Cuts a prompt on the left until it has at most `room` tokens: what the tokenizer puts before every text stays. Whether
-/// anything had to go.
-pub(crate) fn cut_left(tokens: &mut Vec<u32>, room: usize, student: &Student<WeightFiles>) -> bool {
-    let long = tokens.len() > room;
-    if long {
+/// Cuts a prompt on the left until it has at most `room` tokens: what the tokenizer puts before every text stays. How many
+/// had to go.
+pub(crate) fn cut_left(
+    tokens: &mut Vec<u32>,
+    room: usize,
+    student: &Student<WeightFiles>,
+) -> usize {
+    let cut = tokens.len().saturating_sub(room);
+    if cut > 0 {
         let kept = student.tokenizer.prefix().len().min(room.saturating_sub(1));
-        tokens.drain(kept..tokens.len() - (room - kept));
+        tokens.drain(kept..kept + cut);
     }
-    long
+    cut
 }
 
 /// The prompts of `questions` in order.
@@ -55,7 +65,7 @@ pub(crate) fn prompts(
     max_new_tokens: u32,
     rule: LongPrompts,
 ) -> Result<Vec<Prompt>, StageError> {
-    let positions = student.config.n_positions;
+    let positions = student.architecture.context;
     let room = positions
         .saturating_sub((max_new_tokens as usize).min(positions / 2))
         .max(1);
@@ -63,7 +73,8 @@ pub(crate) fn prompts(
     let mut prompts = Vec::with_capacity(questions.len());
     for question in questions {
         let mut prompt = prompt(student, question, form)?;
-        if cut_left(&mut prompt.tokens, room, student) {
+        prompt.cut = cut_left(&mut prompt.tokens, room, student);
+        if prompt.cut > 0 {
             long.push(question.id.as_str());
         }
         prompts.push(prompt);

@@ -45,8 +45,8 @@ pub(super) fn with_ends(
     let ends = student.vocabulary.ends();
     if Some(ends)
         != student
-            .config
-            .eos_token_id
+            .architecture
+            .end_of_text
             .as_ref()
             .map(std::slice::from_ref)
     {

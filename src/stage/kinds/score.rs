@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::predict::once;
-use super::prompts::{LongPrompts, cut_left, prompt};
+use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
@@ -304,16 +304,16 @@ impl Scoring<'_> {
         })
     }
 
-    /// The tokens of each question's prompt, whole.
-    pub(super) fn prompts(&self) -> Result<Vec<Vec<u32>>, StageError> {
-        let tokens = |question| Ok(prompt(self.student, question, self.params.prompt)?.tokens);
-        self.questions.iter().map(tokens).collect()
+    /// The text of a path's prompt.
+    pub(super) fn prompt(&self, path: &ReasoningPath) -> Result<String, StageError> {
+        let question = &self.questions[self.place(path)?];
+        Ok(self.params.prompt.prompt(question))
     }
 
     /// Tokens that fit behind a prompt of which only the end is left.
     pub(super) fn most(&self, prompt: &[u32]) -> usize {
         let least = (self.student.tokenizer.prefix().len() + 1).min(prompt.len());
-        self.student.config.n_positions.saturating_sub(least)
+        self.student.architecture.context.saturating_sub(least)
     }
 
     /// As much of a prompt's end as leaves room for the `after` tokens of the path that follows.
@@ -324,9 +324,9 @@ impl Scoring<'_> {
         path: &'p ReasoningPath,
         cuts: &mut Cuts<'p>,
     ) -> Vec<u32> {
-        let room = self.student.config.n_positions.saturating_sub(after);
+        let room = self.student.architecture.context.saturating_sub(after);
         let mut prompt = prompt.to_vec();
-        if cut_left(&mut prompt, room.max(1), self.student) {
+        if cut_left(&mut prompt, room.max(1), self.student) > 0 {
             cuts.prompts.push(&path.question_id);
         }
         prompt
@@ -337,7 +337,7 @@ impl Scoring<'_> {
     /// # Errors
     /// A prompt had to be, and `long_prompts` forbids it.
     pub(super) fn tell(&self, cuts: &Cuts<'_>, paths: usize) -> Result<(), StageError> {
-        let positions = self.student.config.n_positions;
+        let positions = self.student.architecture.context;
         if let Some(first) = cuts.prompts.first() {
             let what = format!(
                 "{} of {paths} paths leave their prompt too little room in the scoring student's context of {positions} tokens (first: `{first}`)",
@@ -366,17 +366,15 @@ impl Scoring<'_> {
 
     /// The path's tokens after its prompt.
     fn perplexity(&self, paths: &[ReasoningPath]) -> Result<Vec<Asked>, StageError> {
-        let prompts = self.prompts()?;
         let mut cuts = Cuts::default();
         let mut asked = Vec::with_capacity(paths.len());
         for path in paths {
-            let prompt = &prompts[self.place(path)?];
-            let mut tokens = written_tokens(path, self.student)?;
-            let most = self.most(prompt);
+            let [prompt, mut tokens] = written_tokens(&self.prompt(path)?, path, self.student)?;
+            let most = self.most(&prompt);
             cuts.paths += usize::from(tokens.len() > most);
             tokens.truncate(most);
             let job = ScoreJob {
-                prompt: self.fitted(prompt, tokens.len(), path, &mut cuts),
+                prompt: self.fitted(&prompt, tokens.len(), path, &mut cuts),
                 continuations: vec![tokens],
             };
             asked.push(Asked { job, gold: 0 });
@@ -395,22 +393,26 @@ pub(super) struct Cuts<'p> {
     pub(super) paths: usize,
 }
 
-/// The tokens that a path was written in, the one that ended it included: its own where they are of this student's
-/// tokenizer, which then reads the path's text out of them.
-fn written_tokens<W>(path: &ReasoningPath, student: &Student<W>) -> Result<Vec<u32>, StageError> {
+/// The tokens of a prompt, and those that a path was written in after it, the one that ended it included: its own where
+/// they are of this student's tokenizer, which then reads the path's text out of them.
+fn written_tokens<W>(
+    prompt: &str,
+    path: &ReasoningPath,
+    student: &Student<W>,
+) -> Result<[Vec<u32>; 2], StageError> {
     let tokenizer = &student.tokenizer;
     let known = |token: &u32| (*token as usize) < tokenizer.vocab_size();
     let own = path.tokens.iter().all(known) && tokenizer.decode(&path.tokens)? == path.text;
-    let mut tokens = if own {
-        path.tokens.clone()
+    let [prompt, mut tokens] = if own {
+        [tokenizer.encode_prompt(prompt)?, path.tokens.clone()]
     } else {
-        tokenizer.encode(&path.text)?
+        tokenizer.encode_parts([prompt, &path.text])?
     };
     if path.end == EndReason::EndOfText {
         let end = path.end_token.filter(|end| own && known(end));
         tokens.push(end.unwrap_or(tokenizer.eos_id()));
     }
-    Ok(tokens)
+    Ok([prompt, tokens])
 }
 
 #[cfg(test)]

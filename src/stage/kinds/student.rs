@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
+use crate::model::Architecture;
 use crate::stage::{
     Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes,
     StageError, StageKind, Work, hub_files,
@@ -112,12 +113,12 @@ impl Student {
         context.fetcher.hub_folder(&model, &|_| ())
     }
 
-    /// The configuration, without the weights.
-    fn config(params: &StudentParams, context: &Context<'_>) -> Option<crate::model::Gpt2Config> {
+    /// The architecture, without the weights.
+    fn architecture(params: &StudentParams, context: &Context<'_>) -> Option<Architecture> {
         let folder = Self::folder(params, context)
             .or_else(|_| Self::without_weights(params, context))
             .ok()?;
-        crate::model::Gpt2Config::load(&folder).ok()
+        Architecture::load(&folder).ok()
     }
 
     /// Why a folder's content is no student. A run does not ask: it is its stage's failure there, and the others run.
@@ -149,9 +150,7 @@ impl Student {
             return None; // a run asks the hub soon enough, and tells how it goes
         }
         match Self::without_weights(params, context) {
-            Ok(folder) => crate::model::Gpt2Config::load(&folder)
-                .err()
-                .map(|error| of(&error)),
+            Ok(folder) => Architecture::load(&folder).err().map(|error| of(&error)),
             Err(error) => {
                 let above = Path::new(&params.model).parent()?;
                 if !above.as_os_str().is_empty() && context.resolve(above).is_dir() {
@@ -224,7 +223,7 @@ impl StageKind for Student {
     }
 
     fn estimate(params: &StudentParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
-        let shape = Shape::of(&Self::config(params, context)?);
+        let shape = Shape::of(&Self::architecture(params, context)?);
         let work = Work {
             disk_bytes: 4 * shape.parameters,
             ..Work::default()
@@ -241,12 +240,12 @@ impl StageKind for Student {
             "{}: {:.1}M parameters, {} layers of width {}, context {}",
             params.model,
             student.weights.parameters() as f64 / 1e6,
-            student.config.n_layer,
-            student.config.n_embd,
-            student.config.n_positions
+            student.architecture.layers,
+            student.architecture.width,
+            student.architecture.context
         ));
         let marks = TextMarks::of(&student);
-        let (rows, tokens) = (student.config.vocab_size, student.vocabulary.tokens());
+        let (rows, tokens) = (student.architecture.vocab_rows, student.vocabulary.tokens());
         if rows > tokens {
             context.report.info(format!(
                 "{} rows of the embedding are no tokens: they are never drawn",

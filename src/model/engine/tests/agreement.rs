@@ -133,7 +133,7 @@ fn partings(
 
 /// Draws `sequences` paths and compares each with the plain engine's.
 fn compare(
-    shape: &Gpt2Config,
+    shape: &Architecture,
     weights: &Weights,
     prompts: &[Vec<u32>],
     sequences: usize,
@@ -236,7 +236,7 @@ fn a_trained_student_draws_a_plain_engines_paths() {
             student.tokenizer.encode(&text).unwrap()
         })
         .collect();
-    compare(&student.config, &student.weights, &prompts, count, 4);
+    compare(&student.architecture, &student.weights, &prompts, count, 4);
 }
 
 #[test]

@@ -206,8 +206,7 @@ fn logits_are_the_same_bits_on_every_instruction_set_and_damage_is_an_error() {
         continuations: vec![tokens[30..].to_vec()],
     }];
     for damage in [f32::NAN, f32::INFINITY] {
-        let name = "h.1.mlp.c_fc.weight";
-        weights.arrays.get_mut(name).unwrap().data[7] = damage;
+        weights.arrays[&ArrayId::weight(Role::Up, 1)].data[7] = damage;
         for isa in Isa::available() {
             let scored = engine(&weights, isa).score(&job, &mut |_, _| {}, &CancelToken::default());
             assert!(matches!(scored, Err(EngineError::NotFinite { index: 0 })));
@@ -218,7 +217,7 @@ fn logits_are_the_same_bits_on_every_instruction_set_and_damage_is_an_error() {
 #[test]
 fn other_formats_are_refused_and_so_are_rows_whose_sums_might_overflow() {
     let config = config([32, 1, 1, 33, 40]);
-    let with = |config: &Gpt2Config, dtype| {
+    let with = |config: &Architecture, dtype| {
         let options = EngineOptions {
             dtype,
             ..EngineOptions::default()
@@ -229,10 +228,8 @@ fn other_formats_are_refused_and_so_are_rows_whose_sums_might_overflow() {
         with(&config, Dtype::Bf16),
         Some(EngineError::Dtype(Dtype::Bf16))
     ));
-    let wide = Gpt2Config {
-        n_inner: Some((1 << 16) + 1),
-        ..config
-    };
+    let mut wide = config;
+    wide.feed_forward.inner = (1 << 16) + 1;
     assert!(with(&wide, Dtype::F32).is_none());
     let refused = with(&wide, Dtype::Int8).unwrap().to_string();
     assert!(
@@ -302,7 +299,7 @@ fn int8_costs_a_real_student_little() {
             dtype,
             ..EngineOptions::default()
         };
-        Engine::new(&student.config, &student.weights, options).unwrap()
+        Engine::new(&student.architecture, &student.weights, options).unwrap()
     });
 
     for job in jobs.iter().take(8) {

@@ -9,6 +9,7 @@ mod reference;
 mod rules;
 
 use super::*;
+use crate::model::architecture::{ArrayId, Gpt2, Role};
 use crate::model::sampling::{
     FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
 };
@@ -32,59 +33,63 @@ impl Numbers {
 }
 
 /// A shape: width, blocks, heads, vocabulary, positions.
-fn config(shape: [usize; 5]) -> Gpt2Config {
-    let [n_embd, n_layer, n_head, vocab_size, n_positions] = shape;
-    Gpt2Config {
-        vocab_size,
-        n_positions,
-        n_embd,
-        n_layer,
-        n_head,
-        n_inner: None,
-        layer_norm_epsilon: 1e-5,
-        eos_token_id: Some(0),
-        ..Gpt2Config::default()
+fn config(shape: [usize; 5]) -> Architecture {
+    let [width, layers, heads, vocab_rows, context] = shape;
+    let gpt2 = Gpt2 {
+        vocab_rows,
+        context,
+        width,
+        layers,
+        heads,
+    };
+    Architecture {
+        end_of_text: Some(0),
+        ..gpt2.into()
     }
 }
 
 /// Random weights, large enough that attention and the draws are far from uniform.
-fn random(config: &Gpt2Config) -> Weights {
+fn random(architecture: &Architecture) -> Weights {
     let mut numbers = Numbers(7);
-    let (w, inner) = (config.n_embd, config.inner_width());
-    let mut weights = Weights::default();
-    let mut add = |name: String, shape: Vec<usize>, scale: f32, shift: f32| {
-        let mut data = numbers.list(shape.iter().product(), scale);
-        for value in &mut data {
+    let w = architecture.width;
+    // All in their order; drawn in that of a model's parts.
+    let specs = architecture.arrays().into_iter();
+    let zeros = specs.map(|spec| (spec.id, Array::full(&spec.shape, 0.0)));
+    let arrays = zeros.collect();
+    let mut weights = Weights { arrays };
+    let mut add = |id: ArrayId, scale: f32, shift: f32| {
+        let array = &mut weights.arrays[&id].data;
+        *array = numbers.list(array.len(), scale);
+        for value in array {
             *value += shift;
         }
-        weights.arrays.insert(name, Array { shape, data });
     };
     let scale = 4.0 / (w as f32).sqrt();
-    add("wte.weight".into(), vec![config.vocab_size, w], scale, 0.0);
-    add("wpe.weight".into(), vec![config.n_positions, w], 0.5, 0.0);
-    for layer in 0..config.n_layer {
-        for (name, k, n) in [
-            ("attn.c_attn", w, 3 * w),
-            ("attn.c_proj", w, w),
-            ("mlp.c_fc", w, inner),
-            ("mlp.c_proj", inner, w),
+    add(ArrayId::TOKEN_EMBEDDING, scale, 0.0);
+    add(ArrayId::POSITION_EMBEDDING, 0.5, 0.0);
+    for layer in 0..architecture.layers {
+        for role in [
+            Role::QueryKeyValue,
+            Role::AttentionOut,
+            Role::Up,
+            Role::Down,
         ] {
-            add(format!("h.{layer}.{name}.weight"), vec![k, n], scale, 0.0);
-            add(format!("h.{layer}.{name}.bias"), vec![n], 0.2, 0.0);
+            add(ArrayId::weight(role, layer), scale, 0.0);
+            add(ArrayId::bias(role, layer), 0.2, 0.0);
         }
-        for name in ["ln_1", "ln_2"] {
-            add(format!("h.{layer}.{name}.weight"), vec![w], 0.4, 1.0);
-            add(format!("h.{layer}.{name}.bias"), vec![w], 0.2, 0.0);
+        for role in [Role::AttentionNorm, Role::FeedForwardNorm] {
+            add(ArrayId::weight(role, layer), 0.4, 1.0);
+            add(ArrayId::bias(role, layer), 0.2, 0.0);
         }
     }
-    add("ln_f.weight".into(), vec![w], 0.4, 1.0);
-    add("ln_f.bias".into(), vec![w], 0.2, 0.0);
+    add(ArrayId::weight(Role::FinalNorm, None), 0.4, 1.0);
+    add(ArrayId::bias(Role::FinalNorm, None), 0.2, 0.0);
     weights
 }
 
 /// Every token of `engine`, ended by 0.
 fn vocabulary(engine: &Engine) -> Vocabulary {
-    Vocabulary::new(engine.model.vocab, [0])
+    Vocabulary::new(engine.model.architecture.vocab_rows, [0])
 }
 
 fn options(threads: usize, max_batch: usize) -> EngineOptions {

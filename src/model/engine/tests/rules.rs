@@ -6,17 +6,18 @@ use crate::key::Digest;
 use crate::text::EndReason;
 
 /// An engine whose logits do not depend on the context: token `i` has logit `bias[i]` at width 16.
-fn constant(logits: &[f32], n_positions: usize) -> Engine {
-    let config = config([16, 0, 1, logits.len(), n_positions]);
+fn constant(logits: &[f32], context: usize) -> Engine {
+    let config = config([16, 1, 1, logits.len(), context]);
     let mut weights = random(&config);
     let arrays = &mut weights.arrays;
     for (row, &logit) in logits.iter().enumerate() {
-        let wte = arrays.get_mut("wte.weight").unwrap();
-        wte.data[row * 16..(row + 1) * 16].fill(0.0);
-        wte.data[row * 16] = logit;
+        let embedding = &mut arrays[&ArrayId::TOKEN_EMBEDDING].data;
+        embedding[row * 16..(row + 1) * 16].fill(0.0);
+        embedding[row * 16] = logit;
     }
-    arrays.get_mut("ln_f.weight").unwrap().data.fill(0.0);
-    let bias = &mut arrays.get_mut("ln_f.bias").unwrap().data;
+    let norm = Role::FinalNorm;
+    arrays[&ArrayId::weight(norm, None)].data.fill(0.0);
+    let bias = &mut arrays[&ArrayId::bias(norm, None)].data;
     bias.fill(0.0);
     bias[0] = 1.0;
     Engine::new(&config, &weights, options(2, 5)).unwrap()
@@ -265,15 +266,16 @@ fn bad_input_is_an_error_and_says_what_to_do() {
         };
         assert!(matches!(run(vec![1], &params), Err(EngineError::Params(_))));
     }
-    let new = |config: &Gpt2Config, weights: &Weights| Engine::new(config, weights, options(1, 2));
+    let new =
+        |config: &Architecture, weights: &Weights| Engine::new(config, weights, options(1, 2));
     let mut less = weights.clone();
-    less.arrays.remove("h.0.mlp.c_fc.bias");
+    less.arrays.swap_remove(&ArrayId::bias(Role::Up, 0));
     assert!(
         matches!(new(&shape, &less), Err(EngineError::MissingArray { name, .. }) if name == "h.0.mlp.c_fc.bias")
     );
     let mut more = weights.clone();
     more.arrays.insert(
-        "h.1.ln_1.bias".into(),
+        ArrayId::bias(Role::AttentionNorm, 1),
         Array {
             shape: vec![1],
             data: vec![0.0],
@@ -284,7 +286,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
         Err(EngineError::UnknownArray(_))
     ));
     let mut turned = weights.clone();
-    turned.arrays.get_mut("wpe.weight").unwrap().shape = vec![16, 8];
+    turned.arrays[&ArrayId::POSITION_EMBEDDING].shape = vec![16, 8];
     assert!(matches!(
         new(&shape, &turned),
         Err(EngineError::ArrayShape { .. })
@@ -294,7 +296,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
         Err(EngineError::Shape(_))
     ));
     let mut diverged = weights.clone();
-    diverged.arrays.get_mut("ln_f.bias").unwrap().data[3] = f32::NAN;
+    diverged.arrays[&ArrayId::bias(Role::FinalNorm, None)].data[3] = f32::NAN;
     let engine = new(&shape, &diverged).unwrap();
     let prompts = [vec![1]];
     let cancel = CancelToken::default();

@@ -1,81 +1,86 @@
 //! Weights and their gradients by what they are for.
 
 use crate::model::Weights;
+use crate::model::architecture::{ArrayId, Role};
 use crate::model::ops::linear::{add_bias_gradient, add_weight_gradient};
 
 /// A weight and its bias, or a norm's gamma and beta.
 #[derive(Clone, Copy)]
 pub(super) struct Affine<'a> {
+    pub(super) role: Role,
+    pub(super) layer: Option<usize>,
     pub(super) weight: &'a [f32],
     pub(super) bias: &'a [f32],
 }
 
 impl<'a> Affine<'a> {
-    pub(super) fn new(weights: &'a Weights, name: &str) -> Self {
+    pub(super) fn new(weights: &'a Weights, role: Role, layer: Option<usize>) -> Self {
         Self {
-            weight: values(weights, &format!("{name}.weight")),
-            bias: values(weights, &format!("{name}.bias")),
+            role,
+            layer,
+            weight: values(weights, ArrayId::weight(role, layer)),
+            bias: values(weights, ArrayId::bias(role, layer)),
         }
     }
 
     pub(super) fn norm(self) -> [&'a [f32]; 2] {
         [self.weight, self.bias]
     }
+
+    /// Where the gradients of its weight are summed.
+    pub(super) fn weight_gradient(self, gradients: &mut Weights) -> &mut [f32] {
+        values_mut(gradients, ArrayId::weight(self.role, self.layer))
+    }
+
+    /// Where the gradients of its bias are summed.
+    pub(super) fn bias_gradient(self, gradients: &mut Weights) -> &mut [f32] {
+        values_mut(gradients, ArrayId::bias(self.role, self.layer))
+    }
+
+    /// Adds its gradients as an affine map that took `x` and was given back `upstream`.
+    pub(super) fn add_gradients(self, gradients: &mut Weights, x: &[f32], upstream: &[f32]) {
+        add_bias_gradient(upstream, self.bias_gradient(gradients));
+        let weight = self.weight_gradient(gradients);
+        add_weight_gradient(x, upstream, self.bias.len(), weight);
+    }
 }
 
 /// One block.
 pub(super) struct Layer<'a> {
-    name: String,
-    pub(super) ln_1: Affine<'a>,
-    pub(super) c_attn: Affine<'a>,
-    pub(super) attn_c_proj: Affine<'a>,
-    pub(super) ln_2: Affine<'a>,
-    pub(super) c_fc: Affine<'a>,
-    pub(super) mlp_c_proj: Affine<'a>,
+    pub(super) attention_norm: Affine<'a>,
+    pub(super) query_key_value: Affine<'a>,
+    pub(super) attention_out: Affine<'a>,
+    pub(super) feed_forward_norm: Affine<'a>,
+    pub(super) up: Affine<'a>,
+    pub(super) down: Affine<'a>,
 }
 
 impl<'a> Layer<'a> {
     pub(super) fn new(weights: &'a Weights, layer: usize) -> Self {
-        let name = format!("h.{layer}");
-        let affine = |part: &str| Affine::new(weights, &format!("{name}.{part}"));
+        let affine = |role| Affine::new(weights, role, Some(layer));
         Self {
-            ln_1: affine("ln_1"),
-            c_attn: affine("attn.c_attn"),
-            attn_c_proj: affine("attn.c_proj"),
-            ln_2: affine("ln_2"),
-            c_fc: affine("mlp.c_fc"),
-            mlp_c_proj: affine("mlp.c_proj"),
-            name,
+            attention_norm: affine(Role::AttentionNorm),
+            query_key_value: affine(Role::QueryKeyValue),
+            attention_out: affine(Role::AttentionOut),
+            feed_forward_norm: affine(Role::FeedForwardNorm),
+            up: affine(Role::Up),
+            down: affine(Role::Down),
         }
-    }
-
-    /// The Hub's name of `part`.
-    pub(super) fn part(&self, part: &str) -> String {
-        format!("{}.{part}", self.name)
     }
 }
 
-/// The values of an array that the config promises.
-pub(super) fn values<'a>(weights: &'a Weights, name: &str) -> &'a [f32] {
-    let array = weights.get(name);
+/// The values of an array that the architecture promises.
+pub(super) fn values(weights: &Weights, id: ArrayId) -> &[f32] {
+    let array = weights.arrays.get(&id);
     &array
-        .expect("the weights were checked against the config")
+        .expect("the weights were checked against the architecture")
         .data
 }
 
 /// The same, to change.
-pub(super) fn values_mut<'a>(weights: &'a mut Weights, name: &str) -> &'a mut [f32] {
-    let array = weights.arrays.get_mut(name);
+pub(super) fn values_mut(weights: &mut Weights, id: ArrayId) -> &mut [f32] {
+    let array = weights.arrays.get_mut(&id);
     &mut array
         .expect("gradients have the arrays of the weights")
         .data
-}
-
-/// Adds the gradients of the affine map `name`, which took `x` and was given back `upstream`.
-pub(super) fn add_affine(gradients: &mut Weights, name: &str, x: &[f32], upstream: &[f32]) {
-    let bias = values_mut(gradients, &format!("{name}.bias"));
-    let outputs = bias.len();
-    add_bias_gradient(upstream, bias);
-    let weight = values_mut(gradients, &format!("{name}.weight"));
-    add_weight_gradient(x, upstream, outputs, weight);
 }

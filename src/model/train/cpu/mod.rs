@@ -8,7 +8,7 @@ use super::TrainError;
 use super::checkpoint::State;
 use super::machine::{Machine, Update};
 use super::step::Batch;
-use crate::model::{Gpt2Config, Weights};
+use crate::model::{Architecture, Weights};
 
 pub(super) use self::network::Network;
 
@@ -27,7 +27,7 @@ pub(super) struct Cpu {
 impl Cpu {
     /// Starts threads; 0 for as many as there are cores. At most `micro_batch_tokens` go through the model at a time.
     pub(super) fn new(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         threads: usize,
         micro_batch_tokens: usize,
         gradient_checkpointing: bool,
@@ -38,7 +38,7 @@ impl Cpu {
             reason: error.to_string(),
         })?;
         Ok(Self {
-            network: Network::new(config, micro_batch_tokens, gradient_checkpointing),
+            network: Network::new(architecture, micro_batch_tokens, gradient_checkpointing),
             gradients: None,
             pool,
         })

@@ -1,4 +1,4 @@
-//! GPT-2 forward and backward on slices. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`; the plan of
+//! A model forward and backward on slices. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`; the plan of
 //! the memory after Karpathy's llm.c.
 //!
 //! A block keeps what its backward pass cannot make again cheaply: its input, queries, keys and values, what attention
@@ -12,6 +12,9 @@ use rayon::prelude::*;
 
 use self::backward::norm_backward;
 use super::layers::{Affine, Layer, values, values_mut};
+use crate::model::architecture::{
+    Activation, ArrayId, FeedForwardKind, Heads, Norm, NormKind, Output, Positions, Role,
+};
 use crate::model::dropout::{Dropout, EMBEDDING_SITE, block_site};
 use crate::model::ops::attention::Attention;
 use crate::model::ops::cross_entropy::{HeadScratch, cross_entropy};
@@ -22,18 +25,14 @@ use crate::model::rows::{Spans, Targets};
 use crate::model::train::data::Example;
 use crate::model::train::packed::Packed;
 use crate::model::train::step::{Batch, Layout};
-use crate::model::{Gpt2Config, Weights};
+use crate::model::{Architecture, Weights};
 
 /// Elements that a thread takes at a time where each stands alone.
 const BLOCK: usize = 1 << 13;
 
-/// The shape, and memory that grows to the largest micro-batch and then serves every step.
+/// The architecture, and memory that grows to the largest micro-batch and then serves every step.
 pub(in crate::model::train) struct Network {
-    width: usize,
-    inner: usize,
-    heads: usize,
-    layers: usize,
-    epsilon: f32,
+    architecture: Architecture,
     micro_batch_tokens: usize,
     checkpointing: bool,
     /// Each block's input, and the last one's output: `[rows, width]`.
@@ -59,10 +58,12 @@ struct Scratch {
     branch: Vec<f32>,
     mask: Vec<f32>,
     dx: Vec<f32>,
+    /// `[rows, query_width]`.
+    dmixed: Vec<f32>,
     /// `[rows, inner]` each.
     gelu: Vec<f32>,
     dinner: Vec<f32>,
-    /// `[rows, 3 * width]`.
+    /// `[rows, projected_width]`.
     dqkv: Vec<f32>,
     /// `[rows]`.
     moments: Vec<[f32; 2]>,
@@ -99,18 +100,13 @@ impl Part {
 
 impl Network {
     /// A network of this shape, whose memory is still to be had.
-    #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
     pub(in crate::model::train) fn new(
-        config: &Gpt2Config,
+        architecture: &Architecture,
         micro_batch_tokens: usize,
         checkpointing: bool,
     ) -> Self {
         Self {
-            width: config.n_embd,
-            inner: config.inner_width(),
-            heads: config.n_head,
-            layers: config.n_layer,
-            epsilon: config.layer_norm_epsilon as f32,
+            architecture: architecture.clone(),
             micro_batch_tokens,
             checkpointing,
             streams: Vec::new(),
@@ -157,9 +153,8 @@ impl Network {
         let keeps_inputs = gradients.is_some();
         let keeps_blocks = keeps_inputs && !self.checkpointing;
         self.reserve(part.tokens.len(), keeps_inputs, keeps_blocks);
-        let layers: Vec<Layer<'_>> = (0..self.layers)
-            .map(|layer| Layer::new(weights, layer))
-            .collect();
+        let count = self.architecture.layers;
+        let layers: Vec<Layer<'_>> = (0..count).map(|layer| Layer::new(weights, layer)).collect();
         self.embed(weights, part);
         for (index, layer) in layers.iter().enumerate() {
             let streams = if keeps_inputs {
@@ -171,18 +166,14 @@ impl Network {
             self.inside(layer, block_site(index), streams[0], kept, part);
             self.outside(layer, block_site(index), streams[1], kept, part);
         }
-        let last = if keeps_inputs {
-            self.layers
-        } else {
-            self.layers % 2
-        };
+        let last = if keeps_inputs { count } else { count % 2 };
         let (loss, gradients) = self.head(weights, part, last, gradients);
         let Some(gradients) = gradients else {
             return loss;
         };
         for (index, layer) in layers.iter().enumerate().rev() {
             let kept = if keeps_blocks { index } else { 0 };
-            if !keeps_blocks && index + 1 < self.layers {
+            if !keeps_blocks && index + 1 < count {
                 self.inside(layer, block_site(index), index, kept, part);
             }
             self.block_backward(layer, block_site(index), index, kept, part, gradients);
@@ -193,9 +184,18 @@ impl Network {
 
     /// Gives every buffer the length that so many rows need; memory is only ever added.
     fn reserve(&mut self, rows: usize, keeps_inputs: bool, keeps_blocks: bool) {
-        let (wide, inner) = (rows * self.width, rows * self.inner);
-        let streams = if keeps_inputs { self.layers + 1 } else { 2 };
-        let kept = if keeps_blocks { self.layers } else { 1 };
+        let Architecture {
+            width,
+            layers,
+            heads,
+            feed_forward,
+            ..
+        } = self.architecture;
+        let (wide, inner) = (rows * width, rows * feed_forward.inner);
+        let [queries, projected] = [heads.query_width(), heads.projected_width()];
+        let [queries, projected] = [rows * queries, rows * projected];
+        let streams = if keeps_inputs { layers + 1 } else { 2 };
+        let kept = if keeps_blocks { layers } else { 1 };
         self.streams
             .resize_with(streams.max(self.streams.len()), Vec::new);
         self.kept
@@ -204,8 +204,8 @@ impl Network {
             stream.resize(wide, 0.0);
         }
         for kept in &mut self.kept[..kept] {
-            kept.qkv.resize(3 * wide, 0.0);
-            kept.mixed.resize(wide, 0.0);
+            kept.qkv.resize(projected, 0.0);
+            kept.mixed.resize(queries, 0.0);
             kept.middle.resize(wide, 0.0);
             kept.inner.resize(inner, 0.0);
         }
@@ -217,21 +217,27 @@ impl Network {
         scratch.moments.resize(rows, [0.0; 2]);
         if keeps_inputs {
             scratch.dx.resize(wide, 0.0);
+            scratch.dmixed.resize(queries, 0.0);
             scratch.dinner.resize(inner, 0.0);
-            scratch.dqkv.resize(3 * wide, 0.0);
+            scratch.dqkv.resize(projected, 0.0);
         }
     }
 
     fn embed(&mut self, weights: &Weights, part: &Part) {
-        let width = self.width;
-        let (tokens, positions) = (values(weights, "wte.weight"), values(weights, "wpe.weight"));
+        let width = self.architecture.width;
+        let tokens = values(weights, ArrayId::TOKEN_EMBEDDING);
         let x = &mut self.streams[0];
-        let places = part.tokens.iter().zip(part.spans.positions());
-        for (x, (token, position)) in x.chunks_exact_mut(width).zip(places) {
-            let token = &tokens[*token as usize * width..][..width];
-            let position = &positions[position * width..][..width];
-            for ((x, token), position) in x.iter_mut().zip(token).zip(position) {
-                *x = token + position;
+        match self.architecture.positions {
+            Positions::Learned => {
+                let positions = values(weights, ArrayId::POSITION_EMBEDDING);
+                let places = part.tokens.iter().zip(part.spans.positions());
+                for (x, (token, position)) in x.chunks_exact_mut(width).zip(places) {
+                    let token = &tokens[*token as usize * width..][..width];
+                    let position = &positions[position * width..][..width];
+                    for ((x, token), position) in x.iter_mut().zip(token).zip(position) {
+                        *x = token + position;
+                    }
+                }
             }
         }
         drop_out(part, EMBEDDING_SITE, width, x, &mut self.scratch.mask);
@@ -250,26 +256,21 @@ impl Network {
             moments,
             ..
         } = scratch;
-        layer_norm(x, layer.ln_1.norm(), self.epsilon, normed, moments);
-        linear(
-            normed,
-            layer.c_attn.weight,
-            layer.c_attn.bias,
-            &mut kept.qkv,
-        );
-        attention(self.heads, self.width, site, part).forward(&kept.qkv, &mut kept.mixed);
-        let Affine { weight, bias } = layer.attn_c_proj;
+        let Architecture {
+            width, heads, norm, ..
+        } = self.architecture;
+        normalize(norm, layer.attention_norm, x, normed, moments);
+        let Affine { weight, bias, .. } = layer.query_key_value;
+        linear(normed, weight, bias, &mut kept.qkv);
+        attention(heads, site, part).forward(&kept.qkv, &mut kept.mixed);
+        let Affine { weight, bias, .. } = layer.attention_out;
         linear(&kept.mixed, weight, bias, &mut kept.middle);
-        drop_out(part, site + 1, self.width, &mut kept.middle, mask);
+        drop_out(part, site + 1, width, &mut kept.middle, mask);
         add(&mut kept.middle, x);
-        layer_norm(
-            &kept.middle,
-            layer.ln_2.norm(),
-            self.epsilon,
-            normed,
-            moments,
-        );
-        linear(normed, layer.c_fc.weight, layer.c_fc.bias, &mut kept.inner);
+        let norm_weights = layer.feed_forward_norm;
+        normalize(norm, norm_weights, &kept.middle, normed, moments);
+        let Affine { weight, bias, .. } = layer.up;
+        linear(normed, weight, bias, &mut kept.inner);
     }
 
     /// From what is before gelu to the next block's input.
@@ -279,10 +280,13 @@ impl Network {
             &mut self.scratch,
             &mut self.streams[stream],
         );
-        gelu(&kept.inner, &mut scratch.gelu);
-        let Affine { weight, bias } = layer.mlp_c_proj;
+        match self.architecture.feed_forward.kind {
+            FeedForwardKind::Plain(Activation::GeluTanh) => gelu(&kept.inner, &mut scratch.gelu),
+        }
+        let Affine { weight, bias, .. } = layer.down;
         linear(&scratch.gelu, weight, bias, x);
-        drop_out(part, site + 2, self.width, x, &mut scratch.mask);
+        let width = self.architecture.width;
+        drop_out(part, site + 2, width, x, &mut scratch.mask);
         add(x, &kept.middle);
     }
 
@@ -303,28 +307,51 @@ impl Network {
             head,
             ..
         } = scratch;
-        let norm = Affine::new(weights, "ln_f");
-        layer_norm(x, norm.norm(), self.epsilon, normed, moments);
-        let embedding = values(weights, "wte.weight");
-        let (targets, scale, width) = (&part.targets, part.scale, self.width);
+        let norm_weights = Affine::new(weights, Role::FinalNorm, None);
+        let Architecture {
+            width,
+            norm,
+            output,
+            ..
+        } = self.architecture;
+        normalize(norm, norm_weights, x, normed, moments);
+        let output = match output {
+            Output::Tied => ArrayId::TOKEN_EMBEDDING,
+        };
+        let embedding = values(weights, output);
+        let (targets, scale) = (&part.targets, part.scale);
         let Some(gradients) = gradients else {
             let loss = cross_entropy(normed, embedding, width, targets, scale, None, head);
             return (loss, None);
         };
         branch.fill(0.0);
-        let wanted = [&mut branch[..], values_mut(gradients, "wte.weight")];
+        let wanted = [&mut branch[..], values_mut(gradients, output)];
         let loss = cross_entropy(normed, embedding, width, targets, scale, Some(wanted), head);
         dx.fill(0.0);
-        norm_backward(x, norm, "ln_f", moments, branch, dx, gradients);
+        norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
         (loss, Some(gradients))
     }
 }
 
-fn attention(heads: usize, width: usize, site: u32, part: &Part) -> Attention<'_> {
+/// `x` normed, and what the norm took out of each row.
+#[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
+fn normalize(
+    norm: Norm,
+    weights: Affine<'_>,
+    x: &[f32],
+    normed: &mut [f32],
+    moments: &mut [[f32; 2]],
+) {
+    match norm.kind {
+        NormKind::Layer => layer_norm(x, weights.norm(), norm.epsilon as f32, normed, moments),
+    }
+}
+
+fn attention(heads: Heads, site: u32, part: &Part) -> Attention<'_> {
     Attention {
         spans: &part.spans,
-        heads,
-        width,
+        heads: heads.query,
+        width: heads.query_width(),
         mask: part.dropout.map(|dropout| (dropout, site)),
     }
 }

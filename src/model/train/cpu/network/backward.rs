@@ -1,12 +1,15 @@
 //! The way back through a block and the embedding, from what the forward pass kept.
 
-use super::{Network, Part, Scratch, attention, drop_out};
+use super::{Network, Part, Scratch, attention, drop_out, normalize};
 use crate::model::Weights;
+use crate::model::architecture::{
+    Activation, Architecture, ArrayId, FeedForwardKind, Norm, NormKind, Positions,
+};
 use crate::model::dropout::EMBEDDING_SITE;
 use crate::model::ops::gelu::{gelu, gelu_gradient};
-use crate::model::ops::layer_norm::{add_gamma_gradient, add_input_gradient, layer_norm};
+use crate::model::ops::layer_norm::{add_gamma_gradient, add_input_gradient};
 use crate::model::ops::linear::{add_bias_gradient, input_gradient};
-use crate::model::train::cpu::layers::{Affine, Layer, add_affine, values_mut};
+use crate::model::train::cpu::layers::{Affine, Layer, values_mut};
 
 impl Network {
     /// From the gradient of a block's output to that of its input, both in `scratch.dx`.
@@ -19,7 +22,14 @@ impl Network {
         part: &Part,
         gradients: &mut Weights,
     ) {
-        let (width, epsilon) = (self.width, self.epsilon);
+        let Architecture {
+            width,
+            heads,
+            norm,
+            feed_forward,
+            ..
+        } = self.architecture;
+        let FeedForwardKind::Plain(activation) = feed_forward.kind;
         let (x, kept) = (&self.streams[stream], &self.kept[kept]);
         let Scratch {
             normed,
@@ -28,6 +38,7 @@ impl Network {
             dx,
             gelu: active,
             dinner,
+            dmixed,
             dqkv,
             moments,
             ..
@@ -35,70 +46,71 @@ impl Network {
 
         branch.copy_from_slice(dx);
         drop_out(part, site + 2, width, branch, mask);
-        gelu(&kept.inner, active);
-        add_affine(gradients, &layer.part("mlp.c_proj"), active, branch);
-        input_gradient(branch, layer.mlp_c_proj.weight, width, dinner);
-        let dgelu = active;
-        gelu_gradient(&kept.inner, dinner, dgelu);
-        layer_norm(&kept.middle, layer.ln_2.norm(), epsilon, normed, moments);
-        add_affine(gradients, &layer.part("mlp.c_fc"), normed, dgelu);
-        input_gradient(dgelu, layer.c_fc.weight, self.inner, branch);
-        let name = layer.part("ln_2");
-        norm_backward(
-            &kept.middle,
-            layer.ln_2,
-            &name,
-            moments,
-            branch,
-            dx,
-            gradients,
-        );
+        match activation {
+            Activation::GeluTanh => gelu(&kept.inner, active),
+        }
+        layer.down.add_gradients(gradients, active, branch);
+        input_gradient(branch, layer.down.weight, width, dinner);
+        let dactive = active;
+        match activation {
+            Activation::GeluTanh => gelu_gradient(&kept.inner, dinner, dactive),
+        }
+        let middle = &kept.middle;
+        let norm_weights = layer.feed_forward_norm;
+        normalize(norm, norm_weights, middle, normed, moments);
+        layer.up.add_gradients(gradients, normed, dactive);
+        input_gradient(dactive, layer.up.weight, feed_forward.inner, branch);
+        norm_backward(norm, norm_weights, middle, moments, branch, dx, gradients);
 
         branch.copy_from_slice(dx);
         drop_out(part, site + 1, width, branch, mask);
-        add_affine(gradients, &layer.part("attn.c_proj"), &kept.mixed, branch);
-        let dmixed = normed;
-        input_gradient(branch, layer.attn_c_proj.weight, width, dmixed);
-        attention(self.heads, width, site, part).backward(&kept.qkv, dmixed, dqkv);
-        let normed = dmixed;
-        layer_norm(x, layer.ln_1.norm(), epsilon, normed, moments);
-        add_affine(gradients, &layer.part("attn.c_attn"), normed, dqkv);
-        input_gradient(dqkv, layer.c_attn.weight, 3 * width, branch);
-        let name = layer.part("ln_1");
-        norm_backward(x, layer.ln_1, &name, moments, branch, dx, gradients);
+        let out = layer.attention_out;
+        out.add_gradients(gradients, &kept.mixed, branch);
+        input_gradient(branch, out.weight, width, dmixed);
+        attention(heads, site, part).backward(&kept.qkv, dmixed, dqkv);
+        let norm_weights = layer.attention_norm;
+        normalize(norm, norm_weights, x, normed, moments);
+        let projection = layer.query_key_value;
+        projection.add_gradients(gradients, normed, dqkv);
+        input_gradient(dqkv, projection.weight, heads.projected_width(), branch);
+        norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
     }
 
     pub(super) fn embed_backward(&mut self, part: &Part, gradients: &mut Weights) {
-        let width = self.width;
+        let width = self.architecture.width;
         let Scratch { dx, mask, .. } = &mut self.scratch;
         drop_out(part, EMBEDDING_SITE, width, dx, mask);
         // One row after another: a token may come twice, and a sum has one order.
-        let tokens = part.tokens.iter().map(|token| *token as usize).collect();
-        for (name, places) in [
-            ("wte.weight", tokens),
-            ("wpe.weight", part.spans.positions()),
-        ] {
-            let sums = values_mut(gradients, name);
+        let mut add = |id, places: Vec<usize>| {
+            let sums = values_mut(gradients, id);
             for (place, dx) in places.iter().zip(dx.chunks_exact(width)) {
                 let sums = &mut sums[place * width..][..width];
                 sums.iter_mut().zip(dx).for_each(|(sum, dx)| *sum += dx);
             }
+        };
+        let tokens = part.tokens.iter().map(|token| *token as usize);
+        add(ArrayId::TOKEN_EMBEDDING, tokens.collect());
+        match self.architecture.positions {
+            Positions::Learned => add(ArrayId::POSITION_EMBEDDING, part.spans.positions()),
         }
     }
 }
 
 /// Adds the gradients of a norm's weights to `gradients`, and that of its input to `dx`.
 pub(super) fn norm_backward(
+    norm: Norm,
+    weights: Affine<'_>,
     x: &[f32],
-    norm: Affine<'_>,
-    name: &str,
     moments: &[[f32; 2]],
     upstream: &[f32],
     dx: &mut [f32],
     gradients: &mut Weights,
 ) {
-    let gamma = values_mut(gradients, &format!("{name}.weight"));
-    add_gamma_gradient(x, moments, upstream, gamma);
-    add_bias_gradient(upstream, values_mut(gradients, &format!("{name}.bias")));
-    add_input_gradient(x, norm.weight, moments, upstream, dx);
+    match norm.kind {
+        NormKind::Layer => {
+            add_gamma_gradient(x, moments, upstream, weights.weight_gradient(gradients));
+            add_bias_gradient(upstream, weights.bias_gradient(gradients));
+            add_input_gradient(x, weights.weight, moments, upstream, dx);
+        }
+    }
 }

@@ -1,0 +1,215 @@
+//! A text of several parts, as a prompt and what follows it, encoded as the one text that it is.
+//!
+//! A tokenizer may join characters across a border, or begin a text in a way of its own (SentencePiece puts a space
+//! there), so parts that are encoded apart need not be what a model reads. GPT-2's splits at a space before a word: of
+//! its own prompts and completions both give the same tokens.
+//!
+//! A token that straddles a border is the later part's: who writes that part has to write it. TRL and
+//! lm-evaluation-harness encode the whole too, and take as many tokens for the prompt as it has alone. That is the same
+//! where none straddles; where one does, the completion loses its beginning there, against which the harness moves a
+//! prompt's last spaces into the completion.
+
+use super::{StudentTokenizer, guarded};
+use crate::model::ModelError;
+
+impl StudentTokenizer {
+    /// Token ids of each of `parts` in the text that they make together, the first after what the tokenizer puts before
+    /// every text.
+    ///
+    /// # Errors
+    /// As of [`StudentTokenizer::encode`].
+    pub fn encode_parts<const N: usize>(
+        &self,
+        parts: [&str; N],
+    ) -> Result<[Vec<u32>; N], ModelError> {
+        let (tokens, begins) = self.encode_whole(&parts)?;
+        Ok(split(tokens, &begins))
+    }
+
+    /// The same where one of `completions` follows: token ids of what all have in common, and of the rest of each. The
+    /// common tokens are those of `parts`, unless a completion alters their end.
+    ///
+    /// # Errors
+    /// As of [`StudentTokenizer::encode`].
+    pub fn encode_choices<const N: usize>(
+        &self,
+        parts: [&str; N],
+        completions: &[String],
+    ) -> Result<([Vec<u32>; N], Vec<Vec<u32>>), ModelError> {
+        let whole = |last: &String| self.encode_whole(&[&parts[..], &[last]].concat());
+        let wholes = completions.iter().map(whole);
+        let mut wholes = wholes.collect::<Result<Vec<_>, _>>()?;
+        let Some((first, begins)) = wholes.first().cloned() else {
+            return Ok((self.encode_parts(parts)?, Vec::new()));
+        };
+        let alike = |tokens: &[u32]| {
+            tokens
+                .iter()
+                .zip(&first)
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
+        let common = wholes.iter();
+        let common = common.map(|(tokens, begins)| alike(tokens).min(begins[N]));
+        let common = common.min().unwrap_or(0);
+        let rests = wholes.iter_mut();
+        let rests = rests.map(|(tokens, _)| tokens.split_off(common)).collect();
+        Ok((split(wholes.swap_remove(0).0, &begins), rests))
+    }
+
+    /// Token ids of the text that `parts` make, and where each part begins.
+    fn encode_whole(&self, parts: &[&str]) -> Result<(Vec<u32>, Vec<usize>), ModelError> {
+        let text = parts.concat();
+        let encoding = guarded(None, || self.inner.encode(text.as_str(), false))?;
+        let before = |border: &usize| {
+            let ends = encoding.get_offsets().iter().map(|(_, end)| end);
+            self.prefix.len() + ends.take_while(|end| *end <= border).count()
+        };
+        let borders = parts.iter().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        let later = borders
+            .take(parts.len().saturating_sub(1))
+            .map(|border| before(&border));
+        let begins = std::iter::once(0).chain(later).collect();
+        Ok(([&self.prefix, encoding.get_ids()].concat(), begins))
+    }
+}
+
+/// `tokens` cut where the first `N` parts begin.
+fn split<const N: usize>(mut tokens: Vec<u32>, begins: &[usize]) -> [Vec<u32>; N] {
+    let mut parts = [const { Vec::new() }; N];
+    for (part, begin) in parts.iter_mut().zip(begins).rev() {
+        *part = tokens.split_off(tokens.len().min(*begin));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{edited, template};
+    use super::*;
+
+    /// Students' tokenizers: one that is trained here, and GPT-2-like ones of other files.
+    fn tokenizers() -> Vec<StudentTokenizer> {
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity");
+        let shared = crate::needs::shared("models/qa-nano");
+        let folders = std::iter::once(fixture.into()).chain(shared);
+        let loaded = folders.map(|folder| StudentTokenizer::load(&folder, None).unwrap());
+        let texts = (0..300).map(|index| {
+            format!("Question: is {index} even? Answer: {index}, so. So the answer is yes.")
+        });
+        loaded
+            .chain([StudentTokenizer::train(texts, 400).unwrap()])
+            .collect()
+    }
+
+    /// What keys and numbers are made of: it must not change for GPT-2's tokenizer.
+    #[test]
+    fn gpt2s_parts_have_the_tokens_that_they_have_apart() {
+        let mut texts: Vec<String> = [
+            "",
+            "x",
+            "a cat's 3.5 km",
+            "two  blanks ",
+            "tabs\tand\n\nlines\n",
+            "Ünïcode 日本 🙂",
+            "e\u{301}",
+            "\u{a0}hard",
+            "(A) \"hive\"",
+            "...",
+            "'s",
+            "100%",
+            "<|endoftext|>",
+            "\u{feff}",
+        ]
+        .map(str::to_owned)
+        .into();
+        let rows = crate::text::teacher_fixture::rows().unwrap_or_default();
+        texts.extend(rows.iter().take(200).map(|row| row.reasoning.clone()));
+        for tokenizer in tokenizers() {
+            let apart = |text: &str| tokenizer.encode(text).unwrap();
+            for text in &texts {
+                for prompt in [
+                    format!("Question: {text} Answer:"),
+                    format!("Question: {text}\nAnswer: Let's think step by step."),
+                ] {
+                    let reasoning = match text.trim() {
+                        "" => String::new(),
+                        text => format!(" {text}"),
+                    };
+                    let close = format!(" So the answer is {text}.");
+                    let found = tokenizer
+                        .encode_parts([&prompt, &reasoning, &close])
+                        .unwrap();
+                    let expected = [&prompt, &reasoning, &close].map(|part| apart(part));
+                    assert_eq!(found, expected, "{prompt:?} {reasoning:?} {close:?}");
+                    let choices = [" yes", " no.", " [1]", " [10]"].map(str::to_owned);
+                    let ([first, second], rests) = tokenizer
+                        .encode_choices([&prompt, &reasoning], &choices)
+                        .unwrap();
+                    assert_eq!([first, second], [apart(&prompt), apart(&reasoning)]);
+                    assert_eq!(rests, choices.map(|choice| apart(&choice)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_straddles_a_border_is_the_later_parts() {
+        let words =
+            |word: &str| std::iter::repeat_n(format!("the {word} sat"), 9).collect::<Vec<_>>();
+        let texts = [words("cat"), words("cab")].concat();
+        let tokenizer = StudentTokenizer::train(texts.into_iter(), 290).unwrap();
+        let one = |text: &str| {
+            let ids = tokenizer.encode(text).unwrap();
+            assert_eq!(ids.len(), 1, "{text}");
+            ids[0]
+        };
+        let (the, cat, cab) = (one("the"), one(" cat"), one(" cab"));
+        for (parts, expected) in [
+            (["the", " cat"], [vec![the], vec![cat]]),
+            (["the ", "cat"], [vec![the], vec![cat]]),
+            (["the ca", "t"], [vec![the], vec![cat]]),
+            (["", "the cat"], [vec![], vec![the, cat]]),
+            (["the cat", ""], [vec![the, cat], vec![]]),
+            (["th", "e cat"], [vec![], vec![the, cat]]),
+        ] {
+            assert_eq!(
+                tokenizer.encode_parts(parts).unwrap(),
+                expected,
+                "{parts:?}"
+            );
+        }
+        // A character of several tokens lies on one side.
+        let [prompt, after] = tokenizer.encode_parts(["🙂", "🙂"]).unwrap();
+        assert!(prompt.len() > 1 && prompt == after);
+        // What follows alters the prompt's end: that goes to each of the choices.
+        let choices = ["t", "b"].map(str::to_owned);
+        let found = tokenizer.encode_choices(["the", " ca"], &choices).unwrap();
+        assert_eq!(found, ([vec![the], vec![]], vec![vec![cat], vec![cab]]));
+        let found = tokenizer.encode_choices(["the", " cat"], &[]).unwrap();
+        assert_eq!(found, ([vec![the], vec![cat]], vec![]));
+    }
+
+    #[test]
+    fn a_text_begins_once() {
+        let folder = edited(|own, settings| {
+            own["post_processor"] = template(&["<|endoftext|>"], &["a"]);
+            settings["add_prefix_space"] = json!(true);
+        });
+        let tokenizer = StudentTokenizer::load(folder.path(), None).unwrap();
+        let [prompt, after] = tokenizer.encode_parts(["the", "(cat"]).unwrap();
+        assert_eq!(
+            [prompt, after.clone()].concat(),
+            tokenizer.encode_prompt("the(cat").unwrap()
+        );
+        assert_eq!(tokenizer.decode(&after).unwrap(), "(cat");
+        // Apart it would begin as a text does.
+        let apart = tokenizer.encode("(cat").unwrap();
+        assert_eq!(tokenizer.decode(&apart).unwrap(), " (cat");
+    }
+}
