@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::board::{Board, Policy};
 use super::clock::Stopwatch;
 use super::one::Finished;
+use super::scheduler::{Policy, Scheduler};
 use crate::event::Outcome;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Outputs};
@@ -54,17 +54,17 @@ pub fn execute(
     policy: Policy,
 ) -> Execution {
     let watch = Stopwatch::start();
-    let board = Board::new(plan, nodes, policy);
+    let scheduler = Scheduler::new(plan, nodes, policy);
     match environments {
-        [environment] => board.work(environment),
+        [environment] => scheduler.work(environment),
         environments => std::thread::scope(|scope| {
             for environment in environments {
-                scope.spawn(|| board.work(environment));
+                scope.spawn(|| scheduler.work(environment));
             }
         }),
     }
     let mut execution = Execution {
-        stages: board.finished(),
+        stages: scheduler.finished(),
         places: nodes.iter().copied().zip(0..).collect(),
         ..Execution::default()
     };

@@ -2,7 +2,7 @@
 //!
 //! Clocks live here and nowhere else; the runner never prints.
 
-mod board;
+mod scheduler;
 mod clock;
 mod executor;
 mod json_lines;
@@ -14,8 +14,8 @@ mod one_line_tests;
 #[cfg(test)]
 mod tests;
 
-pub use board::Policy;
 pub use executor::{Execution, execute};
 pub use json_lines::JsonLines;
 pub use one::Finished;
+pub use scheduler::Policy;
 pub use terminal::Terminal;

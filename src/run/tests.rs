@@ -1,4 +1,4 @@
-//! The board and the guard, with kinds that do nothing but fail in their own ways.
+//! The scheduler and the guard, with kinds that do nothing but fail in their own ways.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -216,7 +216,7 @@ fn thousands_of_stages_are_checked_and_planned_at_once() {
     );
 }
 
-/// The same while they run: all are skipped, so that only the board works.
+/// The same while they run: all are skipped, so that only the scheduler works.
 #[test]
 fn thousands_of_stages_are_carried_out_at_once() {
     let text = backwards(20_000).replace("[stages.s0]\n", "[stages.s0]\nfails = true\n");

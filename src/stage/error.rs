@@ -18,7 +18,7 @@ use crate::model::device::DeviceError;
 use crate::model::train::TrainError;
 use crate::store::StoreError;
 use crate::teacher::TeacherError;
-use crate::teacher::http::{EndpointError, Why};
+use crate::teacher::http::{EndpointError, EndpointErrorKind};
 
 /// Why a stage did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +110,8 @@ impl From<InferenceError> for StageError {
 
 impl From<EndpointError> for StageError {
     fn from(error: EndpointError) -> Self {
-        match *error.why {
-            Why::Cancelled => Self::Cancelled,
+        match *error.kind {
+            EndpointErrorKind::Cancelled => Self::Cancelled,
             _ => Self::Endpoint(error),
         }
     }

@@ -18,27 +18,27 @@ type StopCheck<'a> = dyn Fn(&[u32]) -> bool + Sync + 'a;
 
 /// How far drawing has come.
 #[derive(Default)]
-struct Progress {
+struct DrawProgress {
     done: usize,
     total: usize,
     tokens: u64,
 }
 
-impl Progress {
+impl DrawProgress {
     fn tell(&self, context: &Context<'_>) {
         let done = self.done.min(self.total);
         context.progress("paths", done, self.total, self.tokens, String::new());
     }
 }
 
-/// What the engine's callbacks share.
-struct Desk<'a> {
+/// What the engine's callbacks share: the rows that are written, and what is still to come.
+struct DrawState<'a> {
     rows: RowWriter<'a>,
     /// What each sequence in flight is kept under, by tag.
     in_flight: Vec<Digest>,
     /// How many sequences of a prompt are still to come.
     left: BTreeMap<usize, usize>,
-    progress: &'a mut Progress,
+    progress: &'a mut DrawProgress,
 }
 
 impl Sampler<'_> {
@@ -50,9 +50,9 @@ impl Sampler<'_> {
     ) -> Result<(), StageError> {
         let branching = self.params.branching == Branching::FirstToken;
         let per_question = self.params.paths_per_question() as usize;
-        let mut progress = Progress {
+        let mut progress = DrawProgress {
             total: prompts.len() * per_question,
-            ..Progress::default()
+            ..DrawProgress::default()
         };
         let mut engine = None;
         let mut told = false;
@@ -93,23 +93,23 @@ impl Sampler<'_> {
         engine: &Inference,
         todo: &[(Vec<u32>, usize)],
         branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
-        progress: &mut Progress,
+        progress: &mut DrawProgress,
     ) -> Result<Vec<Digest>, StageError> {
         let branching = self.params.branching == Branching::FirstToken;
         let stop = self.stop_rule()?;
-        let desk = Mutex::new(Desk {
+        let state = Mutex::new(DrawState {
             rows: RowWriter::new(self.context.store, BUCKET),
             in_flight: Vec::new(),
             left: BTreeMap::new(),
             progress,
         });
-        let locked = || desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = || state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut failure = None;
         let mut expand = |index: usize, candidates: &[FirstTokenCandidate]| {
             let (prompt, expected) = &todo[index];
-            let mut desk = locked();
+            let mut state = locked();
             let claim = self.keys.claim(prompt);
-            if !desk.rows.claim(&claim) {
+            if !state.rows.claim(&claim) {
                 return Vec::new();
             }
             if branching && !branches.contains_key(prompt) {
@@ -122,7 +122,7 @@ impl Sampler<'_> {
                     .collect();
                 // A kill must not leave paths that nobody finds.
                 let key = self.keys.branches(prompt);
-                desk.rows.push_before("branches", key, &found);
+                state.rows.push_before("branches", key, &found);
                 branches.insert(prompt.clone(), found);
             }
             let missing = self
@@ -132,41 +132,41 @@ impl Sampler<'_> {
                     Vec::new()
                 });
             // Others may have drawn some since.
-            desk.progress.done += expected.saturating_sub(missing.len());
+            state.progress.done += expected.saturating_sub(missing.len());
             if missing.is_empty() {
-                desk.rows.end(&claim);
+                state.rows.end(&claim);
             } else {
-                desk.left.insert(index, missing.len());
+                state.left.insert(index, missing.len());
             }
             missing
                 .into_iter()
                 .map(|each| {
-                    desk.in_flight.push(each.row);
+                    state.in_flight.push(each.row);
                     SequenceSpec {
                         forced_first: each.branch.map(|branch| branch.token),
                         stream: each.stream,
-                        tag: desk.in_flight.len() as u64 - 1,
+                        tag: state.in_flight.len() as u64 - 1,
                     }
                 })
                 .collect()
         };
         let mut finished = |generated: Generated| {
-            let mut desk = locked();
-            desk.progress.done += 1;
-            desk.progress.tokens += generated.tokens.len() as u64;
+            let mut state = locked();
+            state.progress.done += 1;
+            state.progress.tokens += generated.tokens.len() as u64;
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "tags count sequences in memory"
             )]
-            let row = desk.in_flight[generated.tag as usize];
-            if let Some(left) = desk.left.get_mut(&generated.prompt_index) {
+            let row = state.in_flight[generated.tag as usize];
+            if let Some(left) = state.left.get_mut(&generated.prompt_index) {
                 *left -= 1;
                 if *left == 0 {
                     let claim = self.keys.claim(&todo[generated.prompt_index].0);
-                    desk.rows.end(&claim);
+                    state.rows.end(&claim);
                 }
             }
-            desk.rows.push(
+            state.rows.push(
                 row,
                 &PathRow {
                     tokens: generated.tokens,
@@ -175,10 +175,10 @@ impl Sampler<'_> {
                     end_token: other_end(generated.end_token, &self.student),
                 },
             );
-            if desk.rows.failed() {
+            if state.rows.failed() {
                 self.context.cancel.cancel();
             }
-            desk.progress.tell(self.context);
+            state.progress.tell(self.context);
         };
         let candidates = if branching {
             self.params.first_tokens as usize
@@ -200,8 +200,8 @@ impl Sampler<'_> {
             self.context.cancel,
         );
         self.context.record_batch(engine);
-        let desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let others = desk.rows.finish()?;
+        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let others = state.rows.finish()?;
         if let Some(error) = failure {
             return Err(error);
         }

@@ -24,7 +24,7 @@ pub(super) fn ratings(
         budget: params.budget.unwrap_or_default(),
     };
     let requests = requests(endpoint, prompts);
-    let replies = server.ask(context, |asker| Ok(asker.ask(&requests)?))?;
+    let replies = server.ask(context, |client| Ok(client.ask(&requests)?))?;
     replies::tell_silent(context, endpoint, REPLY_TOKENS, &replies);
     let rating = |replies: &[Reply]| {
         let read: Vec<Rating> = replies

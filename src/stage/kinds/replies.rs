@@ -8,8 +8,8 @@ use crate::key::Digest;
 use crate::stage::{Complaint, Context, StageError, Work, product};
 use crate::store::Store;
 use crate::teacher::http::{
-    Account, Asker, BoxError, Budget, Claim, Endpoint, Keeper, Mode, News, Reply, ReplyVerdict,
-    Request, Standing, Tokens,
+    BoxError, Budget, Claim, Client, ClientEvent, ClientProgress, Endpoint, EndpointUsage, Mode,
+    Reply, ReplyKind, ReplyStore, Request, Tokens,
 };
 
 /// The bucket of replies.
@@ -31,21 +31,21 @@ impl Server<'_> {
     pub(crate) fn ask<T>(
         &self,
         context: &Context<'_>,
-        work: impl FnOnce(&Asker<'_>) -> Result<T, StageError>,
+        work: impl FnOnce(&Client<'_>) -> Result<T, StageError>,
     ) -> Result<T, StageError> {
-        let hear = |news| match news {
-            News::Info(message) => context.report.info(message),
-            News::Warning(message) => context.report.warn(message),
-            News::Progress(standing) => context.progress(
+        let on_event = |news| match news {
+            ClientEvent::Info(message) => context.report.info(message),
+            ClientEvent::Warning(message) => context.report.warn(message),
+            ClientEvent::Progress(progress) => context.progress(
                 "replies",
-                standing.done,
-                standing.wanted,
-                standing.spent.tokens().completion,
-                detail(&standing),
+                progress.done,
+                progress.wanted,
+                progress.spent.tokens().completion,
+                detail(&progress),
             ),
         };
         let folder = context.work_dir()?;
-        let asker = Asker::new(
+        let client = Client::new(
             self.endpoint,
             self.mode,
             self.budget,
@@ -54,13 +54,13 @@ impl Server<'_> {
             context.cancel,
             &context.options.permissions,
             context.fetcher.options().offline,
-            &hear,
+            &on_event,
         )?;
-        let made = work(&asker);
-        let account = asker.account();
-        let made = made.inspect_err(|_| tell_spent(context, &account))?;
-        tell_other_models(context, &account);
-        context.record_use("endpoint", json!(account));
+        let made = work(&client);
+        let usage = client.usage();
+        let made = made.inspect_err(|_| tell_spent(context, &usage))?;
+        tell_other_models(context, &usage);
+        context.record_use("endpoint", json!(usage));
         Ok(made)
     }
 }
@@ -132,7 +132,7 @@ pub(crate) fn requests(count: u64, prompt_tokens: u64, reply_tokens: u64) -> Wor
 pub(crate) fn refused_text(replies: &[Reply], is_of_use: impl Fn(&Reply) -> bool) -> String {
     let mut counts = std::collections::BTreeMap::new();
     for reply in replies.iter().filter(|reply| !is_of_use(reply)) {
-        *counts.entry(reply.verdict.name()).or_insert(0_usize) += 1;
+        *counts.entry(reply.kind.name()).or_insert(0_usize) += 1;
     }
     if counts.is_empty() {
         return "none refused".to_owned();
@@ -157,14 +157,9 @@ pub(crate) fn tell_silent(
     replies: &[Reply],
 ) {
     let count = |is: &dyn Fn(&Reply) -> bool| replies.iter().filter(|reply| is(reply)).count();
-    let silent = |reply: &Reply| {
-        matches!(
-            reply.verdict,
-            ReplyVerdict::ThoughtOnly | ReplyVerdict::Empty
-        )
-    };
+    let silent = |reply: &Reply| matches!(reply.kind, ReplyKind::ThoughtOnly | ReplyKind::Empty);
     let cut = count(&|reply| silent(reply) && reply.is_cut());
-    let thought = |reply: &Reply| reply.verdict == ReplyVerdict::ThoughtOnly && !reply.is_cut();
+    let thought = |reply: &Reply| reply.kind == ReplyKind::ThoughtOnly && !reply.is_cut();
     let (field, most) = endpoint.length_bound(default);
     let now = most.map_or_else(String::new, |most| format!(", now {most}"));
     let told = [
@@ -191,7 +186,7 @@ pub(crate) fn tell_silent(
     }
 }
 
-impl Keeper for Store {
+impl ReplyStore for Store {
     fn find(&self, keys: &[Digest]) -> Result<Vec<Option<Reply>>, BoxError> {
         let decode = |row: Option<Vec<u8>>| row.map(|row| Reply::from_row(&row)).transpose();
         let rows = self.rows(BUCKET, keys)?;
@@ -213,46 +208,46 @@ impl Keeper for Store {
     }
 }
 
-fn detail(standing: &Standing) -> String {
-    let spent = standing.spent;
-    let mut text = format!("{} in flight", standing.in_flight);
+fn detail(progress: &ClientProgress) -> String {
+    let spent = progress.spent;
+    let mut text = format!("{} in flight", progress.in_flight);
     let again = spent
         .requests
-        .saturating_sub(spent.replies_of_its_own + standing.in_flight as u64);
+        .saturating_sub(spent.replies_of_its_own + progress.in_flight as u64);
     if again > 0 {
         let _ = write!(text, ", {again} failed and sent again");
     }
-    if let Some(usd) = standing.usd {
+    if let Some(usd) = progress.usd {
         let _ = write!(text, ", ${usd:.2}");
     }
     text
 }
 
 /// What a stage that stops has spent so far: its result, which would say so, is not there yet.
-fn tell_spent(context: &Context<'_>, account: &Account) {
-    let tokens = account.spent.tokens();
+fn tell_spent(context: &Context<'_>, usage: &EndpointUsage) {
+    let tokens = usage.spent.tokens();
     let mut text = format!(
         "spent so far: {} requests, {} tokens of prompts and {} of replies",
-        account.spent.requests, tokens.prompt, tokens.completion
+        usage.spent.requests, tokens.prompt, tokens.completion
     );
-    if let Some(usd) = account.usd {
+    if let Some(usd) = usage.usd {
         let _ = write!(text, ", ${usd:.4}");
     }
     context.report.info(text);
 }
 
 /// Some servers answer with whatever model they have, whichever was asked for.
-fn tell_other_models(context: &Context<'_>, account: &Account) {
-    let others: Vec<&str> = account
+fn tell_other_models(context: &Context<'_>, usage: &EndpointUsage) {
+    let others: Vec<&str> = usage
         .served_by
         .iter()
         .map(String::as_str)
-        .filter(|served| !served.contains(&account.model) && !account.model.contains(served))
+        .filter(|served| !served.contains(&usage.model) && !usage.model.contains(served))
         .collect();
     if !others.is_empty() {
         context.report.warn(format!(
             "`{}` was asked for, but the server says that it answered with {}",
-            account.model,
+            usage.model,
             others.join(", ")
         ));
     }

@@ -13,7 +13,7 @@ use crate::stage::{
     Brings, Carried, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
     StageError, StageKind, Work, product,
 };
-use crate::teacher::http::{Endpoint, Reply, ReplyVerdict, Request};
+use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request};
 use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
 use crate::text::{EndReason, Question, ReasoningPath};
 
@@ -200,7 +200,7 @@ fn answer_request(
     (question, draw): Draw<'_>,
     reply: &Reply,
 ) -> Option<Request> {
-    let cut_short = reply.verdict == ReplyVerdict::ThoughtOnly && reply.is_cut();
+    let cut_short = reply.kind == ReplyKind::ThoughtOnly && reply.is_cut();
     if params.answer_prompt.is_empty() || reply.reasoning().is_none() || cut_short {
         return None;
     }
@@ -222,9 +222,9 @@ fn asked(
         budget: params.budget.unwrap_or_default(),
     };
     let draws = draws(questions, endpoint);
-    server.ask(context, |asker| {
+    server.ask(context, |client| {
         let requests = reasoning_requests(params, endpoint, &draws);
-        let reasoned = asker.ask(&requests)?;
+        let reasoned = client.ask(&requests)?;
         replies::tell_silent(context, endpoint, REPLY_TOKENS, &reasoned);
         let mut paths = Vec::new();
         // The place of the path that each request is about.
@@ -240,7 +240,7 @@ fn asked(
             }
             paths.push(path(*draw, request, reply, text));
         }
-        let answered = asker.ask(&second)?;
+        let answered = client.ask(&second)?;
         replies::tell_silent(context, endpoint, REPLY_TOKENS, &answered);
         for (place, reply) in about.iter().zip(&answered) {
             if let Some(answer) = reply.answer() {

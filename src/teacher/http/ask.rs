@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::asker::{Asker, lock};
-use super::{EndpointError, Mode, Reply, Request, Why, batch, online};
+use super::client::{Client, lock};
+use super::{EndpointError, EndpointErrorKind, Mode, Reply, Request, batch, online};
 use crate::key::Digest;
 
-impl Asker<'_> {
+impl Client<'_> {
     /// The replies to `requests`, in order; equal requests are asked once.
     ///
     /// # Errors
@@ -14,7 +14,7 @@ impl Asker<'_> {
     pub fn ask(&self, requests: &[Request]) -> Result<Vec<Reply>, EndpointError> {
         let keys: Vec<Digest> = requests.iter().map(|request| request.key).collect();
         let distinct: BTreeSet<Digest> = keys.iter().copied().collect();
-        let known = self.keeper.find(&keys).map_err(Why::Keep)?;
+        let known = self.store.find(&keys).map_err(EndpointErrorKind::Keep)?;
         let mut seen = BTreeSet::new();
         let missing: Vec<&Request> = requests
             .iter()
@@ -28,7 +28,7 @@ impl Asker<'_> {
             self.get(&missing, distinct.len()).map_err(|error| {
                 // How many came is counted where they are kept.
                 let kept = self
-                    .keeper
+                    .store
                     .find(&distinct.iter().copied().collect::<Vec<_>>());
                 let kept = kept.map(|replies| replies.iter().flatten().count());
                 EndpointError {
@@ -37,10 +37,10 @@ impl Asker<'_> {
                     ..error
                 }
             })?;
-            self.keeper.find(&keys).map_err(Why::Keep)?
+            self.store.find(&keys).map_err(EndpointErrorKind::Keep)?
         };
         let gone = || {
-            Why::Keep(
+            EndpointErrorKind::Keep(
                 "replies that were just kept are gone\nhint: run the same command again".into(),
             )
         };
@@ -48,19 +48,19 @@ impl Asker<'_> {
             .into_iter()
             .collect::<Option<_>>()
             .ok_or_else(gone)?;
-        let mut account = lock(&self.account);
+        let mut given = lock(&self.given);
         for (key, reply) in keys.iter().zip(&replies) {
-            account.insert(*key, (reply.verdict, reply.served_by.clone()));
+            given.insert(*key, (reply.kind, reply.served_by.clone()));
         }
         Ok(replies)
     }
 
     fn get(&self, missing: &[&Request], wanted: usize) -> Result<(), EndpointError> {
         if self.offline && !self.endpoint.is_local() {
-            return Err(Why::Offline.into());
+            return Err(EndpointErrorKind::Offline.into());
         }
         if self.cancel.is_cancelled() {
-            return Err(Why::Cancelled.into());
+            return Err(EndpointErrorKind::Cancelled.into());
         }
         match self.mode {
             Mode::Online => online::ask(self, missing, wanted),

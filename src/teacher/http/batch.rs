@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asker::{Asker, News};
-use super::ledger::{Billed, Short};
+use super::client::{Client, ClientEvent};
+use super::ledger::{Billed, Shortage};
 use super::limits::seconds;
-use super::line::Response;
-use super::outcome::{Outcome, outcome, shortened};
+use super::outcome::{ReplyOutcome, outcome, shortened};
 use super::provider::{Provider, sleep};
-use super::{EndpointError, Reply, Request, Tokens, Why, usage};
+use super::transport::Response;
+use super::{EndpointError, EndpointErrorKind, Reply, Request, Tokens, usage};
 use crate::beneath;
 use crate::key::Digest;
 
@@ -37,18 +37,18 @@ struct Pending {
     requests: BTreeMap<Digest, u64>,
 }
 
-/// What happened to requests that were answered by no reply so far, by their keys.
-type Troubles = BTreeMap<Digest, Trouble>;
+/// The attempts at requests that have no reply yet, by their keys.
+type FailedAttempts = BTreeMap<Digest, RequestAttempts>;
 
 #[derive(Default)]
-struct Trouble {
+struct RequestAttempts {
     failures: u32,
     says: String,
     /// Whether a reply without a text came: the next one is believed.
     empty: bool,
 }
 
-impl Trouble {
+impl RequestAttempts {
     fn failed(&mut self, says: String) {
         self.failures = self.failures.saturating_add(1);
         self.says = says;
@@ -57,24 +57,24 @@ impl Trouble {
 
 /// Asks for `missing`, of `wanted` distinct replies in all.
 pub(super) fn ask(
-    asker: &Asker<'_>,
+    client: &Client<'_>,
     missing: &[&Request],
     wanted: usize,
 ) -> Result<(), EndpointError> {
     let batches = Batches {
-        asker,
-        provider: Provider::new(asker)?,
-        note: asker.folder.join("batches.json"),
+        client,
+        provider: Provider::new(client)?,
+        note: client.folder.join("batches.json"),
         wanted,
     };
-    let mut troubles = Troubles::new();
+    let mut attempts = FailedAttempts::new();
     if let Some(pending) = batches.noted()? {
-        batches.finish(pending, missing.len(), &mut troubles)?;
+        batches.finish(pending, missing.len(), &mut attempts)?;
     }
     loop {
         let keys: Vec<Digest> = missing.iter().map(|request| request.key).collect();
-        let kept = asker.keeper.find(&keys).map_err(Why::Keep)?;
-        let tries = asker.endpoint.limits.tries;
+        let kept = client.store.find(&keys).map_err(EndpointErrorKind::Keep)?;
+        let tries = client.endpoint.limits.tries;
         let left: Vec<&Request> = missing
             .iter()
             .zip(&kept)
@@ -85,28 +85,28 @@ pub(super) fn ask(
             .iter()
             .copied()
             .filter(|request| {
-                troubles
+                attempts
                     .get(&request.key)
-                    .is_none_or(|trouble| trouble.failures < tries)
+                    .is_none_or(|request| request.failures < tries)
             })
             .collect();
         if open.is_empty() {
             return match left.first() {
                 None => Ok(()),
-                Some(first) => Err(Why::SetAside {
+                Some(first) => Err(EndpointErrorKind::SetAside {
                     count: left.len(),
-                    says: troubles[&first.key].says.clone(),
+                    says: attempts[&first.key].says.clone(),
                 }
                 .into()),
             };
         }
         let pending = batches.send(&open)?;
-        batches.finish(pending, left.len(), &mut troubles)?;
+        batches.finish(pending, left.len(), &mut attempts)?;
     }
 }
 
 struct Batches<'a> {
-    asker: &'a Asker<'a>,
+    client: &'a Client<'a>,
     provider: Provider<'a>,
     note: PathBuf,
     wanted: usize,
@@ -115,12 +115,12 @@ struct Batches<'a> {
 impl Batches<'_> {
     /// Sends as many of `open` as one batch and the budget hold.
     fn send(&self, open: &[&Request]) -> Result<Pending, EndpointError> {
-        let limits = &self.asker.endpoint.limits;
+        let limits = &self.client.endpoint.limits;
         let most = open.len().min(limits.batch_requests as usize);
         let tokens: Vec<Tokens> = open[..most].iter().map(|request| request.tokens).collect();
         // What fits is sent; the budget is told when nothing fits any more.
-        let fits = self.asker.ledger().room(&tokens)?;
-        let path = format!("/v1{}", self.asker.endpoint.api.path());
+        let fits = self.client.ledger().room(&tokens)?;
+        let path = format!("/v1{}", self.client.endpoint.api.path());
         let mut lines = Vec::new();
         let mut sent = Vec::new();
         for request in &open[..fits] {
@@ -142,11 +142,13 @@ impl Batches<'_> {
         // Booked once a batch can be made of the file: the file alone costs nothing.
         let mut requests = BTreeMap::new();
         for request in sent {
-            let number = self.asker.ledger().book(request.tokens)?;
+            let number = self.client.ledger().reserve(request.tokens)?;
             match number {
                 Ok(number) => requests.insert(request.key, number),
-                Err(Short::ForNow) => unreachable!("there was room, and nothing else is in flight"),
-                Err(Short::Spent(why)) => return Err(why.into()),
+                Err(Shortage::ForNow) => {
+                    unreachable!("there was room, and nothing else is in flight")
+                }
+                Err(Shortage::Spent(why)) => return Err(why.into()),
             };
         }
         let mut pending = Pending {
@@ -165,7 +167,7 @@ impl Batches<'_> {
         &self,
         mut pending: Pending,
         left: usize,
-        troubles: &mut Troubles,
+        attempts: &mut FailedAttempts,
     ) -> Result<(), EndpointError> {
         let id = match pending.id.take() {
             Some(id) => id,
@@ -176,18 +178,18 @@ impl Batches<'_> {
         };
         pending.id = Some(id.clone());
         self.write_note(Some(&pending))?;
-        (self.asker.hear)(News::Info(format!(
+        (self.client.on_event)(ClientEvent::Info(format!(
             "the batch `{id}` of {} requests is at the provider; a run that is interrupted finds it again",
             pending.requests.len()
         )));
         let Some(batch) = self.wait(&id, left)? else {
             // Nobody knows what became of it: it may have been billed.
             for number in pending.requests.values() {
-                self.asker.ledger().failed(*number, Billed::Perhaps)?;
+                self.client.ledger().failed(*number, Billed::Perhaps)?;
             }
             self.write_note(None)?;
             let (status, says) = ("gone".to_owned(), "the server does not know it".to_owned());
-            return Err(Why::Batch { id, status, says }.into());
+            return Err(EndpointErrorKind::Batch { id, status, says }.into());
         };
         let status = batch["status"].as_str().unwrap_or_default().to_owned();
         let mut stop = None;
@@ -200,7 +202,7 @@ impl Batches<'_> {
             let lines = self.provider.content(file)?;
             unread += lines.iter().filter(|line| line.is_none()).count();
             let lines = lines.iter().flatten();
-            self.collect(lines, &pending, &mut open, troubles, &mut stop)?;
+            self.collect(lines, &pending, &mut open, attempts, &mut stop)?;
         }
         // Neither answered nor failed: it expired, and was not billed; or its line could not be read.
         let (billed, says) = match unread {
@@ -211,8 +213,10 @@ impl Batches<'_> {
             ),
         };
         for key in open {
-            self.asker.ledger().failed(pending.requests[&key], billed)?;
-            troubles.entry(key).or_default().failed(says.clone());
+            self.client
+                .ledger()
+                .failed(pending.requests[&key], billed)?;
+            attempts.entry(key).or_default().failed(says.clone());
         }
         self.write_note(None)?;
         if let Some(error) = stop {
@@ -220,7 +224,7 @@ impl Batches<'_> {
         }
         if matches!(status.as_str(), "failed" | "cancelled") {
             let says = shortened(&batch["errors"]["data"][0]["message"].to_string());
-            return Err(Why::Batch { id, status, says }.into());
+            return Err(EndpointErrorKind::Batch { id, status, says }.into());
         }
         Ok(())
     }
@@ -240,13 +244,16 @@ impl Batches<'_> {
                 .min(self.wanted);
             let over = count("completed").saturating_add(count("failed"));
             let in_flight = count("total").saturating_sub(over);
-            let standing = self.asker.standing(done, self.wanted, in_flight);
-            (self.asker.hear)(News::Progress(standing));
+            let progress = self.client.progress(done, self.wanted, in_flight);
+            (self.client.on_event)(ClientEvent::Progress(progress));
             if let Some("completed" | "failed" | "expired" | "cancelled") = batch["status"].as_str()
             {
                 return Ok(Some(batch));
             }
-            sleep(self.asker, seconds(self.asker.endpoint.limits.batch_poll_s))?;
+            sleep(
+                self.client,
+                seconds(self.client.endpoint.limits.batch_poll_s),
+            )?;
         }
     }
 
@@ -256,7 +263,7 @@ impl Batches<'_> {
         lines: impl Iterator<Item = &'l Value>,
         pending: &Pending,
         open: &mut BTreeSet<Digest>,
-        troubles: &mut Troubles,
+        attempts: &mut FailedAttempts,
         stop: &mut Option<EndpointError>,
     ) -> Result<(), EndpointError> {
         let mut rows: Vec<(Digest, Reply)> = Vec::new();
@@ -272,40 +279,47 @@ impl Batches<'_> {
                 200..300 => Billed::Perhaps,
                 _ => Billed::No,
             };
-            let trouble = troubles.entry(key).or_default();
+            let request = attempts.entry(key).or_default();
             match outcome(&response) {
-                Outcome::Keep(reply) => {
+                ReplyOutcome::Keep(reply) => {
                     rows.push((key, reply));
                     continue;
                 }
-                Outcome::Empty(reply) if trouble.empty => {
+                ReplyOutcome::Empty(reply) if request.empty => {
                     rows.push((key, reply));
                     continue;
                 }
-                Outcome::Empty(reply) => {
-                    trouble.empty = true;
+                ReplyOutcome::Empty(reply) => {
+                    request.empty = true;
                     billed = reply.usage.map_or(billed, Billed::As);
                 }
-                Outcome::Again(says) | Outcome::Slow { says, .. } | Outcome::Unreadable(says) => {
-                    trouble.failed(says);
+                ReplyOutcome::Again(says)
+                | ReplyOutcome::Slow { says, .. }
+                | ReplyOutcome::Unreadable(says) => {
+                    request.failed(says);
                 }
-                Outcome::Rejected(says) => {
-                    trouble.failed(says);
-                    trouble.failures = u32::MAX;
+                ReplyOutcome::Rejected(says) => {
+                    request.failed(says);
+                    request.failures = u32::MAX;
                 }
-                Outcome::Stop(why) => {
+                ReplyOutcome::Stop(why) => {
                     stop.get_or_insert(why.into());
                 }
             }
             failed.push((key, billed));
         }
-        self.asker.keeper.keep(&rows).map_err(Why::Keep)?;
+        self.client
+            .store
+            .keep(&rows)
+            .map_err(EndpointErrorKind::Keep)?;
         for (key, reply) in &rows {
             let number = pending.requests[key];
-            self.asker.ledger().done(number, reply.usage)?;
+            self.client.ledger().done(number, reply.usage)?;
         }
         for (key, billed) in failed {
-            self.asker.ledger().failed(pending.requests[&key], billed)?;
+            self.client
+                .ledger()
+                .failed(pending.requests[&key], billed)?;
         }
         Ok(())
     }
@@ -330,7 +344,7 @@ impl Batches<'_> {
 
     fn unwritten(&self, source: std::io::Error) -> EndpointError {
         let path = self.note.clone();
-        Why::Journal { path, source }.into()
+        EndpointErrorKind::Journal { path, source }.into()
     }
 }
 

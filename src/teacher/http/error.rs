@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct EndpointError {
     /// Why.
-    pub why: Box<Why>,
+    pub kind: Box<EndpointErrorKind>,
     /// Where: the endpoint's address. Empty before anything was asked.
     pub base_url: String,
     /// Replies that are kept, of those wanted; `None` before anything was asked.
@@ -18,7 +18,7 @@ pub struct EndpointError {
 
 /// Why asking stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
+pub enum EndpointErrorKind {
     /// Somebody asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -101,9 +101,9 @@ pub enum Why {
         /// What happened to the first.
         says: String,
     },
-    /// There is no line to the server, and there will be none.
+    /// No request can reach the server, now or later.
     #[error("no request can be sent: {0}")]
-    NoLine(String),
+    Unreachable(String),
     /// Nothing but failures.
     #[error("the server has not answered for {seconds:.0} seconds; the last failure: {last}")]
     Down {
@@ -153,17 +153,17 @@ pub enum Why {
     Keep(#[source] Box<dyn Error + Send + Sync>),
 }
 
-impl From<Why> for EndpointError {
-    fn from(why: Why) -> Self {
+impl From<EndpointErrorKind> for EndpointError {
+    fn from(kind: EndpointErrorKind) -> Self {
         Self {
-            why: Box::new(why),
+            kind: Box::new(kind),
             base_url: String::new(),
             kept: None,
         }
     }
 }
 
-impl Why {
+impl EndpointErrorKind {
     /// What to do about it.
     fn hint(&self) -> &str {
         match self {
@@ -197,7 +197,7 @@ impl Why {
                 "a field may be at fault: see `extra_body` and `omit` in `sert-run schema`"
             }
             Self::SetAside { .. } => "run the same command again: only these are asked again",
-            Self::NoLine(_) => {
+            Self::Unreachable(_) => {
                 "look at `base_url`, the proxy variables, and SSL_CERT_FILE for a certificate of your own"
             }
             Self::Down { .. } | Self::Wait { .. } => {
@@ -223,12 +223,12 @@ impl fmt::Display for EndpointError {
             write!(f, "{}: ", self.base_url)?;
         }
         // A store's error brings its own hint.
-        let text = self.why.to_string();
+        let text = self.kind.to_string();
         let (text, hint) = text
             .split_once("\nhint: ")
-            .unwrap_or((&text, self.why.hint()));
+            .unwrap_or((&text, self.kind.hint()));
         f.write_str(text)?;
-        if let Why::Model { known, .. } = &*self.why
+        if let EndpointErrorKind::Model { known, .. } = &*self.kind
             && !known.is_empty()
         {
             write!(f, "; it has {}", known.join(", "))?;

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, EndpointError, Price, Tokens, Why};
+use super::{Budget, EndpointError, EndpointErrorKind, Price, Tokens};
 use crate::beneath;
 
-/// One line of the journal.
+/// One entry of the journal, a line.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Line {
+enum Entry {
     /// The request of this number goes out and costs at most so much.
     Sent(u64, Tokens),
     /// It was answered or refused and cost so much, as the server says, or else as it was estimated.
@@ -62,20 +62,20 @@ impl Spent {
 
 /// Why a request may not go out.
 #[derive(Debug)]
-pub(super) enum Short {
+pub(super) enum Shortage {
     /// It may fit once requests in flight are over.
     ForNow,
     /// It does not fit.
-    Spent(Why),
+    Spent(EndpointErrorKind),
 }
 
-/// The account of one stage.
+/// What one stage spent, and its limits.
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: File,
     path: PathBuf,
     next: u64,
-    book: Book,
+    totals: Totals,
     /// Requests below this number are of earlier runs.
     first: u64,
     budget: Budget,
@@ -84,7 +84,7 @@ pub(super) struct Ledger {
 
 /// What the journal's lines add up to.
 #[derive(Debug, Default)]
-struct Book {
+struct Totals {
     /// Requests whose fate is known.
     settled: Spent,
     /// What the others may cost.
@@ -109,16 +109,17 @@ impl Ledger {
             .open(path)
             .map_err(failed)?;
         beneath::share(path);
-        let mut book = Book::default();
+        let mut totals = Totals::default();
         let mut next = 0;
         for line in BufReader::new(&file).lines() {
             // A line that a kill or a power cut left unfinished is none.
-            let Ok(line) = serde_json::from_str::<Line>(&line.map_err(failed)?) else {
+            let Ok(entry) = serde_json::from_str::<Entry>(&line.map_err(failed)?) else {
                 continue;
             };
-            let (Line::Sent(number, _) | Line::Done(number, _) | Line::Failed(number, _)) = line;
+            let (Entry::Sent(number, _) | Entry::Done(number, _) | Entry::Failed(number, _)) =
+                entry;
             next = next.max(number + 1);
-            book.count(line);
+            totals.count(entry);
         }
         // So that an unfinished line does not run into the next one.
         file.write_all(b"\n").map_err(failed)?;
@@ -126,7 +127,7 @@ impl Ledger {
             file,
             path: path.to_owned(),
             next,
-            book,
+            totals,
             first: next,
             budget,
             price,
@@ -136,8 +137,13 @@ impl Ledger {
     /// What was spent. Requests in flight count as requests, and as tokens only once their fate is
     /// known; those of earlier runs whose fate is not known count as they were estimated.
     pub(super) fn spent(&self) -> Spent {
-        let mut spent = self.book.settled;
-        for estimate in self.book.open.range(..self.first).map(|(_, tokens)| tokens) {
+        let mut spent = self.totals.settled;
+        for estimate in self
+            .totals
+            .open
+            .range(..self.first)
+            .map(|(_, tokens)| tokens)
+        {
             spent.estimated += *estimate;
         }
         spent
@@ -148,35 +154,38 @@ impl Ledger {
         Some(self.price?.usd(self.spent().tokens()))
     }
 
-    /// Books a request of at most `tokens`, and gives its number.
+    /// Reserves a request of at most `tokens`, and gives its number.
     ///
     /// # Errors
     /// It may not fit the budget (inner), or the journal cannot be written (outer).
-    pub(super) fn book(&mut self, tokens: Tokens) -> Result<Result<u64, Short>, EndpointError> {
+    pub(super) fn reserve(
+        &mut self,
+        tokens: Tokens,
+    ) -> Result<Result<u64, Shortage>, EndpointError> {
         if let Some(short) = self.shortage(tokens) {
             return Ok(Err(short));
         }
         let number = self.next;
         self.next += 1;
-        self.write(Line::Sent(number, tokens))?;
+        self.write(Entry::Sent(number, tokens))?;
         Ok(Ok(number))
     }
 
     /// The request was answered or refused, and cost `usage`, as the server says.
     pub(super) fn done(&mut self, number: u64, usage: Option<Tokens>) -> Result<(), EndpointError> {
-        self.write(Line::Done(number, usage))
+        self.write(Entry::Done(number, usage))
     }
 
     /// The request failed.
     pub(super) fn failed(&mut self, number: u64, billed: Billed) -> Result<(), EndpointError> {
-        self.write(Line::Failed(number, billed))
+        self.write(Entry::Failed(number, billed))
     }
 
     /// How many of `requests`, sent together, fit the budget.
     ///
     /// # Errors
     /// Not even one does.
-    pub(super) fn room(&self, requests: &[Tokens]) -> Result<usize, Why> {
+    pub(super) fn room(&self, requests: &[Tokens]) -> Result<usize, EndpointErrorKind> {
         let mut before = self.spent().tokens();
         for (place, tokens) in requests.iter().enumerate() {
             match self.exceeded(before, place as u64, *tokens) {
@@ -189,31 +198,36 @@ impl Ledger {
     }
 
     /// Why one more request of `tokens` does not fit, if it does not.
-    fn shortage(&self, tokens: Tokens) -> Option<Short> {
-        let mut booked = self.spent().tokens();
-        if let Some(why) = self.exceeded(booked, 0, tokens) {
-            return Some(Short::Spent(why));
+    fn shortage(&self, tokens: Tokens) -> Option<Shortage> {
+        let mut reserved = self.spent().tokens();
+        if let Some(why) = self.exceeded(reserved, 0, tokens) {
+            return Some(Shortage::Spent(why));
         }
-        // What is in flight is booked at its most; it may turn out to cost less.
-        for estimate in self.book.open.range(self.first..).map(|(_, tokens)| tokens) {
-            booked += *estimate;
+        // What is in flight is reserved at its most; it may turn out to cost less.
+        for estimate in self
+            .totals
+            .open
+            .range(self.first..)
+            .map(|(_, tokens)| tokens)
+        {
+            reserved += *estimate;
         }
-        self.exceeded(booked, 0, tokens).map(|_| Short::ForNow)
+        self.exceeded(reserved, 0, tokens).map(|_| Shortage::ForNow)
     }
 
     /// The limit that one more request of `tokens` would exceed after `before` and so many `requests`
-    /// that are not booked yet.
-    fn exceeded(&self, before: Tokens, requests: u64, tokens: Tokens) -> Option<Why> {
+    /// that are not reserved yet.
+    fn exceeded(&self, before: Tokens, requests: u64, tokens: Tokens) -> Option<EndpointErrorKind> {
         let mut after = before;
         after += tokens;
         let over = |field, spent: String, limit: String| {
-            Some(Why::Budget {
+            Some(EndpointErrorKind::Budget {
                 field,
                 spent,
                 limit,
             })
         };
-        let sent = self.book.settled.requests + requests;
+        let sent = self.totals.settled.requests + requests;
         if let Some(most) = self.budget.requests.filter(|&most| sent >= most) {
             return over("requests", sent.to_string(), most.to_string());
         }
@@ -227,27 +241,27 @@ impl Ledger {
         over("usd", format!("{:.4}", price.usd(before)), most.to_string())
     }
 
-    fn write(&mut self, line: Line) -> Result<(), EndpointError> {
-        let mut text = serde_json::to_string(&line).expect("numbers are JSON");
+    fn write(&mut self, entry: Entry) -> Result<(), EndpointError> {
+        let mut text = serde_json::to_string(&entry).expect("numbers are JSON");
         text.push('\n');
         // One call, so that a kill leaves a whole line or none.
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|source| journal(&self.path, source))?;
-        self.book.count(line);
+        self.totals.count(entry);
         Ok(())
     }
 }
 
-impl Book {
-    fn count(&mut self, line: Line) {
+impl Totals {
+    fn count(&mut self, entry: Entry) {
         let (settled, open) = (&mut self.settled, &mut self.open);
-        match line {
-            Line::Sent(number, estimate) => {
+        match entry {
+            Entry::Sent(number, estimate) => {
                 settled.requests += 1;
                 open.insert(number, estimate);
             }
             // A batch that is collected again tells again what it told before.
-            Line::Done(number, usage) => {
+            Entry::Done(number, usage) => {
                 if let Some(estimate) = open.remove(&number) {
                     settled.replies_of_its_own += 1;
                     match usage {
@@ -256,7 +270,7 @@ impl Book {
                     }
                 }
             }
-            Line::Failed(number, billed) => {
+            Entry::Failed(number, billed) => {
                 if let Some(estimate) = open.remove(&number) {
                     match billed {
                         Billed::No => {}
@@ -270,7 +284,7 @@ impl Book {
 }
 
 fn journal(path: &Path, source: std::io::Error) -> EndpointError {
-    EndpointError::from(Why::Journal {
+    EndpointError::from(EndpointErrorKind::Journal {
         path: path.to_owned(),
         source,
     })
@@ -306,7 +320,7 @@ mod tests {
         let folder = Folder::new();
         let mut ledger = folder.open(Budget::default());
         let numbers: Vec<u64> = (0..4)
-            .map(|_| ledger.book(tokens(10, 100)).unwrap().unwrap())
+            .map(|_| ledger.reserve(tokens(10, 100)).unwrap().unwrap())
             .collect();
         ledger.done(numbers[0], Some(tokens(8, 20))).unwrap();
         ledger.failed(numbers[1], Billed::No).unwrap();
@@ -325,7 +339,7 @@ mod tests {
         assert_eq!(spent.estimated, tokens(20, 200));
         assert!((again.usd().unwrap() - 28e-6 - 2200e-6).abs() < 1e-12);
         // A late line of the old run would not be mistaken for one of this run.
-        assert_eq!(again.book(tokens(1, 1)).unwrap().unwrap(), 4);
+        assert_eq!(again.reserve(tokens(1, 1)).unwrap().unwrap(), 4);
         assert_eq!(folder.open(Budget::default()).spent().requests, 5);
     }
 
@@ -337,28 +351,28 @@ mod tests {
             ..Budget::default()
         };
         let mut ledger = folder.open(budget(250));
-        let first = ledger.book(tokens(10, 100)).unwrap().unwrap();
-        let second = ledger.book(tokens(10, 100)).unwrap().unwrap();
+        let first = ledger.reserve(tokens(10, 100)).unwrap().unwrap();
+        let second = ledger.reserve(tokens(10, 100)).unwrap().unwrap();
         assert!(matches!(
-            ledger.book(tokens(10, 100)).unwrap(),
-            Err(Short::ForNow)
+            ledger.reserve(tokens(10, 100)).unwrap(),
+            Err(Shortage::ForNow)
         ));
         ledger.done(first, Some(tokens(10, 20))).unwrap();
         ledger.done(second, Some(tokens(10, 90))).unwrap();
-        let third = ledger.book(tokens(10, 100)).unwrap().unwrap();
+        let third = ledger.reserve(tokens(10, 100)).unwrap().unwrap();
         ledger.done(third, Some(tokens(10, 90))).unwrap();
-        let Err(Short::Spent(why)) = ledger.book(tokens(10, 100)).unwrap() else {
+        let Err(Shortage::Spent(why)) = ledger.reserve(tokens(10, 100)).unwrap() else {
             panic!("230 of 250 are spent")
         };
         assert!(why.to_string().contains("230 of 250"), "{why}");
         assert!(matches!(
-            folder.open(budget(250)).book(tokens(10, 100)).unwrap(),
-            Err(Short::Spent(_))
+            folder.open(budget(250)).reserve(tokens(10, 100)).unwrap(),
+            Err(Shortage::Spent(_))
         ));
         assert!(
             folder
                 .open(budget(400))
-                .book(tokens(10, 100))
+                .reserve(tokens(10, 100))
                 .unwrap()
                 .is_ok()
         );
@@ -372,23 +386,23 @@ mod tests {
             ..Budget::default()
         };
         let mut ledger = folder.open(dollars);
-        let first = ledger.book(tokens(100, 100)).unwrap().unwrap(); // 0.0011 dollars
+        let first = ledger.reserve(tokens(100, 100)).unwrap().unwrap(); // 0.0011 dollars
         assert!(matches!(
-            ledger.book(tokens(1, 0)).unwrap(),
-            Err(Short::ForNow)
+            ledger.reserve(tokens(1, 0)).unwrap(),
+            Err(Shortage::ForNow)
         ));
         ledger.done(first, None).unwrap();
         assert!(matches!(
-            ledger.book(tokens(1, 0)).unwrap(),
-            Err(Short::Spent(_))
+            ledger.reserve(tokens(1, 0)).unwrap(),
+            Err(Shortage::Spent(_))
         ));
         let requests = Budget {
             requests: Some(1),
             ..Budget::default()
         };
         assert!(matches!(
-            folder.open(requests).book(tokens(1, 0)).unwrap(),
-            Err(Short::Spent(_))
+            folder.open(requests).reserve(tokens(1, 0)).unwrap(),
+            Err(Shortage::Spent(_))
         ));
     }
 }

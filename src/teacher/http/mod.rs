@@ -8,23 +8,22 @@
 //! | part | what it does |
 //! |---|---|
 //! | `endpoint`, `limits`, `permit` | what a manifest says, and what a user lets it |
-//! | `secret`, `spelling`, `line` | the key, and finding it in what comes back; one request over HTTP |
+//! | `secret`, `spelling`, `transport` | the key, and finding it in what comes back; one request over HTTP |
 //! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
 //! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
-//! | `asker` | what asking needs: where replies are kept, what may be spent, who listens |
+//! | `client` | what asking needs: where replies are stored, what may be spent, who is told |
 //! | `ask`, `online`, `batch`, `provider` | many requests: those that are missing, one by one or as files |
 
 mod ask;
-mod asker;
 mod batch;
 mod charset;
+mod client;
 mod endpoint;
 mod error;
 mod ledger;
 mod lenient;
 mod limits;
-mod line;
 mod message;
 mod online;
 mod outcome;
@@ -36,14 +35,15 @@ mod request;
 mod retry_after;
 mod secret;
 mod spelling;
+mod transport;
 mod usage;
 
-pub use asker::{Account, Asker, BoxError, Claim, Keeper, News, Standing};
+pub use client::{BoxError, Claim, Client, ClientEvent, ClientProgress, EndpointUsage, ReplyStore};
 pub use endpoint::{Api, Endpoint, Mode};
-pub use error::{EndpointError, Why};
+pub use error::{EndpointError, EndpointErrorKind};
 pub use ledger::Spent;
 pub use limits::{Budget, Fault, Limits, Price, Tokens};
 pub use permit::{NoPermission, Permission, Permissions};
-pub use reply::{Reply, ReplyVerdict};
+pub use reply::{Reply, ReplyKind};
 pub use request::{Request, Turn};
 pub use secret::ApiKey;

@@ -1,8 +1,8 @@
 //! Requests one by one, several at a time.
 //!
-//! Threads take requests from one desk, which knows what waits, what is in flight and how the server
-//! takes it. The calling thread keeps what comes: many replies with one wait for the disk. A request
-//! that failed goes back to the desk with the time at which it is due, so nobody sleeps on it.
+//! Threads take requests from one queue, which knows what waits, what is in flight and how the server
+//! takes it. The calling thread stores what comes: many replies with one wait for the disk. A request
+//! that failed goes back into the queue with the time at which it is due, so no thread sleeps on it.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,41 +10,40 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::asker::{Asker, Claim, News, lock};
-use super::ledger::{Billed, Short};
-use super::line::{Broken, Line, Response};
-use super::outcome::{Outcome, outcome};
+use super::client::{Claim, Client, ClientEvent, lock};
+use super::ledger::{Billed, Shortage};
+use super::outcome::{ReplyOutcome, outcome};
 use super::pace::{Next, Pace};
-use super::{EndpointError, Reply, Request, Why, lenient};
+use super::transport::{Response, Transport, TransportError};
+use super::{EndpointError, EndpointErrorKind, Reply, Request, lenient};
 use crate::key::Digest;
 
-/// How often a reply is paid for that is worth nothing: it is then kept as empty, or set aside where it cannot
-/// be read. Ours.
-const VAIN_TRIES: u32 = 2;
+/// How often a reply without use is paid for: it is then stored as empty, or set aside where it cannot be read. Ours.
+const USELESS_TRIES: u32 = 2;
 /// Longest sleep between two looks at whether to stop. Ours.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 /// When to look again at a request that another process has in flight, or that the budget has no room
 /// for now. Ours.
-const BUSY: Duration = Duration::from_millis(50);
+const RETRY_HELD_BACK: Duration = Duration::from_millis(50);
 /// Model names that an error lists. Ours.
 const LISTED_MODELS: usize = 8;
 
 /// Asks for `missing`, of `wanted` distinct replies in all.
 pub(super) fn ask(
-    asker: &Asker<'_>,
+    client: &Client<'_>,
     missing: &[&Request],
     wanted: usize,
 ) -> Result<(), EndpointError> {
     let now = Instant::now();
-    let limits = &asker.endpoint.limits;
+    let limits = &client.endpoint.limits;
     let online = Online {
-        asker,
-        line: asker.line()?,
+        client,
+        transport: client.transport()?,
         missing,
         wanted,
-        desk: Mutex::new(Desk {
+        queue: Mutex::new(Queue {
             waiting: (0..missing.len()).map(|job| (now, job)).collect(),
-            troubles: vec![Troubles::default(); missing.len()],
+            attempts: vec![Attempts::default(); missing.len()],
             in_flight: 0,
             left: missing.len(),
             pace: Pace::new(limits),
@@ -54,7 +53,7 @@ pub(super) fn ask(
             told_open: false,
             stop: None,
         }),
-        bell: Condvar::new(),
+        wake: Condvar::new(),
     };
     let (sender, receiver) = channel();
     thread::scope(|scope| {
@@ -65,15 +64,15 @@ pub(super) fn ask(
         drop(sender);
         online.keep(&receiver);
     });
-    let desk = online
-        .desk
+    let queue = online
+        .queue
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    match (desk.stop, desk.set_aside.first()) {
+    match (queue.stop, queue.set_aside.first()) {
         (Some(error), _) => Err(error),
-        (None, _) if desk.left > 0 => Err(Why::Cancelled.into()),
-        (None, Some(first)) => Err(Why::SetAside {
-            count: desk.set_aside.len(),
+        (None, _) if queue.left > 0 => Err(EndpointErrorKind::Cancelled.into()),
+        (None, Some(first)) => Err(EndpointErrorKind::SetAside {
+            count: queue.set_aside.len(),
             says: first.clone(),
         }
         .into()),
@@ -82,18 +81,18 @@ pub(super) fn ask(
 }
 
 struct Online<'a> {
-    asker: &'a Asker<'a>,
-    line: &'a Line,
+    client: &'a Client<'a>,
+    transport: &'a Transport,
     missing: &'a [&'a Request],
     wanted: usize,
-    desk: Mutex<Desk>,
-    bell: Condvar,
+    queue: Mutex<Queue>,
+    wake: Condvar,
 }
 
-struct Desk {
+struct Queue {
     /// Requests by the time at which they are due.
     waiting: BTreeSet<(Instant, usize)>,
-    troubles: Vec<Troubles>,
+    attempts: Vec<Attempts>,
     in_flight: usize,
     /// Requests without a kept reply that are not set aside.
     left: usize,
@@ -106,16 +105,16 @@ struct Desk {
     stop: Option<EndpointError>,
 }
 
-/// What happened to one request so far.
+/// How often one request was tried in vain so far, by what went wrong.
 #[derive(Clone, Copy, Default)]
-struct Troubles {
+struct Attempts {
     failures: u32,
     slow: u32,
-    vain: u32,
+    useless: u32,
 }
 
-/// A request that is in somebody's hands.
-struct Ticket {
+/// A request that a thread has taken from the queue.
+struct InFlight {
     job: usize,
     sent: Instant,
 }
@@ -126,76 +125,87 @@ type Kept = (Digest, Reply, Claim);
 impl Online<'_> {
     /// What each thread does.
     fn work(&self, kept: &Sender<Kept>) {
-        while let Some(ticket) = self.take() {
-            if let Err(error) = self.carry_out(&ticket, kept) {
+        while let Some(flight) = self.take() {
+            if let Err(error) = self.carry_out(&flight, kept) {
                 self.stop(error);
             }
-            self.bell.notify_all();
+            self.wake.notify_all();
         }
     }
 
     /// The next request to send, once it may go; `None` when there is nothing more to do.
-    fn take(&self) -> Option<Ticket> {
-        let mut desk = lock(&self.desk);
+    fn take(&self) -> Option<InFlight> {
+        let mut queue = lock(&self.queue);
         loop {
-            if desk.stop.is_some() || desk.left == 0 || self.asker.cancel.is_cancelled() {
+            if queue.stop.is_some() || queue.left == 0 || self.client.cancel.is_cancelled() {
                 return None;
             }
             let now = Instant::now();
-            if let Some(waited) = desk.pace.down(now, desk.in_flight) {
-                let last = std::mem::take(&mut desk.last_failure);
+            if let Some(waited) = queue.pace.down(now, queue.in_flight) {
+                let last = std::mem::take(&mut queue.last_failure);
                 let seconds = waited.as_secs_f64();
-                desk.stop = Some(Why::Down { seconds, last }.into());
+                queue.stop = Some(EndpointErrorKind::Down { seconds, last }.into());
                 return None;
             }
-            let until = match desk.waiting.first() {
-                Some(&(due, job)) if due <= now => match desk.pace.next(now, desk.in_flight) {
+            let until = match queue.waiting.first() {
+                Some(&(due, job)) if due <= now => match queue.pace.next(now, queue.in_flight) {
                     Next::Send => {
-                        desk.waiting.pop_first();
-                        desk.in_flight += 1;
-                        desk.pace.sent(now, self.missing[job].tokens.total());
-                        return Some(Ticket { job, sent: now });
+                        queue.waiting.pop_first();
+                        queue.in_flight += 1;
+                        queue.pace.sent(now, self.missing[job].tokens.total());
+                        return Some(InFlight { job, sent: now });
                     }
                     Next::Wait(until) => until,
                 },
                 first => first.map(|&(due, _)| due),
             };
-            let sleep = until.map_or(LOOK, |at| at.saturating_duration_since(now).min(LOOK));
-            let woken = self.bell.wait_timeout(desk, sleep);
-            desk = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            let sleep = until.map_or(POLL, |at| at.saturating_duration_since(now).min(POLL));
+            let woken = self.wake.wait_timeout(queue, sleep);
+            queue = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
 
-    fn carry_out(&self, ticket: &Ticket, kept: &Sender<Kept>) -> Result<(), EndpointError> {
-        let request = self.missing[ticket.job];
-        let Some(claim) = self.asker.keeper.claim(&request.key).map_err(Why::Keep)? else {
-            self.put_back(ticket);
+    fn carry_out(&self, flight: &InFlight, kept: &Sender<Kept>) -> Result<(), EndpointError> {
+        let request = self.missing[flight.job];
+        let Some(claim) = self
+            .client
+            .store
+            .claim(&request.key)
+            .map_err(EndpointErrorKind::Keep)?
+        else {
+            self.put_back(flight);
             return Ok(());
         };
         // Another process may have kept it since this one looked.
-        let found = self.asker.keeper.find(&[request.key]).map_err(Why::Keep)?;
+        let found = self
+            .client
+            .store
+            .find(&[request.key])
+            .map_err(EndpointErrorKind::Keep)?;
         if found.iter().any(Option::is_some) {
-            let mut desk = lock(&self.desk);
-            desk.pace.held_back(request.tokens.total());
-            desk.in_flight -= 1;
-            desk.left -= 1;
+            let mut queue = lock(&self.queue);
+            queue.pace.held_back(request.tokens.total());
+            queue.in_flight -= 1;
+            queue.left -= 1;
             return Ok(());
         }
-        let booked = self.asker.ledger().book(request.tokens)?;
+        let booked = self.client.ledger().reserve(request.tokens)?;
         let number = match booked {
             Ok(number) => number,
-            Err(Short::ForNow) => {
-                self.put_back(ticket);
+            Err(Shortage::ForNow) => {
+                self.put_back(flight);
                 return Ok(());
             }
-            Err(Short::Spent(why)) => return Err(why.into()),
+            Err(Shortage::Spent(why)) => return Err(why.into()),
         };
-        let path = self.asker.endpoint.api.path();
+        let path = self.client.endpoint.api.path();
         let sent = Instant::now();
-        let response = self.line.post(path, "application/json", &request.bytes());
+        let response = self
+            .transport
+            .post(path, "application/json", &request.bytes());
         let latency = sent.elapsed();
-        self.settle(ticket, number, response, latency, |reply| {
-            // Fails only when the keeping thread is gone, and then the run is over.
+        self.settle(flight, number, response, latency, |reply| {
+            // Fails only when the storing thread is gone, and then the run is over.
             let _ = kept.send((request.key, reply, claim));
         })
     }
@@ -203,141 +213,153 @@ impl Online<'_> {
     /// Books what became of a request, and says when it goes out again if it does.
     fn settle(
         &self,
-        ticket: &Ticket,
+        flight: &InFlight,
         number: u64,
-        response: Result<Response, Broken>,
+        response: Result<Response, TransportError>,
         latency: Duration,
         keep: impl FnOnce(Reply),
     ) -> Result<(), EndpointError> {
-        let limits = &self.asker.endpoint.limits;
+        let limits = &self.client.endpoint.limits;
         let (meaning, billed, late) = match response {
             Ok(response) => {
                 let success = (200..300).contains(&response.status);
                 let billed = if success { Billed::Perhaps } else { Billed::No };
                 (outcome(&response), billed, false)
             }
-            Err(Broken::Passing {
+            Err(TransportError::Passing {
                 reason,
                 billed,
                 late,
             }) => {
                 let billed = if billed { Billed::Perhaps } else { Billed::No };
-                (Outcome::Again(reason), billed, late)
+                (ReplyOutcome::Again(reason), billed, late)
             }
-            Err(Broken::Final(reason)) => (Outcome::Stop(Why::NoLine(reason)), Billed::No, false),
-            Err(Broken::Stopped) => {
+            Err(TransportError::Final(reason)) => (
+                ReplyOutcome::Stop(EndpointErrorKind::Unreachable(reason)),
+                Billed::No,
+                false,
+            ),
+            Err(TransportError::Stopped) => {
                 // The server may have answered all the same, and counted it.
-                self.asker.ledger().failed(number, Billed::Perhaps)?;
-                lock(&self.desk).in_flight -= 1;
+                self.client.ledger().failed(number, Billed::Perhaps)?;
+                lock(&self.queue).in_flight -= 1;
                 return Ok(());
             }
         };
-        // First in the journal, then on the desk.
+        // First in the journal, then in the queue.
         match &meaning {
-            Outcome::Keep(reply) => self.asker.ledger().done(number, reply.usage)?,
-            Outcome::Empty(reply) => {
-                let last = lock(&self.desk).troubles[ticket.job].vain + 1 >= VAIN_TRIES;
-                let mut ledger = self.asker.ledger();
+            ReplyOutcome::Keep(reply) => self.client.ledger().done(number, reply.usage)?,
+            ReplyOutcome::Empty(reply) => {
+                let last = lock(&self.queue).attempts[flight.job].useless + 1 >= USELESS_TRIES;
+                let mut ledger = self.client.ledger();
                 if last {
                     ledger.done(number, reply.usage)?;
                 } else {
                     ledger.failed(number, reply.usage.map_or(Billed::Perhaps, Billed::As))?;
                 }
             }
-            _ => self.asker.ledger().failed(number, billed)?,
+            _ => self.client.ledger().failed(number, billed)?,
         }
         let now = Instant::now();
-        let mut desk = lock(&self.desk);
-        desk.in_flight -= 1;
+        let mut queue = lock(&self.queue);
+        queue.in_flight -= 1;
         match meaning {
-            Outcome::Keep(reply) => {
-                desk.answered |= reply.reasoning().is_some();
-                desk.pace.answered(latency);
-                drop(desk);
+            ReplyOutcome::Keep(reply) => {
+                queue.answered |= reply.reasoning().is_some();
+                queue.pace.answered(latency);
+                drop(queue);
                 keep(reply);
             }
-            Outcome::Empty(reply) => {
-                desk.pace.answered(latency);
-                if !desk.again_after_vain(now, ticket.job) {
-                    drop(desk);
+            ReplyOutcome::Empty(reply) => {
+                queue.pace.answered(latency);
+                if !queue.retry_useless(now, flight.job) {
+                    drop(queue);
                     keep(reply);
                 }
             }
-            Outcome::Unreadable(says) => {
-                desk.pace.answered(latency);
-                if !desk.again_after_vain(now, ticket.job) {
-                    desk.set_aside(says);
+            ReplyOutcome::Unreadable(says) => {
+                queue.pace.answered(latency);
+                if !queue.retry_useless(now, flight.job) {
+                    queue.set_aside(says);
                 }
             }
-            Outcome::Again(says) => {
-                desk.pace.failed(now, ticket.sent, late);
-                desk.troubles[ticket.job].failures += 1;
-                let failures = desk.troubles[ticket.job].failures;
+            ReplyOutcome::Again(says) => {
+                queue.pace.failed(now, flight.sent, late);
+                queue.attempts[flight.job].failures += 1;
+                let failures = queue.attempts[flight.job].failures;
                 if failures < limits.tries {
-                    let due = now + desk.pace.backoff(failures);
-                    desk.waiting.insert((due, ticket.job));
+                    let due = now + queue.pace.backoff(failures);
+                    queue.waiting.insert((due, flight.job));
                 } else {
-                    desk.set_aside(format!("failed {failures} times, the last time: {says}"));
+                    queue.set_aside(format!("failed {failures} times, the last time: {says}"));
                 }
-                self.failed(desk, &says);
+                self.failed(queue, &says);
             }
-            Outcome::Slow { wait, says } => {
+            ReplyOutcome::Slow { wait, says } => {
                 let seconds = wait.unwrap_or_default().as_secs_f64();
                 if seconds > limits.max_retry_after_s {
-                    desk.stop.get_or_insert(Why::Wait { seconds, says }.into());
+                    queue
+                        .stop
+                        .get_or_insert(EndpointErrorKind::Wait { seconds, says }.into());
                     return Ok(());
                 }
-                desk.pace.overloaded(now, ticket.sent, wait);
-                desk.troubles[ticket.job].slow += 1;
-                let backoff = desk.pace.backoff(desk.troubles[ticket.job].slow);
+                queue.pace.overloaded(now, flight.sent, wait);
+                queue.attempts[flight.job].slow += 1;
+                let backoff = queue.pace.backoff(queue.attempts[flight.job].slow);
                 let due = now + backoff.max(wait.unwrap_or_default());
-                desk.waiting.insert((due, ticket.job));
-                self.failed(desk, &says);
+                queue.waiting.insert((due, flight.job));
+                self.failed(queue, &says);
             }
-            Outcome::Rejected(says) if desk.answered => desk.set_aside(says),
-            Outcome::Rejected(says) => {
-                desk.stop.get_or_insert(Why::Rejected(says).into());
+            ReplyOutcome::Rejected(says) if queue.answered => queue.set_aside(says),
+            ReplyOutcome::Rejected(says) => {
+                queue
+                    .stop
+                    .get_or_insert(EndpointErrorKind::Rejected(says).into());
             }
-            Outcome::Stop(Why::Model { says, .. }) => {
-                drop(desk);
+            ReplyOutcome::Stop(EndpointErrorKind::Model { says, .. }) => {
+                drop(queue);
                 let known = self.models();
-                return Err(Why::Model { says, known }.into());
+                return Err(EndpointErrorKind::Model { says, known }.into());
             }
-            Outcome::Stop(why) => {
-                desk.stop.get_or_insert(why.into());
+            ReplyOutcome::Stop(why) => {
+                queue.stop.get_or_insert(why.into());
             }
         }
         Ok(())
     }
 
     /// Remembers a failure, and tells it once when nothing else comes any more.
-    fn failed(&self, mut desk: std::sync::MutexGuard<'_, Desk>, says: &str) {
-        let open = desk.pace.is_open();
-        let tell = open && !desk.told_open;
-        desk.told_open = open;
-        says.clone_into(&mut desk.last_failure);
-        drop(desk);
+    fn failed(&self, mut queue: std::sync::MutexGuard<'_, Queue>, says: &str) {
+        let open = queue.pace.is_open();
+        let tell = open && !queue.told_open;
+        queue.told_open = open;
+        says.clone_into(&mut queue.last_failure);
+        drop(queue);
         if tell {
-            (self.asker.hear)(News::Warning(format!(
+            (self.client.on_event)(ClientEvent::Warning(format!(
                 "the server fails again and again ({says}); it is asked one request at a time until it answers, for up to {} s",
-                self.asker.endpoint.limits.give_up_after_s
+                self.client.endpoint.limits.give_up_after_s
             )));
         }
     }
 
-    /// A request goes back unsent.
-    fn put_back(&self, ticket: &Ticket) {
-        let mut desk = lock(&self.desk);
-        desk.in_flight -= 1;
-        desk.pace.held_back(self.missing[ticket.job].tokens.total());
-        desk.waiting.insert((Instant::now() + BUSY, ticket.job));
+    /// Puts a request that was not sent back into the queue.
+    fn put_back(&self, flight: &InFlight) {
+        let mut queue = lock(&self.queue);
+        queue.in_flight -= 1;
+        queue
+            .pace
+            .held_back(self.missing[flight.job].tokens.total());
+        queue
+            .waiting
+            .insert((Instant::now() + RETRY_HELD_BACK, flight.job));
     }
 
     fn stop(&self, error: EndpointError) {
-        lock(&self.desk).stop.get_or_insert(error);
+        lock(&self.queue).stop.get_or_insert(error);
     }
 
-    /// What the calling thread does: keeps replies, many at once where they come fast.
+    /// What the calling thread does: stores replies, many at once where they come fast.
     fn keep(&self, kept: &Receiver<Kept>) {
         while let Ok(first) = kept.recv() {
             let mut rows = Vec::new();
@@ -346,17 +368,17 @@ impl Online<'_> {
                 rows.push((key, reply));
                 claims.push(claim);
             }
-            if let Err(error) = self.asker.keeper.keep(&rows) {
-                self.stop(Why::Keep(error).into());
+            if let Err(error) = self.client.store.keep(&rows) {
+                self.stop(EndpointErrorKind::Keep(error).into());
             }
             drop(claims);
-            let mut desk = lock(&self.desk);
-            desk.left -= rows.len();
-            let done = self.wanted - desk.left - desk.set_aside.len();
-            let in_flight = desk.in_flight;
-            drop(desk);
-            self.bell.notify_all();
-            (self.asker.hear)(News::Progress(self.asker.standing(
+            let mut queue = lock(&self.queue);
+            queue.left -= rows.len();
+            let done = self.wanted - queue.left - queue.set_aside.len();
+            let in_flight = queue.in_flight;
+            drop(queue);
+            self.wake.notify_all();
+            (self.client.on_event)(ClientEvent::Progress(self.client.progress(
                 done,
                 self.wanted,
                 in_flight,
@@ -366,7 +388,7 @@ impl Online<'_> {
 
     /// The models that the server has, the most similar name first.
     fn models(&self) -> Vec<String> {
-        let Ok(response) = self.line.get("/models") else {
+        let Ok(response) = self.transport.get("/models") else {
             return Vec::new();
         };
         let list = lenient::parse(&response.body).unwrap_or_default();
@@ -376,7 +398,7 @@ impl Online<'_> {
             .flatten()
             .filter_map(|model| Some(model["id"].as_str()?.to_owned()))
             .collect();
-        let wanted = &self.asker.endpoint.model;
+        let wanted = &self.client.endpoint.model;
         names.sort_by(|a, b| {
             let likeness = |name: &str| strsim::jaro_winkler(name, wanted);
             likeness(b).total_cmp(&likeness(a)).then(a.cmp(b))
@@ -386,15 +408,15 @@ impl Online<'_> {
     }
 }
 
-impl Desk {
-    /// Whether a request whose reply was worth nothing goes out once more; if so, it waits again.
-    fn again_after_vain(&mut self, now: Instant, job: usize) -> bool {
-        let troubles = &mut self.troubles[job];
-        troubles.vain += 1;
-        let vain = troubles.vain;
-        let again = vain < VAIN_TRIES;
+impl Queue {
+    /// Whether a request whose reply was of no use goes out once more; if so, it waits again.
+    fn retry_useless(&mut self, now: Instant, job: usize) -> bool {
+        let attempts = &mut self.attempts[job];
+        attempts.useless += 1;
+        let useless = attempts.useless;
+        let again = useless < USELESS_TRIES;
         if again {
-            let due = now + self.pace.backoff(vain);
+            let due = now + self.pace.backoff(useless);
             self.waiting.insert((due, job));
         }
         again

@@ -1,22 +1,22 @@
 //! What a response means: keep it, ask again, slow down, set the request aside, or stop at once.
 //!
-//! In: a status, its headers' wait and a body. Out: an [`Outcome`]. The table is in
+//! In: a status, its headers' wait and a body. Out: an [`ReplyOutcome`]. The table is in
 //! `docs/teachers.md`; a test goes through it.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::line::Response;
 use super::message::says_something;
-use super::{Reply, ReplyVerdict, Why, lenient};
+use super::transport::Response;
+use super::{EndpointErrorKind, Reply, ReplyKind, lenient};
 
 /// Characters of a server's words that a message repeats. Ours.
 const SAYS_CHARS: usize = 300;
 
 /// What a response means.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum ReplyOutcome {
     /// Keep it: an answer, or a refusal that would come again.
     Keep(Reply),
     /// Nothing was written; perhaps something is next time.
@@ -33,11 +33,11 @@ pub(super) enum Outcome {
     /// The server does not take this request; perhaps it takes others.
     Rejected(String),
     /// Every further request would go the same way.
-    Stop(Why),
+    Stop(EndpointErrorKind),
 }
 
 /// What `response` means.
-pub(super) fn outcome(response: &Response) -> Outcome {
+pub(super) fn outcome(response: &Response) -> ReplyOutcome {
     let body = lenient::parse(&response.body);
     if !(200..300).contains(&response.status) {
         let complaint = body.as_ref().and_then(Complaint::anywhere);
@@ -45,13 +45,13 @@ pub(super) fn outcome(response: &Response) -> Outcome {
         return by_status(response, &complaint);
     }
     if let Some(reason) = &response.no_text {
-        return Outcome::Unreadable(format!("the answer is no text: {reason}"));
+        return ReplyOutcome::Unreadable(format!("the answer is no text: {reason}"));
     }
     let Some(body) = body else {
         return if response.is_stream() {
-            Outcome::Stop(Why::Stream)
+            ReplyOutcome::Stop(EndpointErrorKind::Stream)
         } else {
-            Outcome::Again(format!(
+            ReplyOutcome::Again(format!(
                 "the answer is no JSON: {}",
                 shortened(&response.body)
             ))
@@ -61,18 +61,18 @@ pub(super) fn outcome(response: &Response) -> Outcome {
         return in_success(response, &complaint);
     }
     match Reply::read(&body, &response.body) {
-        Some(reply) if reply.verdict == ReplyVerdict::BrokenOff => Outcome::Again(format!(
+        Some(reply) if reply.kind == ReplyKind::BrokenOff => ReplyOutcome::Again(format!(
             "the server broke the answer off (finish_reason `{}`)",
             reply.finish.unwrap_or_default()
         )),
         // What its length ended would be the same again.
-        Some(reply) if reply.verdict == ReplyVerdict::Empty && !reply.is_cut() => {
-            Outcome::Empty(reply)
+        Some(reply) if reply.kind == ReplyKind::Empty && !reply.is_cut() => {
+            ReplyOutcome::Empty(reply)
         }
-        Some(reply) => Outcome::Keep(reply),
+        Some(reply) => ReplyOutcome::Keep(reply),
         None => match Complaint::anywhere(&body) {
             Some(complaint) => in_success(response, &complaint),
-            None => Outcome::Again(format!(
+            None => ReplyOutcome::Again(format!(
                 "the answer is no completion: {}",
                 shortened(&response.body)
             )),
@@ -81,7 +81,7 @@ pub(super) fn outcome(response: &Response) -> Outcome {
 }
 
 /// An error in a success's clothes: by the status that it names, if it names one.
-fn in_success(response: &Response, complaint: &Complaint) -> Outcome {
+fn in_success(response: &Response, complaint: &Complaint) -> ReplyOutcome {
     let named = complaint.code.parse().ok();
     let inside = Response {
         status: named.filter(|code| (400..600).contains(code)).unwrap_or(0),
@@ -155,9 +155,9 @@ impl Complaint {
     }
 }
 
-fn by_status(response: &Response, complaint: &Complaint) -> Outcome {
+fn by_status(response: &Response, complaint: &Complaint) -> ReplyOutcome {
     let status = response.status;
-    let refused = |verdict| Outcome::Keep(Reply::refused(verdict, &response.body));
+    let refused = |kind| ReplyOutcome::Keep(Reply::refused(kind, &response.body));
     let about_model = complaint.is(&["model"])
         && complaint.is(&[
             "not found",
@@ -172,22 +172,22 @@ fn by_status(response: &Response, complaint: &Complaint) -> Outcome {
         "content management policy",
     ]) || (status == 403 && complaint.is(&["moderation", "flagged"]))
     {
-        return refused(ReplyVerdict::ContentFilter);
+        return refused(ReplyKind::ContentFilter);
     }
     if status < 500 && status != 429 && complaint.is(TOO_LONG) {
-        return refused(ReplyVerdict::TooLong);
+        return refused(ReplyKind::TooLong);
     }
     if status == 402 || complaint.is(&["insufficient_quota", "billing_hard_limit"]) {
-        return Outcome::Stop(Why::Unpaid {
+        return ReplyOutcome::Stop(EndpointErrorKind::Unpaid {
             says: complaint.says(),
         });
     }
     if matches!(status, 401 | 403) || complaint.is(&["invalid_api_key", "authentication_error"]) {
         // Its words may hold a part of the key.
-        return Outcome::Stop(Why::Denied { status });
+        return ReplyOutcome::Stop(EndpointErrorKind::Denied { status });
     }
     if matches!(status, 0 | 400 | 404 | 422) && about_model {
-        return Outcome::Stop(Why::Model {
+        return ReplyOutcome::Stop(EndpointErrorKind::Model {
             says: complaint.says(),
             known: Vec::new(),
         });
@@ -206,28 +206,28 @@ fn by_status(response: &Response, complaint: &Complaint) -> Outcome {
         "too many requests",
     ]);
     match status {
-        429 | 529 => Outcome::Slow {
+        429 | 529 => ReplyOutcome::Slow {
             wait: response.retry_after,
             says: says(),
         },
-        503 if response.retry_after.is_some() => Outcome::Slow {
+        503 if response.retry_after.is_some() => ReplyOutcome::Slow {
             wait: response.retry_after,
             says: says(),
         },
-        0 if busy => Outcome::Slow {
+        0 if busy => ReplyOutcome::Slow {
             wait: response.retry_after,
             says: says(),
         },
-        0 if complaint.is(&["invalid_request", "bad request"]) => Outcome::Rejected(says()),
-        0 | 408 | 409 | 425 | 500.. => Outcome::Again(says()),
-        300..400 => Outcome::Stop(Why::Redirected {
+        0 if complaint.is(&["invalid_request", "bad request"]) => ReplyOutcome::Rejected(says()),
+        0 | 408 | 409 | 425 | 500.. => ReplyOutcome::Again(says()),
+        300..400 => ReplyOutcome::Stop(EndpointErrorKind::Redirected {
             to: response.location.clone().unwrap_or_default(),
         }),
-        404 | 405 => Outcome::Stop(Why::NoSuchPath {
+        404 | 405 => ReplyOutcome::Stop(EndpointErrorKind::NoSuchPath {
             status,
             says: complaint.says(),
         }),
-        _ => Outcome::Rejected(says()),
+        _ => ReplyOutcome::Rejected(says()),
     }
 }
 
@@ -273,13 +273,13 @@ mod tests {
     /// The outcome in a word, as the table of docs/teachers.md has it.
     fn of(status: u16, body: &str) -> String {
         match outcome(&response(status, body)) {
-            Outcome::Keep(reply) => format!("keep: {}", reply.verdict.name()),
-            Outcome::Empty(_) => "empty".into(),
-            Outcome::Again(_) => "again".into(),
-            Outcome::Unreadable(_) => "unreadable".into(),
-            Outcome::Slow { .. } => "slow".into(),
-            Outcome::Rejected(_) => "rejected".into(),
-            Outcome::Stop(why) => {
+            ReplyOutcome::Keep(reply) => format!("keep: {}", reply.kind.name()),
+            ReplyOutcome::Empty(_) => "empty".into(),
+            ReplyOutcome::Again(_) => "again".into(),
+            ReplyOutcome::Unreadable(_) => "unreadable".into(),
+            ReplyOutcome::Slow { .. } => "slow".into(),
+            ReplyOutcome::Rejected(_) => "rejected".into(),
+            ReplyOutcome::Stop(why) => {
                 let name = format!("{why:?}");
                 format!(
                     "stop: {}",
@@ -362,7 +362,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(3)),
             ..response(503, "")
         };
-        let Outcome::Slow { wait, .. } = outcome(&busy) else {
+        let ReplyOutcome::Slow { wait, .. } = outcome(&busy) else {
             panic!("not slow")
         };
         assert_eq!(wait, Some(Duration::from_secs(3)));

@@ -8,49 +8,49 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::asker::Asker;
-use super::line::{Broken, Line, Response};
-use super::outcome::{Outcome, outcome, shortened};
+use super::client::Client;
+use super::outcome::{ReplyOutcome, outcome, shortened};
 use super::pace::Backoff;
-use super::{EndpointError, Why, lenient};
+use super::transport::{Response, Transport, TransportError};
+use super::{EndpointError, EndpointErrorKind, lenient};
 use crate::key::Digest;
 
 /// Batches that are looked through for one that was made and not noted: one page of OpenAI's.
 const LISTED: usize = 100;
 /// Longest sleep between two looks at whether to stop. Ours.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
 /// A provider's batch interface.
 pub(super) struct Provider<'a> {
-    asker: &'a Asker<'a>,
-    line: &'a Line,
+    client: &'a Client<'a>,
+    transport: &'a Transport,
 }
 
 impl<'a> Provider<'a> {
-    pub(super) fn new(asker: &'a Asker<'a>) -> Result<Self, EndpointError> {
-        let line = asker.line()?;
-        Ok(Self { asker, line })
+    pub(super) fn new(client: &'a Client<'a>) -> Result<Self, EndpointError> {
+        let transport = client.transport()?;
+        Ok(Self { client, transport })
     }
 
     /// Sends a file of requests, and gives its id. A file alone costs nothing.
     pub(super) fn upload(&self, lines: &[u8]) -> Result<String, EndpointError> {
         let (content_type, body) = form(lines);
-        id_of(&self.json(|line| line.post("/files", &content_type, &body))?)
+        id_of(&self.json(|transport| transport.post("/files", &content_type, &body))?)
     }
 
     /// Makes the batch of an input file, once, and gives its id.
     pub(super) fn create(&self, file: &str) -> Result<String, EndpointError> {
         let body = json!({
             "input_file_id": file,
-            "endpoint": format!("/v1{}", self.asker.endpoint.api.path()),
+            "endpoint": format!("/v1{}", self.client.endpoint.api.path()),
             "completion_window": "24h",
         });
         let body = body.to_string().into_bytes();
-        let mut patience = Patience::new(self.asker);
+        let mut patience = Patience::new(self.client);
         loop {
-            match self.line.post("/batches", "application/json", &body) {
+            match self.transport.post("/batches", "application/json", &body) {
                 Ok(response) if response.status < 300 => return id_of(&json_of(&response)?),
-                trouble => patience.after(trouble)?,
+                failed => patience.after(failed)?,
             }
             // It may have been made all the same.
             if let Some(id) = self.made_of(file)? {
@@ -61,7 +61,7 @@ impl<'a> Provider<'a> {
 
     /// The batch that was made of an input file, if there is one.
     pub(super) fn made_of(&self, file: &str) -> Result<Option<String>, EndpointError> {
-        let list = self.json(|line| line.get(&format!("/batches?limit={LISTED}")))?;
+        let list = self.json(|transport| transport.get(&format!("/batches?limit={LISTED}")))?;
         let batches = list["data"].as_array().into_iter().flatten();
         let mut ours = batches.filter(|batch| batch["input_file_id"] == file);
         ours.next().map(id_of).transpose()
@@ -69,9 +69,16 @@ impl<'a> Provider<'a> {
 
     /// The batch as it is now; `None` where the provider does not know it.
     pub(super) fn look(&self, id: &str) -> Result<Option<Value>, EndpointError> {
-        match self.json(|line| line.get(&format!("/batches/{id}"))) {
+        match self.json(|transport| transport.get(&format!("/batches/{id}"))) {
             Ok(batch) => Ok(Some(batch)),
-            Err(error) if matches!(*error.why, Why::NoSuchPath { status: 404, .. }) => Ok(None),
+            Err(error)
+                if matches!(
+                    *error.kind,
+                    EndpointErrorKind::NoSuchPath { status: 404, .. }
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -80,9 +87,9 @@ impl<'a> Provider<'a> {
     /// again: it is paid for, and stands there still.
     pub(super) fn content(&self, file: &str) -> Result<Vec<Option<Value>>, EndpointError> {
         let path = format!("/files/{file}/content");
-        let mut patience = Patience::new(self.asker);
+        let mut patience = Patience::new(self.client);
         loop {
-            let trouble = match self.line.get(&path) {
+            let failed = match self.transport.get(&path) {
                 Ok(response) if response.status < 300 => {
                     let lines = response.body.lines();
                     let lines = lines.filter(|line| !line.trim().is_empty());
@@ -99,34 +106,34 @@ impl<'a> Provider<'a> {
                         .as_deref()
                         .unwrap_or("its lines are no JSON");
                     let says = format!("the batch's file `{file}` cannot be read: {none}");
-                    Err(Broken::Passing {
+                    Err(TransportError::Passing {
                         reason: says,
                         billed: false,
                         late: false,
                     })
                 }
-                trouble => trouble,
+                failed => failed,
             };
-            patience.after(trouble)?;
+            patience.after(failed)?;
         }
     }
 
     fn json(
         &self,
-        call: impl Fn(&Line) -> Result<Response, Broken>,
+        call: impl Fn(&Transport) -> Result<Response, TransportError>,
     ) -> Result<Value, EndpointError> {
         json_of(&self.patiently(call)?)
     }
 
     fn patiently(
         &self,
-        call: impl Fn(&Line) -> Result<Response, Broken>,
+        call: impl Fn(&Transport) -> Result<Response, TransportError>,
     ) -> Result<Response, EndpointError> {
-        let mut patience = Patience::new(self.asker);
+        let mut patience = Patience::new(self.client);
         loop {
-            match call(self.line) {
+            match call(self.transport) {
                 Ok(response) if response.status < 300 => return Ok(response),
-                trouble => patience.after(trouble)?,
+                failed => patience.after(failed)?,
             }
         }
     }
@@ -134,34 +141,38 @@ impl<'a> Provider<'a> {
 
 /// How long failures are put up with.
 struct Patience<'a> {
-    asker: &'a Asker<'a>,
+    client: &'a Client<'a>,
     began: Instant,
     failures: u32,
 }
 
 impl<'a> Patience<'a> {
-    fn new(asker: &'a Asker<'a>) -> Self {
+    fn new(client: &'a Client<'a>) -> Self {
         Self {
-            asker,
+            client,
             began: Instant::now(),
             failures: 0,
         }
     }
 
     /// Waits after a failure, or gives up.
-    fn after(&mut self, trouble: Result<Response, Broken>) -> Result<(), EndpointError> {
-        let limits = &self.asker.endpoint.limits;
-        let (says, asked) = match trouble {
-            Err(Broken::Final(reason)) => return Err(Why::NoLine(reason).into()),
-            Err(Broken::Stopped) => return Err(Why::Cancelled.into()),
-            Err(Broken::Passing { reason, .. }) => (reason, None),
+    fn after(&mut self, failed: Result<Response, TransportError>) -> Result<(), EndpointError> {
+        let limits = &self.client.endpoint.limits;
+        let (says, asked) = match failed {
+            Err(TransportError::Final(reason)) => {
+                return Err(EndpointErrorKind::Unreachable(reason).into());
+            }
+            Err(TransportError::Stopped) => return Err(EndpointErrorKind::Cancelled.into()),
+            Err(TransportError::Passing { reason, .. }) => (reason, None),
             Ok(response) => match outcome(&response) {
-                Outcome::Stop(why) => return Err(why.into()),
-                Outcome::Again(says) | Outcome::Unreadable(says) => (says, None),
-                Outcome::Slow { wait, says } => (says, wait),
-                Outcome::Rejected(says) => return Err(Why::Rejected(says).into()),
-                Outcome::Keep(_) | Outcome::Empty(_) => {
-                    return Err(Why::Rejected(shortened(&response.body)).into());
+                ReplyOutcome::Stop(why) => return Err(why.into()),
+                ReplyOutcome::Again(says) | ReplyOutcome::Unreadable(says) => (says, None),
+                ReplyOutcome::Slow { wait, says } => (says, wait),
+                ReplyOutcome::Rejected(says) => {
+                    return Err(EndpointErrorKind::Rejected(says).into());
+                }
+                ReplyOutcome::Keep(_) | ReplyOutcome::Empty(_) => {
+                    return Err(EndpointErrorKind::Rejected(shortened(&response.body)).into());
                 }
             },
         };
@@ -170,30 +181,30 @@ impl<'a> Patience<'a> {
         let asked = asked.unwrap_or_default();
         if asked.as_secs_f64() > limits.max_retry_after_s {
             let seconds = asked.as_secs_f64();
-            return Err(Why::Wait { seconds, says }.into());
+            return Err(EndpointErrorKind::Wait { seconds, says }.into());
         }
         if waited >= limits.give_up_after_s {
             let (seconds, last) = (waited, says);
-            return Err(Why::Down { seconds, last }.into());
+            return Err(EndpointErrorKind::Down { seconds, last }.into());
         }
         sleep(
-            self.asker,
+            self.client,
             Backoff::new(limits).wait(self.failures).max(asked),
         )
     }
 }
 
 /// Sleeps, unless somebody asks to stop.
-pub(super) fn sleep(asker: &Asker<'_>, time: Duration) -> Result<(), EndpointError> {
+pub(super) fn sleep(client: &Client<'_>, time: Duration) -> Result<(), EndpointError> {
     let began = Instant::now();
     while let Some(left) = time
         .checked_sub(began.elapsed())
         .filter(|left| !left.is_zero())
     {
-        if asker.cancel.is_cancelled() {
-            return Err(Why::Cancelled.into());
+        if client.cancel.is_cancelled() {
+            return Err(EndpointErrorKind::Cancelled.into());
         }
-        thread::sleep(left.min(LOOK));
+        thread::sleep(left.min(POLL));
     }
     Ok(())
 }
@@ -201,7 +212,7 @@ pub(super) fn sleep(asker: &Asker<'_>, time: Duration) -> Result<(), EndpointErr
 fn json_of(response: &Response) -> Result<Value, EndpointError> {
     lenient::parse(&response.body).ok_or_else(|| {
         let says = format!("the answer is no JSON: {}", shortened(&response.body));
-        EndpointError::from(Why::Rejected(says))
+        EndpointError::from(EndpointErrorKind::Rejected(says))
     })
 }
 
@@ -209,7 +220,7 @@ fn id_of(object: &Value) -> Result<String, EndpointError> {
     let id = object["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| {
         let says = format!("the answer has no id: {}", shortened(&object.to_string()));
-        Why::Rejected(says).into()
+        EndpointErrorKind::Rejected(says).into()
     })
 }
 

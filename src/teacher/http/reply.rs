@@ -36,7 +36,7 @@ const TOOLS: [&str; 3] = ["tool_calls", "tool_call", "function_call"];
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
     /// Whether it is an answer.
-    pub verdict: ReplyVerdict,
+    pub kind: ReplyKind,
     /// The text as the model wrote it, thinking in tags and all; empty where there is none.
     pub content: String,
     /// What it thought before it answered.
@@ -55,8 +55,9 @@ pub struct Reply {
 
 /// A reply as it is kept.
 #[derive(Serialize, Deserialize)]
-struct Row {
-    verdict: ReplyVerdict,
+struct StoredReply {
+    #[serde(rename = "verdict")]
+    kind: ReplyKind,
     text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     finish: Option<String>,
@@ -67,10 +68,10 @@ struct Row {
     raw: String,
 }
 
-/// What a reply is worth.
+/// What kind of reply it is: an answer, or why there is none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ReplyVerdict {
+pub enum ReplyKind {
     /// A text.
     Answered,
     /// The model thought, and said nothing.
@@ -85,7 +86,7 @@ pub enum ReplyVerdict {
     BrokenOff,
 }
 
-impl ReplyVerdict {
+impl ReplyKind {
     /// The name that notes use.
     pub fn name(self) -> &'static str {
         match self {
@@ -102,15 +103,15 @@ impl ReplyVerdict {
 impl Reply {
     /// What it says, where it is an answer. Never what was thought.
     pub fn answer(&self) -> Option<&str> {
-        (self.verdict == ReplyVerdict::Answered).then_some(self.said.as_str())
+        (self.kind == ReplyKind::Answered).then_some(self.said.as_str())
     }
 
     /// The reasoning that it is: what was thought, then what was said.
     pub fn reasoning(&self) -> Option<String> {
-        match (self.verdict, &self.thought) {
-            (ReplyVerdict::Answered, None) => Some(self.said.clone()),
-            (ReplyVerdict::Answered, Some(thought)) => Some(format!("{thought}\n\n{}", self.said)),
-            (ReplyVerdict::ThoughtOnly, thought) => thought.clone(),
+        match (self.kind, &self.thought) {
+            (ReplyKind::Answered, None) => Some(self.said.clone()),
+            (ReplyKind::Answered, Some(thought)) => Some(format!("{thought}\n\n{}", self.said)),
+            (ReplyKind::ThoughtOnly, thought) => thought.clone(),
             _ => None,
         }
     }
@@ -151,8 +152,8 @@ impl Reply {
 
     /// The reply as bytes, to be kept.
     pub fn to_row(&self) -> Vec<u8> {
-        let row = Row {
-            verdict: self.verdict,
+        let row = StoredReply {
+            kind: self.kind,
             text: self.content.clone(),
             finish: self.finish.clone(),
             usage: self.usage,
@@ -167,12 +168,12 @@ impl Reply {
     /// # Errors
     /// The bytes are no row.
     pub fn from_row(row: &[u8]) -> Result<Self, serde_json::Error> {
-        let row: Row = serde_json::from_slice(row)?;
+        let row: StoredReply = serde_json::from_slice(row)?;
         let read = lenient::parse(&row.raw).and_then(|body| Self::read(&body, &row.raw));
         Ok(read.unwrap_or_else(|| {
             let Parted { thought, said } = parted(&row.text);
             Self {
-                verdict: row.verdict,
+                kind: row.kind,
                 content: row.text,
                 thought,
                 said,
@@ -185,9 +186,9 @@ impl Reply {
     }
 
     /// A request that was refused, with the server's words. It cost nothing.
-    pub(super) fn refused(verdict: ReplyVerdict, raw: &str) -> Self {
+    pub(super) fn refused(kind: ReplyKind, raw: &str) -> Self {
         Self {
-            verdict,
+            kind,
             content: String::new(),
             thought: None,
             said: String::new(),
@@ -207,7 +208,7 @@ impl Reply {
         let message = message::read(choice)?;
         let word = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let mut reply = Self {
-            verdict: ReplyVerdict::Answered,
+            kind: ReplyKind::Answered,
             content: message.content,
             thought: message.thought,
             said: message.said,
@@ -216,16 +217,16 @@ impl Reply {
             served_by: word(body.get("model")),
             raw: raw.to_owned(),
         };
-        reply.verdict = if message.declined || reply.ended(&FILTERED) {
-            ReplyVerdict::ContentFilter
+        reply.kind = if message.declined || reply.ended(&FILTERED) {
+            ReplyKind::ContentFilter
         } else if reply.ended(&BROKEN) {
-            ReplyVerdict::BrokenOff
+            ReplyKind::BrokenOff
         } else if !reply.said.trim().is_empty() {
-            ReplyVerdict::Answered
+            ReplyKind::Answered
         } else if reply.thought.is_some() {
-            ReplyVerdict::ThoughtOnly
+            ReplyKind::ThoughtOnly
         } else {
-            ReplyVerdict::Empty
+            ReplyKind::Empty
         };
         Some(reply)
     }
@@ -291,10 +292,10 @@ mod tests {
 
     #[test]
     fn what_it_is_worth_and_why_it_ended() {
-        use ReplyVerdict::{Answered, BrokenOff, ContentFilter, Empty, ThoughtOnly};
+        use ReplyKind::{Answered, BrokenOff, ContentFilter, Empty, ThoughtOnly};
         let thought =
             |content: Value| json!({ "content": content, "reasoning_content": "It may." });
-        for (message, finish, verdict, end) in [
+        for (message, finish, kind, end) in [
             (
                 json!({ "content": "Yes" }),
                 json!("stop"),
@@ -417,12 +418,8 @@ mod tests {
             ),
         ] {
             let reply = chat(&message, &finish);
-            assert_eq!(
-                (reply.verdict, reply.end()),
-                (verdict, end),
-                "{message} {finish}"
-            );
-            assert_eq!(reply.answer().is_some(), verdict == Answered);
+            assert_eq!((reply.kind, reply.end()), (kind, end), "{message} {finish}");
+            assert_eq!(reply.answer().is_some(), kind == Answered);
         }
     }
 
@@ -455,8 +452,8 @@ mod tests {
     fn a_kept_reply_is_read_anew() {
         let reply = chat(&json!({ "content": "b", "reasoning": "a" }), &json!("stop"));
         assert_eq!(Reply::from_row(&reply.to_row()).unwrap(), reply);
-        let old = |verdict: &str, text: &str, raw: &str| {
-            let row = json!({ "verdict": verdict, "text": text, "raw": raw });
+        let old = |kind: &str, text: &str, raw: &str| {
+            let row = json!({ "verdict": kind, "text": text, "raw": raw });
             Reply::from_row(row.to_string().as_bytes()).unwrap()
         };
         let body = |message: Value, finish: &str| {
@@ -466,7 +463,7 @@ mod tests {
             json!({ "content": null, "reasoning_content": "a" }),
             "length",
         );
-        assert_eq!(old("empty", "", &silent).verdict, ReplyVerdict::ThoughtOnly);
+        assert_eq!(old("empty", "", &silent).kind, ReplyKind::ThoughtOnly);
         let tagged = body(json!({ "content": "<think>a</think>b" }), "stop");
         assert_eq!(
             old("answered", "<think>a</think>b", &tagged).answer(),
@@ -474,16 +471,13 @@ mod tests {
         );
         let half = body(json!({ "content": "It has w" }), "error");
         assert_eq!(
-            old("answered", "It has w", &half).verdict,
-            ReplyVerdict::BrokenOff
+            old("answered", "It has w", &half).kind,
+            ReplyKind::BrokenOff
         );
         let refused = old("too-long", "", r#"{"error":{"message":"too long"}}"#);
-        assert_eq!(
-            (refused.verdict, refused.answer()),
-            (ReplyVerdict::TooLong, None)
-        );
+        assert_eq!((refused.kind, refused.answer()), (ReplyKind::TooLong, None));
         let filtered = old("content-filter", "", "policy");
-        assert_eq!(filtered.verdict, ReplyVerdict::ContentFilter);
+        assert_eq!(filtered.kind, ReplyKind::ContentFilter);
         assert!(Reply::from_row(b"{}").is_err());
     }
 }

@@ -10,7 +10,7 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// Tokens that a chat template adds to a message, roughly. Ours.
 const MESSAGE_TOKENS: u64 = 8;
 
-/// One turn of a conversation, from the asker's first.
+/// One turn of a conversation, from the client's first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Turn {
     /// What is asked.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ureq::http::HeaderValue;
 
-use super::{EndpointError, Why, spelling};
+use super::{EndpointError, EndpointErrorKind, spelling};
 
 /// A shorter key is a stand-in such as `EMPTY`, which local servers want; it is no secret, and words
 /// like it may stand in replies.
@@ -35,9 +35,9 @@ impl ApiKey {
         Self::new(&value).ok_or_else(|| {
             let variable = variable.to_owned();
             EndpointError::from(if value.trim().is_empty() {
-                Why::NoKey { variable }
+                EndpointErrorKind::NoKey { variable }
             } else {
-                Why::BadKey { variable }
+                EndpointErrorKind::BadKey { variable }
             })
         })
     }

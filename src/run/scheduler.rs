@@ -1,4 +1,4 @@
-//! What is to do, under way and done, for workers that take from it.
+//! Which stages wait, run and are over: workers take the next one from here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,8 +19,8 @@ pub enum Policy {
     KeepGoing,
 }
 
-/// The stages of a run, in order.
-pub(super) struct Board<'a> {
+/// The scheduler of a run, over its stages in order.
+pub(super) struct Scheduler<'a> {
     plan: &'a Plan,
     nodes: &'a [NodeId],
     policy: Policy,
@@ -28,7 +28,7 @@ pub(super) struct Board<'a> {
     inputs: Vec<Vec<Input>>,
     /// By place, the places that wait for it, once for each input.
     readers: Vec<Vec<usize>>,
-    progress: Mutex<Progress>,
+    state: Mutex<SchedulerState>,
     changed: Condvar,
 }
 
@@ -38,9 +38,9 @@ struct Input {
     output: &'static str,
 }
 
-/// How far the stages are, by their places.
-struct Progress {
-    states: Vec<State>,
+/// How far the stages are, by their places in `nodes`.
+struct SchedulerState {
+    states: Vec<StageState>,
     /// Those that nobody has taken.
     waiting: BTreeSet<usize>,
     /// Those of them whose inputs are over.
@@ -50,11 +50,11 @@ struct Progress {
     under_way: usize,
     /// Whether one failed, or was skipped.
     any_lost: bool,
-    /// Those that waited for their inputs once more.
-    put_back: BTreeSet<usize>,
+    /// Those that went back behind the stages that make their inputs.
+    requeued: BTreeSet<usize>,
 }
 
-enum State {
+enum StageState {
     Open,
     Over(Box<Finished>),
 }
@@ -65,7 +65,7 @@ enum Task {
     Skip(usize),
 }
 
-impl<'a> Board<'a> {
+impl<'a> Scheduler<'a> {
     /// `nodes` come each after its inputs.
     pub(super) fn new(plan: &'a Plan, nodes: &'a [NodeId], policy: Policy) -> Self {
         let places: BTreeMap<NodeId, usize> = nodes.iter().copied().zip(0..).collect();
@@ -82,14 +82,14 @@ impl<'a> Board<'a> {
             inputs.push(of_node);
         }
         let open: Vec<usize> = inputs.iter().map(Vec::len).collect();
-        let progress = Progress {
-            states: nodes.iter().map(|_| State::Open).collect(),
+        let state = SchedulerState {
+            states: nodes.iter().map(|_| StageState::Open).collect(),
             waiting: (0..nodes.len()).collect(),
             ready: (0..nodes.len()).filter(|&place| open[place] == 0).collect(),
             open,
             under_way: 0,
             any_lost: false,
-            put_back: BTreeSet::new(),
+            requeued: BTreeSet::new(),
         };
         Self {
             plan,
@@ -97,7 +97,7 @@ impl<'a> Board<'a> {
             policy,
             inputs,
             readers,
-            progress: Mutex::new(progress),
+            state: Mutex::new(state),
             changed: Condvar::new(),
         }
     }
@@ -132,25 +132,25 @@ impl<'a> Board<'a> {
     /// Puts a stage whose inputs were damaged behind those that make them, which look again what is there. Once for each
     /// stage: what is damaged again at once is the disk's or another process's doing.
     fn make_inputs_again(&self, place: usize, environment: &Environment<'_>) -> bool {
-        let mut progress = self.progress();
-        if !progress.put_back.insert(place) {
+        let mut state = self.state();
+        if !state.requeued.insert(place) {
             return false;
         }
         for input in &self.inputs[place] {
             // Somebody else may have put it back already.
-            if matches!(progress.states[input.from], State::Open) {
+            if matches!(state.states[input.from], StageState::Open) {
                 continue;
             }
-            progress.states[input.from] = State::Open;
+            state.states[input.from] = StageState::Open;
             for &reader in &self.readers[input.from] {
-                progress.open[reader] += 1;
-                progress.ready.remove(&reader);
+                state.open[reader] += 1;
+                state.ready.remove(&reader);
             }
-            progress.put_up(input.from);
+            state.enqueue(input.from);
         }
-        progress.under_way -= 1;
-        progress.put_up(place);
-        drop(progress);
+        state.under_way -= 1;
+        state.enqueue(place);
+        drop(state);
         self.changed.notify_all();
         let name = self.plan.node(self.nodes[place]).name();
         Reporter::new(name, environment.observer)
@@ -160,84 +160,84 @@ impl<'a> Board<'a> {
 
     /// The first stage whose inputs are there, or cannot come; waits while there may be one.
     fn take(&self, environment: &Environment<'_>) -> Option<Task> {
-        let mut progress = self.progress();
+        let mut state = self.state();
         loop {
             let stop = environment.cancel.is_cancelled()
-                || self.policy == Policy::FailFast && progress.any_lost;
+                || self.policy == Policy::FailFast && state.any_lost;
             let next = if stop {
-                progress.waiting.first().map(|&place| Task::Skip(place))
+                state.waiting.first().map(|&place| Task::Skip(place))
             } else {
-                let ready = progress.ready.first();
-                ready.map(|&place| self.task(&progress.states, place))
+                let ready = state.ready.first();
+                ready.map(|&place| self.task(&state.states, place))
             };
             if let Some(task) = next {
                 let (Task::Run(place, _) | Task::Skip(place)) = task;
-                progress.waiting.remove(&place);
-                progress.ready.remove(&place);
-                progress.under_way += 1;
+                state.waiting.remove(&place);
+                state.ready.remove(&place);
+                state.under_way += 1;
                 return Some(task);
             }
-            if progress.under_way == 0 {
+            if state.under_way == 0 {
                 return None;
             }
-            let woken = self.changed.wait(progress);
-            progress = woken.unwrap_or_else(PoisonError::into_inner);
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// What is to be done with a stage whose inputs are over.
-    fn task(&self, states: &[State], place: usize) -> Task {
+    fn task(&self, states: &[StageState], place: usize) -> Task {
         let mut inputs = Inputs::new();
         for input in &self.inputs[place] {
             match &states[input.from] {
-                State::Over(finished) if !finished.is_lost() => {
+                StageState::Over(finished) if !finished.is_lost() => {
                     let digest = finished.outputs.get(input.output);
                     inputs.extend(digest.map(|digest| (input.port.to_owned(), *digest)));
                 }
-                State::Over(_) | State::Open => return Task::Skip(place),
+                StageState::Over(_) | StageState::Open => return Task::Skip(place),
             }
         }
         Task::Run(place, inputs)
     }
 
     fn finish(&self, place: usize, finished: Finished) {
-        let mut progress = self.progress();
-        progress.under_way -= 1;
-        progress.any_lost |= finished.is_lost();
-        progress.states[place] = State::Over(Box::new(finished));
+        let mut state = self.state();
+        state.under_way -= 1;
+        state.any_lost |= finished.is_lost();
+        state.states[place] = StageState::Over(Box::new(finished));
         for &reader in &self.readers[place] {
-            progress.open[reader] -= 1;
-            if progress.open[reader] == 0 && progress.waiting.contains(&reader) {
-                progress.ready.insert(reader);
+            state.open[reader] -= 1;
+            if state.open[reader] == 0 && state.waiting.contains(&reader) {
+                state.ready.insert(reader);
             }
         }
-        drop(progress);
+        drop(state);
         self.changed.notify_all();
     }
 
     /// How every stage went, in order.
     pub(super) fn finished(self) -> Vec<Finished> {
-        let progress = self.progress.into_inner();
-        let progress = progress.unwrap_or_else(PoisonError::into_inner);
-        let over = progress
+        let state = self.state.into_inner();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let over = state
             .states
             .into_iter()
             .zip(self.nodes)
             .map(|(state, node)| match state {
-                State::Over(finished) => *finished,
-                State::Open => Finished::skipped(*node),
+                StageState::Over(finished) => *finished,
+                StageState::Open => Finished::skipped(*node),
             });
         over.collect()
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, SchedulerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Progress {
+impl SchedulerState {
     /// Leaves a stage to whoever takes it, once its inputs are over.
-    fn put_up(&mut self, place: usize) {
+    fn enqueue(&mut self, place: usize) {
         self.waiting.insert(place);
         if self.open[place] == 0 {
             self.ready.insert(place);

@@ -1,4 +1,4 @@
-//! Who asks one endpoint for one stage, and what that takes.
+//! The client that asks one endpoint for one stage, and what it needs for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -8,19 +8,21 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde::Serialize;
 
 use super::ledger::Ledger;
-use super::line::Line;
-use super::{ApiKey, Budget, Endpoint, EndpointError, Mode, Permissions, Reply, Spent, Why};
+use super::transport::Transport;
+use super::{
+    ApiKey, Budget, Endpoint, EndpointError, EndpointErrorKind, Mode, Permissions, Reply, Spent,
+};
 use crate::event::CancelToken;
 use crate::key::Digest;
 
-/// Any error of whoever keeps replies.
+/// Any error of a [`ReplyStore`].
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Holds a key until it is dropped.
 pub type Claim = Box<dyn Send>;
 
-/// Where replies are kept.
-pub trait Keeper: Sync {
+/// Where replies are stored.
+pub trait ReplyStore: Sync {
     /// The replies under `keys`, in order, as far as they are kept.
     ///
     /// # Errors
@@ -40,11 +42,11 @@ pub trait Keeper: Sync {
     fn claim(&self, key: &Digest) -> Result<Option<Claim>, BoxError>;
 }
 
-/// What asking tells on the way.
+/// What a client tells while it asks.
 #[derive(Clone, PartialEq, Debug)]
-pub enum News {
+pub enum ClientEvent {
     /// How far it has come.
-    Progress(Standing),
+    Progress(ClientProgress),
     /// Good to know.
     Info(String),
     /// To look at.
@@ -53,7 +55,7 @@ pub enum News {
 
 /// How far asking has come.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Standing {
+pub struct ClientProgress {
     /// Replies that are kept, of this round's distinct ones.
     pub done: usize,
     /// Distinct replies wanted in this round.
@@ -66,9 +68,9 @@ pub struct Standing {
     pub usd: Option<f64>,
 }
 
-/// What a stage used, for its provenance.
+/// What a stage used of its endpoint, for its provenance.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Account {
+pub struct EndpointUsage {
     /// Who was asked.
     pub provider: String,
     /// The model that was asked for.
@@ -77,7 +79,7 @@ pub struct Account {
     pub served_by: BTreeSet<String>,
     /// Distinct replies that the stage is made of.
     pub replies: usize,
-    /// How many of them are no answer, by verdict.
+    /// How many of them are no answer, by kind.
     pub refused: BTreeMap<&'static str, usize>,
     /// What was spent on them, over all runs that it took.
     #[serde(flatten)]
@@ -88,21 +90,22 @@ pub struct Account {
 }
 
 /// Asks one endpoint on behalf of one stage.
-pub struct Asker<'a> {
+pub struct Client<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) mode: Mode,
     pub(super) folder: &'a Path,
-    pub(super) keeper: &'a dyn Keeper,
+    pub(super) store: &'a dyn ReplyStore,
     pub(super) cancel: &'a CancelToken,
-    pub(super) hear: &'a (dyn Fn(News) + Sync),
+    pub(super) on_event: &'a (dyn Fn(ClientEvent) + Sync),
     permissions: &'a Permissions,
     pub(super) offline: bool,
     ledger: Mutex<Ledger>,
-    line: OnceLock<Line>,
-    pub(super) account: Mutex<BTreeMap<Digest, (super::ReplyVerdict, Option<String>)>>,
+    transport: OnceLock<Transport>,
+    /// The replies that [`Client::ask`] gave, by key: their kind, and the model that answered.
+    pub(super) given: Mutex<BTreeMap<Digest, (super::ReplyKind, Option<String>)>>,
 }
 
-impl<'a> Asker<'a> {
+impl<'a> Client<'a> {
     /// Asks `endpoint` in `mode` within `budget`, as far as `permissions` go. `folder` is the stage's, for what is unfinished;
     /// where the network may not be used (`offline`), only a server on this machine is asked.
     ///
@@ -117,46 +120,46 @@ impl<'a> Asker<'a> {
         mode: Mode,
         budget: Budget,
         folder: &'a Path,
-        keeper: &'a dyn Keeper,
+        store: &'a dyn ReplyStore,
         cancel: &'a CancelToken,
         permissions: &'a Permissions,
         offline: bool,
-        hear: &'a (dyn Fn(News) + Sync),
+        on_event: &'a (dyn Fn(ClientEvent) + Sync),
     ) -> Result<Self, EndpointError> {
         let ledger = Ledger::open(&folder.join("spent.jsonl"), budget, endpoint.price)?;
         Ok(Self {
             endpoint,
             mode,
             folder,
-            keeper,
+            store,
             cancel,
-            hear,
+            on_event,
             permissions,
             offline,
             ledger: Mutex::new(ledger),
-            line: OnceLock::new(),
-            account: Mutex::default(),
+            transport: OnceLock::new(),
+            given: Mutex::default(),
         })
     }
 
-    /// What was used so far, by the replies that [`Asker::ask`] gave.
-    pub fn account(&self) -> Account {
-        let account = lock(&self.account);
+    /// What was used so far, by the replies that [`Client::ask`] gave.
+    pub fn usage(&self) -> EndpointUsage {
+        let given = lock(&self.given);
         let mut refused = BTreeMap::new();
-        for (verdict, _) in account.values() {
-            if *verdict != super::ReplyVerdict::Answered {
-                *refused.entry(verdict.name()).or_default() += 1;
+        for (kind, _) in given.values() {
+            if *kind != super::ReplyKind::Answered {
+                *refused.entry(kind.name()).or_default() += 1;
             }
         }
         let ledger = self.ledger();
-        Account {
+        EndpointUsage {
             provider: self.endpoint.provider().to_owned(),
             model: self.endpoint.model.clone(),
-            served_by: account
+            served_by: given
                 .values()
                 .filter_map(|(_, model)| model.clone())
                 .collect(),
-            replies: account.len(),
+            replies: given.len(),
             refused,
             spent: ledger.spent(),
             usd: ledger.usd(),
@@ -167,31 +170,31 @@ impl<'a> Asker<'a> {
         lock(&self.ledger)
     }
 
-    /// The line, made when it is first needed: what is all kept needs no key.
-    pub(super) fn line(&self) -> Result<&Line, EndpointError> {
-        if let Some(line) = self.line.get() {
-            return Ok(line);
+    /// The transport, made when it is first needed: where every reply is stored already, no key is needed.
+    pub(super) fn transport(&self) -> Result<&Transport, EndpointError> {
+        if let Some(transport) = self.transport.get() {
+            return Ok(transport);
         }
         if let Some(needed) = self.permissions.lacking(self.endpoint) {
-            return Err(Why::NotAllowed { needed }.into());
+            return Err(EndpointErrorKind::NotAllowed { needed }.into());
         }
         let key = ApiKey::from_env(self.endpoint.api_key_env.as_deref())?;
         if key.is_set()
             && self.endpoint.base_url.starts_with("http://")
             && !self.endpoint.is_local()
         {
-            (self.hear)(News::Warning(
+            (self.on_event)(ClientEvent::Warning(
                 "the key goes over http without encryption; use https where the server has it"
                     .to_owned(),
             ));
         }
-        let line = Line::new(self.endpoint, key, self.cancel)?;
-        Ok(self.line.get_or_init(|| line))
+        let transport = Transport::new(self.endpoint, key, self.cancel)?;
+        Ok(self.transport.get_or_init(|| transport))
     }
 
-    pub(super) fn standing(&self, done: usize, wanted: usize, in_flight: usize) -> Standing {
+    pub(super) fn progress(&self, done: usize, wanted: usize, in_flight: usize) -> ClientProgress {
         let ledger = self.ledger();
-        Standing {
+        ClientProgress {
             done,
             wanted,
             in_flight,

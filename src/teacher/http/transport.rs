@@ -1,4 +1,4 @@
-//! The line to a server: one request over HTTP, and its response without the key.
+//! The transport to one server: one request over HTTP, and its response without the key.
 
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use super::charset;
 use super::limits::seconds;
 use super::retry_after::retry_after;
 use super::secret::ApiKey;
-use super::{Endpoint, EndpointError, Why};
+use super::{Endpoint, EndpointError, EndpointErrorKind};
 use crate::event::CancelToken;
 
 /// Longest body that is read; a batch's output is the longest. Ours.
@@ -45,7 +45,7 @@ impl Response {
 
 /// Why there is no response.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Broken {
+pub(super) enum TransportError {
     /// It may work next time.
     Passing {
         reason: String,
@@ -60,7 +60,7 @@ pub(super) enum Broken {
     Stopped,
 }
 
-impl Broken {
+impl TransportError {
     /// The same in other words.
     fn map_words(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
@@ -79,9 +79,9 @@ impl Broken {
     }
 }
 
-/// The line to one server.
+/// The transport to one server.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Transport {
     agent: Agent,
     base: String,
     local: bool,
@@ -90,8 +90,8 @@ pub(super) struct Line {
     cancel: CancelToken,
 }
 
-impl Line {
-    /// A line to `endpoint`. TLS trusts Mozilla's roots, or those in the file that `SSL_CERT_FILE`
+impl Transport {
+    /// A transport to `endpoint`. TLS trusts Mozilla's roots, or those in the file that `SSL_CERT_FILE`
     /// names; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(super) fn new(
         endpoint: &Endpoint,
@@ -134,7 +134,7 @@ impl Line {
         path: &str,
         content_type: &str,
         body: &[u8],
-    ) -> Result<Response, Broken> {
+    ) -> Result<Response, TransportError> {
         let request = self.headers(self.agent.post(self.address(path)));
         let request = request.header("content-type", content_type);
         let body = body.to_vec();
@@ -142,7 +142,7 @@ impl Line {
     }
 
     /// Gets `path` below the base.
-    pub(super) fn get(&self, path: &str) -> Result<Response, Broken> {
+    pub(super) fn get(&self, path: &str) -> Result<Response, TransportError> {
         let request = self.headers(self.agent.get(self.address(path)));
         self.read(move || request.call())
     }
@@ -170,16 +170,16 @@ impl Line {
     fn read(
         &self,
         call: impl FnOnce() -> Result<ureq::http::Response<Body>, ureq::Error> + Send + 'static,
-    ) -> Result<Response, Broken> {
+    ) -> Result<Response, TransportError> {
         let whole = move || {
-            let mut response = call().map_err(|error| broken(&error))?;
+            let mut response = call().map_err(|error| transport_error(&error))?;
             let bytes = bytes_of(response.body_mut())?;
             Ok((response.into_parts().0, bytes))
         };
         let came = self.cancel.patiently(PATIENCE, whole);
-        let came = came.unwrap_or(Err(Broken::Stopped));
+        let came = came.unwrap_or(Err(TransportError::Stopped));
         let (head, bytes) =
-            came.map_err(|broken| broken.map_words(|words| self.key.redact(words)))?;
+            came.map_err(|error| error.map_words(|words| self.key.redact(words)))?;
         let headers = &head.headers;
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?;
@@ -205,12 +205,12 @@ impl Line {
 }
 
 /// Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
-fn bytes_of(body: &mut Body) -> Result<Vec<u8>, Broken> {
+fn bytes_of(body: &mut Body) -> Result<Vec<u8>, TransportError> {
     let mut bytes = Vec::new();
     let mut reader = body.with_config().limit(BODY_BYTES).reader();
     match reader.read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
-        Err(error) => Err(Broken::Passing {
+        Err(error) => Err(TransportError::Passing {
             reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
             billed: true,
             late: error.kind() == ErrorKind::TimedOut,
@@ -218,8 +218,8 @@ fn bytes_of(body: &mut Body) -> Result<Vec<u8>, Broken> {
     }
 }
 
-fn broken(error: &ureq::Error) -> Broken {
-    let passing = |reason: String, billed| Broken::Passing {
+fn transport_error(error: &ureq::Error) -> TransportError {
+    let passing = |reason: String, billed| TransportError::Passing {
         reason,
         billed,
         late: matches!(error, ureq::Error::Timeout(_)),
@@ -235,7 +235,7 @@ fn broken(error: &ureq::Error) -> Broken {
         ureq::Error::Timeout(_) => passing("no answer in time".to_owned(), true),
         ureq::Error::Io(source) => match source.kind() {
             // A certificate that is not trusted comes so.
-            ErrorKind::InvalidData => Broken::Final(source.to_string()),
+            ErrorKind::InvalidData => TransportError::Final(source.to_string()),
             // What never came to a connection cost nothing; one that broke may have.
             ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable
@@ -246,7 +246,7 @@ fn broken(error: &ureq::Error) -> Broken {
         },
         ureq::Error::Protocol(_) => passing(error.to_string(), true),
         // A certificate that is not trusted, an impossible proxy: the same next time.
-        other => Broken::Final(other.to_string()),
+        other => TransportError::Final(other.to_string()),
     }
 }
 
@@ -261,7 +261,7 @@ fn own_roots() -> Result<Option<Vec<Certificate<'static>>>, EndpointError> {
         return Ok(None);
     };
     let wrong = |reason: String| {
-        EndpointError::from(Why::Roots {
+        EndpointError::from(EndpointErrorKind::Roots {
             path: path.clone().into(),
             reason,
         })
