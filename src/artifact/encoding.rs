@@ -7,7 +7,7 @@ use super::{ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
-use crate::text::{JudgedPath, Prediction, Question, ReasoningPath};
+use crate::text::{FilteredPath, Prediction, Question, ReasoningPath};
 
 /// An artifact's bytes are not what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ rows! {
     Questions: Question,
     Text: String,
     Paths: ReasoningPath,
-    Verdicts: JudgedPath,
+    FilteredPaths: FilteredPath,
     Losses: LossPoint,
     Predictions: Prediction,
 }
@@ -115,7 +115,7 @@ fn decode_rows<T: DeserializeOwned>(
 mod tests {
     use super::*;
     use crate::key::Digest;
-    use crate::text::{EndReason, Verdict};
+    use crate::text::{DropReason, EndReason, FilterDecision};
 
     #[test]
     fn rows_round_trip_to_the_bit() {
@@ -138,19 +138,22 @@ mod tests {
             scores: std::collections::BTreeMap::new(),
             unparsed: std::collections::BTreeSet::new(),
         };
-        let judged = vec![JudgedPath {
+        let filtered = vec![FilteredPath {
             path: path.clone(),
-            verdict: Verdict::Dropped {
+            decision: FilterDecision::Dropped(DropReason {
                 by: "length".into(),
                 because: "2 tokens".into(),
-            },
+            }),
         }];
         let paths = vec![path];
         assert_eq!(
             Vec::<ReasoningPath>::decode(&paths.encode()).unwrap(),
             paths
         );
-        assert_eq!(Vec::<JudgedPath>::decode(&judged.encode()).unwrap(), judged);
+        assert_eq!(
+            Vec::<FilteredPath>::decode(&filtered.encode()).unwrap(),
+            filtered
+        );
     }
 
     #[test]

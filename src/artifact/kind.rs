@@ -16,8 +16,9 @@ pub enum ArtifactKind {
     Model,
     /// Reasoning paths of a student or a teacher.
     Paths,
-    /// Paths with a filter's verdicts.
-    Verdicts,
+    /// Paths with what a filter decided about each. Manifests and stored results call them verdicts.
+    #[serde(rename = "verdicts")]
+    FilteredPaths,
     /// How many paths each filter step dropped.
     Funnel,
     /// A loss curve.
@@ -36,7 +37,7 @@ impl ArtifactKind {
             Self::Text => "text",
             Self::Model => "model",
             Self::Paths => "paths",
-            Self::Verdicts => "verdicts",
+            Self::FilteredPaths => "verdicts",
             Self::Funnel => "funnel",
             Self::Losses => "losses",
             Self::Predictions => "predictions",

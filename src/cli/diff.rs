@@ -11,7 +11,7 @@ use super::session::{OverrideArgs, Purpose, Session};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::Silent;
 use crate::metric::Evaluation;
-use crate::plan::{Resolved, State, resolve};
+use crate::plan::{NodeState, Resolved, resolve};
 use crate::report::{changed_answers, difference_text, evaluations_side_by_side};
 use crate::text::{Prediction, printable};
 
@@ -86,7 +86,7 @@ impl Side {
     }
 
     fn artifact_of<T: Artifact>(&self, stage: &Resolved) -> Result<Option<T>, Failure> {
-        let State::Hit(outputs) = &stage.state else {
+        let NodeState::Hit(outputs) = &stage.state else {
             return Ok(None);
         };
         let outputs_of_kind = self.session.plan.node(stage.node).kind.outputs();

@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure, say, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
 use crate::manifest::nearest;
-use crate::report::draw_all;
+use crate::report::fill_figures;
 
 /// The form of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     session.with_source(|source| {
         let wanted = |name: &String| args.figures.is_empty() || args.figures.contains(name);
-        let drawn = draw_all(source, declared.iter().filter(|spec| wanted(&spec.name)));
+        let drawn = fill_figures(source, declared.iter().filter(|spec| wanted(&spec.name)));
         let mut files = Vec::new();
         for named in &drawn.figures {
             let (end, bytes) = match args.format {

@@ -9,7 +9,7 @@ use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
-use crate::plan::{State, estimate, resolve, servers};
+use crate::plan::{NodeState, estimate, resolve, servers};
 use crate::report;
 
 #[derive(Args)]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let estimates = estimate(&session.plan, &resolved, &environment)?;
     let to_run = resolved
         .iter()
-        .filter(|each| !matches!(each.state, State::Hit(_)));
+        .filter(|each| !matches!(each.state, NodeState::Hit(_)));
     let servers = servers(
         &session.plan,
         to_run.map(|each| each.node),

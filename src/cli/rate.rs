@@ -16,7 +16,7 @@ use crate::input::read_text;
 use crate::manifest::split_reference;
 use crate::metric::Resampling;
 use crate::report::rating::{
-    Choice, Item, RatingError, RatingReport, Sheet, SheetFault, items, write_sheet,
+    Choice, Item, RatingError, RatingReport, Sheet, SheetError, items, write_sheet,
 };
 use crate::text::Question;
 
@@ -131,16 +131,16 @@ pub(crate) fn agreement(
 ) -> Result<RatingReport, Failure> {
     let items = items_of(session, stage, seed)?;
     let mut sheets = Vec::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (file, rater) in files.iter().zip(raters(files)?) {
-        let text = read_text(file).map_err(|error| vec![SheetFault::from(error)]);
+        let text = read_text(file).map_err(|error| vec![SheetError::from(error)]);
         match text.and_then(|text| Sheet::read(&rater, file, &text, &items, partial)) {
             Ok(sheet) => sheets.push(sheet),
-            Err(found) => faults.extend(found),
+            Err(found) => errors.extend(found),
         }
     }
-    if !faults.is_empty() {
-        return Err(RatingError::Sheets(faults).into());
+    if !errors.is_empty() {
+        return Err(RatingError::Sheets(errors).into());
     }
     Ok(RatingReport::of(&items, &sheets, &Resampling::default()))
 }

@@ -12,7 +12,7 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest, ManifestErrors, split_reference};
 use crate::model::device::{self, DeviceChoice};
-use crate::plan::{NodeId, Plan, PlanError, Resolved, State, resolve};
+use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, resolve};
 use crate::report::{Source, used_text};
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::Store;
@@ -191,7 +191,7 @@ impl Session {
             self.plan.order(),
             &self.environment(&self.options, &Silent),
         )?;
-        let states: BTreeMap<NodeId, State> = resolved
+        let states: BTreeMap<NodeId, NodeState> = resolved
             .into_iter()
             .map(|each| (each.node, each.state))
             .collect();
@@ -200,7 +200,7 @@ impl Session {
             plan: &self.plan,
             store: &self.store,
             outputs: &|node| match states.get(&node) {
-                Some(State::Hit(outputs)) => Some(outputs.clone()),
+                Some(NodeState::Hit(outputs)) => Some(outputs.clone()),
                 _ => None,
             },
             missing: &|node| self.why_missing(&states, node),
@@ -209,9 +209,9 @@ impl Session {
 
     /// Why a stage's outputs are not in the store: the first stage on the way to it that cannot run, or else the first
     /// that has to.
-    fn why_missing(&self, states: &BTreeMap<NodeId, State>, node: NodeId) -> String {
-        let missing = |node: NodeId| !matches!(states.get(&node), Some(State::Hit(_)));
-        let cannot = |node: &NodeId| matches!(states.get(node), Some(State::Unfetched(_)));
+    fn why_missing(&self, states: &BTreeMap<NodeId, NodeState>, node: NodeId) -> String {
+        let missing = |node: NodeId| !matches!(states.get(&node), Some(NodeState::Hit(_)));
+        let cannot = |node: &NodeId| matches!(states.get(node), Some(NodeState::Unfetched(_)));
         let causes = self.plan.causes(node, missing, |_| false);
         let name = |node: NodeId| self.plan.node(node).name();
         match causes.iter().copied().find(cannot) {
@@ -293,7 +293,7 @@ impl Session {
         let resolved = resolve(&self.plan, nodes, &environment)?;
         let open = resolved
             .iter()
-            .filter(|each| !matches!(each.state, State::Hit(_)));
+            .filter(|each| !matches!(each.state, NodeState::Hit(_)));
         Ok(open.map(|each| each.node).collect())
     }
 
@@ -307,11 +307,11 @@ impl Session {
         let mistakes = nodes.iter().flat_map(|&id| {
             let node = self.plan.node(id);
             let context = environment.context(node.name(), node.seed, &nothing);
-            let complaints = node.kind.check_outside(&node.params, &context);
+            let param_errors = node.kind.check_outside(&node.params, &context);
             let spec = &self.manifest.stages[node.place];
-            complaints
+            param_errors
                 .into_iter()
-                .map(|complaint| spec.mistake(complaint))
+                .map(|param_error| spec.mistake(param_error))
         });
         ManifestErrors::if_any(mistakes.collect())
     }
@@ -327,7 +327,7 @@ impl Session {
         Ok(match resolved.into_iter().find(|each| each.node == id) {
             Some(Resolved {
                 key,
-                state: State::Hit(outputs),
+                state: NodeState::Hit(outputs),
                 ..
             }) => (key, outputs),
             _ => (None, Outputs::new()),

@@ -1,4 +1,4 @@
-//! The steps in order, each on what the step before kept.
+//! Applies the steps in order, each to what the step before kept.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::conclusions::tally;
 use super::listed::Planned;
 use super::step::{Candidate, Run, by_id};
 use super::{Conclusions, FilterError, FilterParams, Funnel, FunnelStep};
-use crate::text::{JudgedPath, Question, ReasoningPath, Verdict};
+use crate::text::{DropReason, FilterDecision, FilteredPath, Question, ReasoningPath};
 
-/// All paths judged, and the counts.
+/// All paths with what was decided about them, and the counts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Filtered {
     /// Every path, in input order.
-    pub judged: Vec<JudgedPath>,
+    pub paths: Vec<FilteredPath>,
     /// How many each step dropped.
     pub funnel: Funnel,
 }
@@ -22,14 +22,14 @@ pub struct Filtered {
 impl Filtered {
     /// The kept paths, in input order.
     pub fn kept(&self) -> impl Iterator<Item = &ReasoningPath> {
-        self.judged
+        self.paths
             .iter()
-            .filter(|each| each.verdict == Verdict::Kept)
+            .filter(|each| each.decision == FilterDecision::Kept)
             .map(|each| &each.path)
     }
 }
 
-/// Judges `paths`. `seed` decides ties and random choices, through a hash of it and each path's row.
+/// Filters `paths`. `seed` decides ties and random choices, through a hash of it and each path's row.
 ///
 /// # Errors
 /// Parameters at odds, a path of an unknown question, or a path that lacks what a step needs
@@ -58,21 +58,21 @@ pub fn filter(
     for step in params.planned()? {
         sieve.step(&step, &run)?;
     }
-    let (verdicts, funnel) = sieve.finish(questions.len());
-    let judged: Vec<JudgedPath> = paths
+    let (decisions, funnel) = sieve.finish(questions.len());
+    let paths: Vec<FilteredPath> = paths
         .into_iter()
-        .zip(verdicts)
-        .map(|(path, verdict)| JudgedPath { path, verdict })
+        .zip(decisions)
+        .map(|(path, decision)| FilteredPath { path, decision })
         .collect();
-    let mut filtered = Filtered { judged, funnel };
+    let mut filtered = Filtered { paths, funnel };
     filtered.funnel.conclusions = tally(filtered.kept(), &questions, params.reading)?;
     Ok(filtered)
 }
 
-/// Verdicts and counts as they grow.
+/// Decisions and counts, as each step adds to them.
 struct Sieve<'p> {
     candidates: &'p [Candidate<'p>],
-    verdicts: Vec<Verdict>,
+    decisions: Vec<FilterDecision>,
     steps: Vec<FunnelStep>,
 }
 
@@ -80,21 +80,21 @@ impl<'p> Sieve<'p> {
     fn new(candidates: &'p [Candidate<'p>]) -> Self {
         Self {
             candidates,
-            verdicts: vec![Verdict::Kept; candidates.len()],
+            decisions: vec![FilterDecision::Kept; candidates.len()],
             steps: Vec::new(),
         }
     }
 
     fn left(&self) -> Vec<usize> {
         (0..self.candidates.len())
-            .filter(|&i| self.verdicts[i] == Verdict::Kept)
+            .filter(|&i| self.decisions[i] == FilterDecision::Kept)
             .collect()
     }
 
     fn step(&mut self, planned: &Planned, run: &Run<'_>) -> Result<(), FilterError> {
         let before = self.left();
         let left: Vec<Candidate<'_>> = before.iter().map(|&i| self.candidates[i]).collect();
-        let found = planned.step.dropped_among(&left, run);
+        let found = planned.step.drop_reasons(&left, run);
         let found = found.map_err(|missing| planned.lacks(*missing))?;
         let mut by_rule = BTreeMap::new();
         let mut dropped = 0;
@@ -106,10 +106,10 @@ impl<'p> Sieve<'p> {
             if let Some(rule) = reason.rule {
                 *by_rule.entry(rule.to_owned()).or_default() += 1;
             }
-            self.verdicts[*i] = Verdict::Dropped {
+            self.decisions[*i] = FilterDecision::Dropped(DropReason {
                 by: planned.name.clone(),
                 because: reason.because,
-            };
+            });
         }
         self.steps.push(FunnelStep {
             name: planned.name.clone(),
@@ -129,7 +129,7 @@ impl<'p> Sieve<'p> {
         ids.len()
     }
 
-    fn finish(self, questions: usize) -> (Vec<Verdict>, Funnel) {
+    fn finish(self, questions: usize) -> (Vec<FilterDecision>, Funnel) {
         let left = self.left();
         let funnel = Funnel {
             questions,
@@ -143,10 +143,10 @@ impl<'p> Sieve<'p> {
             funnel.adds_up(),
             "every path is kept or dropped by one step"
         );
-        (self.verdicts, funnel)
+        (self.decisions, funnel)
     }
 }
 
 #[cfg(test)]
-#[path = "judge_tests.rs"]
+#[path = "apply_tests.rs"]
 mod tests;

@@ -43,13 +43,13 @@ fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
     }
 }
 
-fn verdicts(filtered: &Filtered) -> Vec<String> {
+fn decisions(filtered: &Filtered) -> Vec<String> {
     filtered
-        .judged
+        .paths
         .iter()
-        .map(|each| match &each.verdict {
-            Verdict::Kept => "kept".into(),
-            Verdict::Dropped { by, because } => format!("{by}: {because}"),
+        .map(|each| match &each.decision {
+            FilterDecision::Kept => "kept".into(),
+            FilterDecision::Dropped(DropReason { by, because }) => format!("{by}: {because}"),
         })
         .collect()
 }
@@ -74,12 +74,12 @@ fn ended_drops_what_was_cut_and_only_where_it_is_switched_on() {
         ..FilterParams::default()
     };
     let off = filter(paths.clone(), &[question("q")], &params, 1).unwrap();
-    assert_eq!(verdicts(&off), ["kept"; 4]);
+    assert_eq!(decisions(&off), ["kept"; 4]);
     assert!(off.funnel.steps.iter().all(|step| step.name != "ended"));
     params.ended.enabled = true;
     let on = filter(paths, &[question("q")], &params, 1).unwrap();
     assert_eq!(
-        verdicts(&on),
+        decisions(&on),
         [
             "ended: it ended by length, not by itself",
             "kept",
@@ -107,7 +107,7 @@ fn each_step_says_what_it_saw() {
     paths[5] = path("q", 5, 2);
     let filtered = filter(paths, &[question("q")], &FilterParams::default(), 1).unwrap();
     assert_eq!(
-        verdicts(&filtered),
+        decisions(&filtered),
         [
             "pattern: imitative: it asks a question again, `Question: ... Answer:`",
             "pattern: direct response: an answer without reasoning",
@@ -174,7 +174,7 @@ fn listed_steps_run_in_their_order() {
         counted.map(|(name, dropped)| (name.to_owned(), dropped))
     );
     assert_eq!(
-        verdicts(&twice),
+        decisions(&twice),
         [
             "pattern: direct response: an answer without reasoning",
             "length 2: 24 tokens, at least 30 wanted",
@@ -223,7 +223,7 @@ fn limits_are_inclusive_as_the_paper_words_them() {
     params.repetition.max_rate = 1.0 - 19.0 / 24.0;
     params.perplexity.min_perplexity = edge.log_prob.unwrap().perplexity().unwrap();
     let kept = filter(vec![edge], &[question("q")], &params, 0).unwrap();
-    assert_eq!(verdicts(&kept), ["kept"]);
+    assert_eq!(decisions(&kept), ["kept"]);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn scores_and_ranks() {
     let questions = [question("q")];
     let filtered = filter(paths.clone(), &questions, &params, 0).unwrap();
     assert_eq!(
-        verdicts(&filtered),
+        decisions(&filtered),
         [
             "score coherence: coherence 2, 5 to 8.5 wanted",
             "select: score 7 comes 2 of 2, highest first; 1 kept per question",
@@ -321,10 +321,10 @@ fn what_is_no_number_passes_no_limit() {
             max,
         }];
         for (score, passes) in [(6.0, 1), (f64::NAN, 0)] {
-            let mut judged = path("q", 0, 0);
-            judged.scores.insert("judge".into(), score);
+            let mut scored = path("q", 0, 0);
+            scored.scores.insert("judge".into(), score);
             assert_eq!(
-                kept(judged, &params),
+                kept(scored, &params),
                 passes,
                 "{score} in {min:?} to {max:?}"
             );
@@ -355,7 +355,7 @@ fn an_unparsed_score_is_dropped_as_such() {
     };
     let filtered = funnel(&paths, &params);
     assert_eq!(
-        verdicts(&filtered)[3],
+        decisions(&filtered)[3],
         "score judge: judge is unparsed: the judge's reply has no such score"
     );
     let step = filtered
@@ -415,7 +415,7 @@ fn what_a_step_needs_and_lacks_is_said() {
     (empty.text, empty.tokens) = (String::new(), vec![]);
     let filtered = filter(vec![empty], &questions, &FilterParams::default(), 0).unwrap();
     assert_eq!(
-        verdicts(&filtered),
+        decisions(&filtered),
         ["length: 0 tokens, at least 25 wanted"]
     );
 

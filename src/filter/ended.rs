@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::step::{Candidate, DropReason, Dropped, Run, Step};
+use super::step::{Candidate, Run, Step, StepReason, StepResult};
 use crate::text::EndReason;
 
 /// Texts dropped because they did not end by themselves.
@@ -21,9 +21,9 @@ impl Step for EndedRule {
     }
 
     /// Of a recorded text that does not say why it ended, nothing is held against it.
-    fn dropped(&self, path: &Candidate<'_>, _: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, _: &Run<'_>) -> StepResult {
         let because = "it ended by length, not by itself";
         let cut = path.path.end == EndReason::Length;
-        Ok(cut.then(|| DropReason::new(because.into())))
+        Ok(cut.then(|| StepReason::new(because.into())))
     }
 }

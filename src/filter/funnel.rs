@@ -41,7 +41,7 @@ pub struct FunnelStep {
 }
 
 impl FunnelStep {
-    /// Whether it chose among a question's paths, and judged none by itself.
+    /// Whether it chose among a question's paths, and dropped none by itself.
     pub fn is_choice(&self) -> bool {
         self.name == "select" || self.name.starts_with("select ")
     }

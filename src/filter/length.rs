@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::step::{Candidate, DropReason, Dropped, Needed, Run, Step, refuse};
+use super::step::{Candidate, Needed, Run, Step, StepReason, StepResult, refuse};
 
 /// Limits on a path's length.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +48,7 @@ impl Step for LengthLimit {
         vec![("", Needed::Tokens)]
     }
 
-    fn dropped(&self, path: &Candidate<'_>, _: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, _: &Run<'_>) -> StepResult {
         let count = path.tokens()?.len();
         let wanted = if count < self.min_tokens as usize {
             Some(format!("at least {}", self.min_tokens))
@@ -56,6 +56,6 @@ impl Step for LengthLimit {
             let max = self.max_tokens.filter(|&max| count > max as usize);
             max.map(|max| format!("at most {max}"))
         };
-        Ok(wanted.map(|wanted| DropReason::new(format!("{count} tokens, {wanted} wanted"))))
+        Ok(wanted.map(|wanted| StepReason::new(format!("{count} tokens, {wanted} wanted"))))
     }
 }

@@ -28,7 +28,7 @@ pub enum Listed {
 
 /// A step in its place.
 pub(super) struct Planned {
-    /// As funnel and verdicts call it: `length`, `score coherence`, and the second of a name `length 2`.
+    /// As the funnel and drop reasons call it: `length`, `score coherence`, and the second of a name `length 2`.
     pub(super) name: String,
     /// Where its settings stand.
     pub(super) place: String,

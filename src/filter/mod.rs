@@ -1,7 +1,7 @@
 //! The filter: which of the sampled paths are worth training on (paper, III-A).
 //!
 //! In: paths as a student recorded them, their questions, [`FilterParams`], a seed. Out: every path
-//! in input order with a verdict and its reason, and a [`Funnel`] of counts that add up. Pure: no
+//! in input order, kept or with the reason why it is dropped, and a [`Funnel`] of counts that add up. Pure: no
 //! model is run, so a new threshold costs seconds.
 //!
 //! The order is the paper's, each step on what the step before kept: pattern, length, repetition,
@@ -9,11 +9,11 @@
 //! switched on, `ended` drops texts that were cut (ours). A manifest may list them otherwise. A step is a file with its
 //! settings and what it does by them (`Step`), and a line in [`STEPS`].
 
+mod apply;
 mod conclusions;
 mod ended;
 mod error;
 mod funnel;
-mod judge;
 mod length;
 mod listed;
 mod params;
@@ -26,11 +26,11 @@ mod step;
 #[cfg(test)]
 mod test_step;
 
+pub use apply::{Filtered, filter};
 pub use conclusions::{Conclusions, conclusions, correct, unreadable};
 pub use ended::EndedRule;
 pub use error::FilterError;
 pub use funnel::{Funnel, FunnelStep};
-pub use judge::{Filtered, filter};
 pub use length::LengthLimit;
 pub use listed::Listed;
 pub use params::{FilterParams, STEPS, StepKind};

@@ -11,7 +11,7 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::step::{Candidate, DropReason, Dropped, Run, Step};
+use super::step::{Candidate, Run, Step, StepReason, StepResult};
 use crate::text::{
     AnswerForm, Question, Reading, asked_again, behind_opening_number, imitative_complete,
     without_markup,
@@ -52,7 +52,7 @@ impl Step for PatternRules {
         self.enabled
     }
 
-    fn dropped(&self, path: &Candidate<'_>, run: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, run: &Run<'_>) -> StepResult {
         let (text, reading) = (&path.path.text, run.params.reading);
         let (rule, because) = if self.imitative && imitative_complete(text) {
             (
@@ -72,7 +72,7 @@ impl Step for PatternRules {
         } else {
             return Ok(None);
         };
-        Ok(Some(DropReason {
+        Ok(Some(StepReason {
             rule: Some(rule),
             because: because.into(),
         }))

@@ -150,7 +150,7 @@ fn documented_precision_and_recall_are_true() {
 
 /// The rows that `docs` lacks.
 fn untold(rows: &[Labelled], reading: Reading, docs: &str) -> Vec<String> {
-    let mut judged: [Vec<(bool, bool)>; 3] = Default::default();
+    let mut results: [Vec<(bool, bool)>; 3] = Default::default();
     for row in rows {
         let choices: Vec<&str> = row.choices.iter().map(String::as_str).collect();
         let q = ask(&row.question, &choices);
@@ -161,7 +161,7 @@ fn untold(rows: &[Labelled], reading: Reading, docs: &str) -> Vec<String> {
             (labels.options, repetitive_options(&q, text)),
         ];
         for (rule, (label, says)) in found.into_iter().enumerate() {
-            judged[rule].push((label, says));
+            results[rule].push((label, says));
             if label != says {
                 eprintln!("rule {rule}: label {label}, rule {says}: {text:?}");
             }
@@ -170,7 +170,7 @@ fn untold(rows: &[Labelled], reading: Reading, docs: &str) -> Vec<String> {
     let mut untold = Vec::new();
     for (name, pairs) in ["imitative", "direct response", "repetitive options"]
         .iter()
-        .zip(&judged)
+        .zip(&results)
     {
         let count = |want| pairs.iter().filter(|&&pair| pair == want).count();
         let (hit, missed, wrong) = (

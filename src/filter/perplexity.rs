@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::step::{Candidate, DropReason, Dropped, Needed, Run, Step, range, refuse};
+use super::step::{Candidate, Needed, Run, Step, StepReason, StepResult, range, refuse};
 
 /// Limits on a path's perplexity under the model that wrote it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -54,12 +54,12 @@ impl Step for PerplexityLimit {
         vec![("", Needed::LogProbs)]
     }
 
-    fn dropped(&self, path: &Candidate<'_>, _: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, _: &Run<'_>) -> StepResult {
         let found = path.perplexity()?;
         let low = found.is_nan() || found < self.min_perplexity;
         let high = self.max_perplexity.is_some_and(|max| found > max);
         let range = range(Some(self.min_perplexity), self.max_perplexity);
         let because = || format!("perplexity {found:.3}, {range} wanted");
-        Ok((low || high).then(|| DropReason::new(because())))
+        Ok((low || high).then(|| StepReason::new(because())))
     }
 }

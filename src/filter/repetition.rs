@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::step::{Candidate, DropReason, Dropped, Needed, Run, Step, refuse};
+use super::step::{Candidate, Needed, Run, Step, StepReason, StepResult, refuse};
 use crate::text::rep_n;
 
 /// Limit on a path's repetition.
@@ -50,10 +50,10 @@ impl Step for RepetitionLimit {
         vec![("", Needed::Tokens)]
     }
 
-    fn dropped(&self, path: &Candidate<'_>, _: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, _: &Run<'_>) -> StepResult {
         let Self { n, max_rate, .. } = self;
         let rate = rep_n(path.tokens()?, *n as usize);
         let because = || format!("rep-{n} {rate:.3}, at most {max_rate} wanted");
-        Ok((rate > *max_rate).then(|| DropReason::new(because())))
+        Ok((rate > *max_rate).then(|| StepReason::new(because())))
     }
 }

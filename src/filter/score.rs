@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::FilterError;
-use super::step::{Candidate, DropReason, DroppedAmong, Needed, Run, Section, Step, range, refuse};
+use super::step::{Candidate, Needed, Run, Section, Step, StepReason, StepResults, range, refuse};
 
 /// Limits on one score that a `score` or `judge` stage added. A path whose score is unparsed is dropped
 /// (rule `unparsed`); a path that was never scored is an error.
@@ -74,18 +74,18 @@ impl Step for ScoreLimit {
         needs.into_iter().flatten().collect()
     }
 
-    fn dropped_among(&self, left: &[Candidate<'_>], _: &Run<'_>) -> DroppedAmong {
+    fn drop_reasons(&self, left: &[Candidate<'_>], _: &Run<'_>) -> StepResults {
         // Beside `unparsed`, what the others are dropped by needs a name too.
         let unparsed = |each: &Candidate<'_>| each.path.unparsed.contains(&self.name);
         let rule = left.iter().any(unparsed).then_some("out-of-range");
         let judge = |path: &Candidate<'_>| {
             let Some(found) = path.score(&self.name)? else {
-                return Ok(Some(DropReason::unparsed(&self.name)));
+                return Ok(Some(StepReason::unparsed(&self.name)));
             };
             let range = range(self.min, self.max);
             let low = self.min.is_some_and(|min| found.is_nan() || found < min);
             let high = self.max.is_some_and(|max| found.is_nan() || found > max);
-            Ok((low || high).then(|| DropReason {
+            Ok((low || high).then(|| StepReason {
                 rule,
                 because: format!("{} {found}, {range} wanted", self.name),
             }))

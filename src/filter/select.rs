@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::step::{Candidate, DropReason, DroppedAmong, Missing, Needed, Run, Step, refuse};
+use super::step::{Candidate, Missing, Needed, Run, Step, StepReason, StepResults, refuse};
 use crate::key::Digest;
 use crate::text::{ReasoningPath, rep_n};
 
@@ -85,8 +85,8 @@ impl Step for Select {
 
     /// Drops the survivors that are not chosen. A path whose score is unparsed cannot be ranked by it and is never
     /// chosen.
-    fn dropped_among(&self, left: &[Candidate<'_>], run: &Run<'_>) -> DroppedAmong {
-        let mut losers: Vec<Option<DropReason>> = vec![None; left.len()];
+    fn drop_reasons(&self, left: &[Candidate<'_>], run: &Run<'_>) -> StepResults {
+        let mut losers: Vec<Option<StepReason>> = vec![None; left.len()];
         if self.rule == SelectRule::All {
             return Ok(losers);
         }
@@ -95,7 +95,7 @@ impl Step for Select {
         for (i, each) in left.iter().enumerate() {
             let Some(value) = self.measure(each, n)? else {
                 let name = self.score.as_deref().unwrap_or_default();
-                losers[i] = Some(DropReason::unparsed(name));
+                losers[i] = Some(StepReason::unparsed(name));
                 continue;
             };
             let entry = (value, tie(run.seed, each.path), i);
@@ -126,7 +126,7 @@ impl Step for Select {
                     SelectRule::Random | SelectRule::All => format!("drawn {place}"),
                 };
                 let because = format!("{because}; {keep} kept per question");
-                losers[*i] = Some(DropReason { rule, because });
+                losers[*i] = Some(StepReason { rule, because });
             }
         }
         Ok(losers)

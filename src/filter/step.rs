@@ -48,24 +48,27 @@ pub(super) trait Step {
     ///
     /// # Errors
     /// Where the path lacks what the step needs.
-    fn dropped(&self, _path: &Candidate<'_>, _run: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, _path: &Candidate<'_>, _run: &Run<'_>) -> StepResult {
         Ok(None)
     }
 
-    /// The same of all paths that are left, in order. A step that looks at one at a time has [`Step::dropped`] alone.
+    /// Why each of the paths that are left is dropped, in order. A step that looks at one at a time has
+    /// [`Step::drop_reason`] alone.
     ///
     /// # Errors
-    /// As there.
-    fn dropped_among(&self, left: &[Candidate<'_>], run: &Run<'_>) -> DroppedAmong {
-        left.iter().map(|path| self.dropped(path, run)).collect()
+    /// Where a path lacks what the step needs.
+    fn drop_reasons(&self, left: &[Candidate<'_>], run: &Run<'_>) -> StepResults {
+        left.iter()
+            .map(|path| self.drop_reason(path, run))
+            .collect()
     }
 }
 
 /// Why a path is dropped; `None` where it stays. An error where it lacks what the step needs.
-pub(super) type Dropped = Result<Option<DropReason>, Box<Missing>>;
+pub(super) type StepResult = Result<Option<StepReason>, Box<Missing>>;
 
-/// The same of several, in their order.
-pub(super) type DroppedAmong = Result<Vec<Option<DropReason>>, Box<Missing>>;
+/// The results of several paths, in their order.
+pub(super) type StepResults = Result<Vec<Option<StepReason>>, Box<Missing>>;
 
 /// What a manifest's section says of a step, or of several of one kind.
 pub(super) trait Section {
@@ -114,14 +117,14 @@ pub(super) struct Run<'a> {
     pub(super) seed: u64,
 }
 
-/// A reason to drop a path: the rule within the step, and what it saw.
+/// A reason of one step to drop a path: the rule within the step, and what it saw.
 #[derive(Clone)]
-pub(super) struct DropReason {
+pub(super) struct StepReason {
     pub(super) rule: Option<&'static str>,
     pub(super) because: String,
 }
 
-impl DropReason {
+impl StepReason {
     pub(super) fn new(because: String) -> Self {
         Self {
             rule: None,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::step::{Candidate, DropReason, Dropped, Run, Step};
+use super::step::{Candidate, Run, Step, StepReason, StepResult};
 
 /// Texts dropped for a word.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +24,8 @@ impl Step for TestWord {
         *self == Self::default()
     }
 
-    fn dropped(&self, path: &Candidate<'_>, _: &Run<'_>) -> Dropped {
+    fn drop_reason(&self, path: &Candidate<'_>, _: &Run<'_>) -> StepResult {
         let has = path.path.text.contains(&self.word);
-        Ok(has.then(|| DropReason::new(format!("it says {}", self.word))))
+        Ok(has.then(|| StepReason::new(format!("it says {}", self.word))))
     }
 }

@@ -230,7 +230,9 @@ impl FigureSection {
                 .chain(funnel(filter.as_ref()))
                 .collect(),
             Self::Funnel { filter, .. } => vec![(stage_of(filter), ArtifactKind::Funnel)],
-            Self::Distribution { filter, .. } => vec![(stage_of(filter), ArtifactKind::Verdicts)],
+            Self::Distribution { filter, .. } => {
+                vec![(stage_of(filter), ArtifactKind::FilteredPaths)]
+            }
             Self::ScoreBands { series, .. } | Self::Criteria { series, .. } => series
                 .iter()
                 .map(|each| (each.paths.as_str(), ArtifactKind::Paths))

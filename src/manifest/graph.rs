@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::complaint::placed;
 use super::error::Diagnostic;
 use super::figures::{self, PointFigures};
+use super::param_error::placed;
 use super::source::Origin;
 use super::sugar::SUGAR;
 use super::tables::{self, RowRefs};
@@ -18,7 +18,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
 use super::{StageName, StageSpec, flow, needs};
-use crate::stage::{Complaint, Stage};
+use crate::stage::{ParamError, Stage};
 
 /// The manifest's seed, or a stage's.
 pub(super) fn seed(node: &Node) -> Option<u64> {
@@ -235,7 +235,7 @@ fn drafts<'a>(
     drafts
 }
 
-/// Complete parameters of each stage that has no mistakes, and the complaints of its kind.
+/// Complete parameters of each stage that has no mistakes, and the errors that its kind names.
 fn params(
     drafts: &[Draft<'_>],
     errors: &mut Vec<Diagnostic>,
@@ -250,15 +250,15 @@ fn params(
         let fed: Vec<&str> = ports.filter(|port| table.get(port).is_some()).collect();
         match kind.complete(&params) {
             Ok(params) => {
-                let complaints = kind.check(&params, &fed);
-                Some(if complaints.is_empty() {
+                let param_errors = kind.check(&params, &fed);
+                Some(if param_errors.is_empty() {
                     Ok(params)
                 } else {
-                    Err(complaints)
+                    Err(param_errors)
                 })
             }
             // The schema let it pass, for example two defaults that do not go together.
-            Err(error) => Some(Err(vec![Complaint {
+            Err(error) => Some(Err(vec![ParamError {
                 field: String::new(),
                 message: error.to_string(),
                 hint: None,
@@ -269,11 +269,11 @@ fn params(
         .iter()
         .map(|draft| match complete(draft)? {
             Ok(params) => Some(params),
-            Err(complaints) => {
+            Err(param_errors) => {
                 errors.extend(
-                    complaints
-                        .into_iter()
-                        .map(|complaint| placed(&draft.path, draft.node, draft.origin, complaint)),
+                    param_errors.into_iter().map(|param_error| {
+                        placed(&draft.path, draft.node, draft.origin, param_error)
+                    }),
                 );
                 None
             }

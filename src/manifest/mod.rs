@@ -14,7 +14,6 @@
 
 mod check;
 mod choice;
-mod complaint;
 mod error;
 mod figure;
 mod figures;
@@ -25,6 +24,7 @@ mod layout;
 mod nearest;
 mod needs;
 mod overrides;
+mod param_error;
 mod part;
 mod place;
 mod profile;
@@ -63,7 +63,7 @@ pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 
-use crate::stage::{Complaint, Stage};
+use crate::stage::{ParamError, Stage};
 
 /// A checked manifest.
 #[derive(Clone, Debug)]
@@ -137,8 +137,8 @@ impl Manifest {
 
 impl StageSpec {
     /// What is wrong with one of its fields, at the place where that was written.
-    pub fn mistake(&self, complaint: Complaint) -> Diagnostic {
-        complaint::placed(&self.path, &self.written, &self.origin, complaint)
+    pub fn mistake(&self, param_error: ParamError) -> Diagnostic {
+        param_error::placed(&self.path, &self.written, &self.origin, param_error)
     }
 }
 

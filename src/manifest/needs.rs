@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::complaint::placed;
 use super::error::Diagnostic;
+use super::param_error::placed;
 use super::wire::Wiring;
 use crate::artifact::ArtifactKind;
 use crate::stage::Carried;
@@ -39,11 +39,11 @@ pub(super) fn check(
                 _ => {}
             }
         }
-        let complaints = kind.needs(params).into_iter();
+        let param_errors = kind.needs(params).into_iter();
         errors.extend(
-            complaints
+            param_errors
                 .filter_map(|need| input.lacks(&need))
-                .map(|complaint| placed(&draft.path, draft.node, draft.origin, complaint)),
+                .map(|param_error| placed(&draft.path, draft.node, draft.origin, param_error)),
         );
         carried.insert(draft.name.to_owned(), kind.carried(params, input));
     }

@@ -4,18 +4,18 @@ use super::error::Diagnostic;
 use super::source::Origin;
 use super::tree::{Node, Tree};
 use super::words::dotted;
-use crate::stage::Complaint;
+use crate::stage::ParamError;
 
-/// A complaint at the field it names, or the nearest part of it that was written; `path`, `node` and `origin` are the
+/// The error at the field it names, or the nearest part of it that was written; `path`, `node` and `origin` are the
 /// stage's.
 pub(super) fn placed<'n>(
     path: &[String],
     mut node: &'n Node,
     mut origin: &'n Origin,
-    complaint: Complaint,
+    param_error: ParamError,
 ) -> Diagnostic {
     let mut path = path.to_vec();
-    for key in complaint
+    for key in param_error
         .field
         .split(['.', '['])
         .filter(|key| !key.is_empty())
@@ -31,9 +31,9 @@ pub(super) fn placed<'n>(
             origin = &next.origin;
         }
     }
-    let message = format!("`{}`: {}", dotted(&path), complaint.message);
+    let message = format!("`{}`: {}", dotted(&path), param_error.message);
     Diagnostic {
         path,
-        ..Diagnostic::at(origin, message).hint(complaint.hint)
+        ..Diagnostic::at(origin, message).hint(param_error.hint)
     }
 }

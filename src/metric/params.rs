@@ -61,7 +61,7 @@ impl EvalParams {
     /// # Errors
     /// [`MetricError::Parameter`] names the first key at fault.
     pub fn check(&self) -> Result<(), MetricError> {
-        let fault = |key, found: String, accepted| {
+        let refuse = |key, found: String, accepted| {
             Err(MetricError::Parameter {
                 key,
                 found,
@@ -69,14 +69,14 @@ impl EvalParams {
             })
         };
         if !(0.0..=1.0).contains(&self.max_rep) {
-            return fault("max_rep", self.max_rep.to_string(), "0 to 1");
+            return refuse("max_rep", self.max_rep.to_string(), "0 to 1");
         }
         if !(0.5..=0.9999).contains(&self.confidence) {
-            return fault("confidence", self.confidence.to_string(), "0.5 to 0.9999");
+            return refuse("confidence", self.confidence.to_string(), "0.5 to 0.9999");
         }
         if !(100..=1_000_000).contains(&self.bootstrap_resamples) {
             let found = self.bootstrap_resamples.to_string();
-            return fault("bootstrap_resamples", found, "100 to 1000000");
+            return refuse("bootstrap_resamples", found, "100 to 1000000");
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{NodeId, Plan, Resolved, State};
+use super::{NodeId, NodeState, Plan, Resolved};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::device::DeviceName;
@@ -53,7 +53,7 @@ pub fn estimate(
     let mut estimates = Estimates::default();
     for each in resolved {
         let node = plan.node(each.node);
-        if let State::Hit(outputs) = &each.state {
+        if let NodeState::Hit(outputs) = &each.state {
             for output in node.kind.outputs() {
                 if let Some(digest) = outputs.get(output.name) {
                     digests.insert((each.node, output.name), *digest);

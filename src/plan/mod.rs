@@ -14,4 +14,4 @@ pub use estimate::{Estimates, estimate};
 pub use graph::{Input, Node, NodeId, Plan, PlanError};
 pub use recipe::recipe;
 pub use servers::{Server, servers};
-pub use state::{Resolved, State, Why, resolve};
+pub use state::{MissReason, NodeState, Resolved, resolve};

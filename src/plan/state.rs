@@ -9,11 +9,11 @@ use crate::store::StoreError;
 
 /// What a run would do at a node.
 #[derive(Clone, PartialEq, Debug)]
-pub enum State {
+pub enum NodeState {
     /// Its outputs are in the store.
     Hit(Outputs),
     /// It would run.
-    Miss(Why),
+    Miss(MissReason),
     /// Its key is not known before these nodes have run.
     DependsOn(Vec<NodeId>),
     /// Its key is not known before an outside file is here; says which and why not.
@@ -22,7 +22,7 @@ pub enum State {
 
 /// Why a stage would run.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Why {
+pub enum MissReason {
     /// No stage of this name and kind ran before.
     New,
     /// The latest run of a stage of this name and kind had another recipe.
@@ -41,7 +41,7 @@ pub struct Resolved {
     /// The recipe that the key digests.
     pub recipe: Option<Recipe>,
     /// What a run would do.
-    pub state: State,
+    pub state: NodeState,
 }
 
 /// The state of each of `nodes`, which come each after its inputs.
@@ -57,7 +57,7 @@ pub fn resolve(
     let mut resolved = Vec::new();
     for &id in nodes {
         let (recipe, state) = resolve_node(plan, id, &known, environment)?;
-        if let State::Hit(outputs) = &state {
+        if let NodeState::Hit(outputs) = &state {
             known.insert(id, outputs.clone());
         }
         resolved.push(Resolved {
@@ -75,7 +75,7 @@ fn resolve_node(
     id: NodeId,
     known: &BTreeMap<NodeId, Outputs>,
     environment: &Environment<'_>,
-) -> Result<(Option<Recipe>, State), StoreError> {
+) -> Result<(Option<Recipe>, NodeState), StoreError> {
     let node = plan.node(id);
     let mut inputs = Inputs::new();
     let mut waiting = Vec::new();
@@ -89,13 +89,13 @@ fn resolve_node(
         }
     }
     if !waiting.is_empty() {
-        return Ok((None, State::DependsOn(waiting)));
+        return Ok((None, NodeState::DependsOn(waiting)));
     }
     let context = environment.context(node.name(), node.seed, &inputs);
     let recipe = match recipe(node, &inputs, &context) {
         Ok(recipe) => recipe,
         Err(StageError::Store(error)) if !error.is_not_found() => return Err(error),
-        Err(error) => return Ok((None, State::Unfetched(error.to_string()))),
+        Err(error) => return Ok((None, NodeState::Unfetched(error.to_string()))),
     };
     let key = recipe.key();
     let store = environment.store;
@@ -108,14 +108,16 @@ fn resolve_node(
                 .collect();
             gone.dedup();
             if gone.is_empty() {
-                State::Hit(result.outputs)
+                NodeState::Hit(result.outputs)
             } else {
-                State::Miss(Why::OutputsGone(gone))
+                NodeState::Miss(MissReason::OutputsGone(gone))
             }
         }
         None => match store.latest_result_like(node.name(), node.kind.name())? {
-            Some(before) => State::Miss(Why::Changed(recipe.differences(&before.recipe))),
-            None => State::Miss(Why::New),
+            Some(before) => {
+                NodeState::Miss(MissReason::Changed(recipe.differences(&before.recipe)))
+            }
+            None => NodeState::Miss(MissReason::New),
         },
     };
     Ok((Some(recipe), state))

@@ -11,7 +11,9 @@ use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
-use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict, printable};
+use crate::text::{
+    DropReason, FilterDecision, FilteredPath, Prediction, Question, ReasoningPath, printable,
+};
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
 /// named.
@@ -50,20 +52,20 @@ pub fn artifact_text(
                 path_text,
             )
         }
-        ArtifactKind::Verdicts => {
-            let all = Vec::<JudgedPath>::decode(bytes)?;
+        ArtifactKind::FilteredPaths => {
+            let all = Vec::<FilteredPath>::decode(bytes)?;
             listed(
                 all.iter().filter(|p| wanted(&p.path.question_id)),
                 rows,
                 "paths",
-                |judged| {
-                    let verdict = match &judged.verdict {
-                        Verdict::Kept => "kept".to_owned(),
-                        Verdict::Dropped { by, because } => {
+                |filtered| {
+                    let decision = match &filtered.decision {
+                        FilterDecision::Kept => "kept".to_owned(),
+                        FilterDecision::Dropped(DropReason { by, because }) => {
                             printable(&format!("dropped by {by}: {because}"))
                         }
                     };
-                    format!("{}    => {verdict}\n", path_text(&judged.path))
+                    format!("{}    => {decision}\n", path_text(&filtered.path))
                 },
             )
         }

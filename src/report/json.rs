@@ -31,7 +31,7 @@ pub fn artifact_json(
         }
         ArtifactKind::Text | ArtifactKind::Losses => None,
         ArtifactKind::Questions => Some("id"),
-        ArtifactKind::Paths | ArtifactKind::Verdicts | ArtifactKind::Predictions => {
+        ArtifactKind::Paths | ArtifactKind::FilteredPaths | ArtifactKind::Predictions => {
             Some("question_id")
         }
     };

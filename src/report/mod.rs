@@ -2,8 +2,8 @@
 
 mod artifact;
 mod diff;
-mod draw;
 pub mod figure;
+mod figure_data;
 mod funnel;
 mod interval;
 mod json;
@@ -20,7 +20,7 @@ mod why;
 pub use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
 pub use diff::{changed_answers, evaluations_side_by_side};
-pub use draw::{Drawn, NamedFigure, draw_all};
+pub use figure_data::{FilledFigures, NamedFigure, fill_figures};
 pub use funnel::funnels;
 pub use json::artifact_json;
 pub use plan::{difference_text, plan_json, plan_text};

@@ -10,7 +10,7 @@ use super::new_table;
 use super::plan_sweep::sweep_text;
 use crate::key::Difference;
 use crate::manifest::Sweep;
-use crate::plan::{Estimates, Plan, Resolved, Server, State, Why};
+use crate::plan::{Estimates, MissReason, NodeState, Plan, Resolved, Server};
 use crate::stage::Work;
 use crate::text::printable;
 
@@ -73,7 +73,7 @@ fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             state_name(&each.state).to_owned(),
             match each.state {
                 // Whole sentences, with paths and hints: they stand below the table.
-                State::Unfetched(_) => "needs an outside file".to_owned(),
+                NodeState::Unfetched(_) => "needs an outside file".to_owned(),
                 _ => printable(&reason(plan, &each.state)),
             },
             work.map_or_else(String::new, work_text),
@@ -87,7 +87,7 @@ fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
 fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
     let mut text = String::new();
     for each in resolved {
-        if let State::Unfetched(message) = &each.state {
+        if let NodeState::Unfetched(message) = &each.state {
             let _ = writeln!(
                 text,
                 "{}: {}",
@@ -98,7 +98,7 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
     }
     let hits = resolved
         .iter()
-        .filter(|each| matches!(each.state, State::Hit(_)))
+        .filter(|each| matches!(each.state, NodeState::Hit(_)))
         .count();
     let _ = writeln!(
         text,
@@ -190,32 +190,32 @@ pub fn plan_json(
     })
 }
 
-pub(super) fn state_name(state: &State) -> &'static str {
+pub(super) fn state_name(state: &NodeState) -> &'static str {
     match state {
-        State::Hit(_) => "hit",
-        State::Miss(_) => "miss",
-        State::DependsOn(_) => "depends",
-        State::Unfetched(_) => "unknown",
+        NodeState::Hit(_) => "hit",
+        NodeState::Miss(_) => "miss",
+        NodeState::DependsOn(_) => "depends",
+        NodeState::Unfetched(_) => "unknown",
     }
 }
 
-pub(super) fn reason(plan: &Plan, state: &State) -> String {
+pub(super) fn reason(plan: &Plan, state: &NodeState) -> String {
     match state {
-        State::Hit(_) => String::new(),
-        State::Miss(Why::New) => "never ran".to_owned(),
-        State::Miss(Why::OutputsGone(outputs)) => {
+        NodeState::Hit(_) => String::new(),
+        NodeState::Miss(MissReason::New) => "never ran".to_owned(),
+        NodeState::Miss(MissReason::OutputsGone(outputs)) => {
             format!("gone from the store: {}", outputs.join(", "))
         }
-        State::Miss(Why::Changed(differences)) => differences
+        NodeState::Miss(MissReason::Changed(differences)) => differences
             .iter()
             .map(difference_text)
             .collect::<Vec<_>>()
             .join("\n"),
-        State::DependsOn(nodes) => {
+        NodeState::DependsOn(nodes) => {
             let names: Vec<&str> = nodes.iter().map(|id| plan.node(*id).name()).collect();
             format!("on {}", names.join(", "))
         }
-        State::Unfetched(message) => message.clone(),
+        NodeState::Unfetched(message) => message.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::new_table;
 use crate::key::canonical_json;
 use crate::manifest::Sweep;
-use crate::plan::{Plan, Resolved, State};
+use crate::plan::{NodeState, Plan, Resolved};
 use crate::text::printable;
 
 /// Points that are listed one by one (ours).
@@ -128,16 +128,16 @@ fn by_base<'p>(plan: &'p Plan, resolved: &[Resolved]) -> Vec<(&'p str, Counts)> 
         });
         let counts = &mut order[place].1;
         match &each.state {
-            State::Hit(_) => counts.hits += 1,
-            State::Miss(_) => counts.misses += 1,
-            State::DependsOn(_) | State::Unfetched(_) => counts.depends += 1,
+            NodeState::Hit(_) => counts.hits += 1,
+            NodeState::Miss(_) => counts.misses += 1,
+            NodeState::DependsOn(_) | NodeState::Unfetched(_) => counts.depends += 1,
         }
     }
     // Stages that differ in parameters or seed stay apart; those that differ only in what they read may not.
     let mut own: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for each in resolved {
         let node = plan.node(each.node);
-        if matches!(each.state, State::DependsOn(_)) {
+        if matches!(each.state, NodeState::DependsOn(_)) {
             let seed = node.kind.seeded().then_some(node.seed);
             let what = canonical_json(&json!([node.params, seed]));
             let count = own.entry((node.base(), what)).or_default();

@@ -12,7 +12,7 @@ use crate::manifest::{self, Changes};
 use crate::metric::{Evaluation, Metric};
 use crate::plan::Plan;
 use crate::report::table::{Format, build_all};
-use crate::report::{Source, artifact_text, draw_all, funnels};
+use crate::report::{Source, artifact_text, fill_figures, funnels};
 use crate::stage::{Environment, KINDS, RunOptions};
 use crate::store::Store;
 
@@ -163,7 +163,7 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
     assert_eq!(told, each.repeat(2));
     let funnels = funnels(&source, plan.order()).unwrap().concat();
     assert!(funnels.contains("test-word 2"), "{funnels}");
-    let drawn = draw_all(&source, &manifest.figures);
+    let drawn = fill_figures(&source, &manifest.figures);
     assert!(drawn.failures.is_empty(), "{:?}", drawn.failures);
     let svgs: Vec<String> = drawn.figures.iter().map(|each| each.figure.svg()).collect();
     assert!(svgs[0].contains("Excl (marks)"), "{}", svgs[0]);

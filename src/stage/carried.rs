@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Complaint;
+use super::ParamError;
 use crate::filter::Needed;
 use crate::input::nearest;
 
@@ -55,7 +55,7 @@ impl Carried {
     }
 
     /// What is wrong where `need` cannot be met.
-    pub fn lacks(&self, need: &Need) -> Option<Complaint> {
+    pub fn lacks(&self, need: &Need) -> Option<ParamError> {
         let (message, hint) = match &need.what {
             Needed::Tokens if !(self.tokens || self.anything) => (
                 "this counts student tokens, and the paths that come in have none".to_owned(),
@@ -88,7 +88,7 @@ impl Carried {
             }
             _ => return None,
         };
-        Some(Complaint {
+        Some(ParamError {
             field: need.field.clone(),
             message,
             hint: Some(hint),
@@ -123,8 +123,8 @@ mod tests {
         let score = |name: &str| need(Needed::Score(name.into()));
         let bound = |name: &str, bound| need(Needed::Bound(name.into(), bound));
         let told = |carried: &Carried, need: &Need| {
-            let complaint = carried.lacks(need)?;
-            Some(format!("{} | {}", complaint.message, complaint.hint?))
+            let param_error = carried.lacks(need)?;
+            Some(format!("{} | {}", param_error.message, param_error.hint?))
         };
         let bare = Carried::default();
         let scored = Carried {

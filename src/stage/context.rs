@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::{Complaint, RunOptions, StageError};
+use super::{ParamError, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, Source};
 use crate::disk;
@@ -289,14 +289,14 @@ impl Context<'_> {
     }
 
     /// What is wrong with the file that `field` of the manifest names, where it is not there; an address is no file.
-    pub fn missing_file(&self, field: &str, path: impl AsRef<Path>) -> Option<Complaint> {
+    pub fn missing_file(&self, field: &str, path: impl AsRef<Path>) -> Option<ParamError> {
         let path = path.as_ref();
         if path.to_string_lossy().contains("://") {
             return None;
         }
         let there = self.resolve(path);
         if there.is_dir() {
-            return Some(Complaint {
+            return Some(ParamError {
                 field: field.to_owned(),
                 message: format!("`{}` is a folder, where a file is expected", path.display()),
                 hint: Some("name one of its files".to_owned()),
@@ -305,7 +305,7 @@ impl Context<'_> {
         match disk::check(&there) {
             Ok(()) => None,
             Err(error) if error.kind() == ErrorKind::NotFound => Some(self.missing(field, path)),
-            Err(error) => Some(Complaint::of(
+            Err(error) => Some(ParamError::of(
                 field,
                 &format!("`{}`: {error}", path.display()),
             )),
@@ -313,9 +313,9 @@ impl Context<'_> {
     }
 
     /// What to say of the file or folder that `field` of the manifest names, which is not there.
-    pub fn missing(&self, field: &str, path: &Path) -> Complaint {
+    pub fn missing(&self, field: &str, path: &Path) -> ParamError {
         let missing = missing(path, &[self.folder, Path::new("")]);
-        Complaint {
+        ParamError {
             field: field.to_owned(),
             message: missing.what,
             hint: missing.hint,

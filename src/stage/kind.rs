@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Carried, Complaint, Context, Estimate, Need, Outputs, OutsideFile, Sizes, StageError};
+use super::{
+    Carried, Context, Estimate, Need, Outputs, OutsideFile, ParamError, Sizes, StageError,
+};
 use crate::artifact::ArtifactKind;
 use crate::model::Arithmetic;
 use crate::teacher::http::Endpoint;
@@ -203,12 +205,12 @@ pub trait StageKind: Send + Sync + 'static {
     }
 
     /// What the schema cannot check.
-    fn check(_params: &Self::Params) -> Vec<Complaint> {
+    fn check(_params: &Self::Params) -> Vec<ParamError> {
         Vec::new()
     }
 
     /// What is wrong with which of the optional ports the manifest feeds; `fed` are their names.
-    fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<Complaint> {
+    fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<ParamError> {
         Vec::new()
     }
 
@@ -219,7 +221,7 @@ pub trait StageKind: Send + Sync + 'static {
 
     /// What is wrong with the outside files that the parameters name, as far as that can be told before a run: a run
     /// would fail. Fetches no weights.
-    fn check_outside(_params: &Self::Params, _context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(_params: &Self::Params, _context: &Context<'_>) -> Vec<ParamError> {
         Vec::new()
     }
 
@@ -304,11 +306,11 @@ pub trait Stage: Send + Sync {
         params: &Map<String, Value>,
     ) -> Result<Map<String, Value>, serde_json::Error>;
     /// What the schema cannot check; `params` are complete, `fed` the ports that the manifest names.
-    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint>;
+    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<ParamError>;
     /// See [`StageKind::endpoint`].
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
     /// See [`StageKind::check_outside`].
-    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint>;
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError>;
     /// See [`StageKind::carried`].
     fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried;
     /// See [`StageKind::needs`].
@@ -413,14 +415,14 @@ impl<K: StageKind> Stage for Typed<K> {
         }
     }
 
-    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<Complaint> {
+    fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<ParamError> {
         match Self::typed(params) {
             Ok(params) => {
-                let mut complaints = K::check(&params);
-                complaints.extend(K::check_ports(&params, fed));
-                complaints
+                let mut param_errors = K::check(&params);
+                param_errors.extend(K::check_ports(&params, fed));
+                param_errors
             }
-            Err(error) => vec![Complaint {
+            Err(error) => vec![ParamError {
                 field: String::new(),
                 message: error.to_string(),
                 hint: None,
@@ -432,7 +434,7 @@ impl<K: StageKind> Stage for Typed<K> {
         K::endpoint(&Self::typed(params).ok()?).cloned()
     }
 
-    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError> {
         // Parameters that do not fit were told by `check`.
         Self::typed(params).map_or_else(|_| Vec::new(), |params| K::check_outside(&params, context))
     }

@@ -8,17 +8,16 @@
 //! Rows are kept, not only stages: a killed run goes on where it was.
 
 mod carried;
-mod complaint;
 mod context;
 mod environment;
 mod error;
 mod kind;
 mod kinds;
 mod options;
+mod param_error;
 mod size;
 
 pub use carried::{Carried, Need, ScoreRange};
-pub use complaint::Complaint;
 pub(crate) use context::hub_files;
 pub use context::{Context, Inputs, Outputs, OutsideFile};
 pub use environment::Environment;
@@ -26,6 +25,7 @@ pub use error::StageError;
 pub use kind::{Brings, Output, Port, Split, Stage, StageKind, Typed};
 pub use kinds::KINDS;
 pub use options::RunOptions;
+pub use param_error::ParamError;
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 

@@ -2,7 +2,7 @@
 
 /// Something wrong with a parameter that a JSON Schema cannot say.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Complaint {
+pub struct ParamError {
     /// Dotted path of the field within the stage, for example `length.min_tokens`.
     pub field: String,
     /// What is wrong.
@@ -11,7 +11,7 @@ pub struct Complaint {
     pub hint: Option<String>,
 }
 
-impl Complaint {
+impl ParamError {
     /// What an error says of a field: its words, and its hint where it has one.
     pub fn of(field: impl Into<String>, error: &impl std::fmt::Display) -> Self {
         let text = error.to_string();

@@ -16,7 +16,7 @@ pub const ANSWER_PROMPT: &str = "Therefore, the answer is";
 const PLACE: &str = "{question}";
 
 /// What is wrong with a `prompt`, if anything is.
-pub fn prompt_fault(prompt: &str) -> Option<String> {
+pub fn prompt_error(prompt: &str) -> Option<String> {
     let fits = [PAPER, HO].contains(&prompt) || prompt.contains(PLACE);
     (!fits).then(|| format!("`{prompt}` is no known prompt, and has no place for {PLACE}"))
 }
@@ -64,8 +64,8 @@ mod tests {
             asked("Q: Do bees fly?\nA: Let's think step by step.")
         );
         assert_eq!(first("Think: {question}"), asked("Think: Do bees fly?"));
-        assert_eq!(prompt_fault("Think: {question}"), None);
-        assert!(prompt_fault("papper").is_some());
+        assert_eq!(prompt_error("Think: {question}"), None);
+        assert!(prompt_error("papper").is_some());
         let second = answer(first(HO), " They do.", ANSWER_PROMPT);
         assert_eq!(second.len(), 3);
     }

@@ -28,7 +28,9 @@ pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
 pub use number::Number;
-pub use path::{EndReason, FirstToken, JudgedPath, LogProbSummary, ReasoningPath, Verdict};
+pub use path::{
+    DropReason, EndReason, FilterDecision, FilteredPath, FirstToken, LogProbSummary, ReasoningPath,
+};
 pub use prediction::Prediction;
 pub(crate) use printable::{escaped, printable};
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};

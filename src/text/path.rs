@@ -128,27 +128,31 @@ pub struct ReasoningPath {
 /// What a filter decided about a path.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum FilterDecision {
     /// It goes on to training.
     Kept,
-    /// The step `by` dropped it.
-    Dropped {
-        /// The step's name, for example `length`.
-        by: String,
-        /// What the step saw and what it wanted, for a person: `12 tokens, at least 25 wanted`.
-        because: String,
-    },
+    /// A step dropped it.
+    Dropped(DropReason),
 }
 
-/// A path with its verdict.
+/// Why a filter dropped a path.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct JudgedPath {
+pub struct DropReason {
+    /// The name of the step that dropped it, for example `length`.
+    pub by: String,
+    /// What the step saw and what it wanted, for a person: `12 tokens, at least 25 wanted`.
+    pub because: String,
+}
+
+/// A path with what a filter decided about it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FilteredPath {
     /// The path.
     #[serde(flatten)]
     pub path: ReasoningPath,
-    /// The verdict.
+    /// Kept, or dropped with a reason.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub decision: FilterDecision,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Complaint, Context, Output, Outputs, Port, Split, Stage, StageError, StageKind, Typed,
+    Context, Output, Outputs, ParamError, Port, Split, Stage, StageError, StageKind, Typed,
 };
 
 pub(super) static KINDS: &[&dyn Stage] = &[
@@ -39,7 +39,7 @@ macro_rules! kind {
             const DOC: &'static str = concat!("A fake ", $name);
             const INPUTS: &'static [Port] = $inputs;
             const OUTPUTS: &'static [Output] = $outputs;
-            $(fn check(params: &$params) -> Vec<Complaint> { $check(params) })?
+            $(fn check(params: &$params) -> Vec<ParamError> { $check(params) })?
             fn run(_: &$params, _: &Context<'_>) -> Result<Outputs, StageError> {
                 Ok(Outputs::new())
             }
@@ -180,13 +180,13 @@ impl Default for Length {
     }
 }
 
-fn check_filter(params: &FilterParams) -> Vec<Complaint> {
+fn check_filter(params: &FilterParams) -> Vec<ParamError> {
     let crossed = params
         .length
         .as_ref()
         .filter(|length| length.min_tokens > length.max_tokens);
     crossed
-        .map(|length| Complaint {
+        .map(|length| ParamError {
             field: "length.min_tokens".to_owned(),
             message: format!(
                 "{} is above `max_tokens`, {}",
@@ -205,7 +205,7 @@ kind!(
     &[port("paths", ArtifactKind::Paths, None)],
     &[
         output("paths", ArtifactKind::Paths),
-        output("verdicts", ArtifactKind::Verdicts)
+        output("verdicts", ArtifactKind::FilteredPaths)
     ],
     check_filter
 );

@@ -25,33 +25,36 @@ pub struct NamedFigure {
     pub figure: Figure,
 }
 
-/// Figures, and why others are not there.
+/// Figures with their data, and why others have none.
 #[derive(Default)]
-pub struct Drawn {
-    /// Those that could be drawn.
+pub struct FilledFigures {
+    /// Those that could be filled.
     pub figures: Vec<NamedFigure>,
     /// Of each that could not, its name and the reason.
     pub failures: Vec<String>,
 }
 
-/// Draws all figures that can be drawn.
-pub fn draw_all<'s>(source: &Source<'_>, specs: impl IntoIterator<Item = &'s FigureSpec>) -> Drawn {
-    let mut drawn = Drawn::default();
+/// Fills all figures that can be filled.
+pub fn fill_figures<'s>(
+    source: &Source<'_>,
+    specs: impl IntoIterator<Item = &'s FigureSpec>,
+) -> FilledFigures {
+    let mut filled = FilledFigures::default();
     for spec in specs {
-        match draw(source, spec) {
-            Ok(figure) => drawn.figures.push(NamedFigure {
+        match fill(source, spec) {
+            Ok(figure) => filled.figures.push(NamedFigure {
                 name: spec.name.clone(),
                 figure,
             }),
             // These name it.
-            Err(ReportError::Invalid(why)) => drawn.failures.push(why),
+            Err(ReportError::Invalid(why)) => filled.failures.push(why),
             Err(error) => {
                 let failure = format!("the figure `{}` cannot be drawn: {error}", spec.name);
-                drawn.failures.push(failure);
+                filled.failures.push(failure);
             }
         }
     }
-    drawn
+    filled
 }
 
 /// Confidence of the intervals of what filters and judges made, which have no setting of it. Those of evaluations have
@@ -65,7 +68,7 @@ const NO_INTERVAL: &str = "; none where all values are alike";
 ///
 /// # Errors
 /// When nothing of it is in the store, or paths lack the score that it shows.
-fn draw(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportError> {
+fn fill(source: &Source<'_>, spec: &FigureSpec) -> Result<Figure, ReportError> {
     let filler = Filler { source, spec };
     let mut figure = match &spec.section {
         FigureSection::Curve { .. } => swept::curve(&filler),

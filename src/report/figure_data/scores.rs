@@ -16,7 +16,7 @@ use crate::report::figure::{
     band_shares,
 };
 use crate::report::interval::confidence_text;
-use crate::text::{JudgedPath, Question, ReasoningPath, Verdict};
+use crate::text::{DropReason, FilterDecision, FilteredPath, Question, ReasoningPath};
 
 /// The first of the bootstrap's streams that means of scores use; metrics use those below.
 const STREAM: u64 = 100;
@@ -97,10 +97,10 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             stages.len()
         )));
     }
-    let judged: Vec<JudgedPath> = filler
+    let filtered: Vec<FilteredPath> = filler
         .read(filter, *point)?
         .ok_or_else(|| filler.nothing())?;
-    // The steps that ran, in order, are the funnel's; a step that dropped nothing has no verdict to tell of it.
+    // The steps that ran, in order, are the funnel's; a step that dropped nothing has no path to tell of it.
     let node = filler
         .at(filter, *point)
         .and_then(|at| filler.source.plan.at(&at.stage));
@@ -110,7 +110,7 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         None => None,
     };
     let (_, funnel) = funnel.ok_or_else(|| filler.nothing())?;
-    let mut left: Vec<&JudgedPath> = judged.iter().collect();
+    let mut left: Vec<&FilteredPath> = filtered.iter().collect();
     let mut steps = vec!["raw".to_owned()];
     let mut after = vec![left.clone()];
     let last = funnel.steps.len().saturating_sub(1);
@@ -120,7 +120,7 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
             break;
         }
         left.retain(
-            |path| !matches!(&path.verdict, Verdict::Dropped { by, .. } if *by == step.name),
+            |path| !matches!(&path.decision, FilterDecision::Dropped(DropReason { by, .. }) if *by == step.name),
         );
         steps.push(format!("+{}", step.name));
         after.push(left.clone());
@@ -143,7 +143,7 @@ pub(super) fn distribution(filler: &Filler<'_>) -> Result<Figure, ReportError> {
                 Ok(scores.into_iter().flatten().collect::<Vec<f64>>())
             })
             .collect::<Result<Vec<_>, ReportError>>()?;
-        unparsed += judged.len() - by_step[0].len();
+        unparsed += filtered.len() - by_step[0].len();
         samples.push(Sample {
             name: score.clone(),
             scores: by_step,

@@ -9,7 +9,9 @@ use crate::artifact::{Artifact, ArtifactKind};
 use crate::key::Digest;
 use crate::metric::Evaluation;
 use crate::report::{ReportError, Source};
-use crate::text::{JudgedPath, Prediction, Question, ReasoningPath, Verdict, escaped};
+use crate::text::{
+    DropReason, FilterDecision, FilteredPath, Prediction, Question, ReasoningPath, escaped,
+};
 
 /// A stage's rows: the path, the verdict and the reason, as places; a verdict is -1 where there is none.
 #[derive(Serialize)]
@@ -79,14 +81,16 @@ impl Writer {
             let Some(place) = place else { continue };
             let q = self.question(&questions[place], place);
             rows.push(match stage.kind {
-                ArtifactKind::Verdicts => {
-                    let judged = one::<JudgedPath>(line)?;
-                    let (verdict, because) = match &judged.verdict {
-                        Verdict::Kept => ("kept", String::new()),
-                        Verdict::Dropped { by, because } => (by.as_str(), escaped(because)),
+                ArtifactKind::FilteredPaths => {
+                    let filtered = one::<FilteredPath>(line)?;
+                    let (verdict, because) = match &filtered.decision {
+                        FilterDecision::Kept => ("kept", String::new()),
+                        FilterDecision::Dropped(DropReason { by, because }) => {
+                            (by.as_str(), escaped(because))
+                        }
                     };
                     let (verdict, because) = (self.word(verdict), self.word_or_none(&because));
-                    (self.path(q, &judged.path), verdict, because)
+                    (self.path(q, &filtered.path), verdict, because)
                 }
                 ArtifactKind::Predictions => {
                     let answer = one::<Prediction>(line)?;
@@ -107,7 +111,7 @@ impl Writer {
         self.book.stages.push(StageRows {
             name: escaped(&node.all_names()),
             what: match stage.kind {
-                ArtifactKind::Verdicts => "verdicts",
+                ArtifactKind::FilteredPaths => "verdicts",
                 ArtifactKind::Predictions => "answers",
                 _ => "paths",
             },

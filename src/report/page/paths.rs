@@ -1,5 +1,5 @@
-//! The paths that the page's browser shows, as data: each text once, by however many stages it was
-//! judged.
+//! The paths that the page's browser shows, as data: each text once, however many stages filtered
+//! it.
 //!
 //! In: the store. Out: columns of numbers that point into lists of texts, and what was left out.
 //! Questions are taken whole, in the data's order, as long as their rows are within the limit.
@@ -125,7 +125,7 @@ fn questions(source: &Source<'_>) -> Result<Vec<Question>, ReportError> {
     Ok(all)
 }
 
-/// The stages whose rows are shown: filters, answers, and paths that no filter of these has judged.
+/// The stages whose rows are shown: filters, answers, and paths that no filter of these has read.
 fn shown(source: &Source<'_>) -> Vec<Shown> {
     let order = source.plan.order();
     let here = |node: NodeId, output: &str| source.digest(node, output).is_some();
@@ -144,11 +144,13 @@ fn shown(source: &Source<'_>) -> Vec<Shown> {
     let mut shown = Vec::new();
     for &node in order {
         let outputs = source.plan.node(node).kind.outputs();
-        let judges = source.output_of(node, ArtifactKind::Verdicts).is_some();
+        let filters = source
+            .output_of(node, ArtifactKind::FilteredPaths)
+            .is_some();
         for output in outputs {
             let wanted = match output.kind {
-                ArtifactKind::Verdicts | ArtifactKind::Predictions => true,
-                ArtifactKind::Paths => !judges && !passed_on.contains(&(node, output.name)),
+                ArtifactKind::FilteredPaths | ArtifactKind::Predictions => true,
+                ArtifactKind::Paths => !filters && !passed_on.contains(&(node, output.name)),
                 _ => false,
             };
             if wanted && here(node, output.name) {

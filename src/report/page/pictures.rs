@@ -8,7 +8,7 @@ use crate::model::train::LossPoint;
 use crate::plan::NodeId;
 use crate::report::figure::{Figure, FunnelFigure, LossCurve, Losses};
 use crate::report::funnel::WHOLE;
-use crate::report::{NamedFigure, ReportError, Source, WhatRan, draw_all};
+use crate::report::{NamedFigure, ReportError, Source, WhatRan, fill_figures};
 use crate::stage::Brings;
 
 /// More trainings than this are not drawn together: such a picture says nothing (ours). `[figures]` draws those
@@ -34,7 +34,7 @@ impl Pictures {
     pub(super) fn read(source: &Source<'_>) -> Result<Self, ReportError> {
         let declared = &source.manifest.figures;
         let declares = |is: fn(&FigureSection) -> bool| declared.iter().any(|f| is(&f.section));
-        let drawn = draw_all(source, declared);
+        let drawn = fill_figures(source, declared);
         let is_funnel = |named: &NamedFigure| matches!(named.figure, Figure::Funnel(_));
         let (funnels_of_it, others) = drawn.figures.into_iter().partition(is_funnel);
         let mut pictures = Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::layout::{self, BOX_HEIGHT, BOX_WIDTH};
-use crate::plan::{NodeId, Resolved, State};
+use crate::plan::{NodeId, NodeState, Resolved};
 use crate::report::plan::{reason, state_name};
 use crate::report::used::used_text;
 use crate::report::why::{behind, ran};
@@ -195,8 +195,8 @@ impl Stages {
     }
 }
 
-fn is_hit(state: &State) -> bool {
-    matches!(state, State::Hit(_))
+fn is_hit(state: &NodeState) -> bool {
+    matches!(state, NodeState::Hit(_))
 }
 
 /// A box's second line.
@@ -262,7 +262,7 @@ fn member(source: &Source<'_>, resolved: &Resolved) -> Result<Member, ReportErro
         state: state_name(&resolved.state),
         why: match &resolved.state {
             // Its message may name a folder of the machine.
-            State::Unfetched(_) => "needs an outside file that is not here".to_owned(),
+            NodeState::Unfetched(_) => "needs an outside file that is not here".to_owned(),
             state => escaped(&reason(source.plan, state)),
         },
         key: (behind.key).map_or_else(|| "not known yet".to_owned(), |key| key.to_string()),

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use crate::artifact::{ArtifactError, ArtifactKind};
 use crate::input::InputError;
 
-/// Faults of sheets that are told one by one; the rest is counted.
+/// Errors in sheets that are told one by one; the rest is counted.
 const TOLD: usize = 25;
 
 /// Something wrong in a sheet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SheetFault {
+pub struct SheetError {
     /// The sheet.
     pub file: PathBuf,
     /// Its line, from 1; none where it is about the sheet as a whole.
@@ -20,7 +20,7 @@ pub struct SheetFault {
     pub what: String,
 }
 
-impl From<InputError> for SheetFault {
+impl From<InputError> for SheetError {
     /// A sheet that is no text, or cannot be read.
     fn from(error: InputError) -> Self {
         let column = error.at.map(|(_, column)| format!("column {column}: "));
@@ -52,9 +52,9 @@ pub enum RatingError {
         /// How many questions there are.
         questions: usize,
     },
-    /// Sheets have faults, all of them.
+    /// Sheets have errors; these are all of them.
     #[error("{}", told(.0))]
-    Sheets(Vec<SheetFault>),
+    Sheets(Vec<SheetError>),
     /// The sheet cannot be written.
     #[error(transparent)]
     Csv(#[from] csv::Error),
@@ -63,21 +63,21 @@ pub enum RatingError {
     Artifact(#[from] ArtifactError),
 }
 
-fn told(faults: &[SheetFault]) -> String {
-    let some = if faults.len() == 1 { "fault" } else { "faults" };
-    let mut text = format!("{} {some} in rating sheets", faults.len());
-    for fault in faults.iter().take(TOLD) {
-        let line = fault.line.map(|line| format!(":{line}"));
+fn told(errors: &[SheetError]) -> String {
+    let some = if errors.len() == 1 { "fault" } else { "faults" };
+    let mut text = format!("{} {some} in rating sheets", errors.len());
+    for error in errors.iter().take(TOLD) {
+        let line = error.line.map(|line| format!(":{line}"));
         let _ = write!(
             text,
             "\n  {}{}: {}",
-            fault.file.display(),
+            error.file.display(),
             line.unwrap_or_default(),
-            fault.what
+            error.what
         );
     }
-    if faults.len() > TOLD {
-        let _ = write!(text, "\n  and {} more", faults.len() - TOLD);
+    if errors.len() > TOLD {
+        let _ = write!(text, "\n  and {} more", errors.len() - TOLD);
     }
     text + "\nhint: a sheet is read with the stage, --set, --limit and --seed that it was written with; \
             --partial takes blank ratings as not given yet"

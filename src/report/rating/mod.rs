@@ -2,19 +2,19 @@
 //!
 //! [`write_sheet`] chooses paths of a stage and writes them as CSV for a spreadsheet: an opaque id, the
 //! question, the path, and empty columns for the four [`CRITERIA`]. [`Sheet::read`] reads one that a
-//! rater has filled in, every fault with its line; [`RatingReport`] says how the raters rated, and how
+//! rater has filled in, every error with its line; [`RatingReport`] says how the raters rated, and how
 //! far they agree with each other and with the judge whose scores the paths carry.
 //!
-//! Blinded: nothing in a sheet tells the arm, the model, a filter's verdict, a score or the gold
+//! Blinded: nothing in a sheet tells the arm, the model, a filter's decision, a score or the gold
 //! answer. Ids are seeded hashes, and a sheet is in the order of its ids.
 
 mod cell;
-mod fault;
+mod error;
 mod read;
 mod report;
 mod write;
 
-pub use fault::{RatingError, SheetFault};
+pub use error::{RatingError, SheetError};
 pub use read::{Rating, Sheet};
 pub use report::{Between, CriterionReport, RatedItem, RaterMean, RatingReport};
 pub use write::{Choice, write_sheet};
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::key::{Digest, canonical_json};
-use crate::text::{JudgedPath, ReasoningPath};
+use crate::text::{FilteredPath, ReasoningPath};
 
 // What a path is rated on (paper, Table I). A judge's scores have the same names in `ReasoningPath::scores`.
 pub use crate::teacher::judge::CRITERIA;
@@ -40,7 +40,7 @@ pub struct Item {
     pub path: ReasoningPath,
 }
 
-/// The paths in a stage's artifact by their ids in sheets of this seed. Verdicts are left behind. Of
+/// The paths in a stage's artifact by their ids in sheets of this seed. What a filter decided is left behind. Of
 /// paths that are equal in question, row and text there is one item.
 ///
 /// # Errors
@@ -52,9 +52,9 @@ pub fn items(
 ) -> Result<BTreeMap<String, Item>, RatingError> {
     let paths = match kind {
         ArtifactKind::Paths => Vec::<ReasoningPath>::decode(bytes)?,
-        ArtifactKind::Verdicts => Vec::<JudgedPath>::decode(bytes)?
+        ArtifactKind::FilteredPaths => Vec::<FilteredPath>::decode(bytes)?
             .into_iter()
-            .map(|judged| judged.path)
+            .map(|filtered| filtered.path)
             .collect(),
         other => return Err(RatingError::NoPaths { found: other }),
     };

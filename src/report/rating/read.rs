@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::cell::{neutralised, restored};
-use super::{CRITERIA, HIGHEST, Item, SheetFault};
+use super::{CRITERIA, HIGHEST, Item, SheetError};
 
 /// What a rater said of one path.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,7 +30,7 @@ impl Sheet {
     /// ratings as not given yet.
     ///
     /// # Errors
-    /// Every fault: columns missing, items that are not among `items` or come twice, ratings
+    /// Every error: columns missing, items that are not among `items` or come twice, ratings
     /// out of range or missing, and paths that stand beside another path's id (as when a spreadsheet
     /// sorts one column alone).
     pub fn read(
@@ -39,8 +39,8 @@ impl Sheet {
         text: &str,
         items: &BTreeMap<String, Item>,
         partial: bool,
-    ) -> Result<Self, Vec<SheetFault>> {
-        let fault = |line: u64, what: String| SheetFault {
+    ) -> Result<Self, Vec<SheetError>> {
+        let sheet_error = |line: u64, what: String| SheetError {
             file: file.to_owned(),
             line: Some(line),
             what,
@@ -51,21 +51,21 @@ impl Sheet {
             .from_reader(text.as_bytes());
         let header = match reader.headers() {
             Ok(header) => header.clone(),
-            Err(error) => return Err(vec![fault(1, error.to_string())]),
+            Err(error) => return Err(vec![sheet_error(1, error.to_string())]),
         };
         let columns = Columns::of(&header)
-            .map_err(|missing| vec![fault(1, format!("no column {}", missing.join(", ")))])?;
+            .map_err(|missing| vec![sheet_error(1, format!("no column {}", missing.join(", ")))])?;
 
         let texts: BTreeSet<String> = items.values().map(|item| bare(&item.path.text)).collect();
         let mut ratings = BTreeMap::new();
         let mut lines: BTreeMap<String, u64> = BTreeMap::new();
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for record in reader.records() {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
-                    faults.push(fault(line, error.to_string()));
+                    errors.push(sheet_error(line, error.to_string()));
                     continue;
                 }
             };
@@ -76,12 +76,12 @@ impl Sheet {
             let id = cell(&record, columns.item);
             let Some(item) = items.get(id) else {
                 let what = format!("item `{id}` is not among the {} of this stage", items.len());
-                faults.push(fault(line, what));
+                errors.push(sheet_error(line, what));
                 continue;
             };
             if let Some(first) = lines.insert(id.to_owned(), line) {
                 let what = format!("item `{id}` again; it is on line {first} already");
-                faults.push(fault(line, what));
+                errors.push(sheet_error(line, what));
                 continue;
             }
             if let Some(path) = columns.path {
@@ -90,7 +90,7 @@ impl Sheet {
                     let what = format!(
                         "the path beside item `{id}` is another item's; sort whole rows, not one column"
                     );
-                    faults.push(fault(line, what));
+                    errors.push(sheet_error(line, what));
                 }
             }
             let mut rating = Rating::default();
@@ -103,7 +103,7 @@ impl Sheet {
                 match given(cell(&record, column)) {
                     Ok(None) => missing.push(format!("`{name}`")),
                     Ok(found) => *score = found,
-                    Err(found) => faults.push(fault(
+                    Err(found) => errors.push(sheet_error(
                         line,
                         format!(
                             "`{name}` is `{found}`, expected a whole number from 0 to {HIGHEST}"
@@ -113,23 +113,23 @@ impl Sheet {
             }
             if !(missing.is_empty() || partial) {
                 let what = format!("item `{id}` has no {}", missing.join(", "));
-                faults.push(fault(line, what));
+                errors.push(sheet_error(line, what));
             }
             if let Some(comment) = columns.comment {
                 restored(cell(&record, comment)).clone_into(&mut rating.comment);
             }
             ratings.insert(id.to_owned(), rating);
         }
-        if ratings.is_empty() && faults.is_empty() {
-            faults.push(fault(1, "no items".into()));
+        if ratings.is_empty() && errors.is_empty() {
+            errors.push(sheet_error(1, "no items".into()));
         }
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(Self {
                 rater: rater.to_owned(),
                 ratings,
             })
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::artifact::ArtifactKind;
 use crate::dataset::{DataParams, DatasetError, Splits, files, load};
 use crate::stage::{
-    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Size, Sizes, Split,
+    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Size, Sizes, Split,
     StageError, StageKind, Work,
 };
 use crate::text::Question;
@@ -30,16 +30,16 @@ impl StageKind for Dataset {
     ];
     const LOCATIONS: &'static [&'static str] = DataParams::PATH_FIELDS;
 
-    fn check(params: &DataParams) -> Vec<Complaint> {
+    fn check(params: &DataParams) -> Vec<ParamError> {
         match files(params) {
-            Err(DatasetError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+            Err(DatasetError::Param { field, reason }) => vec![ParamError::of(field, &reason)],
             _ => Vec::new(),
         }
     }
 
-    fn check_outside(params: &DataParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &DataParams, context: &Context<'_>) -> Vec<ParamError> {
         let own = params.own_files();
-        let missing: Vec<Complaint> = own
+        let missing: Vec<ParamError> = own
             .iter()
             .filter_map(|(field, path)| context.missing_file(field, path))
             .collect();
@@ -49,14 +49,14 @@ impl StageKind for Dataset {
         }
         let located = located(params, context);
         match context.with_source(|source| load(&located, source)) {
-            Err(DatasetError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+            Err(DatasetError::Param { field, reason }) => vec![ParamError::of(field, &reason)],
             Err(error) => {
                 let mut fields = located.own_files().into_iter();
                 let at_fault = match &error {
                     DatasetError::Input(error) => fields.find(|(_, path)| **path == error.path),
                     _ => fields.next(),
                 };
-                vec![Complaint::of(
+                vec![ParamError::of(
                     at_fault.map_or("path", |(field, _)| field),
                     &error,
                 )]

@@ -13,7 +13,7 @@ use crate::filter::{conclusions, correct, unreadable};
 use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, Port, Sizes, StageError, StageKind,
+    Context, Estimate, Output, Outputs, ParamError, Port, Sizes, StageError, StageKind,
 };
 use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
 
@@ -87,7 +87,7 @@ impl StageKind for Distill {
         Some(Arithmetic::train(params.train.dtype))
     }
 
-    fn check(params: &DistillParams) -> Vec<Complaint> {
+    fn check(params: &DistillParams) -> Vec<ParamError> {
         check_training(&params.train)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::artifact::ArtifactKind;
 use crate::filter::{FilterError, FilterParams, filter};
 use crate::stage::{
-    Carried, Complaint, Context, Estimate, Need, Output, Outputs, Port, Size, Sizes, StageError,
+    Carried, Context, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
     StageKind, Work,
 };
 use crate::text::{Question, ReasoningPath};
@@ -38,7 +38,7 @@ impl StageKind for Filter {
         ),
         Output::new(
             "verdicts",
-            ArtifactKind::Verdicts,
+            ArtifactKind::FilteredPaths,
             "Every path with its verdict.",
         ),
         Output::new(
@@ -52,13 +52,13 @@ impl StageKind for Filter {
     const NEUTRAL: &'static [(&'static str, &'static str)] =
         &[("ended", "{\"enabled\":false}"), ("reading", "\"paper\"")];
 
-    fn check(params: &FilterParams) -> Vec<Complaint> {
+    fn check(params: &FilterParams) -> Vec<ParamError> {
         match params.check() {
             Err(FilterError::Parameter {
                 key,
                 found,
                 accepted,
-            }) => vec![Complaint {
+            }) => vec![ParamError {
                 field: key,
                 message: format!("found {found}, accepted: {accepted}"),
                 hint: None,
@@ -110,7 +110,7 @@ impl StageKind for Filter {
         ));
         Ok(Outputs::from([
             ("kept".to_owned(), context.keep(&kept)?),
-            ("verdicts".to_owned(), context.keep(&filtered.judged)?),
+            ("verdicts".to_owned(), context.keep(&filtered.paths)?),
             ("funnel".to_owned(), context.keep(funnel)?),
         ]))
     }

@@ -12,7 +12,7 @@ use crate::artifact::ArtifactKind;
 use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind,
+    Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind,
 };
 use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
 
@@ -79,7 +79,7 @@ impl StageKind for Finetune {
         Some(Arithmetic::train(params.train.dtype))
     }
 
-    fn check(params: &FinetuneParams) -> Vec<Complaint> {
+    fn check(params: &FinetuneParams) -> Vec<ParamError> {
         check_training(&params.train)
     }
 

@@ -13,7 +13,7 @@ use crate::artifact::ArtifactKind;
 use crate::input::{InputError, JsonLines};
 use crate::key::{Digest, canonical_json};
 use crate::stage::{
-    Brings, Complaint, Context, Output, Outputs, OutsideFile, Port, StageError, StageKind,
+    Brings, Context, Output, Outputs, OutsideFile, ParamError, Port, StageError, StageKind,
 };
 use crate::text::{Prediction, Question, ReasoningPath};
 
@@ -48,11 +48,11 @@ impl StageKind for ImportPaths {
     const OUTPUTS: &'static [Output] = &[Output::new("paths", ArtifactKind::Paths, "The paths.")];
     const LOCATIONS: &'static [&'static str] = &["path"];
 
-    fn check(params: &ImportParams) -> Vec<Complaint> {
+    fn check(params: &ImportParams) -> Vec<ParamError> {
         path_given(params)
     }
 
-    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<ParamError> {
         context
             .missing_file("path", &params.path)
             .into_iter()
@@ -95,11 +95,11 @@ impl StageKind for ImportPredictions {
     )];
     const LOCATIONS: &'static [&'static str] = &["path"];
 
-    fn check(params: &ImportParams) -> Vec<Complaint> {
+    fn check(params: &ImportParams) -> Vec<ParamError> {
         path_given(params)
     }
 
-    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &ImportParams, context: &Context<'_>) -> Vec<ParamError> {
         context
             .missing_file("path", &params.path)
             .into_iter()
@@ -121,11 +121,11 @@ impl StageKind for ImportPredictions {
     }
 }
 
-fn path_given(params: &ImportParams) -> Vec<Complaint> {
+fn path_given(params: &ImportParams) -> Vec<ParamError> {
     if !params.path.is_empty() {
         return Vec::new();
     }
-    vec![Complaint {
+    vec![ParamError {
         field: "path".to_owned(),
         message: "no file is named".to_owned(),
         hint: Some("`path = \"rows.jsonl\"`, in the form that `sert-run export` writes".to_owned()),

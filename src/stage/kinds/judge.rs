@@ -12,7 +12,7 @@ use super::{judge_server, judge_student};
 use crate::artifact::ArtifactKind;
 use crate::model::{Arithmetic, Dtype};
 use crate::stage::{
-    Brings, Carried, Complaint, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes,
+    Brings, Carried, Context, Estimate, Output, Outputs, ParamError, Port, ScoreRange, Sizes,
     StageError, StageKind,
 };
 use crate::teacher::http::Endpoint;
@@ -64,44 +64,44 @@ impl StageKind for Judge {
             .then(|| Arithmetic::sample(Dtype::F32))
     }
 
-    fn check(params: &JudgeParams) -> Vec<Complaint> {
-        let mut complaints = match &params.endpoint {
-            Some(endpoint) => replies::complaints(endpoint, params.budget.as_ref()),
+    fn check(params: &JudgeParams) -> Vec<ParamError> {
+        let mut param_errors = match &params.endpoint {
+            Some(endpoint) => replies::param_errors(endpoint, params.budget.as_ref()),
             None => Vec::new(),
         };
-        if let Some(fault) = params.prompt.as_deref().and_then(Template::fault) {
-            complaints.push(Complaint {
+        if let Some(prompt_error) = params.prompt.as_deref().and_then(Template::prompt_error) {
+            param_errors.push(ParamError {
                 field: "prompt".to_owned(),
-                message: fault,
+                message: prompt_error,
                 hint: Some("write {question} and {response} where they shall stand".to_owned()),
             });
         }
         let labels: BTreeSet<String> = params.criteria.iter().map(|name| label(name)).collect();
         if labels.len() < params.criteria.len() || params.criteria.iter().any(|name| name == MEAN) {
-            complaints.push(Complaint {
+            param_errors.push(ParamError {
                 field: "criteria".to_owned(),
                 message: format!("a name occurs twice, or is `{MEAN}`, the name of their mean"),
                 hint: None,
             });
         }
-        complaints
+        param_errors
     }
 
-    fn check_ports(params: &JudgeParams, fed: &[&str]) -> Vec<Complaint> {
+    fn check_ports(params: &JudgeParams, fed: &[&str]) -> Vec<ParamError> {
         let is_fed = |port: &str| fed.contains(&port);
-        let complaint = |field: &str, message: &str, hint: &str| Complaint {
+        let param_error = |field: &str, message: &str, hint: &str| ParamError {
             field: field.to_owned(),
             message: message.to_owned(),
             hint: Some(hint.to_owned()),
         };
-        let mut complaints = Vec::new();
+        let mut param_errors = Vec::new();
         match (is_fed("paths"), is_fed("predictions")) {
-            (false, false) => complaints.push(complaint(
+            (false, false) => param_errors.push(param_error(
                 "",
                 "nothing is named to be judged",
                 "add `paths = \"STAGE\"` or `predictions = \"STAGE\"`",
             )),
-            (true, true) => complaints.push(complaint(
+            (true, true) => param_errors.push(param_error(
                 "predictions",
                 "a stage judges paths or answers, not both",
                 "make two stages",
@@ -109,19 +109,19 @@ impl StageKind for Judge {
             _ => {}
         }
         match (&params.endpoint, is_fed("model")) {
-            (None, false) => complaints.push(complaint(
+            (None, false) => param_errors.push(param_error(
                 "",
                 "nobody is named who judges",
                 "add `endpoint = { base_url = \"...\", model = \"...\" }`, or `model = \"STAGE\"` for a student",
             )),
-            (Some(_), true) => complaints.push(complaint(
+            (Some(_), true) => param_errors.push(param_error(
                 "model",
                 "a server or a student judges, not both",
                 "make two stages, each with a `prefix`",
             )),
             _ => {}
         }
-        complaints
+        param_errors
     }
 
     fn endpoint(params: &JudgeParams) -> Option<&Endpoint> {
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn ports_and_parameters_must_go_together() {
         let fields = |params: &JudgeParams, fed: &[&str]| {
-            let complaints = Judge::check_ports(params, fed);
-            complaints
+            let param_errors = Judge::check_ports(params, fed);
+            param_errors
                 .into_iter()
                 .map(|it| it.message)
                 .collect::<Vec<_>>()
@@ -269,8 +269,8 @@ mod tests {
         let twice: JudgeParams =
             serde_json::from_value(json!({ "criteria": ["a_b", "a_b"], "prompt": "{question}" }))
                 .unwrap();
-        let complaints = Judge::check(&twice);
-        let found: Vec<&str> = complaints.iter().map(|it| it.field.as_str()).collect();
+        let param_errors = Judge::check(&twice);
+        let found: Vec<&str> = param_errors.iter().map(|it| it.field.as_str()).collect();
         assert_eq!(found, ["prompt", "criteria"]);
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::teach::{Teach, check_recording, located};
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
+    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Size, Sizes,
     StageError, StageKind, Work,
 };
 use crate::teacher::{RecordingName, TeachParams, files, load};
@@ -68,11 +68,11 @@ impl StageKind for PredictRecorded {
     )];
     const LOCATIONS: &'static [&'static str] = TeachParams::PATH_FIELDS;
 
-    fn check(params: &RecordedParams) -> Vec<Complaint> {
+    fn check(params: &RecordedParams) -> Vec<ParamError> {
         check_recording(&params.teach())
     }
 
-    fn check_outside(params: &RecordedParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &RecordedParams, context: &Context<'_>) -> Vec<ParamError> {
         Teach::check_outside(&params.teach(), context)
     }
 

@@ -12,7 +12,7 @@ use crate::model::architecture::Gpt2;
 use crate::model::train::{Example, TrainOptions};
 use crate::model::{Architecture, Arithmetic, Student, StudentTokenizer};
 use crate::stage::{
-    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Shape, Size, Sizes,
+    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Shape, Size, Sizes,
     StageError, StageKind,
 };
 
@@ -97,10 +97,10 @@ impl StageKind for Pretrain {
         Some(Arithmetic::train(params.train.dtype))
     }
 
-    fn check(params: &PretrainParams) -> Vec<Complaint> {
-        let mut complaints = check_training(&params.train);
+    fn check(params: &PretrainParams) -> Vec<ParamError> {
+        let mut param_errors = check_training(&params.train);
         if !params.width.is_multiple_of(params.heads) {
-            complaints.push(Complaint {
+            param_errors.push(ParamError {
                 field: "heads".to_owned(),
                 message: format!(
                     "{} heads do not divide a width of {}",
@@ -109,10 +109,10 @@ impl StageKind for Pretrain {
                 hint: None,
             });
         }
-        complaints
+        param_errors
     }
 
-    fn check_outside(params: &PretrainParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &PretrainParams, context: &Context<'_>) -> Vec<ParamError> {
         let corpus = params.corpus.as_ref();
         let missing = corpus.and_then(|corpus| context.missing_file("corpus.path", &corpus.path));
         missing.into_iter().collect()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::key::Digest;
-use crate::stage::{Complaint, Context, StageError, Work, product};
+use crate::stage::{Context, ParamError, StageError, Work, product};
 use crate::store::Store;
 use crate::teacher::http::{
     BoxError, Budget, Claim, Client, ClientEvent, ClientProgress, Endpoint, EndpointUsage, Mode,
@@ -66,18 +66,18 @@ impl Server<'_> {
 }
 
 /// What is wrong with how a stage names its server.
-pub(crate) fn complaints(endpoint: &Endpoint, budget: Option<&Budget>) -> Vec<Complaint> {
-    let mut complaints: Vec<Complaint> = endpoint
-        .faults()
+pub(crate) fn param_errors(endpoint: &Endpoint, budget: Option<&Budget>) -> Vec<ParamError> {
+    let mut param_errors: Vec<ParamError> = endpoint
+        .field_errors()
         .into_iter()
-        .map(|(field, message, hint)| Complaint {
+        .map(|(field, message, hint)| ParamError {
             field: format!("endpoint.{field}"),
             message,
             hint: Some(hint.to_owned()),
         })
         .collect();
     if budget.is_some_and(|budget| budget.usd.is_some()) && endpoint.price.is_none() {
-        complaints.push(Complaint {
+        param_errors.push(ParamError {
             field: "budget.usd".to_owned(),
             message: "dollars cannot be counted without prices".to_owned(),
             hint: Some(
@@ -86,7 +86,7 @@ pub(crate) fn complaints(endpoint: &Endpoint, budget: Option<&Budget>) -> Vec<Co
             ),
         });
     }
-    complaints
+    param_errors
 }
 
 /// Takes out of a stage's parameters what says how its server is asked.

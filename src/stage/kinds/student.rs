@@ -11,7 +11,7 @@ use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
 use crate::model::Architecture;
 use crate::stage::{
-    Brings, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Shape, Size, Sizes,
+    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Shape, Size, Sizes,
     StageError, StageKind, Work, hub_files,
 };
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -122,16 +122,16 @@ impl Student {
     }
 
     /// Why a folder's content is no student. A run does not ask: it is its stage's failure there, and the others run.
-    fn of_folder(folder: &Path, context: &Context<'_>) -> Option<Complaint> {
+    fn of_folder(folder: &Path, context: &Context<'_>) -> Option<ParamError> {
         let opened = context
             .planning
             .then(|| crate::model::Student::open(folder))?;
-        opened.err().map(|error| Complaint::of("model", &error))
+        opened.err().map(|error| ParamError::of("model", &error))
     }
 
     /// Why what `model` names cannot be a student, as far as that is known without its weights.
-    fn fault(params: &StudentParams, context: &Context<'_>) -> Option<Complaint> {
-        let of = |error: &dyn std::fmt::Display| Complaint::of("model", &error);
+    fn param_error(params: &StudentParams, context: &Context<'_>) -> Option<ParamError> {
+        let of = |error: &dyn std::fmt::Display| ParamError::of("model", &error);
         if let Some(local) = Self::local(params, context) {
             if !local.is_dir() {
                 return Some(context.missing("model", Path::new(&params.model)));
@@ -155,11 +155,11 @@ impl Student {
                 let above = Path::new(&params.model).parent()?;
                 if !above.as_os_str().is_empty() && context.resolve(above).is_dir() {
                     // Likely a folder that was to stand there.
-                    let mut complaint = context.missing("model", Path::new(&params.model));
+                    let mut param_error = context.missing("model", Path::new(&params.model));
                     let of_hub = of(&error).message;
-                    complaint.message += "; nor is it at hand as a model of the hub: ";
-                    complaint.message += &of_hub;
-                    return Some(complaint);
+                    param_error.message += "; nor is it at hand as a model of the hub: ";
+                    param_error.message += &of_hub;
+                    return Some(param_error);
                 }
                 // What cannot be reached now may be reached by a run.
                 error.is_final().then(|| of(&error))
@@ -184,9 +184,9 @@ impl StageKind for Student {
     )];
     const LOCATIONS: &'static [&'static str] = &["model", "revision"];
 
-    fn check(params: &StudentParams) -> Vec<Complaint> {
+    fn check(params: &StudentParams) -> Vec<ParamError> {
         if params.model.is_empty() {
-            return vec![Complaint {
+            return vec![ParamError {
                 field: "model".to_owned(),
                 message: "the model's name is empty".to_owned(),
                 hint: Some(
@@ -198,8 +198,8 @@ impl StageKind for Student {
         Vec::new()
     }
 
-    fn check_outside(params: &StudentParams, context: &Context<'_>) -> Vec<Complaint> {
-        Self::fault(params, context).into_iter().collect()
+    fn check_outside(params: &StudentParams, context: &Context<'_>) -> Vec<ParamError> {
+        Self::param_error(params, context).into_iter().collect()
     }
 
     fn files(

@@ -10,8 +10,8 @@ use super::rows::row_key;
 use crate::artifact::ArtifactKind;
 use crate::filter::unreadable;
 use crate::stage::{
-    Brings, Carried, Complaint, Context, Estimate, Output, Outputs, OutsideFile, Port, Size, Sizes,
-    StageError, StageKind, Work, product,
+    Brings, Carried, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Size,
+    Sizes, StageError, StageKind, Work, product,
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request};
 use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
@@ -49,31 +49,31 @@ impl StageKind for Teach {
         ("answer_prompt", "\"Therefore, the answer is\""),
     ];
 
-    fn check(params: &TeachParams) -> Vec<Complaint> {
-        let complaint = |field: &str, message: &str, hint: &str| Complaint {
+    fn check(params: &TeachParams) -> Vec<ParamError> {
+        let param_error = |field: &str, message: &str, hint: &str| ParamError {
             field: field.to_owned(),
             message: message.to_owned(),
             hint: Some(hint.to_owned()),
         };
         match (params.source, &params.endpoint) {
             (TeachSource::Recorded, None) => check_recording(params),
-            (TeachSource::Recorded, Some(_)) => vec![complaint(
+            (TeachSource::Recorded, Some(_)) => vec![param_error(
                 "endpoint",
                 "a recorded teacher has no server",
                 "add `source = \"http\"`",
             )],
-            (TeachSource::Http, None) => vec![complaint(
+            (TeachSource::Http, None) => vec![param_error(
                 "source",
                 "no server is named",
                 "add `endpoint = { base_url = \"http://127.0.0.1:8080/v1\", model = \"...\" }`",
             )],
             (TeachSource::Http, Some(endpoint)) => {
-                let mut complaints = replies::complaints(endpoint, params.budget.as_ref());
-                if let Some(fault) = cot::prompt_fault(&params.prompt) {
+                let mut param_errors = replies::param_errors(endpoint, params.budget.as_ref());
+                if let Some(prompt_error) = cot::prompt_error(&params.prompt) {
                     let hint = "accepted: paper, ho-et-al-2023, or a text with {question} in it";
-                    complaints.push(complaint("prompt", &fault, hint));
+                    param_errors.push(param_error("prompt", &prompt_error, hint));
                 }
-                complaints
+                param_errors
             }
         }
     }
@@ -82,7 +82,7 @@ impl StageKind for Teach {
         params.endpoint.as_ref()
     }
 
-    fn check_outside(params: &TeachParams, context: &Context<'_>) -> Vec<Complaint> {
+    fn check_outside(params: &TeachParams, context: &Context<'_>) -> Vec<ParamError> {
         let path = params.path.as_ref();
         let missing = path.and_then(|path| context.missing_file("path", path));
         missing.into_iter().collect()
@@ -154,9 +154,9 @@ impl StageKind for Teach {
 }
 
 /// What is wrong with a recording's parameters.
-pub(super) fn check_recording(params: &TeachParams) -> Vec<Complaint> {
+pub(super) fn check_recording(params: &TeachParams) -> Vec<ParamError> {
     match files(params) {
-        Err(TeacherError::Param { field, reason }) => vec![Complaint::of(field, &reason)],
+        Err(TeacherError::Param { field, reason }) => vec![ParamError::of(field, &reason)],
         _ => Vec::new(),
     }
 }

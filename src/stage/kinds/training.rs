@@ -11,7 +11,7 @@ use crate::artifact::ArtifactKind;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
 use crate::model::{Dtype, Student};
 use crate::stage::{
-    Complaint, Context, Estimate, Output, Outputs, Port, Shape, Size, Sizes, StageError, Work,
+    Context, Estimate, Output, Outputs, ParamError, Port, Shape, Size, Sizes, StageError, Work,
     product,
 };
 
@@ -55,11 +55,11 @@ pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
 ];
 
 /// What is wrong with the options, where their schema cannot say it.
-pub(crate) fn check_training(options: &TrainOptions) -> Vec<Complaint> {
+pub(crate) fn check_training(options: &TrainOptions) -> Vec<ParamError> {
     if options.dtype != Dtype::Int8 {
         return Vec::new();
     }
-    vec![Complaint {
+    vec![ParamError {
         field: "dtype".to_owned(),
         message: "no training computes in int8".to_owned(),
         hint: Some(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
-use super::{Fault, Limits, Price, usage};
+use super::{FieldError, Limits, Price, usage};
 
 /// A model behind an OpenAI-compatible server, and how to ask it.
 ///
@@ -142,31 +142,31 @@ impl Endpoint {
     }
 
     /// What a JSON Schema cannot check.
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
+    pub fn field_errors(&self) -> Vec<FieldError> {
+        let mut field_errors = Vec::new();
         if let Some(reason) = bad_address(&self.base_url) {
-            faults.push((
+            field_errors.push((
                 "base_url",
                 reason,
                 "expected http://HOST:PORT/v1 or https://HOST/v1; a key comes from `api_key_env`",
             ));
         }
         if self.model.trim().is_empty() {
-            faults.push((
+            field_errors.push((
                 "model",
                 "no model is named".to_owned(),
                 "as the server knows it",
             ));
         }
         if self.system.is_some() && self.api == Api::Completions {
-            faults.push((
+            field_errors.push((
                 "system",
                 "a bare prompt has no system message".to_owned(),
                 "set `api = \"chat\"`, or write it into `prompt`",
             ));
         }
         if self.n > 1 && self.temperature == 0.0 && !self.omits("temperature") {
-            faults.push((
+            field_errors.push((
                 "n",
                 format!("at temperature 0 all {} replies are the same", self.n),
                 "set `temperature`, for example to 0.7",
@@ -177,7 +177,7 @@ impl Endpoint {
             .iter()
             .find(|field| !OMISSIBLE.contains(&field.as_str()))
         {
-            faults.push((
+            field_errors.push((
                 "omit",
                 format!("`{field}` is no field that may be left out"),
                 "accepted: temperature, max_tokens, seed",
@@ -190,14 +190,14 @@ impl Endpoint {
             None => true,
         };
         if let Some(field) = ours.into_iter().find(|field| !free(field)) {
-            faults.push((
+            field_errors.push((
                 "extra_body",
                 format!("`{field}` is not free"),
                 "`model` and `n` have fields of their own; prompts come from the questions",
             ));
         }
-        faults.extend(self.limits.fault());
-        faults
+        field_errors.extend(self.limits.field_error());
+        field_errors
     }
 
     /// The field that bounds a reply's length, and to how many tokens it does where that is known: `default`
@@ -289,12 +289,12 @@ pub(super) mod tests {
             "",
             "https://",
         ] {
-            let faults = endpoint(bad).faults();
-            assert_eq!(faults.len(), 1, "{bad}");
-            assert_eq!(faults[0].0, "base_url");
-            assert!(!faults[0].1.contains("hunter2"));
+            let field_errors = endpoint(bad).field_errors();
+            assert_eq!(field_errors.len(), 1, "{bad}");
+            assert_eq!(field_errors[0].0, "base_url");
+            assert!(!field_errors[0].1.contains("hunter2"));
         }
-        assert!(endpoint("http://[::1]:8080/v1/").faults().is_empty());
+        assert!(endpoint("http://[::1]:8080/v1/").field_errors().is_empty());
         assert!(endpoint("http://[::1]:8080/v1/").is_local());
         assert!(!endpoint("https://api.example/v1").is_local());
     }
@@ -307,9 +307,9 @@ pub(super) mod tests {
             fields.extend(more.as_object().unwrap().clone());
             let endpoint: Endpoint = serde_json::from_value(value).unwrap();
             endpoint
-                .faults()
+                .field_errors()
                 .iter()
-                .map(|fault| fault.0)
+                .map(|field_error| field_error.0)
                 .collect::<Vec<_>>()
         };
         assert_eq!(with(json!({ "n": 2 })), ["n"]);

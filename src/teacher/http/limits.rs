@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an endpoint: the field, what is wrong, and what to do.
-pub type Fault = (&'static str, String, &'static str);
+pub type FieldError = (&'static str, String, &'static str);
 
 /// How hard a server is asked, and when to give up. Every default is ours. Nothing here changes a
 /// reply, so nothing here is in a key.
@@ -83,7 +83,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub(super) fn fault(&self) -> Option<Fault> {
+    pub(super) fn field_error(&self) -> Option<FieldError> {
         (self.read_timeout_s > self.timeout_s).then(|| {
             (
                 "limits.read_timeout_s",

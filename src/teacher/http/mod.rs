@@ -42,7 +42,7 @@ pub use client::{BoxError, Claim, Client, ClientEvent, ClientProgress, EndpointU
 pub use endpoint::{Api, Endpoint, Mode};
 pub use error::{EndpointError, EndpointErrorKind};
 pub use ledger::Spent;
-pub use limits::{Budget, Fault, Limits, Price, Tokens};
+pub use limits::{Budget, FieldError, Limits, Price, Tokens};
 pub use permit::{NoPermission, Permission, Permissions};
 pub use reply::{Reply, ReplyKind};
 pub use request::{Request, Turn};

@@ -40,9 +40,9 @@ pub(super) enum ReplyOutcome {
 pub(super) fn outcome(response: &Response) -> ReplyOutcome {
     let body = lenient::parse(&response.body);
     if !(200..300).contains(&response.status) {
-        let complaint = body.as_ref().and_then(Complaint::anywhere);
-        let complaint = complaint.unwrap_or_else(|| Complaint::plain(&response.body));
-        return by_status(response, &complaint);
+        let error = body.as_ref().and_then(ServerError::anywhere);
+        let error = error.unwrap_or_else(|| ServerError::plain(&response.body));
+        return by_status(response, &error);
     }
     if let Some(reason) = &response.no_text {
         return ReplyOutcome::Unreadable(format!("the answer is no text: {reason}"));
@@ -57,8 +57,8 @@ pub(super) fn outcome(response: &Response) -> ReplyOutcome {
             ))
         };
     };
-    if let Some(complaint) = Complaint::beside_choices(&body) {
-        return in_success(response, &complaint);
+    if let Some(error) = ServerError::beside_choices(&body) {
+        return in_success(response, &error);
     }
     match Reply::read(&body, &response.body) {
         Some(reply) if reply.kind == ReplyKind::BrokenOff => ReplyOutcome::Again(format!(
@@ -70,8 +70,8 @@ pub(super) fn outcome(response: &Response) -> ReplyOutcome {
             ReplyOutcome::Empty(reply)
         }
         Some(reply) => ReplyOutcome::Keep(reply),
-        None => match Complaint::anywhere(&body) {
-            Some(complaint) => in_success(response, &complaint),
+        None => match ServerError::anywhere(&body) {
+            Some(error) => in_success(response, &error),
             None => ReplyOutcome::Again(format!(
                 "the answer is no completion: {}",
                 shortened(&response.body)
@@ -81,24 +81,24 @@ pub(super) fn outcome(response: &Response) -> ReplyOutcome {
 }
 
 /// An error in a success's clothes: by the status that it names, if it names one.
-fn in_success(response: &Response, complaint: &Complaint) -> ReplyOutcome {
-    let named = complaint.code.parse().ok();
+fn in_success(response: &Response, error: &ServerError) -> ReplyOutcome {
+    let named = error.code.parse().ok();
     let inside = Response {
         status: named.filter(|code| (400..600).contains(code)).unwrap_or(0),
         ..response.clone()
     };
-    by_status(&inside, complaint)
+    by_status(&inside, error)
 }
 
 /// What a server says is wrong, in any of the usual shapes.
 #[derive(Debug)]
-struct Complaint {
+struct ServerError {
     code: String,
     kind: String,
     message: String,
 }
 
-impl Complaint {
+impl ServerError {
     fn plain(text: &str) -> Self {
         Self {
             code: String::new(),
@@ -155,51 +155,49 @@ impl Complaint {
     }
 }
 
-fn by_status(response: &Response, complaint: &Complaint) -> ReplyOutcome {
+fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
     let status = response.status;
     let refused = |kind| ReplyOutcome::Keep(Reply::refused(kind, &response.body));
-    let about_model = complaint.is(&["model"])
-        && complaint.is(&[
+    let about_model = error.is(&["model"])
+        && error.is(&[
             "not found",
             "not_found",
             "not exist",
             "no such",
             "unknown model",
         ]);
-    if complaint.is(&[
+    if error.is(&[
         "content_filter",
         "content_policy",
         "content management policy",
-    ]) || (status == 403 && complaint.is(&["moderation", "flagged"]))
+    ]) || (status == 403 && error.is(&["moderation", "flagged"]))
     {
         return refused(ReplyKind::ContentFilter);
     }
-    if status < 500 && status != 429 && complaint.is(TOO_LONG) {
+    if status < 500 && status != 429 && error.is(TOO_LONG) {
         return refused(ReplyKind::TooLong);
     }
-    if status == 402 || complaint.is(&["insufficient_quota", "billing_hard_limit"]) {
-        return ReplyOutcome::Stop(EndpointErrorKind::Unpaid {
-            says: complaint.says(),
-        });
+    if status == 402 || error.is(&["insufficient_quota", "billing_hard_limit"]) {
+        return ReplyOutcome::Stop(EndpointErrorKind::Unpaid { says: error.says() });
     }
-    if matches!(status, 401 | 403) || complaint.is(&["invalid_api_key", "authentication_error"]) {
+    if matches!(status, 401 | 403) || error.is(&["invalid_api_key", "authentication_error"]) {
         // Its words may hold a part of the key.
         return ReplyOutcome::Stop(EndpointErrorKind::Denied { status });
     }
     if matches!(status, 0 | 400 | 404 | 422) && about_model {
         return ReplyOutcome::Stop(EndpointErrorKind::Model {
-            says: complaint.says(),
+            says: error.says(),
             known: Vec::new(),
         });
     }
     let says = || {
         if status == 0 {
-            format!("an error in a success: {}", complaint.says())
+            format!("an error in a success: {}", error.says())
         } else {
-            format!("status {status}: {}", complaint.says())
+            format!("status {status}: {}", error.says())
         }
     };
-    let busy = complaint.is(&[
+    let busy = error.is(&[
         "rate_limit",
         "rate limit",
         "overloaded",
@@ -218,14 +216,14 @@ fn by_status(response: &Response, complaint: &Complaint) -> ReplyOutcome {
             wait: response.retry_after,
             says: says(),
         },
-        0 if complaint.is(&["invalid_request", "bad request"]) => ReplyOutcome::Rejected(says()),
+        0 if error.is(&["invalid_request", "bad request"]) => ReplyOutcome::Rejected(says()),
         0 | 408 | 409 | 425 | 500.. => ReplyOutcome::Again(says()),
         300..400 => ReplyOutcome::Stop(EndpointErrorKind::Redirected {
             to: response.location.clone().unwrap_or_default(),
         }),
         404 | 405 => ReplyOutcome::Stop(EndpointErrorKind::NoSuchPath {
             status,
-            says: complaint.says(),
+            says: error.says(),
         }),
         _ => ReplyOutcome::Rejected(says()),
     }

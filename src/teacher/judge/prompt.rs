@@ -75,7 +75,7 @@ impl Template {
     }
 
     /// What is wrong with a template of one's own, if anything is.
-    pub fn fault(own: &str) -> Option<String> {
+    pub fn prompt_error(own: &str) -> Option<String> {
         let missing: Vec<&str> = ["{question}", "{response}"]
             .into_iter()
             .filter(|place| !own.contains(place))
@@ -135,7 +135,7 @@ mod tests {
             "- Score for Coherence: [..]\n- Score for Relevance: [..]\n- Score for Logical Consistency: [..]\n- Score for Completeness: [..]"
         ));
         assert!(prompt.contains("- Logical Consistency: each step"));
-        assert_eq!(Template::fault(DEFAULT), None);
+        assert_eq!(Template::prompt_error(DEFAULT), None);
     }
 
     #[test]
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_template_needs_both_places() {
-        let fault = Template::fault("rate this: {response}").unwrap();
-        assert!(fault.contains("{question}") && !fault.contains("{response}"));
+        let prompt_error = Template::prompt_error("rate this: {response}").unwrap();
+        assert!(prompt_error.contains("{question}") && !prompt_error.contains("{response}"));
     }
 
     #[test]

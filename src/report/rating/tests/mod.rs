@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::metric::{Agreement, Resampling};
-use crate::text::{AnswerForm, EndReason, FirstToken, Question, Verdict};
+use crate::text::{AnswerForm, DropReason, EndReason, FilterDecision, FirstToken, Question};
 
 /// Path `draw` of question `q`, with a judge's scores.
 fn path(q: usize, draw: u32, text: &str) -> ReasoningPath {
@@ -89,7 +89,7 @@ fn filled(sheet: &str, rate: impl Fn(usize) -> [&'static str; 4]) -> String {
     header.to_owned() + std::str::from_utf8(&writer.into_inner().unwrap()).unwrap()
 }
 
-fn read(text: &str, partial: bool) -> Result<Sheet, Vec<SheetFault>> {
+fn read(text: &str, partial: bool) -> Result<Sheet, Vec<SheetError>> {
     Sheet::read("anna", Path::new("anna.csv"), text, &some_items(5), partial)
 }
 
@@ -123,21 +123,21 @@ fn a_sheet_is_blinded() {
     );
 }
 
-/// Verdicts do not show, nor do they move anything.
+/// What a filter decided does not show, nor does it move anything.
 #[test]
-fn verdicts_are_left_behind() {
-    let verdict = |path: ReasoningPath| {
-        let verdict = match path.draw {
-            0 => Verdict::Kept,
-            _ => Verdict::Dropped {
+fn decisions_are_left_behind() {
+    let decision = |path: ReasoningPath| {
+        let decision = match path.draw {
+            0 => FilterDecision::Kept,
+            _ => FilterDecision::Dropped(DropReason {
                 by: "length".into(),
                 because: "short".into(),
-            },
+            }),
         };
-        JudgedPath { path, verdict }
+        FilteredPath { path, decision }
     };
-    let judged: Vec<JudgedPath> = paths().into_iter().map(verdict).collect();
-    let found = items(ArtifactKind::Verdicts, &judged.encode(), 5).unwrap();
+    let filtered: Vec<FilteredPath> = paths().into_iter().map(decision).collect();
+    let found = items(ArtifactKind::FilteredPaths, &filtered.encode(), 5).unwrap();
     assert_eq!(found, some_items(5));
     let none = items(ArtifactKind::Funnel, b"{}", 5).unwrap_err();
     assert!(matches!(none, RatingError::NoPaths { .. }), "{none}");

@@ -52,7 +52,7 @@ fn spreadsheets_may_save_as_they_like() {
 }
 
 #[test]
-fn every_fault_has_its_line() {
+fn every_error_has_its_line() {
     let text = sheet(5, ALL);
     let mut lines = filled(&text, |at| match at {
         0 => ["11", "2", "-1", "x"],
@@ -66,9 +66,9 @@ fn every_fault_has_its_line() {
     let mut swapped = lines.replacen(&rows[4][0], "HERE", 1);
     swapped = swapped.replacen(&rows[5][0], &rows[4][0], 1);
     swapped = swapped.replacen("HERE", &rows[5][0], 1);
-    let faults = read(&swapped, false).unwrap_err();
+    let errors = read(&swapped, false).unwrap_err();
     // A path has two lines, so row n of the sheet begins on line 2 n + 2.
-    let found: Vec<(u64, &str)> = faults
+    let found: Vec<(u64, &str)> = errors
         .iter()
         .map(|each| (each.line.unwrap(), &*each.what))
         .collect();
@@ -119,7 +119,7 @@ fn every_fault_has_its_line() {
         .map(|(line, what)| (*line, &**what))
         .collect();
     assert_eq!(found, expected);
-    let told = RatingError::Sheets(faults).to_string();
+    let told = RatingError::Sheets(errors).to_string();
     for words in ["9 faults", "\n  anna.csv:2: `coherence`", "\nhint: "] {
         assert!(told.contains(words), "{words}: {told}");
     }
@@ -129,11 +129,11 @@ fn every_fault_has_its_line() {
 fn what_is_no_sheet() {
     let file = Path::new("a.csv");
     let what = |bytes: &[u8]| {
-        let text = decoded(file, bytes.to_vec()).map_err(|error| vec![SheetFault::from(error)]);
+        let text = decoded(file, bytes.to_vec()).map_err(|error| vec![SheetError::from(error)]);
         let read = text.and_then(|text| Sheet::read("a", file, &text, &some_items(5), false));
-        let faults = read.unwrap_err();
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        (faults[0].line, faults[0].what.clone())
+        let errors = read.unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        (errors[0].line, errors[0].what.clone())
     };
     let missing = "no column `coherence`, `relevance`, `logical_consistency`, `completeness`";
     assert_eq!(what(b"item,comment\n"), (Some(1), missing.to_owned()));
