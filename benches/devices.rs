@@ -17,7 +17,7 @@ use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
 use sert_run::model::architecture::Gpt2;
 use sert_run::model::device::{DeviceName, description};
-use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
+use sert_run::model::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Dtype, Inference, Student, StudentTokenizer, Vocabulary};
 
@@ -106,7 +106,7 @@ fn sampling(
         let (began, mut tokens) = (Instant::now(), 0);
         engine
             .generate(
-                Request {
+                GenerationRequest {
                     prompts: &prompts,
                     candidates: 5,
                     params: &drawing,

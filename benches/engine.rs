@@ -11,7 +11,7 @@ use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
 use sert_run::model::architecture::{ArraySpec, Gpt2};
 use sert_run::model::engine::Engine;
-use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
+use sert_run::model::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use sert_run::model::{Architecture, Array, Dtype, Vocabulary, Weights};
 
 /// Name, width, blocks, heads, vocabulary, batch, prompts.
@@ -64,7 +64,7 @@ fn main() {
         let start = Instant::now();
         engine
             .generate(
-                Request {
+                GenerationRequest {
                     prompts: &prompts,
                     candidates: 5,
                     params: &params,

@@ -16,7 +16,7 @@ use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::architecture::Gpt2;
 use sert_run::model::engine::{Engine, product_rate};
-use sert_run::model::sampling::{Request, SamplingParams, SequenceSpec};
+use sert_run::model::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
 use sert_run::model::{Architecture, Student, StudentTokenizer, Vocabulary, Weights};
 use sert_run::model::{EngineOptions, ScoreJob};
@@ -102,7 +102,7 @@ fn sampling(engine: &Engine) -> f64 {
     let clock = Clock::start();
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts: &prompts,
                 candidates: 5,
                 params: &params,

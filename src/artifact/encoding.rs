@@ -121,7 +121,7 @@ mod tests {
     fn rows_round_trip_to_the_bit() {
         let path = ReasoningPath {
             question_id: "q".into(),
-            row: Digest::of(b"row"),
+            stream: Digest::of(b"row"),
             first_token: None,
             draw: 0,
             text: " a\nb\u{2028}".into(),

@@ -13,7 +13,7 @@ use crate::report::fill_figures;
 
 /// The form of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum FigureFormat {
     /// Scalable, as text
     Svg,
     /// Pixels, two to the CSS pixel
@@ -32,7 +32,7 @@ pub(crate) struct FigureArgs {
     out: PathBuf,
     /// The form
     #[arg(long, value_enum, default_value = "svg")]
-    format: Form,
+    format: FigureFormat,
 }
 
 pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
@@ -63,8 +63,8 @@ pub(crate) fn run(args: &FigureArgs) -> Result<Exit, Failure> {
         let mut files = Vec::new();
         for named in &drawn.figures {
             let (end, bytes) = match args.format {
-                Form::Svg => ("svg", named.figure.svg().into_bytes()),
-                Form::Png => ("png", named.figure.png()),
+                FigureFormat::Svg => ("svg", named.figure.svg().into_bytes()),
+                FigureFormat::Png => ("png", named.figure.png()),
             };
             files.push((args.out.join(format!("{}.{end}", named.name)), bytes));
         }

@@ -10,7 +10,7 @@ use super::allow::AllowArgs;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
-use crate::event::{Level, Observer, Outcome, RunEvent, Silent};
+use crate::event::{Level, Observer, RunEvent, Silent, StageOutcome};
 use crate::manifest::TableSpec;
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     tell(&session, &execution, &voice);
     let mut exit = if execution.interrupted {
         Exit::Interrupted
-    } else if execution.count(Outcome::Failed) > 0 {
+    } else if execution.count(StageOutcome::Failed) > 0 {
         Exit::Failed
     } else {
         Exit::Done
@@ -291,17 +291,17 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
     // As events, the stages and why they failed are told already.
     if voice.style != ProgressStyle::Json {
         let count = |outcome| execution.count(outcome);
-        let interrupted = match count(Outcome::Interrupted) {
+        let interrupted = match count(StageOutcome::Interrupted) {
             0 => String::new(),
             stages => format!(", {stages} interrupted"),
         };
         say(&format!(
             "{} stages: {} hit, {} ran, {} failed{interrupted}, {} skipped; {:.1} s",
             execution.stages.len(),
-            count(Outcome::Hit),
-            count(Outcome::Ran),
-            count(Outcome::Failed),
-            count(Outcome::Skipped),
+            count(StageOutcome::Hit),
+            count(StageOutcome::Ran),
+            count(StageOutcome::Failed),
+            count(StageOutcome::Skipped),
             execution.elapsed.as_secs_f64()
         ));
         for stage in &execution.stages {
@@ -320,7 +320,7 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
         if let (Some(used), true) = (used, voice.style != ProgressStyle::None) {
             let name = session.plan.node(stage.node).name();
             let when = match stage.outcome {
-                Outcome::Hit => ", when it ran",
+                StageOutcome::Hit => ", when it ran",
                 _ => "",
             };
             voice.info(&format!("{name}{when}: {used}"));

@@ -225,7 +225,7 @@ impl Session {
 }
 
 /// An artifact that is in the store.
-pub(crate) struct Found {
+pub(crate) struct StoredArtifact {
     pub(crate) kind: ArtifactKind,
     pub(crate) bytes: Vec<u8>,
     /// What the stage that made it used.
@@ -234,7 +234,7 @@ pub(crate) struct Found {
 
 impl Session {
     /// What `reference` (`STAGE` or `STAGE.OUTPUT`) names, from the store.
-    pub(crate) fn artifact(&self, reference: &str) -> Result<Found, Failure> {
+    pub(crate) fn artifact(&self, reference: &str) -> Result<StoredArtifact, Failure> {
         let (stage, output) = split_reference(reference);
         let id = self.plan.find(stage)?;
         let outputs = self.plan.node(id).kind.outputs();
@@ -267,7 +267,7 @@ impl Session {
             Some(key) => self.store.result(&key)?,
             None => None,
         };
-        Ok(Found {
+        Ok(StoredArtifact {
             kind: wanted.kind,
             bytes,
             used: result.and_then(|result| used_text(&result.provenance)),

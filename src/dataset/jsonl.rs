@@ -55,7 +55,7 @@ fn load(params: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> 
     if let [train_path, test_path] = paths {
         let mut train = questions(train_path, "train", params)?;
         let mut test = questions(test_path, "test", params)?;
-        let form = |part: &Part| part.questions.first().map(|q| described(q.form));
+        let form = |part: &FileQuestions| part.questions.first().map(|q| described(q.form));
         if let (Some(of_train), Some(of_test)) = (form(&train), form(&test))
             && of_train != of_test
         {
@@ -102,13 +102,13 @@ fn by_split(train: &mut [Question], test: &mut [Question]) -> Option<String> {
 }
 
 /// What a file has.
-struct Part {
+struct FileQuestions {
     questions: Vec<Question>,
     warning: Option<String>,
 }
 
 /// The file's questions. Those without an id are named after `part`.
-fn questions(path: &Path, part: &str, params: &DataParams) -> Result<Part, DatasetError> {
+fn questions(path: &Path, part: &str, params: &DataParams) -> Result<FileQuestions, DatasetError> {
     let mut questions: Vec<Question> = Vec::new();
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut first = String::new();
@@ -141,7 +141,7 @@ fn questions(path: &Path, part: &str, params: &DataParams) -> Result<Part, Datas
         }
         questions.push(question);
     }
-    Ok(Part {
+    Ok(FileQuestions {
         questions,
         warning: numbers.warning(path),
     })

@@ -63,7 +63,7 @@ impl DataFile {
     ///
     /// # Errors
     /// It cannot be fetched.
-    pub fn locate(&self, from: &Source<'_>) -> Result<PathBuf, FetchError> {
+    pub fn locate(&self, from: &DataSource<'_>) -> Result<PathBuf, FetchError> {
         match self {
             Self::Pinned(file) => from.fetcher.fetch(file, from.progress),
             Self::Local(path) => Ok(path.clone()),
@@ -82,7 +82,7 @@ impl fmt::Display for DataFile {
 
 /// Where files come from, and who hears how it goes.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct DataSource<'a> {
     /// Brings files.
     pub fetcher: &'a Fetcher,
     /// Hears about downloads.
@@ -134,7 +134,7 @@ pub fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
 ///
 /// # Errors
 /// A file cannot be had or read, or its rows are not questions.
-pub fn load(params: &DataParams, from: &Source<'_>) -> Result<Splits, DatasetError> {
+pub fn load(params: &DataParams, from: &DataSource<'_>) -> Result<Splits, DatasetError> {
     let paths = files(params)?
         .iter()
         .map(|file| file.locate(from))

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DataParams, DatasetName, Source, Splits, load};
+use super::{DataParams, DataSource, DatasetName, Splits, load};
 use crate::event::CancelToken;
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::input::read_json_lines;
@@ -26,7 +26,7 @@ pub(crate) fn splits(name: &str) -> Option<Splits> {
         ..DataParams::default()
     };
     let fetcher = fetcher()?;
-    let from = Source {
+    let from = DataSource {
         fetcher: &fetcher,
         progress: &|_| {},
     };

@@ -63,8 +63,8 @@ pub fn write_all<B: AsRef<[u8]>>(files: &[(PathBuf, B)]) -> Result<(), WriteErro
 /// There is one ([`ErrorKind::AlreadyExists`]), or the system refuses.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let written = match place(path) {
-        Place::Stream(stream) => pour(&stream, bytes),
-        Place::File(target) => beside(&target, bytes).and_then(|part| {
+        Target::Stream(stream) => pour(&stream, bytes),
+        Target::File(target) => beside(&target, bytes).and_then(|part| {
             let kept = part.persist_noclobber(&target);
             kept.map(drop).map_err(|failed| failed.error)
         }),
@@ -102,23 +102,23 @@ pub fn write_folder<E: From<WriteError>>(
 
 /// Whether `path` is written to as it is: a pipe, a device, or a name of an open file such as `/dev/stdout`.
 pub fn is_stream(path: &Path) -> bool {
-    matches!(place(path), Place::Stream(_))
+    matches!(place(path), Target::Stream(_))
 }
 
 /// Where bytes for a path go.
-enum Place {
+enum Target {
     /// Into what is open already, or is no file.
     Stream(PathBuf),
     /// Into a file of this name, which is no link.
     File(PathBuf),
 }
 
-fn place(path: &Path) -> Place {
+fn place(path: &Path) -> Target {
     let mut target = path.to_owned();
     for _ in 0..MOST_LINKS {
         let opened = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
         if opened.iter().any(|name| target.starts_with(name)) {
-            return Place::Stream(target);
+            return Target::Stream(target);
         }
         match fs::read_link(&target) {
             Ok(next) => target = above(&target).join(next),
@@ -126,8 +126,8 @@ fn place(path: &Path) -> Place {
         }
     }
     match fs::metadata(&target) {
-        Ok(meta) if !meta.is_file() && !meta.is_dir() => Place::Stream(target),
-        _ => Place::File(target),
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => Target::Stream(target),
+        _ => Target::File(target),
     }
 }
 
@@ -140,8 +140,8 @@ enum Pending<'b> {
 impl<'b> Pending<'b> {
     fn begin(path: &Path, bytes: &'b [u8]) -> io::Result<Self> {
         let target = match place(path) {
-            Place::Stream(stream) => return Ok(Self::Bytes(bytes, stream)),
-            Place::File(target) => target,
+            Target::Stream(stream) => return Ok(Self::Bytes(bytes, stream)),
+            Target::File(target) => target,
         };
         // A file that may not be written to is not replaced either.
         let there = match OpenOptions::new().write(true).open(&target) {

@@ -40,7 +40,7 @@ pub enum RunEvent {
         /// The stage's name.
         stage: String,
         /// How it went.
-        outcome: Outcome,
+        outcome: StageOutcome,
         /// Why it failed.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
@@ -77,7 +77,7 @@ pub enum Level {
 /// How a stage ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum StageOutcome {
     /// Its outputs were in the store.
     Hit,
     /// It ran.
@@ -90,7 +90,7 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
+impl StageOutcome {
     /// Whether it left outputs.
     pub fn is_done(self) -> bool {
         matches!(self, Self::Hit | Self::Ran)

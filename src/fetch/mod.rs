@@ -34,7 +34,7 @@ use download::Client;
 pub use error::FetchError;
 pub use hub::HubModel;
 pub use kept::DownloadsReport;
-use record::Record;
+use record::DownloadRecord;
 use token::Token;
 
 /// Where the Hub is, unless `HF_ENDPOINT` says otherwise.
@@ -216,12 +216,12 @@ impl Fetcher {
         let done = self
             .client
             .download(&from, file, &path, &Ears { progress, cancel })?;
-        Record::write(&path, &file.url, &done)?;
+        DownloadRecord::write(&path, &file.url, &done)?;
         Ok(path)
     }
 
     fn vouched(&self, path: &Path, file: &PinnedFile) -> Result<bool, FetchError> {
-        Record::vouches_for(&self.options.cache_dir, path, file)
+        DownloadRecord::vouches_for(&self.options.cache_dir, path, file)
     }
 
     /// Makes a folder in the cache, whose own place is the user's choice.

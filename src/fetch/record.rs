@@ -22,7 +22,7 @@ pub(super) struct Downloaded {
 /// The record beside a download. Size and modification time tell cheaply that nobody touched the
 /// file since its digest was taken.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct DownloadRecord {
     url: String,
     sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub(super) struct Record {
     modified_ns: u64,
 }
 
-impl Record {
+impl DownloadRecord {
     /// Records the download at `path`.
     pub(super) fn write(path: &Path, url: &str, done: &Downloaded) -> Result<(), FetchError> {
         let (size, modified_ns) = stat(path)?;
@@ -100,7 +100,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 /// Whether the download at `path` still is what was recorded of it when it ended; `None` where it is none of ours.
 pub(super) fn still_as_recorded(path: &Path) -> Result<Option<bool>, FetchError> {
-    match Record::read(path) {
+    match DownloadRecord::read(path) {
         Some(recorded) => Ok(Some(sha256_of(path)? == recorded.sha256)),
         None => Ok(None),
     }

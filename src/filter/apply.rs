@@ -29,7 +29,7 @@ impl Filtered {
     }
 }
 
-/// Filters `paths`. `seed` decides ties and random choices, through a hash of it and each path's row.
+/// Filters `paths`. `seed` decides ties and random choices, through a hash of it and each path's stream.
 ///
 /// # Errors
 /// Parameters at odds, a path of an unknown question, or a path that lacks what a step needs

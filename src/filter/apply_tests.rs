@@ -24,7 +24,7 @@ fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
         .collect();
     ReasoningPath {
         question_id: question_id.into(),
-        row: Digest::of(format!("{question_id} {draw}").as_bytes()),
+        stream: Digest::of(format!("{question_id} {draw}").as_bytes()),
         first_token: None,
         draw,
         text: REASONING.into(),

@@ -157,10 +157,10 @@ fn by_rank(a: &(f64, Digest, usize), b: &(f64, Digest, usize), rule: SelectRule)
         .then(a.2.cmp(&b.2))
 }
 
-/// What decides between equals: blake3 of the seed and the row, so that neither the order of draws
+/// What decides between equals: blake3 of the seed and the stream, so that neither the order of draws
 /// nor other paths matter (ours; the paper is silent).
 fn tie(seed: u64, path: &ReasoningPath) -> Digest {
     let mut bytes = seed.to_le_bytes().to_vec();
-    bytes.extend_from_slice(path.row.as_bytes());
+    bytes.extend_from_slice(path.stream.as_bytes());
     Digest::of(&bytes)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::source::{Origin, Source};
+use super::source::{Origin, SourceText};
 
 /// Mistakes that are told at most (ours): nobody reads on.
 const MOST_TOLD: usize = 100;
@@ -95,7 +95,7 @@ fn context<'a>(other: &'a Origin, word: &'a str) -> Marked<'a> {
 }
 
 /// The lines that the spans are on and those in between: more of a long text would be looked through for each mistake.
-fn quote<'a>(source: &'a Source, spans: &[Marked<'a>]) -> Snippet<'a, Annotation<'a>> {
+fn quote<'a>(source: &'a SourceText, spans: &[Marked<'a>]) -> Snippet<'a, Annotation<'a>> {
     let text = source.text.as_str();
     let first = spans.iter().map(|(_, span, _)| span.start).min();
     let first = text[..first.unwrap_or(0)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::error::Diagnostic;
 use super::nearest::nearest;
-use super::source::{Origin, Source};
+use super::source::{Origin, SourceText};
 use super::tree::{Node, Tree, parse};
 use crate::input::{decoded, looks_like_json};
 
@@ -24,7 +24,7 @@ pub(super) fn load(path: &Path) -> Result<Node, Vec<Diagnostic>> {
 }
 
 /// Merges `source`, the text of the manifest at `path`, with what it extends.
-pub(super) fn merged(path: &Path, source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+pub(super) fn merged(path: &Path, source: &Arc<SourceText>) -> Result<Node, Vec<Diagnostic>> {
     let mut layers: Vec<Node> = Vec::new();
     let mut errors = Vec::new();
     let mut seen = vec![identity(path)];
@@ -91,7 +91,7 @@ fn read(
     path: &Path,
     rank: usize,
     asked_at: Option<&Origin>,
-) -> Result<Arc<Source>, Box<Diagnostic>> {
+) -> Result<Arc<SourceText>, Box<Diagnostic>> {
     let complain = |message: String, hint: Option<String>| {
         Box::new(Diagnostic {
             origin: asked_at.cloned(),
@@ -131,7 +131,7 @@ fn read(
             )),
         ));
     }
-    Ok(Arc::new(Source { name, text, rank }))
+    Ok(Arc::new(SourceText { name, text, rank }))
 }
 
 /// All of a file, which may be a pipe: a program may write the manifest.

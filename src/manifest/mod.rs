@@ -57,9 +57,9 @@ pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use nearest::nearest;
 pub use schema::{file_schema, schema, schema_text};
 pub use section::RunSection;
-pub use source::{Origin, Source};
+pub use source::{Origin, SourceText};
 pub use stage_name::{Coordinate, StageName, split_reference};
-pub use sweep::{Axis, AxisValue, Point, SEED, Sweep};
+pub use sweep::{Axis, AxisValue, SEED, Sweep, SweepPoint};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 

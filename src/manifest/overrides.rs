@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Changes;
 use super::error::Diagnostic;
 use super::nearest::suggest;
-use super::source::{ARGUMENTS, Origin, Source};
+use super::source::{ARGUMENTS, Origin, SourceText};
 use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree, parse};
 
@@ -20,7 +20,7 @@ pub(super) fn apply(
 ) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for (index, text) in overrides.iter().enumerate() {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: format!("--set #{}", index + 1),
             text: text.clone(),
             rank: ARGUMENTS + index,
@@ -31,7 +31,7 @@ pub(super) fn apply(
         }
     }
     if let Some(limit) = limit {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: "--limit".to_owned(),
             text: format!("data.limit={limit}"),
             rank: ARGUMENTS + overrides.len(),
@@ -66,7 +66,7 @@ pub(super) fn told(changes: &Changes<'_>) -> Vec<String> {
 }
 
 /// Parses `PATH=VALUE` into a tree with one leaf.
-fn argument(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
+fn argument(source: &Arc<SourceText>) -> Result<Node, Box<Diagnostic>> {
     let text = source.text.as_str();
     let one_line = !text.contains(['\n', '\r']);
     if one_line
@@ -87,7 +87,7 @@ fn argument(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     };
     let at = equals(text).ok_or_else(complain)?;
     // The path alone, with a placeholder: its spans are those of the argument.
-    let path = Arc::new(Source {
+    let path = Arc::new(SourceText {
         name: source.name.clone(),
         text: format!("{}=0", &text[..at]),
         rank: source.rank,
@@ -104,7 +104,7 @@ fn argument(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
 }
 
 /// Puts `leaf` where the placeholder is, and gives every key its place in `source`.
-fn place(node: &mut Node, leaf: Node, source: &Arc<Source>) {
+fn place(node: &mut Node, leaf: Node, source: &Arc<SourceText>) {
     node.origin = Origin::new(source, node.origin.span.clone());
     match node
         .as_table_mut()

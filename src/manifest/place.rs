@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::Diagnostic;
 use super::nearest::suggest;
-use super::source::{Origin, Source};
+use super::source::{Origin, SourceText};
 use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree, parse};
 
@@ -22,7 +22,7 @@ pub(super) struct Field {
 impl Field {
     /// Reads a dotted path: keys as TOML writes them, `a.b."odd.key"`; a number is a place in a list.
     pub(super) fn parse(text: &str, origin: &Origin) -> Result<Self, Box<Diagnostic>> {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: String::new(),
             text: format!("{text}=0"),
             rank: 0,

@@ -3,7 +3,7 @@
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::place::Field;
-use super::source::{Origin, Source};
+use super::source::{Origin, SourceText};
 use super::tree::{Node, Table};
 
 /// Takes the profiles out of `tree` and lays the one called `wanted` on it.
@@ -17,7 +17,7 @@ pub(super) fn apply(tree: &mut Node, wanted: Option<&str>) -> Vec<Diagnostic> {
     let known = profiles.as_ref().and_then(Node::as_table);
     let profile = known.and_then(|known| known.get(wanted));
     let Some(profile) = profile.and_then(|entry| entry.value.as_table()) else {
-        let argument = std::sync::Arc::new(Source {
+        let argument = std::sync::Arc::new(SourceText {
             name: "--profile".to_owned(),
             text: wanted.to_owned(),
             rank: super::source::ARGUMENTS,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// A text that values come from.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Source {
+pub struct SourceText {
     /// The path as messages show it, or the argument, for example `--set #1`.
     pub name: String,
     /// All of it.
@@ -22,7 +22,7 @@ pub struct Source {
 /// The rank of the first command-line argument: arguments are listed after every file.
 pub(super) const ARGUMENTS: usize = 1 << 20;
 
-impl Source {
+impl SourceText {
     /// Whether it is a command-line argument.
     pub fn is_argument(&self) -> bool {
         self.rank >= ARGUMENTS
@@ -33,14 +33,14 @@ impl Source {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The text.
-    pub source: Arc<Source>,
+    pub source: Arc<SourceText>,
     /// Bytes in it; within the text and at character boundaries.
     pub span: Range<usize>,
 }
 
 impl Origin {
     /// A span of `source`, moved to character boundaries within the text.
-    pub fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+    pub fn new(source: &Arc<SourceText>, span: Range<usize>) -> Self {
         let text = &source.text;
         let start = text.floor_char_boundary(span.start);
         let end = text.ceil_char_boundary(span.end).max(start);

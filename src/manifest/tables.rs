@@ -117,7 +117,7 @@ pub(super) fn specs(
         let Ok(section) = serde_json::from_value::<TableSection>(entry.value.to_json()) else {
             continue;
         };
-        let mut reader = Reader {
+        let mut reader = TableReader {
             entry,
             section: &section,
             sweep,
@@ -234,14 +234,14 @@ fn over_points<'p>(
         .collect()
 }
 
-struct Reader<'a> {
+struct TableReader<'a> {
     entry: &'a Entry,
     section: &'a TableSection,
     sweep: &'a Sweep,
     errors: &'a mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl TableReader<'_> {
     /// The axes that make rows and those that make columns.
     fn axes(&mut self) -> Option<(Vec<usize>, Vec<usize>)> {
         let column_axes = self.named_axes("column_axes", &self.section.column_axes.clone())?;

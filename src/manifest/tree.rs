@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::error::Diagnostic;
-use super::source::{Origin, Source};
+use super::source::{Origin, SourceText};
 
 /// A value and its origin. The origin of a `[table]` is its header.
 #[derive(Clone, Debug)]
@@ -183,7 +183,7 @@ impl Table {
 const TOLD: usize = 25;
 
 /// Parses a document; all syntax errors at once.
-pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+pub(super) fn parse(source: &Arc<SourceText>) -> Result<Node, Vec<Diagnostic>> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         let whole = 0..source.text.len();
@@ -211,7 +211,7 @@ fn syntax_message(message: &str) -> String {
     format!("not valid TOML: {}", lines.join(", "))
 }
 
-fn table(source: &Arc<Source>, table: &DeTable<'_>) -> Table {
+fn table(source: &Arc<SourceText>, table: &DeTable<'_>) -> Table {
     let mut entries: Vec<Entry> = table
         .iter()
         .map(|(key, value)| Entry {
@@ -225,7 +225,7 @@ fn table(source: &Arc<Source>, table: &DeTable<'_>) -> Table {
     Table { entries }
 }
 
-fn node(source: &Arc<Source>, span: Range<usize>, value: &DeValue<'_>) -> Node {
+fn node(source: &Arc<SourceText>, span: Range<usize>, value: &DeValue<'_>) -> Node {
     let value = match value {
         DeValue::String(text) => Tree::String(text.to_string()),
         // Beyond 128 bits it is as much out of range as at the limit.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::options;
 use super::interval::{Bounds, Estimate, IntervalMethod, share_over_seeds};
-use super::{MetricError, Outcome};
+use super::{MetricError, QuestionOutcome};
 use crate::text::Question;
 
 /// How often each legal answer was gold, and how often it was given.
@@ -23,7 +23,7 @@ pub struct Answered {
 
 impl Answered {
     /// The counts of `outcomes`, in the questions' order. `None` where a question's legal answers are not listed.
-    pub(super) fn of(questions: &[Question], outcomes: &[Outcome]) -> Option<Self> {
+    pub(super) fn of(questions: &[Question], outcomes: &[QuestionOutcome]) -> Option<Self> {
         let mut none = BTreeMap::new();
         for question in questions {
             let options = options(question);
@@ -82,7 +82,7 @@ pub(super) fn balanced<'a>(
 }
 
 /// Each question's gold answer by its id, for several evaluations of the same questions.
-pub(super) fn golds(outcomes: &[Outcome]) -> Result<BTreeMap<&str, &str>, MetricError> {
+pub(super) fn golds(outcomes: &[QuestionOutcome]) -> Result<BTreeMap<&str, &str>, MetricError> {
     let mut golds = BTreeMap::new();
     for outcome in outcomes {
         let id = outcome.question_id.as_str();

@@ -11,7 +11,7 @@ use super::answered::balanced;
 use super::interval::{Estimate, wilson};
 use super::mean::{Ends, bootstrap_mean};
 use super::metrics::METRICS;
-use super::{EvalParams, Evaluation, Outcome};
+use super::{EvalParams, Evaluation, QuestionOutcome};
 use crate::text::{Prediction, Question};
 
 /// What a metric is.
@@ -34,7 +34,7 @@ pub(super) struct Definition {
     /// Its stream of the bootstrap's generator; a new metric takes a new number.
     pub(super) stream: u64,
     /// How it is measured.
-    pub(super) source: Source,
+    pub(super) source: ValueSource,
     /// What is said of the answers of which it is known, where it may not be known of some: `have a word`.
     pub(super) known: Option<&'static str>,
     /// Whether a table whose manifest names no metrics has a column of it.
@@ -42,10 +42,10 @@ pub(super) struct Definition {
 }
 
 /// Where a metric's values come from.
-pub(super) enum Source {
+pub(super) enum ValueSource {
     /// From what an evaluation records of every answer; its figure has a field of its own.
     Recorded {
-        value: fn(&Outcome) -> Option<f64>,
+        value: fn(&QuestionOutcome) -> Option<f64>,
         figure: fn(&Evaluation) -> Option<Estimate>,
     },
     /// Measured on each answer, where it can be, and kept by the metric's name. Evaluations are made anew where there
@@ -54,11 +54,11 @@ pub(super) enum Source {
         not(test),
         expect(dead_code, reason = "all of today's are read from what is recorded")
     )]
-    Measured(Measure),
+    Measured(MeasureFn),
 }
 
 /// The value of an answer to a question; `None` where it has none.
-pub(crate) type Measure = fn(&Question, &Prediction) -> Option<f64>;
+pub(crate) type MeasureFn = fn(&Question, &Prediction) -> Option<f64>;
 
 /// What a figure is over the questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,29 +173,33 @@ impl Metric {
     /// The figure; `None` where it was not measured.
     pub fn of(self, evaluation: &Evaluation) -> Option<Estimate> {
         match &self.0.source {
-            Source::Recorded { figure, .. } => figure(evaluation),
-            Source::Measured(_) => evaluation.figures.get(self.name()).copied(),
+            ValueSource::Recorded { figure, .. } => figure(evaluation),
+            ValueSource::Measured(_) => evaluation.figures.get(self.name()).copied(),
         }
     }
 
     /// What one question counts; `None` where it is not known. Where [the figure is a share](Metric::is_share), 1 or 0.
-    pub fn value(self, outcome: &Outcome) -> Option<f64> {
+    pub fn value(self, outcome: &QuestionOutcome) -> Option<f64> {
         match &self.0.source {
-            Source::Recorded { value, .. } => value(outcome),
-            Source::Measured(_) => outcome.values.get(self.name()).copied(),
+            ValueSource::Recorded { value, .. } => value(outcome),
+            ValueSource::Measured(_) => outcome.values.get(self.name()).copied(),
         }
     }
 
     /// Those that are measured on answers, with how they are.
-    pub(crate) fn measured() -> impl Iterator<Item = (Self, Measure)> {
+    pub(crate) fn measured() -> impl Iterator<Item = (Self, MeasureFn)> {
         Self::all().filter_map(|metric| match &metric.0.source {
-            Source::Recorded { .. } => None,
-            Source::Measured(measure) => Some((metric, *measure)),
+            ValueSource::Recorded { .. } => None,
+            ValueSource::Measured(measure) => Some((metric, *measure)),
         })
     }
 
     /// The figure of so many answers; `None` where none of their values is known.
-    pub(super) fn over(self, outcomes: &[Outcome], params: &EvalParams) -> Option<Estimate> {
+    pub(super) fn over(
+        self,
+        outcomes: &[QuestionOutcome],
+        params: &EvalParams,
+    ) -> Option<Estimate> {
         let known = outcomes
             .iter()
             .filter_map(|outcome| Some((outcome.gold.as_str(), self.value(outcome)?)));

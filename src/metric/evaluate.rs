@@ -16,7 +16,7 @@ use crate::text::{
 
 /// What happened on one question.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct QuestionOutcome {
     /// The question's id.
     pub question_id: String,
     /// The answer read out of the output, in canonical form.
@@ -82,7 +82,7 @@ pub struct Evaluation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
     /// One per question, in the questions' order.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<QuestionOutcome>,
 }
 
 impl Evaluation {
@@ -166,7 +166,7 @@ pub fn evaluate(
         ambiguous += usize::from(parsed == Parsed::Ambiguous);
         let format = FormatChecks::of(question, prediction, &parsed, params);
         let parsed = parsed.answer();
-        outcomes.push(Outcome {
+        outcomes.push(QuestionOutcome {
             question_id: question.id.clone(),
             correct: parsed.as_deref().is_some_and(|a| is_gold(question, a)),
             parsed,

@@ -1,7 +1,7 @@
 //! The list of metrics. Evaluations, tables, figures, manifests and their schema read it, so a metric more is an entry
 //! here, or a file with one, and a line in [`METRICS`].
 
-use super::definition::{Definition, Kind, Metric, Source, Unit};
+use super::definition::{Definition, Kind, Metric, Unit, ValueSource};
 
 /// All metrics, in the order in which they are listed.
 pub(super) static METRICS: &[&Definition] = &[
@@ -40,7 +40,7 @@ const SHARE: Definition = Definition {
     limits: (0.0, 1.0),
     kind: Kind::Share,
     stream: 0,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |_| None,
         figure: |_| None,
     },
@@ -53,7 +53,7 @@ static ACC: Definition = Definition {
     title: "Acc",
     doc: "The share of answers that equal the gold one; an unparsed answer is wrong.",
     stream: 3,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| Some(share(outcome.correct)),
         figure: |evaluation| Some(evaluation.accuracy),
     },
@@ -67,7 +67,7 @@ static BALANCED_ACC: Definition = Definition {
     doc: "The mean over the gold answers of that share, which no constant answer raises; of questions whose legal answers are listed.",
     kind: Kind::Balanced,
     stream: 7,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| Some(share(outcome.correct)),
         figure: |evaluation| evaluation.balanced_accuracy,
     },
@@ -79,7 +79,7 @@ static ACC_OPTIONS: Definition = Definition {
     title: "Acc (options)",
     doc: "The share of questions whose gold option has the greatest log-likelihood.",
     stream: 4,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| outcome.option_correct.map(share),
         figure: |evaluation| evaluation.accuracy_options,
     },
@@ -93,7 +93,7 @@ static PARSED: Definition = Definition {
     doc: "The share of outputs out of which one legal answer was read.",
     decimals: 1,
     stream: 6,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| Some(share(outcome.parsed.is_some())),
         figure: |evaluation| Some(evaluation.parsed),
     },
@@ -106,7 +106,7 @@ static FMT: Definition = Definition {
     doc: "The share of outputs that pass all format checks.",
     unit: Unit::Plain("0 to 1"),
     stream: 5,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| outcome.format.aligned().map(share),
         figure: |evaluation| evaluation.format.aligned,
     },
@@ -122,7 +122,7 @@ static LEN: Definition = Definition {
     limits: (0.0, f64::INFINITY),
     kind: Kind::Mean,
     stream: 1,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| Some(outcome.len as f64),
         figure: |evaluation| Some(evaluation.len),
     },
@@ -137,7 +137,7 @@ static REP: Definition = Definition {
     unit: Unit::Plain("0 to 1"),
     kind: Kind::Mean,
     stream: 2,
-    source: Source::Recorded {
+    source: ValueSource::Recorded {
         value: |outcome| outcome.rep,
         figure: |evaluation| evaluation.rep,
     },

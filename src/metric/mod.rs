@@ -39,7 +39,7 @@ pub use compare::{Comparison, Test, compare};
 pub use definition::{Metric, Unit};
 pub use detectable::{Design, smallest_difference};
 pub use error::MetricError;
-pub use evaluate::{Evaluation, Outcome, evaluate};
+pub use evaluate::{Evaluation, QuestionOutcome, evaluate};
 pub use format::{FormatChecks, FormatShares};
 pub use holm::holm;
 pub use interval::{Bounds, Estimate, IntervalMethod, wilson};

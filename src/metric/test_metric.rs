@@ -1,7 +1,7 @@
 //! A metric that only tests have, to show that one takes a file and a line in `METRICS`. No answer of another test has a
 //! value of it.
 
-use super::definition::{Definition, Kind, Source, Unit};
+use super::definition::{Definition, Kind, Unit, ValueSource};
 
 pub(super) static EXCLAMATIONS: Definition = Definition {
     name: "exclamations",
@@ -12,7 +12,7 @@ pub(super) static EXCLAMATIONS: Definition = Definition {
     limits: (1.0, f64::INFINITY),
     kind: Kind::Mean,
     stream: 1000,
-    source: Source::Measured(|_, prediction| {
+    source: ValueSource::Measured(|_, prediction| {
         let marks = prediction.output.matches('!').count();
         (marks > 0).then_some(marks as f64)
     }),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::EngineOptions;
 use super::architecture::Gpt2;
 use super::engine::Engine;
-use super::sampling::{Request, SamplingParams, SequenceSpec};
+use super::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Architecture, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
@@ -65,7 +65,7 @@ impl Calibration {
         let mut tokens = 0;
         engine
             .generate(
-                Request {
+                GenerationRequest {
                     prompts: &[vec![1; 16]],
                     candidates: 0,
                     params: &drawing,

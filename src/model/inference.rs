@@ -3,7 +3,7 @@
 use super::device::{DeviceError, DeviceName};
 use super::device_engine::DeviceEngine;
 use super::engine::Engine;
-use super::sampling::{Expand, Generated, Request};
+use super::sampling::{Expand, Generated, GenerationRequest};
 use super::{Architecture, EngineError, EngineOptions, ModelError, ScoreJob, WeightSource};
 use crate::event::CancelToken;
 
@@ -56,7 +56,7 @@ impl Inference {
     /// See there.
     pub fn generate(
         &self,
-        request: Request<'_>,
+        request: GenerationRequest<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,

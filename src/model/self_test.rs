@@ -8,7 +8,7 @@ use super::EngineOptions;
 use super::architecture::Gpt2;
 use super::device::DeviceName;
 use super::distance::furthest;
-use super::sampling::{Request, SamplingParams, SequenceSpec};
+use super::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use super::train::{Example, TrainOptions, TrainRuntime, train};
 use super::{Architecture, Dtype, Inference, Student, StudentTokenizer, Vocabulary, Weights};
 use crate::event::CancelToken;
@@ -150,7 +150,7 @@ fn sample(
     };
     let mut paths = Vec::new();
     let outcome = engine.generate(
-        Request {
+        GenerationRequest {
             prompts: &prompts,
             candidates: 2,
             params: &drawing,

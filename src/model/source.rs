@@ -1,4 +1,4 @@
-//! Where an engine takes weights from: memory, lent or given away, or files.
+//! Where an engine takes weights from: memory, borrowed or owned, or files.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,22 +11,22 @@ use super::weights::Weights;
 /// Weights for whoever packs them.
 pub enum WeightSource<'a> {
     /// In memory, and needed afterwards.
-    Lent(&'a Weights),
+    Borrowed(&'a Weights),
     /// In memory; each array is freed when it has been packed.
-    Given(Weights),
+    Owned(Weights),
     /// In files, from which each array is read as it is packed: there is never a second copy in memory.
     Files(WeightFiles),
 }
 
 impl<'a> From<&'a Weights> for WeightSource<'a> {
     fn from(weights: &'a Weights) -> Self {
-        Self::Lent(weights)
+        Self::Borrowed(weights)
     }
 }
 
 impl From<Weights> for WeightSource<'_> {
     fn from(weights: Weights) -> Self {
-        Self::Given(weights)
+        Self::Owned(weights)
     }
 }
 
@@ -43,22 +43,22 @@ impl<'a> WeightSource<'a> {
     /// A file cannot be read, or a value in one is not a number.
     pub fn in_memory(self) -> Result<Cow<'a, Weights>, ModelError> {
         Ok(match self {
-            Self::Lent(weights) => Cow::Borrowed(weights),
-            Self::Given(weights) => Cow::Owned(weights),
+            Self::Borrowed(weights) => Cow::Borrowed(weights),
+            Self::Owned(weights) => Cow::Owned(weights),
             Self::Files(files) => Cow::Owned(files.read()?),
         })
     }
 
-    /// The shape and the values of an array, out of the source unless it is only lent.
+    /// The shape and the values of an array, out of the source unless it is only borrowed.
     pub(super) fn take(&mut self, id: ArrayId) -> Option<(Vec<usize>, Values<'a>)> {
         match self {
-            Self::Lent(weights) => {
+            Self::Borrowed(weights) => {
                 let array = weights.arrays.get(&id)?;
-                Some((array.shape.clone(), Values::Lent(&array.data)))
+                Some((array.shape.clone(), Values::Borrowed(&array.data)))
             }
-            Self::Given(weights) => {
+            Self::Owned(weights) => {
                 let array = weights.arrays.swap_remove(&id)?;
-                Some((array.shape, Values::Given(array.data)))
+                Some((array.shape, Values::Owned(array.data)))
             }
             Self::Files(files) => {
                 let array = files.arrays.swap_remove(&id)?;
@@ -70,8 +70,8 @@ impl<'a> WeightSource<'a> {
     /// The arrays that are in it.
     pub(super) fn ids(&self) -> Vec<ArrayId> {
         match self {
-            Self::Lent(weights) => weights.arrays.keys().copied().collect(),
-            Self::Given(weights) => weights.arrays.keys().copied().collect(),
+            Self::Borrowed(weights) => weights.arrays.keys().copied().collect(),
+            Self::Owned(weights) => weights.arrays.keys().copied().collect(),
             Self::Files(files) => files.arrays.keys().copied().collect(),
         }
     }
@@ -79,8 +79,8 @@ impl<'a> WeightSource<'a> {
 
 /// The values of one array.
 pub(super) enum Values<'a> {
-    Lent(&'a [f32]),
-    Given(Vec<f32>),
+    Borrowed(&'a [f32]),
+    Owned(Vec<f32>),
     Stored(StoredArray),
 }
 
@@ -88,8 +88,8 @@ impl Values<'_> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Lent(values) => values.len(),
-            Self::Given(values) => values.len(),
+            Self::Borrowed(values) => values.len(),
+            Self::Owned(values) => values.len(),
             Self::Stored(array) => array.len(),
         }
     }
@@ -104,8 +104,8 @@ impl Values<'_> {
         room: &'r mut Vec<f32>,
     ) -> Result<&'r [f32], ModelError> {
         match self {
-            Self::Lent(values) => Ok(&values[range]),
-            Self::Given(values) => Ok(&values[range]),
+            Self::Borrowed(values) => Ok(&values[range]),
+            Self::Owned(values) => Ok(&values[range]),
             Self::Stored(array) => {
                 if room.len() < range.len() {
                     room.resize(range.len(), 0.0);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::interval::{difference, figure, titled};
 use super::new_table;
-use crate::metric::{Evaluation, Outcome};
+use crate::metric::{Evaluation, QuestionOutcome};
 use crate::text::{Prediction, printable};
 
 /// The figures that both evaluations have, and on the questions that both measured, who was right.
@@ -70,8 +70,8 @@ pub fn changed_answers(
 fn in_both<'e>(
     a: &'e Evaluation,
     b: &'e Evaluation,
-) -> impl Iterator<Item = (&'e Outcome, &'e Outcome)> {
-    let in_b: BTreeMap<&str, &Outcome> = b
+) -> impl Iterator<Item = (&'e QuestionOutcome, &'e QuestionOutcome)> {
+    let in_b: BTreeMap<&str, &QuestionOutcome> = b
         .outcomes
         .iter()
         .map(|outcome| (outcome.question_id.as_str(), outcome))

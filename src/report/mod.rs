@@ -27,7 +27,7 @@ pub use plan::{difference_text, plan_json, plan_text};
 pub use source::{ReportError, Source};
 pub use used::used_text;
 pub use what_ran::WhatRan;
-pub use why::{CellName, MeasuredBy, StageBehind, Why, why};
+pub use why::{CellName, CellProvenance, MeasuredBy, StageBehind, why};
 
 use comfy_table::{ContentArrangement, Table, presets};
 

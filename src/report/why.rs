@@ -10,7 +10,7 @@ use super::table::{Cell, ResultTable};
 use super::{ReportError, Source};
 use crate::artifact::ArtifactKind;
 use crate::key::{Digest, StageKey, canonical_json};
-use crate::metric::{Evaluation, Metric, Outcome};
+use crate::metric::{Evaluation, Metric, QuestionOutcome};
 use crate::plan::NodeId;
 use crate::text::printable;
 
@@ -27,7 +27,7 @@ pub struct CellName {
 
 /// All that stands behind a cell.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Why {
+pub struct CellProvenance {
     /// The table.
     pub table: String,
     /// The row.
@@ -54,7 +54,7 @@ pub struct MeasuredBy {
     /// Their content.
     pub questions_digest: Option<Digest>,
     /// What happened on each.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<QuestionOutcome>,
 }
 
 /// A stage on the way.
@@ -83,14 +83,14 @@ pub fn why(
     table: &ResultTable,
     name: &CellName,
     keys: &dyn Fn(NodeId) -> Option<StageKey>,
-) -> Result<Why, ReportError> {
+) -> Result<CellProvenance, ReportError> {
     let cell = cell(table, name).cloned().ok_or_else(|| {
         ReportError::Invalid(format!("the table `{}` has no such cell", table.name))
     })?;
     let stages = cell
         .figure()
         .map_or_else(Vec::new, |figure| figure.evaluations.clone());
-    let mut why = Why {
+    let mut why = CellProvenance {
         table: table.name.clone(),
         row: name.row.clone(),
         group: name.group.clone(),
@@ -177,7 +177,7 @@ pub(super) fn behind(
     })
 }
 
-impl Why {
+impl CellProvenance {
     /// For a person; of the questions the first `questions` of each evaluation.
     pub fn text(&self, questions: usize) -> String {
         let mut lines = Vec::new();

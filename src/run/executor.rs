@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::clock::Stopwatch;
 use super::one::Finished;
 use super::scheduler::{Policy, Scheduler};
-use crate::event::Outcome;
+use crate::event::StageOutcome;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Outputs};
 
@@ -25,7 +25,7 @@ pub struct Execution {
 
 impl Execution {
     /// How many stages went so.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: StageOutcome) -> usize {
         self.stages
             .iter()
             .filter(|stage| stage.outcome == outcome)
@@ -71,8 +71,8 @@ pub fn execute(
     let cancelled = environments
         .iter()
         .any(|environment| environment.cancel.is_cancelled());
-    let left = execution.count(Outcome::Skipped) + execution.count(Outcome::Interrupted);
-    execution.interrupted = cancelled && execution.count(Outcome::Failed) == 0 && left > 0;
+    let left = execution.count(StageOutcome::Skipped) + execution.count(StageOutcome::Interrupted);
+    execution.interrupted = cancelled && execution.count(StageOutcome::Failed) == 0 && left > 0;
     execution.elapsed = watch.elapsed();
     execution
 }

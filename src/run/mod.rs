@@ -2,12 +2,12 @@
 //!
 //! Clocks live here and nowhere else; the runner never prints.
 
-mod scheduler;
 mod clock;
 mod executor;
 mod json_lines;
 mod one;
 mod provenance;
+mod scheduler;
 mod terminal;
 #[cfg(test)]
 mod one_line_tests;

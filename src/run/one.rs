@@ -2,7 +2,7 @@
 
 use super::clock::Stopwatch;
 use super::provenance::provenance;
-use crate::event::{Outcome, RunEvent};
+use crate::event::{RunEvent, StageOutcome};
 use crate::guard::catch;
 use crate::key::{Recipe, StageKey};
 use crate::plan::{Node, NodeId, recipe};
@@ -15,7 +15,7 @@ pub struct Finished {
     /// The stage.
     pub node: NodeId,
     /// How it went.
-    pub outcome: Outcome,
+    pub outcome: StageOutcome,
     /// Its outputs, where it left any.
     pub outputs: Outputs,
     /// Its key, once known.
@@ -33,7 +33,7 @@ impl Finished {
     pub(super) fn skipped(node: NodeId) -> Self {
         Self {
             node,
-            outcome: Outcome::Skipped,
+            outcome: StageOutcome::Skipped,
             outputs: Outputs::new(),
             key: None,
             error: None,
@@ -55,9 +55,9 @@ pub(super) fn run_node(
             finished.outcome = outcome;
             finished.outputs = outputs;
         }
-        Err(StageError::Cancelled) => finished.outcome = Outcome::Interrupted,
+        Err(StageError::Cancelled) => finished.outcome = StageOutcome::Interrupted,
         Err(error) => {
-            finished.outcome = Outcome::Failed;
+            finished.outcome = StageOutcome::Failed;
             finished.error = Some(error);
         }
     }
@@ -72,7 +72,7 @@ fn hit_or_run(
     inputs: &Inputs,
     environment: &Environment<'_>,
     known_key: &mut Option<StageKey>,
-) -> Result<(Outcome, Outputs), StageError> {
+) -> Result<(StageOutcome, Outputs), StageError> {
     for _ in 0..TRIES {
         if let Some(done) = try_once(node, inputs, environment, known_key)? {
             return Ok(done);
@@ -89,7 +89,7 @@ fn try_once(
     inputs: &Inputs,
     environment: &Environment<'_>,
     known_key: &mut Option<StageKey>,
-) -> Result<Option<(Outcome, Outputs)>, StageError> {
+) -> Result<Option<(StageOutcome, Outputs)>, StageError> {
     let store = environment.store;
     let mut context = environment.context(node.name(), node.seed, inputs);
     let recipe = recipe(node, inputs, &context)?;
@@ -97,7 +97,7 @@ fn try_once(
     *known_key = Some(key);
     if let Some(outputs) = stored(&key, environment)? {
         tracing::debug!(stage = node.name(), %key, "hit");
-        return Ok(Some((Outcome::Hit, outputs)));
+        return Ok(Some((StageOutcome::Hit, outputs)));
     }
     tracing::debug!(stage = node.name(), %key, recipe = recipe.canonical(), "miss");
     // Another worker or process on this store may be at the same work: wait for it, then look again.
@@ -108,7 +108,7 @@ fn try_once(
     let lock = store.lock_stage(&key, &mut waiting, environment.cancel)?;
     let _lock = lock.ok_or(StageError::Cancelled)?;
     if let Some(outputs) = stored(&key, environment)? {
-        return Ok(Some((Outcome::Hit, outputs)));
+        return Ok(Some((StageOutcome::Hit, outputs)));
     }
     environment.observer.event(&RunEvent::StageStarted {
         stage: node.name().to_owned(),
@@ -129,7 +129,7 @@ fn try_once(
     };
     store.put_result(&result)?;
     store.drop_work_dir(&key)?;
-    Ok(Some((Outcome::Ran, result.outputs)))
+    Ok(Some((StageOutcome::Ran, result.outputs)))
 }
 
 /// Whether the outside files that the stage has read are those whose digests are in its key, and downloads what came:

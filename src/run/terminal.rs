@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::event::{Level, Observer, Outcome, Progress, RunEvent};
+use crate::event::{Level, Observer, Progress, RunEvent, StageOutcome};
 use crate::text::escaped;
 
 /// Without a terminal, a line of progress is written at most this often (ours).
@@ -112,7 +112,7 @@ impl Terminal {
         }
     }
 
-    fn finished(&self, stage: &str, outcome: Outcome, elapsed: Duration) {
+    fn finished(&self, stage: &str, outcome: StageOutcome, elapsed: Duration) {
         let running = self.state().remove(stage);
         let rate = running.as_ref().map(Running::rate).unwrap_or_default();
         if let Some(running) = running {
@@ -120,12 +120,12 @@ impl Terminal {
         }
         let took = format!("{:.1} s", elapsed.as_secs_f64());
         let text = match outcome {
-            Outcome::Hit => format!("{stage:<22} hit"),
-            Outcome::Ran => format!("{stage:<22} ran in {took}{rate}"),
+            StageOutcome::Hit => format!("{stage:<22} hit"),
+            StageOutcome::Ran => format!("{stage:<22} ran in {took}{rate}"),
             // Why is told at the end, where it is not scrolled away.
-            Outcome::Failed => format!("{stage:<22} failed after {took}"),
-            Outcome::Skipped => format!("{stage:<22} skipped"),
-            Outcome::Interrupted => format!("{stage:<22} interrupted after {took}"),
+            StageOutcome::Failed => format!("{stage:<22} failed after {took}"),
+            StageOutcome::Skipped => format!("{stage:<22} skipped"),
+            StageOutcome::Interrupted => format!("{stage:<22} interrupted after {took}"),
         };
         self.line(&text);
     }

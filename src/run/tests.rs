@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Execution, Policy, execute};
 use crate::artifact::ArtifactKind;
-use crate::event::{CancelToken, Observer, Outcome, RunEvent};
+use crate::event::{CancelToken, Observer, RunEvent, StageOutcome};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::manifest::{self, Changes};
 use crate::plan::Plan;
@@ -169,7 +169,7 @@ fn with_one_worker_stages_end_in_their_order() {
     let (_, execution, ended) = run(FAILURES, Policy::FailFast, 1);
     let expected = "first Ran, bad Failed, worse Skipped, behind Skipped, last Skipped";
     assert_eq!(ended.join(", "), expected);
-    assert_eq!(execution.count(Outcome::Skipped), 3);
+    assert_eq!(execution.count(StageOutcome::Skipped), 3);
 }
 
 /// Stages in the worst order: each is declared before the one that it reads from.
@@ -222,7 +222,7 @@ fn thousands_of_stages_are_carried_out_at_once() {
     let text = backwards(20_000).replace("[stages.s0]\n", "[stages.s0]\nfails = true\n");
     let began = Instant::now();
     let (_, execution, _) = run(&text, Policy::KeepGoing, 2);
-    assert_eq!(execution.count(Outcome::Skipped), 19_999);
+    assert_eq!(execution.count(StageOutcome::Skipped), 19_999);
     assert!(
         began.elapsed() < Duration::from_mins(1),
         "{:?}",

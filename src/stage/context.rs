@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{ParamError, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
-use crate::dataset::{DataFile, Source};
+use crate::dataset::{DataFile, DataSource};
 use crate::disk;
 use crate::event::{CancelToken, Progress, Reporter};
 use crate::fetch::Fetcher;
@@ -342,9 +342,9 @@ impl Context<'_> {
     }
 
     /// Calls `work` with the source of outside files, whose downloads are told as progress.
-    pub fn with_source<T>(&self, work: impl FnOnce(&Source<'_>) -> T) -> T {
+    pub fn with_source<T>(&self, work: impl FnOnce(&DataSource<'_>) -> T) -> T {
         let report = self.report;
-        work(&Source {
+        work(&DataSource {
             fetcher: self.fetcher,
             progress: &move |progress| report.progress(progress),
         })

@@ -22,7 +22,7 @@ use crate::key::Digest;
 
 /// What a record in a segment is to the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Record {
+pub(super) enum RecordState {
     /// It was not known, and is now.
     New,
     /// The index knows it.
@@ -110,7 +110,7 @@ impl Store {
             for (key, span) in &scan.records {
                 let record = self.take_in(&transaction, bucket, id, key, *span)?;
                 // Or a rebuilt index might choose it.
-                if record == Record::Late {
+                if record == RecordState::Late {
                     self.mark_late(file, path, *span)?;
                 }
             }
@@ -145,7 +145,7 @@ impl Store {
         id: i64,
         key: &Digest,
         span: Span,
-    ) -> Result<Record, StoreError> {
+    ) -> Result<RecordState, StoreError> {
         let index = &self.index_path;
         let entry = params![
             bucket,
@@ -159,7 +159,7 @@ impl Store {
             .and_then(|mut insert| insert.execute(entry))
             .on(index)?;
         if new > 0 {
-            return Ok(Record::New);
+            return Ok(RecordState::New);
         }
         let (segment, other, name): (i64, Span, Option<String>) = connection
             .prepare_cached(
@@ -177,7 +177,7 @@ impl Store {
             })
             .on(index)?;
         if segment == id && other == span {
-            return Ok(Record::Known);
+            return Ok(RecordState::Known);
         }
         let is_sound = |name: String| {
             let path = self.bucket_dir(bucket).join(name);
@@ -186,13 +186,13 @@ impl Store {
             read.is_ok_and(|row| row.is_some())
         };
         if name.is_some_and(is_sound) {
-            return Ok(Record::Late);
+            return Ok(RecordState::Late);
         }
         connection
             .prepare_cached("INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5)")
             .and_then(|mut insert| insert.execute(entry))
             .on(index)?;
-        Ok(Record::New)
+        Ok(RecordState::New)
     }
 
     /// Marks a record whose key has another value, in a segment whose lock the caller holds.

@@ -52,7 +52,7 @@ pub struct MissingOutput {
 
 /// The file's form: the result, and its place in the order of results.
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct StoredResult {
     sequence: i64,
     #[serde(flatten)]
     result: StageResult,
@@ -138,7 +138,7 @@ impl Store {
                 [result.key.0.as_bytes()],
             )
             .on(index)?;
-        let record = Record {
+        let record = StoredResult {
             sequence: next_sequence(&transaction).on(index)?,
             result: result.clone(),
         };
@@ -243,7 +243,7 @@ impl Store {
             .join(format!("{hex}.json"))
     }
 
-    fn record(&self, key: &StageKey) -> Result<Option<Record>, StoreError> {
+    fn record(&self, key: &StageKey) -> Result<Option<StoredResult>, StoreError> {
         let path = self.result_path(key);
         let bytes = match beneath::read(&self.root, &path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -292,14 +292,14 @@ impl Store {
     }
 }
 
-fn encode(record: &Record) -> String {
+fn encode(record: &StoredResult) -> String {
     let json = serde_json::to_string_pretty(record).expect("a record holds only JSON values");
     let rest = json.trim_start_matches("{\n").to_owned() + "\n";
     let check = Digest::of(rest.as_bytes());
     format!("{{ \"digest_of_the_lines_below\": \"{check}\",\n{rest}")
 }
 
-fn decode(bytes: &[u8]) -> Option<Record> {
+fn decode(bytes: &[u8]) -> Option<StoredResult> {
     let (first, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
     let check = first.split('"').nth(3)?.parse::<Digest>().ok()?;
     if Digest::of(rest.as_bytes()) != check {
@@ -309,7 +309,7 @@ fn decode(bytes: &[u8]) -> Option<Record> {
 }
 
 /// Adds a record to the index; where its number is taken (a store merged from two), at the end.
-fn insert(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, record: &StoredResult) -> rusqlite::Result<()> {
     let StageResult {
         key, stage, recipe, ..
     } = &record.result;

@@ -33,7 +33,7 @@ pub(super) struct Writer {
 }
 
 /// Where the index says that a row lies.
-struct Place {
+struct RowLocation {
     segment: i64,
     span: Span,
 }
@@ -283,7 +283,7 @@ fn locate(
     connection: &Connection,
     bucket: &str,
     keys: &[Digest],
-) -> rusqlite::Result<Vec<Option<Place>>> {
+) -> rusqlite::Result<Vec<Option<RowLocation>>> {
     // One transaction, or SQLite would take and release its lock for each key.
     let transaction = connection.unchecked_transaction()?;
     let places = {
@@ -293,7 +293,7 @@ fn locate(
         keys.iter()
             .map(|key| {
                 find.query_row(params![bucket, key.as_bytes()], |row| {
-                    Ok(Place {
+                    Ok(RowLocation {
                         segment: row.get(0)?,
                         span: Span {
                             offset: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -313,7 +313,7 @@ fn locate(
 fn forget(
     connection: &Connection,
     bucket: &str,
-    damaged: &[(Digest, &Place)],
+    damaged: &[(Digest, &RowLocation)],
 ) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     for (key, place) in damaged {

@@ -17,7 +17,7 @@ use super::claims::lock_telling;
 use super::error::Doing;
 use super::index::{self, OnIndex};
 use super::own::{Stranger, Survey};
-use super::recover::{IndexedSegment, Record};
+use super::recover::{IndexedSegment, RecordState};
 use super::results::INPUTS_CHECKED;
 use super::segment::{self, Span};
 use super::{OPEN_LOCK, StageResult, Store, StoreError, lock_file, recover};
@@ -211,7 +211,7 @@ impl Store {
         for (span, key) in records {
             // A late value that nobody marked as such stays so: a rebuilt index might choose it, and it is as sound.
             let record = self.take_in(&transaction, &segment.bucket, segment.id, key, *span)?;
-            found += u64::from(record == Record::New);
+            found += u64::from(record == RecordState::New);
         }
         transaction.commit().on(&self.index_path)?;
         Ok(found)

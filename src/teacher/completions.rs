@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::join::{Row, Rows, by_id};
+use super::join::{RecordedPath, RecordedPaths, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, no_file, own_file};
 use crate::dataset::DataFile;
 use crate::fetch::PinnedFile;
@@ -105,14 +105,14 @@ fn named_rows(
     recording: &str,
     samples: BTreeMap<u64, Vec<Reply>>,
     questions: &[Question],
-) -> Result<Rows, TeacherError> {
+) -> Result<RecordedPaths, TeacherError> {
     let mut by_words: BTreeMap<String, u64> = BTreeMap::new();
     for (&index, completions) in &samples {
         for completion in completions {
             by_words.entry(words(&completion.question)).or_insert(index);
         }
     }
-    let mut rows = Rows::new();
+    let mut rows = RecordedPaths::new();
     let mut used = BTreeSet::new();
     let mut strangers: Option<TeacherError> = None;
     for question in questions {
@@ -163,8 +163,8 @@ fn named_rows(
     Ok(rows)
 }
 
-fn row(completion: &Reply) -> Row {
-    Row {
+fn row(completion: &Reply) -> RecordedPath {
+    RecordedPath {
         text: completion.reasoning_completion.clone(),
         end: match completion.reasoning_finish_reason.as_deref() {
             Some("stop") => EndReason::EndOfText,

@@ -10,14 +10,14 @@ use crate::text::{EndReason, Question, ReasoningPath};
 
 /// One recorded path.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Row {
+pub(super) struct RecordedPath {
     pub(super) text: String,
     pub(super) end: EndReason,
     pub(super) answer_text: Option<String>,
 }
 
 /// A recording's rows by what its questions are known by.
-pub(super) type Rows = BTreeMap<String, Vec<Row>>;
+pub(super) type RecordedPaths = BTreeMap<String, Vec<RecordedPath>>;
 
 /// Joins by question id.
 ///
@@ -27,7 +27,7 @@ pub(super) type Rows = BTreeMap<String, Vec<Row>>;
 pub(super) fn by_id(
     recording: &str,
     teacher: String,
-    rows: &Rows,
+    rows: &RecordedPaths,
     questions: &[Question],
 ) -> Result<Recorded, TeacherError> {
     let mut paths = Vec::new();
@@ -63,12 +63,17 @@ pub(super) fn by_id(
 
 /// The path that a row is. Its row key holds the recording's name and the text, not a file's
 /// place, so that the same reply has the same key wherever it was read from.
-pub(super) fn path(recording: &str, question_id: &str, draw: u32, row: Row) -> ReasoningPath {
+pub(super) fn path(
+    recording: &str,
+    question_id: &str,
+    draw: u32,
+    row: RecordedPath,
+) -> ReasoningPath {
     let identity =
         json!({ "recording": recording, "question": question_id, "draw": draw, "text": row.text });
     ReasoningPath {
         question_id: question_id.to_owned(),
-        row: Digest::of(canonical_json(&identity).as_bytes()),
+        stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
         draw,
         text: row.text,

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub use error::TeacherError;
 pub use params::{RecordingName, TeachParams, TeachSource};
 
-use crate::dataset::{DataFile, Source};
+use crate::dataset::{DataFile, DataSource};
 use crate::text::{Question, ReasoningPath};
 
 /// A teacher's paths for the questions asked for.
@@ -93,7 +93,7 @@ pub fn files(params: &TeachParams) -> Result<Vec<DataFile>, TeacherError> {
 pub fn load(
     params: &TeachParams,
     questions: &[Question],
-    from: &Source<'_>,
+    from: &DataSource<'_>,
 ) -> Result<Recorded, TeacherError> {
     let paths = files(params)?
         .iter()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::join::{Row, Rows, by_id};
+use super::join::{RecordedPath, RecordedPaths, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, no_file};
 use crate::dataset::DataFile;
 use crate::fetch::PinnedFile;
@@ -130,7 +130,7 @@ fn load(
             completions.len()
         )));
     }
-    let mut rows = Rows::new();
+    let mut rows = RecordedPaths::new();
     let mut words = std::collections::BTreeMap::new();
     for ((_, asked), completion) in asked.into_iter().zip(&completions) {
         rows.insert(asked.id.clone(), vec![row(completion)]);
@@ -149,13 +149,13 @@ fn load(
     by_id(NAME, TEACHER.to_owned(), &rows, questions)
 }
 
-fn row(completion: &str) -> Row {
+fn row(completion: &str) -> RecordedPath {
     let own = completion.split("\n\nQ:").next().unwrap_or(completion);
     let (text, answer) = match own.split_once("So the answer is") {
         Some((text, answer)) => (text.trim(), Some(answer.trim().to_owned())),
         None => (own.trim(), None),
     };
-    Row {
+    RecordedPath {
         text: text.to_owned(),
         end: EndReason::Unknown,
         answer_text: answer,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::join::{Row, Rows, by_id};
+use super::join::{RecordedPath, RecordedPaths, by_id};
 use super::{Recorded, RecordingKind, TeachParams, TeacherError, own_file};
 use crate::input::JsonLines;
 use crate::text::{EndReason, Question};
@@ -33,13 +33,13 @@ fn load(
     questions: &[Question],
 ) -> Result<Recorded, TeacherError> {
     let path = &paths[0];
-    let mut rows = Rows::new();
+    let mut rows = RecordedPaths::new();
     for line in JsonLines::open(path)?.rows() {
         let row: PlainRow = line.read_with_id("id")?;
         if row.rationale.trim().is_empty() {
             return Err(line.wrong_at("rationale", "the rationale is empty").into());
         }
-        rows.entry(row.id).or_default().push(Row {
+        rows.entry(row.id).or_default().push(RecordedPath {
             text: row.rationale,
             end: match row.finish_reason.as_deref() {
                 Some("stop") => EndReason::EndOfText,

@@ -1,6 +1,6 @@
 //! Teachers that came with the dataset: the microworld's solver, or a dataset's own solutions.
 
-use super::join::{Row, path};
+use super::join::{RecordedPath, path};
 use super::{Recorded, RecordingKind, TeacherError, no_file};
 use crate::text::{EndReason, Question};
 
@@ -56,7 +56,7 @@ fn solved(
                     id: question.id.clone(),
                     datasets,
                 })?;
-            let row = Row {
+            let row = RecordedPath {
                 text,
                 end: EndReason::EndOfText,
                 answer_text: Some(question.answer.clone()),

@@ -16,7 +16,7 @@ fn params(recording: &str) -> TeachParams {
 
 fn loaded(params: &TeachParams, questions: &[Question]) -> Option<Result<Recorded, TeacherError>> {
     let fetcher = reference::fetcher()?;
-    let from = Source {
+    let from = DataSource {
         fetcher: &fetcher,
         progress: &|_| {},
     };
@@ -229,7 +229,7 @@ fn plain_rows_join_by_id() {
         .collect();
     assert_eq!(ids, ["a", "c"]);
     assert_eq!(recorded.paths[0].answer_text.as_deref(), Some("no"));
-    assert_ne!(recorded.paths[0].row, recorded.paths[1].row);
+    assert_ne!(recorded.paths[0].stream, recorded.paths[1].stream);
     assert_eq!(
         recorded.summary(),
         "2 of 3 questions are in the recording, which has 2 (mine.jsonl)"

@@ -90,10 +90,11 @@ impl LogProbSummary {
 pub struct ReasoningPath {
     /// The question's id.
     pub question_id: String,
-    /// Identifies the draw, and decides ties: by model, prompt, drawing, seed, branch and draw. Stop
-    /// rules and lengths, which end a path earlier or later, do not change it.
-    #[serde(default)]
-    pub row: Digest,
+    /// The identity of the random stream that drew it: by model, prompt, drawing, seed, branch and draw. It decides
+    /// ties. Stop rules and lengths, which end a path earlier or later, do not change it. It is not the key of the row
+    /// that keeps the path; stored paths call it `row` all the same.
+    #[serde(default, rename = "row")]
+    pub stream: Digest,
     /// The branch; `None` for raw sampling and for a teacher's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token: Option<FirstToken>,

@@ -5,7 +5,7 @@ use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
 use sert_run::model::architecture::Gpt2;
 use sert_run::model::engine::Engine;
-use sert_run::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
+use sert_run::model::sampling::{Generated, GenerationRequest, SamplingParams, SequenceSpec};
 use sert_run::model::{Architecture, Student, Vocabulary, Weights};
 
 use crate::needs::shared;
@@ -39,7 +39,7 @@ fn draw(
     let mut all = Vec::new();
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts,
                 candidates: 5,
                 params: &drawing,

@@ -96,7 +96,7 @@ impl Choices {
         key: &str,
         value: &Value,
     ) -> Result<Option<Self>, InputError> {
-        let reader = Reader { row, key };
+        let reader = ChoiceReader { row, key };
         let (labels, texts) = match value {
             Value::Null => return Ok(None),
             Value::Array(items) => reader.list(items)?,
@@ -250,21 +250,21 @@ pub(super) fn letter(place: usize) -> char {
 }
 
 /// The choices' own labels, if they have any, and their texts.
-type Read = (Option<Vec<String>>, Vec<String>);
+type LabelsAndTexts = (Option<Vec<String>>, Vec<String>);
 
 /// Where the choices stand.
-struct Reader<'r> {
+struct ChoiceReader<'r> {
     row: &'r JsonLine<'r>,
     key: &'r str,
 }
 
-impl Reader<'_> {
+impl ChoiceReader<'_> {
     fn wrong(&self, what: &str) -> InputError {
         self.row.wrong_at(self.key, what)
     }
 
     /// Texts or numbers, or objects with `label` and `text`.
-    fn list(&self, items: &[Value]) -> Result<Read, InputError> {
+    fn list(&self, items: &[Value]) -> Result<LabelsAndTexts, InputError> {
         if !items.iter().any(Value::is_object) {
             return Ok((None, self.texts(items)?));
         }
@@ -286,7 +286,7 @@ impl Reader<'_> {
     }
 
     /// As the Hub has them: `{"label": ["A", "B"], "text": ["hive", "sea"]}`.
-    fn two_lists(&self, labels: &[Value], texts: &[Value]) -> Result<Read, InputError> {
+    fn two_lists(&self, labels: &[Value], texts: &[Value]) -> Result<LabelsAndTexts, InputError> {
         if labels.len() != texts.len() {
             return Err(self.wrong(&format!(
                 "the choices have {} labels but {} texts",
@@ -298,7 +298,10 @@ impl Reader<'_> {
     }
 
     /// `{"A": "hive", "B": "sea"}`.
-    fn by_label(&self, fields: &serde_json::Map<String, Value>) -> Result<Read, InputError> {
+    fn by_label(
+        &self,
+        fields: &serde_json::Map<String, Value>,
+    ) -> Result<LabelsAndTexts, InputError> {
         let texts: Vec<Value> = fields.values().cloned().collect();
         Ok((Some(fields.keys().cloned().collect()), self.texts(&texts)?))
     }

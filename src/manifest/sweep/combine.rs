@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Axis, AxisValue, Point, Sweep};
+use super::{Axis, AxisValue, Sweep, SweepPoint};
 use crate::key::canonical_json;
 use crate::manifest::place::Field;
 use crate::manifest::tree::Node;
@@ -41,7 +41,7 @@ impl Sweep {
     pub fn single() -> Self {
         Self {
             axes: Vec::new(),
-            points: vec![Point::default()],
+            points: vec![SweepPoint::default()],
         }
     }
 
@@ -55,7 +55,7 @@ impl Sweep {
 
     /// Each point at each value of `axis`, which changes fastest.
     pub(super) fn times(mut self, axis: Axis) -> Self {
-        let at = |point: &Point, place| {
+        let at = |point: &SweepPoint, place| {
             let mut point = point.clone();
             point.coordinates.push(Some(place));
             point
@@ -105,7 +105,7 @@ impl Sweep {
                 for ((at, places), place) in ours.iter().zip(point.coordinates) {
                     coordinates[*at] = place.map(|place| places[place]);
                 }
-                self.points.push(Point { coordinates });
+                self.points.push(SweepPoint { coordinates });
             }
         }
         for point in &mut self.points {
@@ -115,7 +115,7 @@ impl Sweep {
     }
 
     /// Its points that `wanted` holds for.
-    pub(super) fn only(mut self, wanted: impl Fn(&Point) -> bool) -> Self {
+    pub(super) fn only(mut self, wanted: impl Fn(&SweepPoint) -> bool) -> Self {
         self.points.retain(wanted);
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::combine::identity;
-use super::{Axis, Point, SEED, Sweep};
+use super::{Axis, SEED, Sweep, SweepPoint};
 use crate::manifest::error::Diagnostic;
 use crate::manifest::nearest::suggest;
 use crate::manifest::place::Field;
@@ -22,7 +22,7 @@ pub(in crate::manifest) fn expand(tree: &mut Node, errors: &mut Vec<Diagnostic>)
     let Some(Entry { value: section, .. }) = section else {
         return Sweep::single();
     };
-    let mut reader = Reader {
+    let mut reader = SectionReader {
         section: &section,
         errors,
     };
@@ -59,7 +59,7 @@ impl Sweep {
     /// Makes of `tree` that of one point.
     pub(in crate::manifest) fn lay(
         &self,
-        point: &Point,
+        point: &SweepPoint,
         tree: &mut Node,
         errors: &mut Vec<Diagnostic>,
     ) {
@@ -89,12 +89,12 @@ impl Sweep {
 }
 
 /// Reads the section, part by part.
-struct Reader<'s, 'e> {
+struct SectionReader<'s, 'e> {
     section: &'s Node,
     errors: &'e mut Vec<Diagnostic>,
 }
 
-impl Reader<'_, '_> {
+impl SectionReader<'_, '_> {
     /// Every combination of `grid` and `zip`; no points where there is neither. `None` where there are too many.
     fn product(&mut self) -> Option<Sweep> {
         let mut axes = Vec::new();

@@ -28,7 +28,7 @@ pub struct Sweep {
     /// What varies, in order of declaration; the seed comes last.
     pub axes: Vec<Axis>,
     /// The points, the last axis fastest.
-    pub points: Vec<Point>,
+    pub points: Vec<SweepPoint>,
 }
 
 /// What varies: a field, or several that go together. Grids, fields in step, single points and seeds are axes alike.
@@ -52,7 +52,7 @@ pub struct AxisValue {
 
 /// A point: for each axis the place of its value, `None` where the point leaves the field as the manifest has it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Point {
+pub struct SweepPoint {
     /// By axis.
     pub coordinates: Vec<Option<usize>>,
 }
@@ -96,12 +96,12 @@ impl Sweep {
     }
 
     /// The label of a point's value on one axis.
-    pub fn value_label(&self, point: &Point, axis: usize) -> &str {
+    pub fn value_label(&self, point: &SweepPoint, axis: usize) -> &str {
         point.coordinates[axis].map_or("as declared", |place| &self.axes[axis].values[place].label)
     }
 
     /// A point's values on these axes, less those that it leaves as the manifest has them.
-    pub(super) fn coordinates(&self, point: &Point, axes: &[usize]) -> Vec<Coordinate> {
+    pub(super) fn coordinates(&self, point: &SweepPoint, axes: &[usize]) -> Vec<Coordinate> {
         let varied = axes
             .iter()
             .filter(|axis| point.coordinates[**axis].is_some());
@@ -114,7 +114,7 @@ impl Sweep {
     }
 
     /// `min_tokens=5, seed=1`: a point on these axes.
-    pub fn label(&self, point: &Point, axes: &[usize]) -> String {
+    pub fn label(&self, point: &SweepPoint, axes: &[usize]) -> String {
         point_text(&self.coordinates(point, axes))
     }
 }

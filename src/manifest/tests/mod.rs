@@ -11,7 +11,7 @@ mod sweeping;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Changes, Manifest, ManifestErrors, Source, build, files};
+use super::{Changes, Manifest, ManifestErrors, SourceText, build, files};
 use crate::stage::Stage;
 
 /// A manifest of every section that is right.
@@ -83,7 +83,7 @@ fn load_of(
     profile: Option<&str>,
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
-    let source = Arc::new(Source {
+    let source = Arc::new(SourceText {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
         rank: 0,

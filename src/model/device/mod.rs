@@ -11,4 +11,4 @@ pub use guard::DeviceFailure;
 pub(crate) use guard::guarded;
 pub use name::{DeviceChoice, DeviceName, UnknownDevice};
 pub use open::DeviceError;
-pub use probe::{Backend, Found, auto, backends, description};
+pub use probe::{Backend, FoundDevice, auto, backends, description};

@@ -19,7 +19,7 @@ pub struct Backend {
     /// Whether this build has it.
     pub compiled: bool,
     /// The devices found.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundDevice>,
     /// What is wrong, where nothing was found.
     pub problem: Option<String>,
     /// How that is mended.
@@ -28,7 +28,7 @@ pub struct Backend {
 
 /// A device of this machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
+pub struct FoundDevice {
     /// How it is asked for.
     pub device: DeviceName,
     /// How it calls itself.
@@ -82,9 +82,9 @@ fn backend(example: DeviceName) -> Backend {
     }
 }
 
-fn find(example: DeviceName) -> Vec<Found> {
+fn find(example: DeviceName) -> Vec<FoundDevice> {
     let one = |description: String| {
-        vec![Found {
+        vec![FoundDevice {
             device: example,
             description,
             software: false,
@@ -101,7 +101,7 @@ fn find(example: DeviceName) -> Vec<Found> {
         DeviceName::Wgpu(_) => wgpu_adapters()
             .iter()
             .enumerate()
-            .map(|(index, adapter)| Found {
+            .map(|(index, adapter)| FoundDevice {
                 device: DeviceName::Wgpu(Some(index)),
                 description: describe(adapter),
                 software: is_software(adapter),
@@ -115,7 +115,7 @@ fn find(example: DeviceName) -> Vec<Found> {
             // The first is the processor.
             let cards = cards.len().saturating_sub(1);
             (0..cards)
-                .map(|index| Found {
+                .map(|index| FoundDevice {
                     device: DeviceName::LibtorchCuda(index),
                     description: nvidia_driver().unwrap_or_else(|| "NVIDIA".to_owned()),
                     software: false,
@@ -131,13 +131,16 @@ fn find(example: DeviceName) -> Vec<Found> {
 }
 
 #[cfg(feature = "cuda")]
-fn numbered(kind: DeviceType, name: fn(usize) -> DeviceName) -> Vec<Found> {
+fn numbered(kind: DeviceType, name: fn(usize) -> DeviceName) -> Vec<FoundDevice> {
     let devices = Device::enumerate(kind).into_vec();
-    let found = devices.iter().enumerate().map(|(index, device)| Found {
-        device: name(index),
-        description: describe(device),
-        software: false,
-    });
+    let found = devices
+        .iter()
+        .enumerate()
+        .map(|(index, device)| FoundDevice {
+            device: name(index),
+            description: describe(device),
+            software: false,
+        });
     found.collect()
 }
 
@@ -172,7 +175,8 @@ pub fn description(device: DeviceName) -> String {
         .find(|backend| backend.name == device.backend());
     let found = backend.map(|backend| backend.found.clone());
     let found = found.unwrap_or_default();
-    let same = |found: &&Found| found.device == device || matches!(device, DeviceName::Wgpu(None));
+    let same =
+        |found: &&FoundDevice| found.device == device || matches!(device, DeviceName::Wgpu(None));
     let name = found
         .iter()
         .filter(same)

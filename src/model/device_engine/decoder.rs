@@ -5,42 +5,43 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::device::guarded;
-use super::super::network::{DECODE_TILE, READ_TILE, Tile, bucket};
+use super::super::network::{DECODE_BATCH, DecodeBatch, READ_BATCH, bucket};
 use super::super::sampling::{
-    Active, Advance, Decoder, Expand, Generated, Logits, OwnLogits, Read, Request, generate,
+    Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
+    Read, generate,
 };
-use super::tiles::{Slot, Tiles};
+use super::batches::{DecodeBatches, Slot};
 use super::{DeviceEngine, EngineError, failed};
 use crate::event::CancelToken;
 
-/// Keys and values of a prompt: a place of the tile in which it was read.
+/// Keys and values of a prompt: a place of the batch in which it was read.
 #[derive(Clone)]
 pub(super) struct Prefix {
-    tile: Arc<Tile>,
+    batch: Arc<DecodeBatch>,
     place: usize,
 }
 
 /// One call of [`DeviceEngine::generate`].
 struct DeviceDecoder<'e> {
     engine: &'e DeviceEngine,
-    tiles: Tiles,
+    batches: DecodeBatches,
 }
 
 impl DeviceEngine {
     /// As [`super::super::engine::Engine::generate`].
     ///
     /// # Errors
-    /// The same; the device fails, or its memory does not hold one tile.
+    /// The same; the device fails, or its memory does not hold one batch.
     pub fn generate(
         &self,
-        request: Request<'_>,
+        request: GenerationRequest<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         let mut decoder = DeviceDecoder {
             engine: self,
-            tiles: Tiles::default(),
+            batches: DecodeBatches::default(),
         };
         generate(&mut decoder, request, expand, done, cancel)
     }
@@ -53,7 +54,7 @@ impl DeviceDecoder<'_> {
 }
 
 impl Decoder for DeviceDecoder<'_> {
-    type Row = OwnLogits;
+    type Logits = OwnedLogits;
     type Prefix = Prefix;
     type Slot = Slot;
 
@@ -62,7 +63,7 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn batch(&self) -> (usize, usize) {
-        (self.engine.tiles() * DECODE_TILE, 0)
+        (self.engine.batches() * DECODE_BATCH, 0)
     }
 
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
@@ -71,10 +72,13 @@ impl Decoder for DeviceDecoder<'_> {
             return 0;
         };
         let alike = buckets.take_while(|bucket| *bucket == first);
-        1 + alike.take(READ_TILE - 1).count()
+        1 + alike.take(READ_BATCH - 1).count()
     }
 
-    fn prefill(&mut self, prompts: &[&[u32]]) -> Result<Vec<Read<OwnLogits, Prefix>>, EngineError> {
+    fn prefill(
+        &mut self,
+        prompts: &[&[u32]],
+    ) -> Result<Vec<Read<OwnedLogits, Prefix>>, EngineError> {
         let engine = self.engine;
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let bucket = bucket(longest, self.context());
@@ -83,9 +87,9 @@ impl Decoder for DeviceDecoder<'_> {
             .enumerate()
             .map(|(place, prompt)| place * bucket + prompt.len() - 1)
             .collect();
-        let (logits, tile) = guarded(|| {
-            let (hidden, tile) = engine.network.read(prompts, bucket);
-            (engine.network.logits_of(&hidden, &last), Arc::new(tile))
+        let (logits, batch) = guarded(|| {
+            let (hidden, batch) = engine.network.read(prompts, bucket);
+            (engine.network.logits_of(&hidden, &last), Arc::new(batch))
         })
         .map_err(failed)?;
         let rows = logits.chunks_exact(engine.architecture.vocab_rows);
@@ -93,9 +97,9 @@ impl Decoder for DeviceDecoder<'_> {
             .take(prompts.len())
             .enumerate()
             .map(|(place, values)| Read {
-                row: OwnLogits::new(engine.isa, values),
+                row: OwnedLogits::new(engine.isa, values),
                 prefix: Prefix {
-                    tile: Arc::clone(&tile),
+                    batch: Arc::clone(&batch),
                     place,
                 },
             });
@@ -108,12 +112,12 @@ impl Decoder for DeviceDecoder<'_> {
 
     fn admit(&mut self, prefix: &mut Prefix, position: usize) -> Result<Option<Slot>, EngineError> {
         let engine = self.engine;
-        let (bucket, tiles) = (bucket(position + 1, self.context()), engine.tiles());
+        let (bucket, batches) = (bucket(position + 1, self.context()), engine.batches());
         guarded(|| {
             #[cfg(test)]
             engine.fail_if_due();
-            let slot = self.tiles.place(&engine.network, bucket, tiles)?;
-            self.tiles.fill(slot, &prefix.tile, prefix.place);
+            let slot = self.batches.place(&engine.network, bucket, batches)?;
+            self.batches.fill(slot, &prefix.batch, prefix.place);
             Some(slot)
         })
         .map_err(failed)
@@ -129,25 +133,25 @@ impl Decoder for DeviceDecoder<'_> {
         guarded(|| {
             for active in active.iter_mut() {
                 let bucket = bucket(active.position() + 1, engine.architecture.context);
-                self.tiles.move_up(network, &mut active.slot, bucket);
+                self.batches.move_up(network, &mut active.slot, bucket);
             }
         })
         .map_err(failed)?;
-        // A tile's sequences by their places in it.
+        // A batch's sequences by their places in it.
         let mut places: Vec<_> = self
-            .tiles
+            .batches
             .ids()
-            .map(|id| (id, [const { None }; DECODE_TILE]))
+            .map(|id| (id, [const { None }; DECODE_BATCH]))
             .collect();
         for active in active {
-            let of_tile = places.iter_mut().find(|(id, _)| *id == active.slot.tile);
-            if let Some((_, places)) = of_tile {
+            let of_batch = places.iter_mut().find(|(id, _)| *id == active.slot.batch);
+            if let Some((_, places)) = of_batch {
                 let place = active.slot.place;
                 places[place] = Some(active);
             }
         }
         for (id, mut places) in places {
-            let (mut tokens, mut positions) = ([0; DECODE_TILE], [0; DECODE_TILE]);
+            let (mut tokens, mut positions) = ([0; DECODE_BATCH], [0; DECODE_BATCH]);
             for (place, active) in places.iter_mut().enumerate() {
                 if let Some(active) = active {
                     positions[place] = active.position();
@@ -157,7 +161,7 @@ impl Decoder for DeviceDecoder<'_> {
             let logits = guarded(|| {
                 #[cfg(test)]
                 engine.fail_if_due();
-                network.decode(self.tiles.tile(id), &tokens, &positions)
+                network.decode(self.batches.batch(id), &tokens, &positions)
             })
             .map_err(failed)?;
             let rows = logits.par_chunks_exact(vocab_size);
@@ -167,7 +171,7 @@ impl Decoder for DeviceDecoder<'_> {
                 .for_each(|(active, values)| {
                     if let Some(active) = active {
                         let isa = engine.isa;
-                        advance(&mut active.sequence, &Logits { isa, values });
+                        advance(&mut active.sequence, &BorrowedLogits { isa, values });
                     }
                 });
         }
@@ -175,11 +179,11 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn free(&mut self, slot: Slot) {
-        self.tiles.free(slot);
+        self.batches.free(slot);
     }
 
-    fn shrink(&mut self) -> bool {
-        self.tiles = Tiles::default();
-        self.engine.halve()
+    fn handle_oom(&mut self) -> bool {
+        self.batches = DecodeBatches::default();
+        self.engine.handle_oom()
     }
 }

@@ -1,15 +1,15 @@
 //! The sampling engine on any burn device: what `model::engine` is to the CPU.
 //!
-//! Prompts are read once and their keys and values copied to their sequences; tiles of sequences stay full as sequences
-//! end; tokens are drawn on the host by the same rule and the same random streams. Tensors have fixed shapes (see
+//! Prompts are read once and their keys and values copied to their sequences; batches of sequences stay full as
+//! sequences end; tokens are drawn on the host by the same rule and the same random streams. Tensors have fixed shapes (see
 //! `network::reading`), so a sequence is the same at any batch size. When a device runs out of memory, it goes on with half as
-//! many tiles, and the sequences that were under way begin again: they come out the same.
+//! many batches, and the sequences that were under way begin again: they come out the same.
 
+mod batches;
 mod decoder;
 mod score;
 #[cfg(test)]
 mod tests;
-mod tiles;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,13 +17,13 @@ use burn::tensor::Device;
 
 use super::device::DeviceFailure;
 use super::kernel::lanes::Isa;
-use super::network::{DECODE_TILE, Network, Parameters, bucket};
+use super::network::{DECODE_BATCH, Network, Parameters, bucket};
 use super::{Architecture, EngineError, EngineOptions, Weights};
 
-/// Bytes of keys and values that tiles may take, where the caller leaves the choice.
+/// Bytes of keys and values that batches may take, where the caller leaves the choice.
 const AUTO_CACHE_BYTES: usize = 4 << 30;
-/// Tiles at most, where the caller leaves the choice.
-const AUTO_TILES: usize = 8;
+/// Batches at most, where the caller leaves the choice.
+const AUTO_BATCHES: usize = 8;
 /// The length, in tokens, that the choice reckons with.
 const AUTO_LENGTH: usize = 256;
 
@@ -32,8 +32,8 @@ pub struct DeviceEngine {
     network: Network,
     architecture: Architecture,
     isa: Isa,
-    /// Tiles at a time; falls when memory runs out.
-    tiles: Mutex<Vec<usize>>,
+    /// Batches at a time; falls when memory runs out.
+    batches: Mutex<Vec<usize>>,
     /// Test: the steps at which memory runs out.
     #[cfg(test)]
     faults: Mutex<Vec<usize>>,
@@ -62,16 +62,16 @@ impl DeviceEngine {
         .map_err(failed)?;
         let slot = 2 * architecture.layers * architecture.heads.key_width();
         let slot = slot * burn::tensor::DType::from(dtype).size();
-        let tile = slot * DECODE_TILE * bucket(AUTO_LENGTH, architecture.context);
-        let tiles = match options.max_batch {
-            0 => (AUTO_CACHE_BYTES / tile).clamp(1, AUTO_TILES),
-            chosen => chosen.div_ceil(DECODE_TILE),
+        let batch = slot * DECODE_BATCH * bucket(AUTO_LENGTH, architecture.context);
+        let batches = match options.max_batch {
+            0 => (AUTO_CACHE_BYTES / batch).clamp(1, AUTO_BATCHES),
+            chosen => chosen.div_ceil(DECODE_BATCH),
         };
         Ok(Self {
             network,
             architecture: architecture.clone(),
             isa: Isa::available()[0],
-            tiles: Mutex::new(vec![tiles]),
+            batches: Mutex::new(vec![batches]),
             #[cfg(test)]
             faults: Mutex::default(),
         })
@@ -79,8 +79,11 @@ impl DeviceEngine {
 
     /// How many sequences went on together: the first number was chosen, each further one is where memory ran out.
     pub fn batch_ladder(&self) -> Vec<usize> {
-        let tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        tiles.iter().map(|tiles| tiles * DECODE_TILE).collect()
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches
+            .iter()
+            .map(|batches| batches * DECODE_BATCH)
+            .collect()
     }
 
     /// Logits `[tokens, vocab]` after each token of one sequence.
@@ -93,7 +96,7 @@ impl DeviceEngine {
             let bucket = bucket(tokens.len(), self.architecture.context);
             let (hidden, _) = self.network.read(&[tokens], bucket);
             let rows: Vec<usize> = (0..tokens.len()).collect();
-            let logits = rows.chunks(super::network::LOGIT_TILE).flat_map(|rows| {
+            let logits = rows.chunks(super::network::LOGIT_BATCH).flat_map(|rows| {
                 let logits = self.network.logits_of(&hidden, rows);
                 logits
                     .into_iter()
@@ -108,17 +111,17 @@ impl DeviceEngine {
         super::engine_error::check_tokens(index, tokens, limit, self.architecture.vocab_rows)
     }
 
-    fn tiles(&self) -> usize {
-        let tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        tiles.last().copied().unwrap_or(1)
+    fn batches(&self) -> usize {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.last().copied().unwrap_or(1)
     }
 
-    /// Halves the tiles; `false` where there is but one.
-    fn halve(&self) -> bool {
-        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = tiles.last().copied().unwrap_or(1);
+    /// Answers that memory ran out: halves how many batches go on together; `false` where it is one already.
+    fn handle_oom(&self) -> bool {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = batches.last().copied().unwrap_or(1);
         if now > 1 {
-            tiles.push(now / 2);
+            batches.push(now / 2);
         }
         now > 1
     }

@@ -1,7 +1,7 @@
 //! Log-probabilities of given continuations.
 
 use super::super::device::guarded;
-use super::super::network::{LOGIT_TILE, READ_TILE, bucket};
+use super::super::network::{LOGIT_BATCH, READ_BATCH, bucket};
 use super::super::sampling::Normalizer;
 use super::super::score_job::{ScoreJob, check_job};
 use super::{DeviceEngine, EngineError, failed};
@@ -62,13 +62,13 @@ impl DeviceEngine {
             let length = |asked: &Asked<'_>| bucket(asked.tokens.len(), self.architecture.context);
             asked.sort_by_key(length);
             for same in asked.chunk_by(|a, b| length(a) == length(b)) {
-                for tile in same.chunks(READ_TILE) {
+                for batch in same.chunks(READ_BATCH) {
                     if cancel.is_cancelled() {
                         return Err(EngineError::Cancelled);
                     }
                     let scores =
-                        guarded(|| self.score_tile(tile, length(&tile[0]))).map_err(failed)?;
-                    for (asked, scores) in tile.iter().zip(scores) {
+                        guarded(|| self.score_batch(batch, length(&batch[0]))).map_err(failed)?;
+                    for (asked, scores) in batch.iter().zip(scores) {
                         let index = first + asked.job;
                         let scores = scores.ok_or(EngineError::NotFinite { index })?;
                         results[asked.job][asked.continuation] = scores;
@@ -82,11 +82,11 @@ impl DeviceEngine {
         Ok(())
     }
 
-    /// The scores of up to [`READ_TILE`] sequences; `None` where logits are not finite.
-    fn score_tile(&self, tile: &[Asked<'_>], bucket: usize) -> Vec<Option<Vec<f64>>> {
-        let texts: Vec<&[u32]> = tile.iter().map(|asked| &*asked.tokens).collect();
+    /// The scores of up to [`READ_BATCH`] sequences; `None` where logits are not finite.
+    fn score_batch(&self, batch: &[Asked<'_>], bucket: usize) -> Vec<Option<Vec<f64>>> {
+        let texts: Vec<&[u32]> = batch.iter().map(|asked| &*asked.tokens).collect();
         let (hidden, _) = self.network.read(&texts, bucket);
-        let rows: Vec<(usize, u32)> = tile
+        let rows: Vec<(usize, u32)> = batch
             .iter()
             .enumerate()
             .flat_map(|(place, asked)| {
@@ -95,7 +95,7 @@ impl DeviceEngine {
             })
             .collect();
         let mut scores = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(LOGIT_TILE) {
+        for rows in rows.chunks(LOGIT_BATCH) {
             let places: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
             let logits = self.network.logits_of(&hidden, &places);
             let logits = logits.chunks_exact(self.architecture.vocab_rows);
@@ -105,7 +105,8 @@ impl DeviceEngine {
             }));
         }
         let mut scores = scores.into_iter();
-        tile.iter()
+        batch
+            .iter()
             .map(|asked| scores.by_ref().take(asked.targets.len()).collect())
             .collect()
     }

@@ -11,7 +11,7 @@ use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
 use crate::model::engine::Engine;
 use crate::model::sampling::{
-    Expand, FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
+    Expand, FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
 };
 use crate::model::{Dtype, ScoreJob, Student, Vocabulary, Weights};
 
@@ -125,7 +125,7 @@ fn on(engine: &DeviceEngine) -> Vec<Generated> {
         };
         engine
             .generate(
-                Request {
+                GenerationRequest {
                     prompts: &prompts(),
                     candidates: 3,
                     params: &drawing,
@@ -179,7 +179,7 @@ fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
     };
     let expected = paths(&mut |expand, done| {
         cpu.generate(
-            Request {
+            GenerationRequest {
                 prompts: &prompts(),
                 candidates: 3,
                 params: &drawing,
@@ -207,7 +207,7 @@ fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
             all.len()
         );
         assert!(share > 0.97, "{device}: {share}");
-        // Three tiles hold all; one holds but 64.
+        // Three batches hold all; one holds but 64.
         assert_eq!(on(&engine(device, 1)), all, "{device}");
     }
 }
@@ -219,12 +219,12 @@ fn memory_that_runs_out_changes_no_path() {
     *short.faults.lock().unwrap() = vec![3, 200];
     assert_eq!(on(&short), whole);
     assert_eq!(short.batch_ladder(), [256, 128, 64]);
-    // One tile cannot be halved.
+    // One batch cannot be halved.
     let least = engine(DeviceName::Flex, 64);
     *least.faults.lock().unwrap() = vec![3];
     let drawing = SamplingParams::default();
     let failure = least.generate(
-        Request {
+        GenerationRequest {
             prompts: &prompts(),
             candidates: 3,
             params: &drawing,

@@ -6,7 +6,8 @@ use super::parallel::Parallel;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::model::sampling::{
-    Active, Advance, Decoder, Expand, Generated, Logits, OwnLogits, Read, Request, generate,
+    Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
+    Read, generate,
 };
 
 /// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
@@ -20,7 +21,7 @@ struct CpuDecoder<'e> {
 }
 
 impl Decoder for CpuDecoder<'_> {
-    type Row = OwnLogits;
+    type Logits = OwnedLogits;
     type Prefix = SequenceCache;
     type Slot = SequenceCache;
 
@@ -48,7 +49,7 @@ impl Decoder for CpuDecoder<'_> {
     fn prefill(
         &mut self,
         prompts: &[&[u32]],
-    ) -> Result<Vec<Read<OwnLogits, SequenceCache>>, EngineError> {
+    ) -> Result<Vec<Read<OwnedLogits, SequenceCache>>, EngineError> {
         Ok(self.engine.prefill(prompts, &mut self.scratches))
     }
 
@@ -78,7 +79,7 @@ impl Decoder for CpuDecoder<'_> {
 
     fn free(&mut self, _: SequenceCache) {}
 
-    fn shrink(&mut self) -> bool {
+    fn handle_oom(&mut self) -> bool {
         false
     }
 }
@@ -95,7 +96,7 @@ impl Engine {
     /// token that the vocabulary has not; the logits are not finite; somebody cancelled.
     pub fn generate(
         &self,
-        request: Request<'_>,
+        request: GenerationRequest<'_>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
@@ -115,12 +116,12 @@ impl Engine {
         &self,
         prompts: &[&[u32]],
         scratches: &mut [Scratch],
-    ) -> Vec<Read<OwnLogits, SequenceCache>> {
+    ) -> Vec<Read<OwnedLogits, SequenceCache>> {
         let nothing = || Read {
-            row: OwnLogits::new(self.isa, &[]),
+            row: OwnedLogits::new(self.isa, &[]),
             prefix: SequenceCache::empty(),
         };
-        let mut prefills: Vec<(&[u32], Read<OwnLogits, SequenceCache>)> =
+        let mut prefills: Vec<(&[u32], Read<OwnedLogits, SequenceCache>)> =
             prompts.iter().map(|&tokens| (tokens, nothing())).collect();
         self.in_shares(&mut prefills, scratches, |parallel, prefills, scratch| {
             let mut segments: Vec<Segment<'_>> = prefills
@@ -137,7 +138,8 @@ impl Engine {
                 let logits = self.model.project(parallel, scratch, start..end);
                 let rows = logits.chunks_exact(self.model.logit_stride());
                 for ((_, read), row) in prefills[start..end].iter_mut().zip(rows) {
-                    read.row = OwnLogits::new(self.isa, &row[..self.model.architecture.vocab_rows]);
+                    read.row =
+                        OwnedLogits::new(self.isa, &row[..self.model.architecture.vocab_rows]);
                 }
             }
         });
@@ -169,7 +171,7 @@ impl Engine {
         parallel.for_each_mut(active, 1, |i, active| {
             let values = &logits[i * stride..][..self.model.architecture.vocab_rows];
             let isa = self.isa;
-            advance(&mut active.sequence, &Logits { isa, values });
+            advance(&mut active.sequence, &BorrowedLogits { isa, values });
         });
     }
 }

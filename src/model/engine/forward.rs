@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::attention::attend;
 use super::cache::SequenceCache;
-use super::gemm::{Epilogue, Rows};
+use super::gemm::{Epilogue, MatrixRows};
 use super::model::{Model, Norm};
 use super::parallel::Parallel;
 use crate::model::architecture::{Activation, Architecture, FeedForwardKind, NormKind, Positions};
@@ -57,7 +57,7 @@ impl Scratch {
 }
 
 /// A row of the pass.
-struct Row {
+struct TokenRow {
     segment: usize,
     position: usize,
 }
@@ -91,7 +91,7 @@ impl Model {
         for (index, segment) in segments.iter().enumerate() {
             let start = segment.cache.len() - segment.tokens.len();
             firsts.push(rows.len());
-            rows.extend((0..segment.tokens.len()).map(|i| Row {
+            rows.extend((0..segment.tokens.len()).map(|i| TokenRow {
                 segment: index,
                 position: start + i,
             }));
@@ -129,7 +129,7 @@ impl Model {
                 x,
                 &mut normal[..count * stride],
             );
-            let input = Rows {
+            let input = MatrixRows {
                 data: normal,
                 stride,
                 count,
@@ -168,7 +168,7 @@ impl Model {
                     &mut out[..queries],
                 );
             });
-            let input = Rows {
+            let input = MatrixRows {
                 data: normal,
                 stride: mixed_stride,
                 count,
@@ -182,7 +182,7 @@ impl Model {
                 x,
                 &mut normal[..count * stride],
             );
-            let input = Rows {
+            let input = MatrixRows {
                 data: normal,
                 stride,
                 count,
@@ -191,7 +191,7 @@ impl Model {
                 FeedForwardKind::Plain(Activation::GeluTanh) => Epilogue::Gelu,
             };
             block.up.multiply(parallel, input, activation, up, inner);
-            let input = Rows {
+            let input = MatrixRows {
                 data: up,
                 stride: inner,
                 count,
@@ -226,7 +226,7 @@ impl Model {
         let stride = row_stride(self.architecture.width);
         let logit_stride = self.logit_stride();
         scratch.logits.reserve(range.len() * logit_stride);
-        let input = Rows {
+        let input = MatrixRows {
             data: &scratch.hidden.as_slice()[range.start * stride..range.end * stride],
             stride,
             count: range.len(),

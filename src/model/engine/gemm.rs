@@ -140,7 +140,7 @@ pub(super) enum Epilogue {
 
 /// Rows of a matrix: `count` rows, `stride` values apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(super) struct MatrixRows<'a> {
     pub(super) data: &'a [f32],
     pub(super) stride: usize,
     pub(super) count: usize,
@@ -149,7 +149,7 @@ pub(super) struct Rows<'a> {
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
 pub(super) fn multiply(
     parallel: Parallel,
-    x: Rows<'_>,
+    x: MatrixRows<'_>,
     w: &Packed,
     epilogue: Epilogue,
     y: &mut [f32],

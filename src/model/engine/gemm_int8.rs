@@ -13,7 +13,7 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::gemm::{Epilogue, Out, PACK_PANELS, Rows, in_blocks};
+use super::gemm::{Epilogue, MatrixRows, Out, PACK_PANELS, in_blocks};
 use super::parallel::Parallel;
 use crate::model::ModelError;
 use crate::model::in_order::in_order;
@@ -90,14 +90,17 @@ impl PackedInt8 {
     }
 
     /// The panels, so many at a time, numbered.
-    fn parts(&mut self, panels: usize) -> impl IndexedParallelIterator<Item = (usize, Part<'_>)> {
+    fn parts(
+        &mut self,
+        panels: usize,
+    ) -> impl IndexedParallelIterator<Item = (usize, PanelsMut<'_>)> {
         let (k, steps) = (self.k, self.k.div_ceil(STEP));
         let groups = self.groups.par_chunks_mut(panels * steps);
         let lower = self.lower.par_chunks_mut(panels);
         let scales = self.scales.as_mut_slice().par_chunks_mut(panels * PANEL);
         let parts = groups.zip(lower).zip(scales).enumerate();
         parts.map(move |(index, ((groups, lower), scales))| {
-            let part = Part {
+            let part = PanelsMut {
                 groups,
                 lower,
                 scales,
@@ -126,14 +129,14 @@ impl PackedInt8 {
 }
 
 /// Some panels of a matrix, to be filled.
-struct Part<'a> {
+struct PanelsMut<'a> {
     groups: &'a mut [Group],
     lower: &'a mut [Sums],
     scales: &'a mut [f32],
     k: usize,
 }
 
-impl Part<'_> {
+impl PanelsMut<'_> {
     /// Quantises `columns`, each `k` values.
     fn fill(self, columns: &[f32]) {
         let (isa, steps) = (Isa::available()[0], self.k.div_ceil(STEP));
@@ -162,7 +165,7 @@ thread_local! {
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
 pub(super) fn multiply_int8(
     parallel: Parallel,
-    x: Rows<'_>,
+    x: MatrixRows<'_>,
     w: &PackedInt8,
     epilogue: Epilogue,
     y: &mut [f32],

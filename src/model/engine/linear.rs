@@ -1,6 +1,6 @@
 //! A linear map in the number format that the caller chose.
 
-use super::gemm::{Epilogue, Packed, Rows, multiply};
+use super::gemm::{Epilogue, MatrixRows, Packed, multiply};
 use super::gemm_int8::{PackedInt8, multiply_int8};
 use super::parallel::Parallel;
 use crate::model::ModelError;
@@ -45,7 +45,7 @@ impl Linear {
     pub(super) fn multiply(
         &self,
         parallel: Parallel,
-        x: Rows<'_>,
+        x: MatrixRows<'_>,
         epilogue: Epilogue,
         y: &mut [f32],
         y_stride: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::gemm::{Epilogue, Packed, Rows, multiply};
+use super::gemm::{Epilogue, MatrixRows, Packed, multiply};
 use super::parallel::Parallel;
 use crate::model::kernel::buffer::{Buffer, row_stride};
 use crate::model::kernel::lanes::Isa;
@@ -29,7 +29,7 @@ pub fn product_rate(
     let mut y = Buffer::zeroed(rows * y_stride);
     let least = pool.install(|| {
         let once = |_| {
-            let input = Rows {
+            let input = MatrixRows {
                 data: x.as_slice(),
                 stride: x_stride,
                 count: rows,

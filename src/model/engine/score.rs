@@ -5,7 +5,7 @@ use super::forward::{LOGIT_ROWS, Scratch, Segment};
 use super::parallel::Parallel;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
-use crate::model::sampling::{Normalizer, Read, Row};
+use crate::model::sampling::{LogitsRow, Normalizer, Read};
 use crate::model::score_job::{ScoreJob, check_job};
 
 /// Tokens that are read together, about.

@@ -9,23 +9,23 @@ use super::lanes::LANES;
 /// One cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; LANES]);
+struct CacheLine([f32; LANES]);
 
 /// A cache-line aligned, zeroed block of f32 whose length is a multiple of sixteen.
-pub(crate) struct Buffer(Vec<Line>);
+pub(crate) struct Buffer(Vec<CacheLine>);
 
 impl Buffer {
     /// At least `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
         // `vec![zero; lines]` would write zeros into memory that the system has just cleared.
-        let lines = Box::<[Line]>::new_zeroed_slice(len.div_ceil(LANES));
+        let lines = Box::<[CacheLine]>::new_zeroed_slice(len.div_ceil(LANES));
         // SAFETY: all bits zero is 0.0 in every place of every line.
         Self(unsafe { lines.assume_init() }.into_vec())
     }
 
     /// The values.
     pub(crate) fn as_slice(&self) -> &[f32] {
-        // SAFETY: a `Line` is sixteen f32 without padding, and the lines are contiguous.
+        // SAFETY: a `CacheLine` is sixteen f32 without padding, and the lines are contiguous.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
     }
 

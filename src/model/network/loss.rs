@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Int, Tensor, activation};
 
 use super::ops::Norm;
-use super::{Block, Embedding, Form, Network, Parameters, Part, ops};
+use super::{Block, Embedding, Network, NetworkConfig, Parameters, PassContext, ops};
 use crate::model::Architecture;
 use crate::model::architecture::Role;
 use crate::model::dropout::Dropout;
@@ -82,13 +82,13 @@ fn checkpointed(
     asked: &Asked<'_>,
     dtype: FloatDType,
 ) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
-    let form = Form::new(architecture, dtype);
-    let plain = Embedding::new(parameters, form);
-    let part = Part::new(asked.spans, asked.dropout, &plain.device());
-    let mut inputs = vec![plain.embed(asked.tokens, &part)];
+    let config = NetworkConfig::new(architecture, dtype);
+    let plain = Embedding::new(parameters, config);
+    let context = PassContext::new(asked.spans, asked.dropout, &plain.device());
+    let mut inputs = vec![plain.embed(asked.tokens, &context)];
     for layer in 0..architecture.layers {
-        let block = Block::new(parameters, layer, form);
-        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &part, form));
+        let block = Block::new(parameters, layer, config);
+        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &context, config));
     }
     let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.arrays.len()];
     let mut next = || {
@@ -100,20 +100,20 @@ fn checkpointed(
     };
     // The head. Graphs live for one pass each, so every part is made anew from the leaves.
     let input = next();
-    let hidden = Norm::new(leaves, Role::FinalNorm, None, form).apply(input.clone());
-    let loss = head_loss(&Embedding::new(leaves, form), hidden, asked);
+    let hidden = Norm::new(leaves, Role::FinalNorm, None, config).apply(input.clone());
+    let loss = head_loss(&Embedding::new(leaves, config), hidden, asked);
     let mut upstream = back(&loss, &input, leaves, &mut found);
     // The blocks, from the last.
-    let part = Part::new(asked.spans, asked.dropout, &input.device());
+    let context = PassContext::new(asked.spans, asked.dropout, &input.device());
     for layer in (0..architecture.layers).rev() {
         let input = next();
         let output =
-            Block::new(leaves, layer, form).apply_packed(input.clone(), layer, &part, form);
+            Block::new(leaves, layer, config).apply_packed(input.clone(), layer, &context, config);
         let product = (output * upstream.autodiff()).sum();
         upstream = back(&product, &input, leaves, &mut found);
     }
     // The embeddings.
-    let embedded = Embedding::new(leaves, form).embed(asked.tokens, &part);
+    let embedded = Embedding::new(leaves, config).embed(asked.tokens, &context);
     let mut gradients = (embedded * upstream.autodiff()).sum().backward();
     add(&mut found, leaves.gradients(&mut gradients));
     (loss.inner(), found)

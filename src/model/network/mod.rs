@@ -15,7 +15,7 @@ use burn::tensor::{Device, FloatDType, Tensor, activation};
 
 pub(crate) use self::loss::{Arithmetic, Asked, add, gradients, loss_alone};
 pub(crate) use self::parameters::{Parameter, Parameters};
-pub(crate) use self::reading::{DECODE_TILE, LOGIT_TILE, READ_TILE, Tile, bucket};
+pub(crate) use self::reading::{DECODE_BATCH, DecodeBatch, LOGIT_BATCH, READ_BATCH, bucket};
 
 use self::attention::Padded;
 use self::ops::{Affine, Norm};
@@ -31,12 +31,12 @@ pub(crate) struct Network {
     embedding: Embedding,
     blocks: Vec<Block>,
     final_norm: Norm,
-    form: Form,
+    config: NetworkConfig,
 }
 
 /// What all parts of a network are told.
 #[derive(Clone, Copy)]
-struct Form {
+struct NetworkConfig {
     heads: Heads,
     positions: Positions,
     norm: architecture::Norm,
@@ -50,7 +50,7 @@ struct Form {
 struct Embedding {
     tokens: Tensor<2>,
     positions: Tensor<2>,
-    form: Form,
+    config: NetworkConfig,
 }
 
 struct Block {
@@ -63,7 +63,7 @@ struct Block {
     down: Affine,
 }
 
-impl Form {
+impl NetworkConfig {
     fn new(architecture: &Architecture, dtype: FloatDType) -> Self {
         Self {
             heads: architecture.heads,
@@ -83,13 +83,13 @@ impl Network {
         parameters: &Parameters,
         dtype: FloatDType,
     ) -> Self {
-        let form = Form::new(architecture, dtype);
-        let block = |layer| Block::new(parameters, layer, form);
+        let config = NetworkConfig::new(architecture, dtype);
+        let block = |layer| Block::new(parameters, layer, config);
         Self {
-            embedding: Embedding::new(parameters, form),
+            embedding: Embedding::new(parameters, config),
             blocks: (0..architecture.layers).map(block).collect(),
-            final_norm: Norm::new(parameters, Role::FinalNorm, None, form),
-            form,
+            final_norm: Norm::new(parameters, Role::FinalNorm, None, config),
+            config,
         }
     }
 
@@ -98,24 +98,24 @@ impl Network {
     /// # Shapes
     /// `tokens` are the sequences of `spans` end to end; to `[rows, width]`.
     fn hidden(&self, tokens: &[u32], spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
-        let part = Part::new(spans, dropout, &self.embedding.device());
-        let mut x = self.embedding.embed(tokens, &part);
+        let context = PassContext::new(spans, dropout, &self.embedding.device());
+        let mut x = self.embedding.embed(tokens, &context);
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.apply_packed(x, layer, &part, self.form);
+            x = block.apply_packed(x, layer, &context, self.config);
         }
         self.final_norm.apply(x)
     }
 }
 
 impl Embedding {
-    fn new(parameters: &Parameters, form: Form) -> Self {
-        let matrix = |id| parameters.matrix(id).cast(form.dtype);
+    fn new(parameters: &Parameters, config: NetworkConfig) -> Self {
+        let matrix = |id| parameters.matrix(id).cast(config.dtype);
         Self {
             tokens: matrix(ArrayId::TOKEN_EMBEDDING),
-            positions: match form.positions {
+            positions: match config.positions {
                 Positions::Learned => matrix(ArrayId::POSITION_EMBEDDING),
             },
-            form,
+            config,
         }
     }
 
@@ -124,9 +124,9 @@ impl Embedding {
     }
 
     /// What goes into the first block, f32 `[rows, width]`.
-    fn embed(&self, tokens: &[u32], part: &Part<'_>) -> Tensor<2> {
-        let positions = part.spans.positions();
-        part.drop_out(self.look_up(tokens, positions), EMBEDDING_SITE)
+    fn embed(&self, tokens: &[u32], context: &PassContext<'_>) -> Tensor<2> {
+        let positions = context.spans.positions();
+        context.drop_out(self.look_up(tokens, positions), EMBEDDING_SITE)
     }
 
     /// What the tokens at these positions are, f32.
@@ -135,7 +135,7 @@ impl Embedding {
         let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
         let positions = ops::indices(positions, &device);
         let tokens = self.tokens.clone().select(0, tokens);
-        match self.form.positions {
+        match self.config.positions {
             Positions::Learned => {
                 let positions = self.positions.clone().select(0, positions);
                 ops::single(tokens) + ops::single(positions)
@@ -145,7 +145,7 @@ impl Embedding {
 
     /// Logits, f32, of rows of hidden states.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let output = match self.form.output {
+        let output = match self.config.output {
             Output::Tied => self.tokens.clone().transpose(),
         };
         ops::single(hidden.cast(output.dtype()).matmul(output))
@@ -153,10 +153,10 @@ impl Embedding {
 }
 
 impl Block {
-    fn new(parameters: &Parameters, layer: usize, form: Form) -> Self {
-        let norm = |role| Norm::new(parameters, role, Some(layer), form);
-        let affine = |role| Affine::new(parameters, role, layer, form);
-        let FeedForwardKind::Plain(activation) = form.feed_forward.kind;
+    fn new(parameters: &Parameters, layer: usize, config: NetworkConfig) -> Self {
+        let norm = |role| Norm::new(parameters, role, Some(layer), config);
+        let affine = |role| Affine::new(parameters, role, layer, config);
+        let FeedForwardKind::Plain(activation) = config.feed_forward.kind;
         Self {
             attention_norm: norm(Role::AttentionNorm),
             query_key_value: affine(Role::QueryKeyValue),
@@ -188,13 +188,19 @@ impl Block {
     }
 
     /// The block on packed rows.
-    fn apply_packed(&self, x: Tensor<2>, layer: usize, part: &Part<'_>, form: Form) -> Tensor<2> {
+    fn apply_packed(
+        &self,
+        x: Tensor<2>,
+        layer: usize,
+        context: &PassContext<'_>,
+        config: NetworkConfig,
+    ) -> Tensor<2> {
         let site = block_site(layer);
-        let mask = part.dropout.map(|dropout| (dropout, site));
+        let mask = context.dropout.map(|dropout| (dropout, site));
         self.apply(
             x,
-            |qkv| part.padded.attention(&qkv, form.heads, mask),
-            |x, branch| part.drop_out(x, site + branch),
+            |qkv| context.padded.attention(&qkv, config.heads, mask),
+            |x, branch| context.drop_out(x, site + branch),
         )
     }
 
@@ -209,13 +215,13 @@ impl Block {
 }
 
 /// What all blocks are told of the rows that they work on.
-struct Part<'a> {
+struct PassContext<'a> {
     spans: &'a Spans,
     dropout: Option<Dropout>,
     padded: Padded,
 }
 
-impl<'a> Part<'a> {
+impl<'a> PassContext<'a> {
     fn new(spans: &'a Spans, dropout: Option<Dropout>, device: &Device) -> Self {
         let padded = Padded::new(spans, device);
         Self {

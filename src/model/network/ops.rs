@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 
-use super::{Form, Parameters};
+use super::{NetworkConfig, Parameters};
 use crate::model::architecture::{ArrayId, NormKind, Role};
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
@@ -14,11 +14,16 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    pub(super) fn new(parameters: &Parameters, role: Role, layer: usize, form: Form) -> Self {
+    pub(super) fn new(
+        parameters: &Parameters,
+        role: Role,
+        layer: usize,
+        config: NetworkConfig,
+    ) -> Self {
         let (weight, bias) = (ArrayId::weight(role, layer), ArrayId::bias(role, layer));
         Self {
-            weight: parameters.matrix(weight).cast(form.dtype),
-            bias: parameters.vector(bias).cast(form.dtype),
+            weight: parameters.matrix(weight).cast(config.dtype),
+            bias: parameters.vector(bias).cast(config.dtype),
         }
     }
 
@@ -45,14 +50,14 @@ impl Norm {
         parameters: &Parameters,
         role: Role,
         layer: Option<usize>,
-        form: Form,
+        config: NetworkConfig,
     ) -> Self {
         let single = |id| parameters.vector(id).cast(FloatDType::F32);
         Self {
-            kind: form.norm.kind,
+            kind: config.norm.kind,
             gamma: single(ArrayId::weight(role, layer)),
             beta: single(ArrayId::bias(role, layer)),
-            epsilon: form.norm.epsilon,
+            epsilon: config.norm.epsilon,
         }
     }
 

@@ -1,7 +1,7 @@
-//! Sequences that are read and go on token by token, in tiles of one fixed shape.
+//! Sequences that are read and go on token by token, in batches of one fixed shape.
 //!
 //! A device may sum in another order when a tensor has another shape, so shapes never depend on how many sequences there
-//! are: tiles are filled up with sequences that nobody reads, and keys and values are as long as the bucket of
+//! are: batches are filled up with sequences that nobody reads, and keys and values are as long as the bucket of
 //! the sequence's own length. What comes of a sequence then depends on nothing but itself.
 
 use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -10,11 +10,11 @@ use super::attention::{attention_weights, split_heads};
 use super::{Network, ops};
 
 /// Sequences that are read together.
-pub(crate) const READ_TILE: usize = 8;
+pub(crate) const READ_BATCH: usize = 8;
 /// Sequences that go on together.
-pub(crate) const DECODE_TILE: usize = 64;
+pub(crate) const DECODE_BATCH: usize = 64;
 /// Rows of logits that are made together.
-pub(crate) const LOGIT_TILE: usize = 64;
+pub(crate) const LOGIT_BATCH: usize = 64;
 /// The shortest bucket, in tokens.
 const SHORTEST_BUCKET: usize = 64;
 
@@ -29,21 +29,21 @@ pub(crate) fn bucket(length: usize, positions: usize) -> usize {
 /// Keys and values of some sequences, in one bucket: for each layer two tensors
 /// `[sequences, heads, bucket, width / heads]`, zeros beyond a sequence's end.
 #[derive(Clone)]
-pub(crate) struct Tile {
+pub(crate) struct DecodeBatch {
     pub(crate) bucket: usize,
     layers: Vec<[Tensor<4>; 2]>,
 }
 
-impl Tile {
-    /// A tile for [`DECODE_TILE`] sequences, empty.
+impl DecodeBatch {
+    /// A batch for [`DECODE_BATCH`] sequences, empty.
     pub(crate) fn new(network: &Network, bucket: usize) -> Self {
-        let heads = network.form.heads;
+        let heads = network.config.heads;
         let empty = || {
             let options = (
                 &network.embedding.device(),
                 network.embedding.tokens.dtype(),
             );
-            Tensor::zeros([DECODE_TILE, heads.key, bucket, heads.width], options)
+            Tensor::zeros([DECODE_BATCH, heads.key, bucket, heads.width], options)
         };
         Self {
             bucket,
@@ -81,59 +81,64 @@ fn in_place(tensor: &mut Tensor<4>, change: impl FnOnce(Tensor<4>) -> Tensor<4>)
 }
 
 impl Network {
-    /// Reads up to [`READ_TILE`] sequences of one bucket: hidden states after the last layer norm
-    /// `[READ_TILE * bucket, width]`, and keys and values.
-    pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, Tile) {
+    /// Reads up to [`READ_BATCH`] sequences of one bucket: hidden states after the last layer norm
+    /// `[READ_BATCH * bucket, width]`, and keys and values.
+    pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, DecodeBatch) {
         let device = self.embedding.device();
-        let heads = self.form.heads;
-        let mut tokens = vec![0; READ_TILE * bucket];
-        let mut kept = vec![0.0_f32; READ_TILE * bucket];
+        let heads = self.config.heads;
+        let mut tokens = vec![0; READ_BATCH * bucket];
+        let mut kept = vec![0.0_f32; READ_BATCH * bucket];
         for (place, sequence) in sequences.iter().enumerate() {
             let row = place * bucket;
             tokens[row..row + sequence.len()].copy_from_slice(sequence);
             kept[row..row + sequence.len()].fill(1.0);
         }
         let dtype = self.embedding.tokens.dtype();
-        let kept = TensorData::new(kept, [READ_TILE, 1, bucket, 1]);
+        let kept = TensorData::new(kept, [READ_BATCH, 1, bucket, 1]);
         let kept = Tensor::<4>::from_data(kept, (&device, DType::F32)).cast(dtype);
         let future = Tensor::<2, Bool>::tril_mask([bucket, bucket], 0, &device).unsqueeze();
-        let positions = (0..READ_TILE).flat_map(|_| 0..bucket);
+        let positions = (0..READ_BATCH).flat_map(|_| 0..bucket);
         let mut x = self.embedding.look_up(&tokens, positions);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let attend = |qkv| {
-                let [query, key, value] = split_heads(qkv, READ_TILE, heads);
+                let [query, key, value] = split_heads(qkv, READ_BATCH, heads);
                 let weights = attention_weights(query, key.clone(), Tensor::clone(&future));
                 let mixed = weights.cast(value.dtype()).matmul(value.clone());
                 layers.push([key * kept.clone(), value * kept.clone()]);
                 mixed
                     .swap_dims(1, 2)
-                    .reshape([READ_TILE * bucket, heads.query_width()])
+                    .reshape([READ_BATCH * bucket, heads.query_width()])
             };
             x = block.apply(x, attend, |x, _| x);
         }
-        (self.final_norm.apply(x), Tile { bucket, layers })
+        (self.final_norm.apply(x), DecodeBatch { bucket, layers })
     }
 
-    /// One more token for each sequence of a tile, at its position; logits after it, to the host.
+    /// One more token for each sequence of a batch, at its position; logits after it, to the host.
     ///
     /// # Shapes
-    /// `tokens` and `positions` of [`DECODE_TILE`] sequences; to `DECODE_TILE * vocabulary` values.
-    pub(crate) fn decode(&self, tile: &mut Tile, tokens: &[u32], positions: &[usize]) -> Vec<f32> {
+    /// `tokens` and `positions` of [`DECODE_BATCH`] sequences; to `DECODE_BATCH * vocabulary` values.
+    pub(crate) fn decode(
+        &self,
+        batch: &mut DecodeBatch,
+        tokens: &[u32],
+        positions: &[usize],
+    ) -> Vec<f32> {
         let device = self.embedding.device();
-        let heads = self.form.heads;
+        let heads = self.config.heads;
         let count = tokens.len();
         let future: Vec<bool> = positions
             .iter()
-            .flat_map(|&position| (0..tile.bucket).map(move |column| column > position))
+            .flat_map(|&position| (0..batch.bucket).map(move |column| column > position))
             .collect();
-        let future = TensorData::new(future, [count, 1, 1, tile.bucket]);
+        let future = TensorData::new(future, [count, 1, 1, batch.bucket]);
         let future = Tensor::<4, Bool>::from_data(future, &device);
         let column: Tensor<4, Int> = ops::indices(positions.iter().copied(), &device)
             .reshape([count, 1, 1, 1])
             .expand([count, heads.key, 1, heads.width]);
         let mut x = self.embedding.look_up(tokens, positions.iter().copied());
-        for (block, [keys, values]) in self.blocks.iter().zip(&mut tile.layers) {
+        for (block, [keys, values]) in self.blocks.iter().zip(&mut batch.layers) {
             let attend = |qkv| {
                 let [query, key, value] = split_heads(qkv, count, heads);
                 // Added to zeros: the place was empty.
@@ -151,10 +156,10 @@ impl Network {
         to_host(self.embedding.logits(self.final_norm.apply(x)))
     }
 
-    /// Logits of up to [`LOGIT_TILE`] rows of hidden states, to the host: `LOGIT_TILE * vocabulary` values.
+    /// Logits of up to [`LOGIT_BATCH`] rows of hidden states, to the host: `LOGIT_BATCH * vocabulary` values.
     pub(crate) fn logits_of(&self, hidden: &Tensor<2>, rows: &[usize]) -> Vec<f32> {
         let filled = rows.iter().copied().chain(std::iter::repeat(0));
-        let rows = ops::indices(filled.take(LOGIT_TILE), &hidden.device());
+        let rows = ops::indices(filled.take(LOGIT_BATCH), &hidden.device());
         to_host(self.embedding.logits(hidden.clone().select(0, rows)))
     }
 }

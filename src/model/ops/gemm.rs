@@ -232,7 +232,7 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
             let block = pack_left::<V>(region, [row, rows], [first, steps], left.as_mut_slice());
             for (panel, column) in region.columns.clone().step_by(PANEL).enumerate() {
                 for tile in (0..rows).step_by(V::TILE_ROWS) {
-                    let part = Part {
+                    let part = OutputTile {
                         row: row + tile,
                         rows: V::TILE_ROWS.min(rows - tile),
                         column,
@@ -266,7 +266,7 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
 const ZEROS: [f32; PANEL] = [0.0; PANEL];
 
 /// One tile of the output.
-struct Part {
+struct OutputTile {
     row: usize,
     rows: usize,
     column: usize,
@@ -281,7 +281,7 @@ struct Part {
 #[inline(always)]
 unsafe fn multiply_part<V: Lanes>(
     region: &Region<'_>,
-    part: &Part,
+    part: &OutputTile,
     mut tile: Tile,
     edge: &mut [f32],
 ) {

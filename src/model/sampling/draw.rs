@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::SamplingParams;
-use super::row::{FEW, Row};
+use super::row::{FEW, LogitsRow};
 use crate::key::Digest;
 use crate::model::kernel::scalar::exp;
 use crate::text::LogProbSummary;
@@ -31,7 +31,7 @@ impl Stream {
 
 /// Draws one of the first `tokens` tokens. `room` holds candidates between calls.
 pub(super) fn draw(
-    row: &dyn Row,
+    row: &dyn LogitsRow,
     tokens: usize,
     params: &SamplingParams,
     stream: &mut Stream,
@@ -111,16 +111,16 @@ pub(super) fn record(summary: &mut LogProbSummary, log_prob: f64) {
 mod tests {
     use super::*;
     use crate::model::kernel::lanes::Isa;
-    use crate::model::sampling::Logits;
+    use crate::model::sampling::BorrowedLogits;
 
     /// Logits whose softmax is 0.5, 0.3, 0.15, 0.05 in this order of ids.
     fn logits() -> Vec<f32> {
         [0.15, 0.5, 0.05, 0.3].map(|p: f64| p.ln() as f32).to_vec()
     }
 
-    fn row(values: &[f32]) -> Logits<'_> {
+    fn row(values: &[f32]) -> BorrowedLogits<'_> {
         let isa = Isa::available()[0];
-        Logits { isa, values }
+        BorrowedLogits { isa, values }
     }
 
     #[test]

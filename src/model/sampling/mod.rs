@@ -1,8 +1,8 @@
 //! Sampling that belongs to no engine: one scheduler and one rule of drawing for the CPU's kernels and for every device.
 //!
-//! In: a [`Request`] and a `Decoder`, which reads prompts and goes on token by token. Out: [`Generated`] sequences. Which
-//! token is drawn depends on the row of logits, the parameters and the sequence's own random stream alone, so an
-//! engine decides by its rounding and by nothing else.
+//! In: a [`GenerationRequest`] and a `Decoder`, which reads prompts and goes on token by token. Out: [`Generated`]
+//! sequences. Which token is drawn depends on the row of logits, the parameters and the sequence's own random stream
+//! alone, so an engine decides by its rounding and by nothing else.
 
 mod draw;
 mod params;
@@ -12,6 +12,8 @@ mod scheduler;
 mod sequence;
 
 pub use params::SamplingParams;
-pub use request::{Expand, FirstTokenCandidate, Generated, Request, SequenceSpec, StopRule};
-pub(super) use row::{Logits, Normalizer, OwnLogits, Row};
+pub use request::{
+    Expand, FirstTokenCandidate, Generated, GenerationRequest, SequenceSpec, StopRule,
+};
+pub(super) use row::{BorrowedLogits, LogitsRow, Normalizer, OwnedLogits};
 pub(super) use scheduler::{Active, Advance, Decoder, Read, generate};

@@ -51,7 +51,7 @@ pub type Expand<'a> = dyn FnMut(usize, &[FirstTokenCandidate]) -> Vec<SequenceSp
 
 /// What is to be generated.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct GenerationRequest<'a> {
     /// The prompts.
     pub prompts: &'a [Vec<u32>],
     /// How many of a prompt's most probable first tokens the caller is handed.

@@ -31,7 +31,7 @@ impl Normalizer {
 }
 
 /// A row of logits. An engine whose logits lie elsewhere need not bring them all: most draws ask for a few.
-pub(in crate::model) trait Row {
+pub(in crate::model) trait LogitsRow {
     /// How many logits there are: those of an embedding's padding too.
     fn vocab_size(&self) -> usize;
 
@@ -51,13 +51,13 @@ pub(in crate::model) trait Row {
 
 /// A row that is in memory.
 #[derive(Clone, Copy)]
-pub(in crate::model) struct Logits<'a> {
+pub(in crate::model) struct BorrowedLogits<'a> {
     pub(in crate::model) isa: Isa,
     /// One for each token.
     pub(in crate::model) values: &'a [f32],
 }
 
-impl Row for Logits<'_> {
+impl LogitsRow for BorrowedLogits<'_> {
     fn vocab_size(&self) -> usize {
         self.values.len()
     }
@@ -101,12 +101,12 @@ impl Row for Logits<'_> {
 }
 
 /// A row in memory of its own.
-pub(in crate::model) struct OwnLogits {
+pub(in crate::model) struct OwnedLogits {
     isa: Isa,
     values: Vec<f32>,
 }
 
-impl OwnLogits {
+impl OwnedLogits {
     /// A copy of `values`.
     pub(in crate::model) fn new(isa: Isa, values: &[f32]) -> Self {
         Self {
@@ -115,32 +115,32 @@ impl OwnLogits {
         }
     }
 
-    fn lent(&self) -> Logits<'_> {
-        Logits {
+    fn borrowed(&self) -> BorrowedLogits<'_> {
+        BorrowedLogits {
             isa: self.isa,
             values: &self.values,
         }
     }
 }
 
-impl Row for OwnLogits {
+impl LogitsRow for OwnedLogits {
     fn vocab_size(&self) -> usize {
         self.values.len()
     }
 
     fn normalizer(&self) -> Option<Normalizer> {
-        self.lent().normalizer()
+        self.borrowed().normalizer()
     }
 
     fn logit(&self, token: u32) -> f32 {
-        self.lent().logit(token)
+        self.borrowed().logit(token)
     }
 
     fn best(&self, count: usize, tokens: usize, best: &mut Vec<(f32, u32)>) {
-        self.lent().best(count, tokens, best);
+        self.borrowed().best(count, tokens, best);
     }
 
     fn total_weight(&self, temperature: f64, tokens: usize) -> f64 {
-        self.lent().total_weight(temperature, tokens)
+        self.borrowed().total_weight(temperature, tokens)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::request::{Expand, Generated, Request, SequenceSpec};
-use super::row::Row;
+use super::request::{Expand, Generated, GenerationRequest, SequenceSpec};
+use super::row::LogitsRow;
 use super::sequence::{Rules, Sequence, first_tokens};
 use crate::event::CancelToken;
 use crate::model::EngineError;
@@ -42,12 +42,12 @@ pub(in crate::model) struct Read<R, P> {
 }
 
 /// Draws a token for a sequence from the logits after its last one.
-pub(in crate::model) type Advance<'a> = dyn Fn(&mut Sequence, &dyn Row) + Sync + 'a;
+pub(in crate::model) type Advance<'a> = dyn Fn(&mut Sequence, &dyn LogitsRow) + Sync + 'a;
 
 /// An engine during one call of [`generate`]. It computes; what is drawn, and when, is the scheduler's.
 pub(in crate::model) trait Decoder {
     /// A row of logits after a prompt.
-    type Row: Row;
+    type Logits: LogitsRow;
     /// Keys and values of a prompt, which its sequences begin with.
     type Prefix;
     /// Where the keys and values of a sequence under way are.
@@ -67,7 +67,7 @@ pub(in crate::model) trait Decoder {
     fn prefill(
         &mut self,
         prompts: &[&[u32]],
-    ) -> Result<Vec<Read<Self::Row, Self::Prefix>>, EngineError>;
+    ) -> Result<Vec<Read<Self::Logits, Self::Prefix>>, EngineError>;
 
     /// The same keys and values for so many sequences.
     fn fork(&self, prefix: Self::Prefix, sequences: usize) -> Vec<Self::Prefix>;
@@ -91,7 +91,7 @@ pub(in crate::model) trait Decoder {
     fn free(&mut self, slot: Self::Slot);
 
     /// Memory ran out: goes on with less at once, all slots being free. `false` where it cannot.
-    fn shrink(&mut self) -> bool;
+    fn handle_oom(&mut self) -> bool;
 }
 
 /// A sequence that has its first token and waits for a slot.
@@ -103,7 +103,7 @@ struct Waiting<D: Decoder> {
 /// One call of [`generate`].
 struct Call<'a, D: Decoder> {
     decoder: &'a mut D,
-    request: Request<'a>,
+    request: GenerationRequest<'a>,
     rules: Rules<'a>,
     /// Prompts that are to be read, by number.
     unread: VecDeque<usize>,
@@ -122,12 +122,12 @@ struct Call<'a, D: Decoder> {
 /// vocabulary has not; the logits are not finite; the device fails; somebody cancelled.
 pub(in crate::model) fn generate<D: Decoder>(
     decoder: &mut D,
-    request: Request<'_>,
+    request: GenerationRequest<'_>,
     expand: &mut Expand<'_>,
     done: &mut (dyn FnMut(Generated) + Send),
     cancel: &CancelToken,
 ) -> Result<(), EngineError> {
-    let Request {
+    let GenerationRequest {
         params,
         vocabulary,
         stop,
@@ -167,7 +167,7 @@ pub(in crate::model) fn generate<D: Decoder>(
             Ok(false) => return Ok(()),
             Err(EngineError::Device(DeviceFailure::OutOfMemory(reason))) => {
                 call.set_back();
-                if !call.decoder.shrink() {
+                if !call.decoder.handle_oom() {
                     return Err(EngineError::Device(DeviceFailure::OutOfMemory(reason)));
                 }
                 tracing::warn!(
@@ -244,7 +244,7 @@ impl<D: Decoder> Call<'_, D> {
     fn branch(
         &mut self,
         prompt_index: usize,
-        Read { row, prefix }: Read<D::Row, D::Prefix>,
+        Read { row, prefix }: Read<D::Logits, D::Prefix>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
     ) -> Result<(), EngineError> {
@@ -264,7 +264,7 @@ impl<D: Decoder> Call<'_, D> {
             if let Some(token) = spec.forced_first {
                 check_tokens(prompt_index, &[token], 1, vocab_size)?;
             }
-            let last: (_, &dyn Row) = (normalizer, &row);
+            let last: (_, &dyn LogitsRow) = (normalizer, &row);
             let sequence = Sequence::begin(prompt_index, &spec, last, max_tokens, self.rules);
             if sequence.end.is_some() {
                 sequence.finish(done);

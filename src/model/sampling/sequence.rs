@@ -3,7 +3,7 @@
 use super::SamplingParams;
 use super::draw::{Stream, draw, record};
 use super::request::{FirstTokenCandidate, Generated, SequenceSpec, StopRule};
-use super::row::{Normalizer, Row};
+use super::row::{LogitsRow, Normalizer};
 use crate::model::Vocabulary;
 use crate::text::{EndReason, LogProbSummary};
 
@@ -17,7 +17,7 @@ pub(in crate::model) struct Rules<'a> {
 
 impl Rules<'_> {
     /// How many tokens of a row may be drawn, the first ones: an embedding's padding is no token.
-    fn drawable(&self, row: &dyn Row) -> usize {
+    fn drawable(&self, row: &dyn LogitsRow) -> usize {
         self.vocabulary.tokens().min(row.vocab_size())
     }
 }
@@ -42,7 +42,7 @@ impl Sequence {
     pub(in crate::model) fn begin(
         prompt_index: usize,
         spec: &SequenceSpec,
-        (normalizer, row): (Normalizer, &dyn Row),
+        (normalizer, row): (Normalizer, &dyn LogitsRow),
         max_tokens: usize,
         rules: Rules<'_>,
     ) -> Self {
@@ -77,7 +77,7 @@ impl Sequence {
     }
 
     /// Draws a token and decides whether the sequence ends.
-    pub(in crate::model) fn advance(&mut self, row: &dyn Row, rules: Rules<'_>) {
+    pub(in crate::model) fn advance(&mut self, row: &dyn LogitsRow, rules: Rules<'_>) {
         let Some(normalizer) = row.normalizer() else {
             self.broken = true;
             return;
@@ -119,7 +119,7 @@ impl Sequence {
 
 /// The most probable first tokens after a prompt; `None` where the logits are not finite.
 pub(super) fn first_tokens(
-    row: &dyn Row,
+    row: &dyn LogitsRow,
     count: usize,
     rules: Rules<'_>,
 ) -> Option<(Normalizer, Vec<FirstTokenCandidate>)> {

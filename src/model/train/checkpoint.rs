@@ -23,7 +23,7 @@ const PREVIOUS: &str = "previous.ckpt";
 
 /// The state of a training after some whole epochs.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct State {
+pub(super) struct TrainState {
     /// Epochs done.
     pub(super) epochs: usize,
     /// Tokens trained on so far.
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) best: Option<(f64, Weights)>,
 }
 
-impl State {
+impl TrainState {
     /// Before the first step.
     pub(super) fn new(weights: Weights) -> Self {
         Self {
@@ -67,7 +67,7 @@ pub(super) fn save(
     folder: &Path,
     training: Digest,
     architecture: &Architecture,
-    state: &State,
+    state: &TrainState,
 ) -> io::Result<()> {
     let header = Header {
         training,
@@ -132,7 +132,7 @@ pub(super) fn load(
     folder: &Path,
     training: Digest,
     architecture: &Architecture,
-) -> (Option<State>, Vec<String>) {
+) -> (Option<TrainState>, Vec<String>) {
     let mut warnings = Vec::new();
     for name in [CURRENT, PREVIOUS] {
         let path = folder.join(name);
@@ -195,7 +195,7 @@ fn open_checked(path: &Path) -> io::Result<Take<BufReader<File>>> {
     Ok(BufReader::with_capacity(1 << 20, file).take(body))
 }
 
-fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Result<State> {
+fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Result<TrainState> {
     let mut reader = open_checked(path)?;
     let (mut magic, mut size) = ([0; 8], [0; 8]);
     reader.read_exact(&mut magic)?;
@@ -245,7 +245,7 @@ fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Resul
         .best_loss
         .map(|loss| arrays().map(|weights| (loss, weights)))
         .transpose()?;
-    Ok(State {
+    Ok(TrainState {
         epochs: header.epochs,
         tokens: header.tokens,
         weights,
@@ -270,7 +270,7 @@ mod tests {
         })
     }
 
-    fn state(epochs: usize) -> State {
+    fn state(epochs: usize) -> TrainState {
         let mut weights = Weights::init(&architecture(), 1);
         weights.arrays[&ArrayId::POSITION_EMBEDDING].data = vec![0.1, -0.0, f32::MIN_POSITIVE, 3.0];
         let mut adam = Adam::new(&weights);
@@ -283,7 +283,7 @@ mod tests {
             learning_rate: 3e-4,
             tokens: 9,
         };
-        State {
+        TrainState {
             epochs,
             tokens: 9,
             adam,

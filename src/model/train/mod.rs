@@ -6,11 +6,11 @@
 //! Source: the paper, III-A; Radford et al. 2019.
 
 mod adam;
+mod backend;
 mod checkpoint;
 mod cpu;
 mod data;
 mod error;
-mod machine;
 mod on_device;
 mod options;
 mod packed;
@@ -21,10 +21,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use self::checkpoint::State;
+use self::backend::{TrainBackend, Update};
+use self::checkpoint::TrainState;
 use self::cpu::{Cpu, MICRO_BATCH_TOKENS};
 use self::data::{Prepared, order};
-use self::machine::{Machine, Update};
 use self::on_device::OnDevice;
 use self::step::Batch;
 use super::device::DeviceName;
@@ -138,7 +138,7 @@ pub fn train(
         return Err(TrainError::NoValidation);
     }
     check_room(&architecture, &prepared.examples, options, runtime)?;
-    let mut machine = machine(&architecture, options, runtime)?;
+    let mut trainer = backend(&architecture, options, runtime)?;
     let backend = runtime.device.backend();
     let identity = identity(
         (&architecture, &weights),
@@ -155,8 +155,8 @@ pub fn train(
         seed,
         examples: &prepared.examples,
         validation: &validation,
-        machine: &mut *machine,
-        state: found.unwrap_or_else(|| State::new(weights)),
+        backend: &mut *trainer,
+        state: found.unwrap_or_else(|| TrainState::new(weights)),
     };
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
@@ -166,8 +166,8 @@ pub fn train(
             source,
         })?;
     }
-    let micro_batch_ladder = training.machine.ladder();
-    let State {
+    let micro_batch_ladder = training.backend.ladder();
+    let TrainState {
         weights,
         losses,
         best,
@@ -217,23 +217,23 @@ fn check_room(
 }
 
 /// What computes the steps.
-fn machine<'a>(
+fn backend<'a>(
     architecture: &'a Architecture,
     options: &TrainOptions,
     runtime: TrainRuntime,
-) -> Result<Box<dyn Machine + 'a>, TrainError> {
+) -> Result<Box<dyn TrainBackend + 'a>, TrainError> {
     if runtime.device == DeviceName::Cpu {
         if options.dtype != Dtype::F32 {
             return Err(TrainError::Dtype(options.dtype));
         }
         let (threads, checkpointing) = (runtime.threads, runtime.gradient_checkpointing);
-        let machine = Cpu::new(architecture, threads, MICRO_BATCH_TOKENS, checkpointing)?;
-        return Ok(Box::new(machine));
+        let backend = Cpu::new(architecture, threads, MICRO_BATCH_TOKENS, checkpointing)?;
+        return Ok(Box::new(backend));
     }
     let device = runtime.device.open()?;
     let checkpointing = runtime.gradient_checkpointing;
-    let machine = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
-    Ok(Box::new(machine))
+    let backend = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
+    Ok(Box::new(backend))
 }
 
 /// What tells one training from another: all that its result depends on.
@@ -290,8 +290,8 @@ struct Training<'a> {
     seed: u64,
     examples: &'a [Example],
     validation: &'a [Example],
-    machine: &'a mut dyn Machine,
-    state: State,
+    backend: &'a mut dyn TrainBackend,
+    state: TrainState,
 }
 
 impl Training<'_> {
@@ -327,7 +327,7 @@ impl Training<'_> {
                 learning_rate,
                 dropout: Dropout::new(rate, self.seed, step as u64),
             };
-            let loss = self.machine.step(&mut self.state, &batch, &update)?;
+            let loss = self.backend.step(&mut self.state, &batch, &update)?;
             self.state.tokens += batch.tokens as u64;
             if !loss.is_finite() {
                 return Err(TrainError::NotFinite {
@@ -346,7 +346,7 @@ impl Training<'_> {
                 tokens: self.state.tokens,
             });
         }
-        self.machine.sync(&mut self.state)?;
+        self.backend.sync(&mut self.state)?;
         // The last step's loss does not show what the step itself did.
         self.state.weights.check_finite(self.architecture)?;
         let validation_loss = self.validate(cancel)?;
@@ -379,7 +379,7 @@ impl Training<'_> {
                 return Err(TrainError::Cancelled);
             }
             let batch = Batch::new(examples);
-            sum += self.machine.loss(&self.state, &batch)? * batch.loss_tokens as f64;
+            sum += self.backend.loss(&self.state, &batch)? * batch.loss_tokens as f64;
             tokens += batch.loss_tokens;
         }
         Ok((tokens > 0).then(|| sum / tokens as f64))

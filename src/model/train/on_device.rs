@@ -7,9 +7,9 @@ use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::TrainError;
 use super::adam::{Adam, clip_to};
-use super::checkpoint::State;
+use super::backend::{TrainBackend, Update};
+use super::checkpoint::TrainState;
 use super::data::Example;
-use super::machine::{Machine, Update};
 use super::packed::Packed;
 use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, guarded};
@@ -28,7 +28,7 @@ pub(super) struct OnDevice<'a> {
     arithmetic: Arithmetic,
     loss_scale: f64,
     /// Brought there at the first use.
-    there: Option<There>,
+    on_device: Option<DeviceState>,
     /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
     ladder: Vec<usize>,
     /// Test: how many micro-batches of more than so many tokens fail.
@@ -37,7 +37,7 @@ pub(super) struct OnDevice<'a> {
 }
 
 /// What lives on the device.
-struct There {
+struct DeviceState {
     weights: Parameters,
     first: Vec<Tensor<1>>,
     second: Vec<Tensor<1>>,
@@ -63,7 +63,7 @@ impl<'a> OnDevice<'a> {
             } else {
                 1.0
             },
-            there: None,
+            on_device: None,
             ladder: vec![MICRO_BATCH_TOKENS],
             #[cfg(test)]
             room_tokens: None,
@@ -75,14 +75,18 @@ impl<'a> OnDevice<'a> {
     }
 
     /// Brings weights and moments there, unless they are.
-    fn arrive(&mut self, state: &State) -> Result<(), DeviceFailure> {
-        if self.there.is_none() {
-            self.there = Some(guarded(|| {
+    fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
+        if self.on_device.is_none() {
+            self.on_device = Some(guarded(|| {
                 let moments = |weights| {
-                    let there = Parameters::upload(weights, &self.device);
-                    there.arrays.into_values().map(|each| each.values).collect()
+                    let on_device = Parameters::upload(weights, &self.device);
+                    on_device
+                        .arrays
+                        .into_values()
+                        .map(|each| each.values)
+                        .collect()
                 };
-                There {
+                DeviceState {
                     weights: Parameters::upload(&state.weights, &self.device),
                     first: moments(&state.adam.first),
                     second: moments(&state.adam.second),
@@ -96,12 +100,12 @@ impl<'a> OnDevice<'a> {
     /// waits for all that the device has been told, so one a step is enough.
     fn gradients(
         &self,
-        there: &There,
+        on_device: &DeviceState,
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<Gradients, DeviceFailure> {
         guarded(|| {
-            let mut arrays = vec![None; there.weights.arrays.len()];
+            let mut arrays = vec![None; on_device.weights.arrays.len()];
             let mut losses = Vec::new();
             for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
                 let packed = Packed::new(examples);
@@ -120,8 +124,12 @@ impl<'a> OnDevice<'a> {
                     scale: self.loss_scale / batch.loss_tokens as f64,
                     dropout,
                 };
-                let (loss, more) =
-                    gradients(self.architecture, &there.weights, &asked, self.arithmetic);
+                let (loss, more) = gradients(
+                    self.architecture,
+                    &on_device.weights,
+                    &asked,
+                    self.arithmetic,
+                );
                 add(&mut arrays, more);
                 losses.push(loss);
             }
@@ -140,8 +148,8 @@ impl<'a> OnDevice<'a> {
         })
     }
 
-    /// Answers a failure: half the micro-batch if memory ran out and there is half.
-    fn answer(&mut self, failure: DeviceFailure, batch: &Batch<'_>) -> Result<(), TrainError> {
+    /// Answers that memory ran out: half the micro-batch, where it can be halved; any other failure is an error.
+    fn handle_oom(&mut self, failure: DeviceFailure, batch: &Batch<'_>) -> Result<(), TrainError> {
         let parts = batch.parts(self.micro_batch(), Layout::Padded);
         let smallest = parts.iter().all(|(_, examples)| examples.len() == 1);
         if matches!(failure, DeviceFailure::Other(_)) || smallest {
@@ -157,33 +165,41 @@ impl<'a> OnDevice<'a> {
     }
 }
 
-impl Machine for OnDevice<'_> {
+impl TrainBackend for OnDevice<'_> {
     fn step(
         &mut self,
-        state: &mut State,
+        state: &mut TrainState,
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<f64, TrainError> {
-        self.arrive(state).map_err(TrainError::Device)?;
-        let mut there = self.there.take().expect("it has just arrived");
+        self.upload(state).map_err(TrainError::Device)?;
+        let mut on_device = self.on_device.take().expect("it has just arrived");
         let gradients = loop {
-            match self.gradients(&there, batch, update) {
+            match self.gradients(&on_device, batch, update) {
                 Ok(found) => break found,
-                Err(failure) => self.answer(failure, batch)?,
+                Err(failure) => self.handle_oom(failure, batch)?,
             }
         };
         let loss = gradients.loss;
         state.adam.steps += 1;
-        guarded(|| adam(&mut there, gradients, &state.adam, update, self.loss_scale))
-            .map_err(TrainError::Device)?;
-        self.there = Some(there);
+        guarded(|| {
+            adam(
+                &mut on_device,
+                gradients,
+                &state.adam,
+                update,
+                self.loss_scale,
+            )
+        })
+        .map_err(TrainError::Device)?;
+        self.on_device = Some(on_device);
         Ok(loss)
     }
 
-    fn loss(&mut self, state: &State, batch: &Batch<'_>) -> Result<f64, TrainError> {
-        self.arrive(state).map_err(TrainError::Device)?;
+    fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {
+        self.upload(state).map_err(TrainError::Device)?;
         loop {
-            let there = self.there.as_ref().expect("it has just arrived");
+            let on_device = self.on_device.as_ref().expect("it has just arrived");
             let total = guarded(|| {
                 let one = |(_, examples): (usize, &[&Example])| {
                     let packed = Packed::new(examples);
@@ -195,7 +211,7 @@ impl Machine for OnDevice<'_> {
                         dropout: None,
                     };
                     let dtype = self.arithmetic.dtype;
-                    let loss = loss_alone(self.architecture, &there.weights, &asked, dtype);
+                    let loss = loss_alone(self.architecture, &on_device.weights, &asked, dtype);
                     f64::from(loss.into_scalar::<f32>())
                 };
                 let parts = batch.parts(self.micro_batch(), Layout::Padded);
@@ -203,20 +219,20 @@ impl Machine for OnDevice<'_> {
             });
             match total {
                 Ok(total) => return Ok(total),
-                Err(failure) => self.answer(failure, batch)?,
+                Err(failure) => self.handle_oom(failure, batch)?,
             }
         }
     }
 
-    fn sync(&mut self, state: &mut State) -> Result<(), TrainError> {
-        let Some(there) = &self.there else {
+    fn sync(&mut self, state: &mut TrainState) -> Result<(), TrainError> {
+        let Some(on_device) = &self.on_device else {
             return Ok(());
         };
         guarded(|| {
-            state.weights = there.weights.download();
+            state.weights = on_device.weights.download();
             for (host, device) in [
-                (&mut state.adam.first, &there.first),
-                (&mut state.adam.second, &there.second),
+                (&mut state.adam.first, &on_device.first),
+                (&mut state.adam.second, &on_device.second),
             ] {
                 for (array, values) in host.arrays.values_mut().zip(device) {
                     let data = values.clone().into_data().try_into_vec();
@@ -244,7 +260,7 @@ struct Gradients {
 
 /// One update, as [`Adam::step`] does it on the CPU; f32.
 fn adam(
-    there: &mut There,
+    on_device: &mut DeviceState,
     gradients: Gradients,
     state: &Adam,
     update: &Update<'_>,
@@ -259,8 +275,8 @@ fn adam(
     let (beta1, beta2) = (options.adam_beta1, options.adam_beta2);
     let step_size = update.learning_rate / (1.0 - beta1.powi(power));
     let root = (1.0 - beta2.powi(power)).sqrt();
-    let moments = there.first.iter_mut().zip(&mut there.second);
-    let arrays = there
+    let moments = on_device.first.iter_mut().zip(&mut on_device.second);
+    let arrays = on_device
         .weights
         .arrays
         .values_mut()

@@ -91,13 +91,13 @@ fn gradients_are_the_cpus() {
     };
     for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let there = device.open().unwrap();
-        let mut machine =
+        let mut backend =
             OnDevice::new(&student.architecture, there, Dtype::F32, checkpointing).unwrap();
-        machine
-            .arrive(&State::new(student.weights.clone()))
+        backend
+            .upload(&TrainState::new(student.weights.clone()))
             .unwrap();
-        let there = machine.there.as_ref().unwrap();
-        let found = machine.gradients(there, &batch, &update).unwrap();
+        let there = backend.on_device.as_ref().unwrap();
+        let found = backend.gradients(there, &batch, &update).unwrap();
         assert!(
             (found.loss - loss).abs() < 1e-4,
             "{device}: {} {loss}",
@@ -162,9 +162,9 @@ fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
     let batch = Batch::new(&examples);
     let run = |room_tokens| {
         let device = DeviceName::Flex.open().unwrap();
-        let mut machine = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
-        machine.room_tokens = room_tokens;
-        let mut state = State::new(student.weights.clone());
+        let mut backend = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
+        backend.room_tokens = room_tokens;
+        let mut state = TrainState::new(student.weights.clone());
         let mut losses = Vec::new();
         for step in 0..3 {
             let update = Update {
@@ -172,10 +172,10 @@ fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
                 learning_rate: 1e-3,
                 dropout: crate::model::dropout::Dropout::new(0.1, 1, step),
             };
-            losses.push(machine.step(&mut state, &batch, &update)?);
+            losses.push(backend.step(&mut state, &batch, &update)?);
         }
-        machine.sync(&mut state)?;
-        Ok::<_, TrainError>((losses, machine.ladder()))
+        backend.sync(&mut state)?;
+        Ok::<_, TrainError>((losses, backend.ladder()))
     };
     let (whole, ladder) = run(None).unwrap();
     assert_eq!(ladder, [1024]);

@@ -4,7 +4,7 @@ use super::axis::{Axis, number};
 use super::frame::{Frame, Key, Setting};
 use super::letter::Anchor;
 use super::sheet::{Area, Sheet};
-use super::style::{Form, INK, LEADING, Marker, NOTE, WHITE, look_of};
+use super::style::{INK, LEADING, Marker, MarkerShape, NOTE, WHITE, look_of};
 use super::{NO_VALUE, Numbers, Picture};
 
 /// Box plots of scores: groups along the axis, one box for each sample in them.
@@ -207,7 +207,7 @@ fn draw_box(sheet: &mut Sheet<'_>, x: f64, wide: f64, at: [f64; 5], mean: f64, p
     sheet.line(&[(x - half, median), (x + half, median)], WHITE, 4.0);
     sheet.line(&[(x - half, median), (x + half, median)], INK, 2.2);
     let diamond = Marker {
-        form: Form::Diamond,
+        form: MarkerShape::Diamond,
         hollow: true,
     };
     sheet.marker((x, mean), diamond, INK, 4.5);

@@ -28,7 +28,7 @@ pub(super) struct Dash(pub(super) &'static [f64]);
 
 /// A marker's form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
+pub(super) enum MarkerShape {
     Disc,
     Square,
     Up,
@@ -39,7 +39,7 @@ pub(super) enum Form {
 /// A marker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Marker {
-    pub(super) form: Form,
+    pub(super) form: MarkerShape,
     pub(super) hollow: bool,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Look {
 const fn look(
     colour: RGBColor,
     dash: &'static [f64],
-    form: Form,
+    form: MarkerShape,
     hollow: bool,
     tint: f64,
     hatch: Hatch,
@@ -94,16 +94,16 @@ const fn look(
 /// Colours that the colour-blind tell apart too (after Okabe and Ito), darkened for white paper.
 #[rustfmt::skip]
 const LOOKS: [Look; 10] = [
-    look(RGBColor(0x1b, 0x58, 0x9a), &[],                   Form::Disc,    false, 0.75, Hatch::None),
-    look(RGBColor(0xc2, 0x4c, 0x00), &[7.0, 3.0],           Form::Square,  false, 0.12, Hatch::Rising),
-    look(RGBColor(0x00, 0x78, 0x5a), &[2.0, 2.5],           Form::Up,      false, 0.45, Hatch::None),
-    look(RGBColor(0x86, 0x38, 0x8c), &[8.0, 3.0, 2.0, 3.0], Form::Diamond, false, 0.10, Hatch::Falling),
-    look(RGBColor(0x8a, 0x66, 0x00), &[12.0, 4.0],          Form::Disc,    true,  0.22, Hatch::Crossed),
-    look(RGBColor(0x2b, 0x8c, 0xbe), &[4.0, 2.0],           Form::Square,  true,  0.15, Hatch::None),
-    look(RGBColor(0x4a, 0x4a, 0x4a), &[12.0, 3.0, 2.0, 3.0, 2.0, 3.0], Form::Up, true, 0.08, Hatch::Flat),
-    look(RGBColor(0xa0, 0x1c, 0x48), &[3.0, 5.0],           Form::Diamond, true,  0.10, Hatch::Upright),
-    look(RGBColor(0x3b, 0x3b, 0x98), &[6.0, 6.0],           Form::Down,    false, 0.10, Hatch::Grid),
-    look(RGBColor(0x11, 0x11, 0x11), &[1.5, 4.0],           Form::Down,    true,  0.60, Hatch::None),
+    look(RGBColor(0x1b, 0x58, 0x9a), &[],                   MarkerShape::Disc,    false, 0.75, Hatch::None),
+    look(RGBColor(0xc2, 0x4c, 0x00), &[7.0, 3.0],           MarkerShape::Square,  false, 0.12, Hatch::Rising),
+    look(RGBColor(0x00, 0x78, 0x5a), &[2.0, 2.5],           MarkerShape::Up,      false, 0.45, Hatch::None),
+    look(RGBColor(0x86, 0x38, 0x8c), &[8.0, 3.0, 2.0, 3.0], MarkerShape::Diamond, false, 0.10, Hatch::Falling),
+    look(RGBColor(0x8a, 0x66, 0x00), &[12.0, 4.0],          MarkerShape::Disc,    true,  0.22, Hatch::Crossed),
+    look(RGBColor(0x2b, 0x8c, 0xbe), &[4.0, 2.0],           MarkerShape::Square,  true,  0.15, Hatch::None),
+    look(RGBColor(0x4a, 0x4a, 0x4a), &[12.0, 3.0, 2.0, 3.0, 2.0, 3.0], MarkerShape::Up, true, 0.08, Hatch::Flat),
+    look(RGBColor(0xa0, 0x1c, 0x48), &[3.0, 5.0],           MarkerShape::Diamond, true,  0.10, Hatch::Upright),
+    look(RGBColor(0x3b, 0x3b, 0x98), &[6.0, 6.0],           MarkerShape::Down,    false, 0.10, Hatch::Grid),
+    look(RGBColor(0x11, 0x11, 0x11), &[1.5, 4.0],           MarkerShape::Down,    true,  0.60, Hatch::None),
 ];
 
 /// The look of the series at `place`. After ten they come again.
@@ -147,11 +147,11 @@ impl Marker {
     /// Corners on the unit circle; none for a disc.
     pub(super) fn corners(self) -> Option<Vec<Point>> {
         Some(match self.form {
-            Form::Disc => return None,
-            Form::Square => vec![(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
-            Form::Up => vec![(0.0, -1.2), (1.1, 0.85), (-1.1, 0.85)],
-            Form::Down => vec![(0.0, 1.2), (1.1, -0.85), (-1.1, -0.85)],
-            Form::Diamond => vec![(0.0, -1.25), (1.15, 0.0), (0.0, 1.25), (-1.15, 0.0)],
+            MarkerShape::Disc => return None,
+            MarkerShape::Square => vec![(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+            MarkerShape::Up => vec![(0.0, -1.2), (1.1, 0.85), (-1.1, 0.85)],
+            MarkerShape::Down => vec![(0.0, 1.2), (1.1, -0.85), (-1.1, -0.85)],
+            MarkerShape::Diamond => vec![(0.0, -1.25), (1.15, 0.0), (0.0, 1.25), (-1.15, 0.0)],
         })
     }
 }

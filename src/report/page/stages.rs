@@ -17,7 +17,7 @@ pub(super) struct Stages {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) boxes: Vec<Tile>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<Edge>,
     pub(super) groups: Vec<Group>,
     pub(super) count: usize,
     pub(super) hits: usize,
@@ -36,7 +36,7 @@ pub(super) struct Tile {
 }
 
 /// A line of the drawing.
-pub(super) struct Line {
+pub(super) struct Edge {
     pub(super) way: String,
     pub(super) from: usize,
     pub(super) to: usize,
@@ -170,7 +170,7 @@ impl Stages {
             state: group.state,
             title: title(group),
         });
-        let lines = (edges.iter().zip(&laid.lines)).map(|((from, to), points)| Line {
+        let lines = (edges.iter().zip(&laid.lines)).map(|((from, to), points)| Edge {
             way: smooth(points),
             from: *from,
             to: *to,

@@ -69,7 +69,7 @@ pub fn items(
 /// A seeded hash of the path. The text is in it, so a sheet is not read against another text of the same
 /// draw (one cut later, say). It begins with a letter, so no spreadsheet takes it for a number.
 fn item_id(path: &ReasoningPath, seed: u64) -> String {
-    let identity = serde_json::json!(["rating", seed, path.question_id, path.row, path.text]);
+    let identity = serde_json::json!(["rating", seed, path.question_id, path.stream, path.text]);
     let digest = Digest::of(canonical_json(&identity).as_bytes());
     format!("p{}", digest.short())
 }

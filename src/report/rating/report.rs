@@ -80,7 +80,7 @@ pub struct RatedItem {
     pub item: String,
     /// The path's question.
     pub question_id: String,
-    /// The path's row.
+    /// The identity of the path's random stream.
     pub row: Digest,
     /// Who rated it.
     pub rater: String,
@@ -270,7 +270,7 @@ fn ratings(rated: &BTreeMap<&str, &Item>, sheets: &[Sheet]) -> Vec<RatedItem> {
             .map(|(sheet, rating)| RatedItem {
                 item: (*id).to_owned(),
                 question_id: item.path.question_id.clone(),
-                row: item.path.row,
+                row: item.path.stream,
                 rater: sheet.rater.clone(),
                 scores: CRITERIA
                     .into_iter()

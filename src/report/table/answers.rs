@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::build::{Filler, Found, Measured, unparsed};
+use super::build::{CellEvaluations, Filler, Measured, unparsed};
 use super::cell::titled;
 use super::{Cell, ResultTable};
 use crate::manifest::{LayoutColumn, LayoutRow};
@@ -66,7 +66,7 @@ pub(super) fn tables(
     for column in &layout.columns {
         let mut rows = Vec::new();
         for row in &layout.rows {
-            let Found::Measured(seeds) = filler.own(row, column)? else {
+            let CellEvaluations::Measured(seeds) = filler.own(row, column)? else {
                 continue;
             };
             let counted: Option<Vec<&Answered>> = (seeds.iter())

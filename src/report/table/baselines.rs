@@ -27,23 +27,24 @@ struct Set {
 }
 
 /// The questions of some rows in a column.
-struct Place<'l> {
+struct CellPlace<'l> {
     headers: &'l [String],
     column: usize,
     sets: Vec<Set>,
 }
 
 /// A baseline on a set: what it is called and its accuracy.
-type Found = Option<(String, Estimate)>;
+type BaselineOfSet = Option<(String, Estimate)>;
 
 /// The rows of each declared baseline: one where all rows answer the same questions, else one for each value of the row
 /// axes, and one for each set of questions where rows side by side answer several.
 pub(super) fn rows(filler: &Filler<'_>) -> Result<Vec<TableRow>, ReportError> {
-    let mut places: Vec<Place<'_>> = Vec::new();
+    let mut places: Vec<CellPlace<'_>> = Vec::new();
     for row in &filler.layout.rows {
         for (column, layout) in filler.layout.columns.iter().enumerate() {
-            let here = |place: &Place<'_>| place.headers == row.headers && place.column == column;
-            let place = entry(&mut places, here, || Place {
+            let here =
+                |place: &CellPlace<'_>| place.headers == row.headers && place.column == column;
+            let place = entry(&mut places, here, || CellPlace {
                 headers: &row.headers,
                 column,
                 sets: Vec::new(),
@@ -57,7 +58,7 @@ pub(super) fn rows(filler: &Filler<'_>) -> Result<Vec<TableRow>, ReportError> {
     let several = places.iter().any(|place| place.sets.len() > 1);
     let mut rows = Vec::new();
     for baseline in &filler.spec.baselines {
-        let mut known: BTreeMap<(Digest, Option<Digest>), Found> = BTreeMap::new();
+        let mut known: BTreeMap<(Digest, Option<Digest>), BaselineOfSet> = BTreeMap::new();
         let mut by_name: Vec<(&str, Vec<TableRow>)> = Vec::new();
         for place in &places {
             for set in &place.sets {
@@ -120,7 +121,11 @@ fn train(source: &Source<'_>, data: NodeId) -> Option<&'static str> {
     train.map(|output| output.name)
 }
 
-fn of_set(baseline: Baseline, source: &Source<'_>, set: &Set) -> Result<Found, ReportError> {
+fn of_set(
+    baseline: Baseline,
+    source: &Source<'_>,
+    set: &Set,
+) -> Result<BaselineOfSet, ReportError> {
     let Some((_, questions)) = source.artifact::<Vec<Question>>(set.data, set.output)? else {
         return Ok(None);
     };
@@ -153,7 +158,7 @@ fn of_set(baseline: Baseline, source: &Source<'_>, set: &Set) -> Result<Found, R
 fn put(
     filler: &Filler<'_>,
     rows: &mut Vec<TableRow>,
-    place: &Place<'_>,
+    place: &CellPlace<'_>,
     label: &str,
     accuracy: &Estimate,
     confidence: f64,

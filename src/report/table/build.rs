@@ -125,7 +125,7 @@ pub(super) struct Filler<'a> {
 }
 
 /// The evaluations of a cell, or why there are none.
-pub(super) enum Found {
+pub(super) enum CellEvaluations {
     Measured(Vec<Measured>),
     Hole(String),
 }
@@ -153,13 +153,13 @@ impl Filler<'_> {
         let mut group = CellGroup::default();
         for &metric in &self.spec.metrics {
             let cell = match self.measured(row, column, metric)? {
-                Found::Hole(reason) => Cell::Hole { reason },
-                Found::Measured(seeds) => self.figure(row, column, metric, &seeds),
+                CellEvaluations::Hole(reason) => Cell::Hole { reason },
+                CellEvaluations::Measured(seeds) => self.figure(row, column, metric, &seeds),
             };
             group.cells.push(cell);
         }
         // Of the row's own evaluation; a figure that comes from another one is told of in a note.
-        if let Found::Measured(seeds) = self.own(row, column)? {
+        if let CellEvaluations::Measured(seeds) = self.own(row, column)? {
             let (known, cut) = ends(&seeds);
             group.unparsed = Some(unparsed(&seeds));
             group.cut = (known > 0).then_some(cut);
@@ -176,7 +176,7 @@ impl Filler<'_> {
         row: &LayoutRow,
         column: &LayoutColumn,
         metric: Metric,
-    ) -> Result<Found, ReportError> {
+    ) -> Result<CellEvaluations, ReportError> {
         let spec = &self.spec.rows[row.spec];
         self.found(row, column, |point| spec.eval(metric, point).cloned())
     }
@@ -186,7 +186,7 @@ impl Filler<'_> {
         &mut self,
         row: &LayoutRow,
         column: &LayoutColumn,
-    ) -> Result<Found, ReportError> {
+    ) -> Result<CellEvaluations, ReportError> {
         let spec = &self.spec.rows[row.spec];
         self.found(row, column, |point| spec.evals[point].clone())
     }
@@ -196,19 +196,24 @@ impl Filler<'_> {
         row: &LayoutRow,
         column: &LayoutColumn,
         eval: impl Fn(usize) -> Option<PortRef>,
-    ) -> Result<Found, ReportError> {
+    ) -> Result<CellEvaluations, ReportError> {
         let mut found = Vec::new();
         let points = row.points(column, &self.source.manifest.sweep);
         if points.is_empty() {
-            return Ok(Found::Hole("the sweep has no such point".to_owned()));
+            return Ok(CellEvaluations::Hole(
+                "the sweep has no such point".to_owned(),
+            ));
         }
         for point in points {
             let Some(eval) = eval(point) else {
                 let absent = self.spec.rows[row.spec].absent.clone();
-                return Ok(Found::Hole(absent.unwrap_or_default()));
+                return Ok(CellEvaluations::Hole(absent.unwrap_or_default()));
             };
             let Some(node) = self.source.plan.at(&eval.stage) else {
-                return Ok(Found::Hole(format!("there is no stage `{}`", eval.stage)));
+                return Ok(CellEvaluations::Hole(format!(
+                    "there is no stage `{}`",
+                    eval.stage
+                )));
             };
             // Seeds that share an evaluation (nothing in it is drawn) are one.
             if found.iter().any(|other: &Measured| other.node == node) {
@@ -216,10 +221,10 @@ impl Filler<'_> {
             }
             match self.read(node, eval.output)? {
                 Some(measured) => found.push(measured),
-                None => return Ok(Found::Hole((self.source.missing)(node))),
+                None => return Ok(CellEvaluations::Hole((self.source.missing)(node))),
             }
         }
-        Ok(Found::Measured(found))
+        Ok(CellEvaluations::Measured(found))
     }
 
     fn read(&mut self, node: NodeId, output: &str) -> Result<Option<Measured>, ReportError> {

@@ -36,7 +36,7 @@ pub(super) fn render(table: &ResultTable) -> String {
     for row in &table.rows {
         for (group, columns) in row.groups.iter().zip(&table.groups) {
             for (cell, metric) in group.cells.iter().zip(&table.metrics) {
-                let Some(mut line) = Line::of(cell, *metric) else {
+                let Some(mut line) = CsvRecord::of(cell, *metric) else {
                     continue;
                 };
                 line.place = [&table.name, &row.title, &row.label, columns].map(String::clone);
@@ -66,16 +66,16 @@ fn answers(out: &mut csv::Writer<Vec<u8>>, table: &ResultTable) {
                 } else {
                     "answered"
                 };
-                let line = Line {
+                let line = CsvRecord {
                     place: place(),
                     metric: [what, answer, "percent"].map(str::to_owned),
                     value: (100.0 * share).to_string(),
-                    ..Line::default()
+                    ..CsvRecord::default()
                 };
                 write(out, &line.cells(&row.headers));
             }
-            if let Some(line) = Line::of(&row.balanced, Metric::BALANCED_ACC) {
-                let line = Line {
+            if let Some(line) = CsvRecord::of(&row.balanced, Metric::BALANCED_ACC) {
+                let line = CsvRecord {
                     place: place(),
                     ..line
                 };
@@ -87,7 +87,7 @@ fn answers(out: &mut csv::Writer<Vec<u8>>, table: &ResultTable) {
 
 /// A line; what does not apply is empty.
 #[derive(Default)]
-struct Line {
+struct CsvRecord {
     /// Table, row, label, group of columns.
     place: [String; 4],
     /// Metric, answer, unit.
@@ -101,7 +101,7 @@ struct Line {
     rest: [String; 3],
 }
 
-impl Line {
+impl CsvRecord {
     /// A cell's figure in the metric's unit; none for an empty cell.
     fn of(cell: &Cell, metric: Metric) -> Option<Self> {
         let number = |value: f64| (value * metric.unit().scale()).to_string();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::build::{Filler, Found, Measured};
+use super::build::{CellEvaluations, Filler, Measured};
 use crate::key::Digest;
 use crate::manifest::LayoutRow;
 use crate::metric::{
@@ -95,7 +95,7 @@ pub(super) fn tests(filler: &mut Filler<'_>, baseline: usize) -> Result<Tests, R
                     filler.measured(row, column, metric)?,
                     filler.measured(base, column, metric)?,
                 );
-                let (Found::Measured(a), Found::Measured(b)) = (a, b) else {
+                let (CellEvaluations::Measured(a), CellEvaluations::Measured(b)) = (a, b) else {
                     continue;
                 };
                 if !(of_one_set(&a) && of_one_set(&b)) {

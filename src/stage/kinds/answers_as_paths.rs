@@ -68,7 +68,7 @@ fn path(answer: Prediction) -> ReasoningPath {
     ]);
     ReasoningPath {
         question_id: answer.question_id,
-        row: Digest::of(canonical_json(&identity).as_bytes()),
+        stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
         draw: 0,
         text: answer.output,
@@ -104,7 +104,7 @@ mod tests {
             (found.question_id.as_str(), &found.tokens[..], found.end),
             ("q", &[7, 8][..], EndReason::Length)
         );
-        assert_eq!(found.row, path(answer(&found.text)).row);
-        assert_ne!(found.row, path(answer(" no")).row);
+        assert_eq!(found.stream, path(answer(&found.text)).stream);
+        assert_ne!(found.stream, path(answer(" no")).stream);
     }
 }

@@ -9,7 +9,7 @@ use super::sample_params::{Branching, StopRule};
 use super::sampler::{BUCKET, Branch, PathRow, Sampler};
 use crate::key::Digest;
 use crate::model::Inference;
-use crate::model::sampling::{FirstTokenCandidate, Generated, Request, SequenceSpec};
+use crate::model::sampling::{FirstTokenCandidate, Generated, GenerationRequest, SequenceSpec};
 use crate::stage::{Context, StageError};
 use crate::text::imitative_complete;
 
@@ -188,7 +188,7 @@ impl Sampler<'_> {
         let drawing = self.params.drawing();
         let prompts: Vec<Vec<u32>> = todo.iter().map(|(prompt, _)| prompt.clone()).collect();
         let outcome = engine.generate(
-            Request {
+            GenerationRequest {
                 prompts: &prompts,
                 candidates,
                 params: &drawing,

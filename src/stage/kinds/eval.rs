@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::artifact::ArtifactKind;
-use crate::metric::{EvalParams, Metric, Outcome, evaluate};
+use crate::metric::{EvalParams, Metric, QuestionOutcome, evaluate};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
 };
@@ -74,7 +74,7 @@ impl StageKind for Eval {
             ..params.clone()
         };
         let evaluation = evaluate(&questions, &predictions, &params)?;
-        let read = |each: &Outcome| each.parsed.is_some();
+        let read = |each: &QuestionOutcome| each.parsed.is_some();
         if let (false, Some(first)) = (evaluation.outcomes.iter().any(read), predictions.first()) {
             context.report.warn(format!(
                 "of none of {} outputs an answer can be read, for example of `{}`: {}\nhint: docs/answers.md tells what `reading = \"{}\"` reads",

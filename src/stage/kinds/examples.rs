@@ -302,7 +302,7 @@ mod tests {
     fn path(text: &str) -> ReasoningPath {
         ReasoningPath {
             question_id: "q".into(),
-            row: Digest::of(b""),
+            stream: Digest::of(b""),
             first_token: None,
             draw: 0,
             text: text.into(),

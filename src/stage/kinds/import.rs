@@ -68,9 +68,12 @@ impl StageKind for ImportPaths {
             "a path needs `question_id` and `text`, and may have what `sert-run export` writes";
         let id = |path: &ReasoningPath| path.question_id.clone();
         let mut rows = read(params, context, needs, id)?;
-        for path in rows.iter_mut().filter(|path| path.row == Digest::default()) {
+        for path in rows
+            .iter_mut()
+            .filter(|path| path.stream == Digest::default())
+        {
             let identity = json!(["imported/1", path.question_id, path.draw, path.text]);
-            path.row = Digest::of(canonical_json(&identity).as_bytes());
+            path.stream = Digest::of(canonical_json(&identity).as_bytes());
         }
         Ok(Outputs::from([("paths".to_owned(), context.keep(&rows)?)]))
     }

@@ -180,7 +180,7 @@ fn judged(context: &Context<'_>) -> Result<Vec<ReasoningPath>, StageError> {
     }
     let predictions: Vec<Prediction> = context.input("predictions")?;
     let path = |prediction: Prediction| ReasoningPath {
-        row: row_key(&json!([
+        stream: row_key(&json!([
             "judged/1",
             prediction.question_id,
             prediction.output

@@ -14,7 +14,7 @@ use super::rows::{
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::ScoreJob;
-use crate::model::sampling::{Generated, Request, SamplingParams, SequenceSpec};
+use crate::model::sampling::{Generated, GenerationRequest, SamplingParams, SequenceSpec};
 use crate::model::{Arithmetic, Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
     Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
@@ -248,7 +248,7 @@ fn answer_rows(
         };
         let engine = once(engine, student, params.dtype, context)?;
         let outcome = engine.generate(
-            Request {
+            GenerationRequest {
                 prompts: &texts,
                 candidates: 0,
                 params: &drawing,

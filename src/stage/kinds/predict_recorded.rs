@@ -179,7 +179,7 @@ mod tests {
     fn path(id: &str, draw: u32, text: &str, answer: Option<&str>) -> ReasoningPath {
         ReasoningPath {
             question_id: id.into(),
-            row: Digest::default(),
+            stream: Digest::default(),
             first_token: None,
             draw,
             text: text.into(),

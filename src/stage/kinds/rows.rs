@@ -61,16 +61,16 @@ pub(super) fn other_end(drawn: Option<u32>, student: &Student<WeightFiles>) -> O
 }
 
 /// Rows with their keys, encoded.
-type Rows = Vec<(Digest, Vec<u8>)>;
+type EncodedRows = Vec<(Digest, Vec<u8>)>;
 
 /// Collects rows of one bucket and writes them in batches. The first failure is kept and told by
 /// [`RowWriter::finish`], so that it can be used in callbacks that cannot fail.
 pub(crate) struct RowWriter<'a> {
     store: &'a Store,
     bucket: &'static str,
-    waiting: Rows,
+    waiting: EncodedRows,
     /// Rows of another bucket that those which wait are found by: they are written before them.
-    before: Option<(&'static str, Rows)>,
+    before: Option<(&'static str, EncodedRows)>,
     /// What is being made by us, and what ends once all that waits is written.
     begun: BTreeMap<Digest, RowClaim>,
     ending: Vec<RowClaim>,

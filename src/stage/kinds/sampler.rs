@@ -185,7 +185,7 @@ impl<'a> Sampler<'a> {
         };
         Ok(ReasoningPath {
             question_id: question.id.clone(),
-            row: wanted.stream,
+            stream: wanted.stream,
             first_token,
             draw: wanted.draw,
             text: tokenizer.decode(&row.tokens)?,

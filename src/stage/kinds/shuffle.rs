@@ -95,10 +95,10 @@ fn shuffled(paths: Vec<ReasoningPath>, seed: u64) -> Result<Vec<ReasoningPath>, 
 /// The path as one for the question `taker`. Its first token's rank, its log-probabilities and its scores were
 /// measured given its own question, so they go.
 fn moved(path: ReasoningPath, taker: &str) -> ReasoningPath {
-    let identity = json!(["shuffled/1", path.row, taker]);
+    let identity = json!(["shuffled/1", path.stream, taker]);
     ReasoningPath {
         question_id: taker.to_owned(),
-        row: Digest::of(canonical_json(&identity).as_bytes()),
+        stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
         log_prob: None,
         scores: BTreeMap::new(),
@@ -132,7 +132,7 @@ mod tests {
     fn path(question: usize, draw: u32) -> ReasoningPath {
         ReasoningPath {
             question_id: format!("q-{question}"),
-            row: Digest::of(format!("{question}/{draw}").as_bytes()),
+            stream: Digest::of(format!("{question}/{draw}").as_bytes()),
             first_token: Some(FirstToken {
                 id: 1,
                 rank: 0,

@@ -271,7 +271,7 @@ fn path(
     let said = reply.answer().filter(|_| reply.thought.is_some());
     ReasoningPath {
         question_id: question.id.clone(),
-        row: row_key(&json!({ "reply": request.key, "question": question.id })),
+        stream: row_key(&json!({ "reply": request.key, "question": question.id })),
         first_token: None,
         draw,
         text,

@@ -114,7 +114,7 @@ struct Names {
 }
 
 /// A criterion's name in a line.
-struct Place {
+struct LabelMatch {
     which: usize,
     start: usize,
     end: usize,
@@ -142,7 +142,7 @@ impl Names {
     }
 
     /// Where in `line` names stand, in order.
-    fn places(&self, line: &str) -> Vec<Place> {
+    fn places(&self, line: &str) -> Vec<LabelMatch> {
         let matches = self
             .pattern
             .iter()
@@ -154,7 +154,7 @@ impl Names {
                 .filter(|word| !word.is_empty())
                 .collect();
             let text = words.join(" ");
-            Some(Place {
+            Some(LabelMatch {
                 which: self.labels.iter().position(|label| *label == text)?,
                 start: found.start(),
                 end: found.end(),

@@ -149,7 +149,7 @@ fn compare(
     let mut paths: Vec<Vec<Drawn>> = prompts.iter().map(|_| Vec::new()).collect();
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts,
                 candidates: 0,
                 params: &params,

@@ -12,7 +12,7 @@ use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::model::distance::furthest;
-use crate::model::engine::gemm::{Epilogue, Rows};
+use crate::model::engine::gemm::{Epilogue, MatrixRows};
 use crate::model::engine::gemm_int8::{PackedInt8, multiply_int8};
 use crate::model::kernel::buffer::row_stride;
 use crate::model::source::Values;
@@ -59,7 +59,7 @@ impl Case {
     fn run(&self, isa: Isa, first: usize, count: usize, epilogue: Epilogue) -> Vec<f32> {
         let (k, stride) = (self.k, row_stride(self.n));
         let mut y = vec![1.0; count * stride];
-        let x = Rows {
+        let x = MatrixRows {
             data: &self.x[first * k..],
             stride: k,
             count,
@@ -131,7 +131,7 @@ fn products_are_as_defined_on_every_instruction_set_and_for_every_row_count() {
     case.check();
 
     let turned: Vec<f32> = (0..n * k).map(|i| case.w[i % k * n + i / k]).collect();
-    let turned = PackedInt8::transposed(&Values::Lent(&turned), k, n).unwrap();
+    let turned = PackedInt8::transposed(&Values::Borrowed(&turned), k, n).unwrap();
     let mut columns = [vec![0.0; k], vec![0.0; k]];
     for column in 0..n {
         case.packed.copy_column(column, &mut columns[0]);
@@ -261,7 +261,7 @@ fn paths(engine: &Engine, prompts: &[Vec<u32>]) -> BTreeMap<[u64; 3], Vec<u32>> 
     let mut done = |path: Generated| all.push((path.tag, path.tokens));
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts,
                 candidates: 5,
                 params: &drawing,

@@ -94,7 +94,7 @@ fn generated(
     let cancel = CancelToken::default();
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts,
                 candidates: 3,
                 params,

@@ -7,7 +7,7 @@
 
 use super::reference::gelu_f64;
 use super::{Numbers, bits};
-use crate::model::engine::gemm::{Epilogue, Packed, Rows, multiply};
+use crate::model::engine::gemm::{Epilogue, MatrixRows, Packed, multiply};
 use crate::model::engine::parallel::Parallel;
 use crate::model::kernel::buffer::row_stride;
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
@@ -30,7 +30,7 @@ fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
     for epilogue in [Epilogue::Store, Epilogue::Gelu, Epilogue::Add] {
         let run = |isa: Isa, first: usize, count: usize| {
             let mut y = old[first * stride..(first + count) * stride].to_vec();
-            let input = Rows {
+            let input = MatrixRows {
                 data: &x[first * k..],
                 stride: k,
                 count,
@@ -80,7 +80,7 @@ fn a_transposed_pack_is_the_same_matrix() {
     let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
     let (a, b) = (
         Packed::new(&w, k, n, &vec![0.0; n]),
-        Packed::transposed(&Values::Lent(&turned), k, n).unwrap(),
+        Packed::transposed(&Values::Borrowed(&turned), k, n).unwrap(),
     );
     let mut columns = [vec![0.0; k], vec![0.0; k]];
     for column in 0..n {

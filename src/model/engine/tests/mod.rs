@@ -11,7 +11,7 @@ mod rules;
 use super::*;
 use crate::model::architecture::{ArrayId, Gpt2, Role};
 use crate::model::sampling::{
-    FirstTokenCandidate, Generated, Request, SamplingParams, SequenceSpec,
+    FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
 };
 use crate::model::{Array, Dtype, ScoreJob, Vocabulary, Weights};
 

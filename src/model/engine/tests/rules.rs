@@ -53,7 +53,7 @@ fn one_of(
     let cancel = CancelToken::default();
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts: &[vec![1, 1]],
                 candidates: 0,
                 params,
@@ -135,7 +135,7 @@ fn padding_is_never_drawn_and_is_in_the_softmax() {
         seen.extend(candidates.iter().map(|c| c.token));
         Vec::new()
     };
-    let request = Request {
+    let request = GenerationRequest {
         prompts: &[vec![1]],
         candidates: 5,
         params: &params,
@@ -187,7 +187,7 @@ fn candidates_are_the_most_probable_first_tokens() {
     let prompts = [vec![1], vec![2]];
     engine
         .generate(
-            Request {
+            GenerationRequest {
                 prompts: &prompts,
                 candidates: 3,
                 params: &params,
@@ -205,7 +205,7 @@ fn candidates_are_the_most_probable_first_tokens() {
     assert!((seen[0].2 + 0.781_671).abs() < 1e-5, "{}", seen[0].2);
     cancel.cancel();
     let refused = engine.generate(
-        Request {
+        GenerationRequest {
             prompts: &prompts,
             candidates: 3,
             params: &params,
@@ -228,7 +228,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
         let cancel = CancelToken::default();
         let prompts = [vec![1], prompt];
         engine.generate(
-            Request {
+            GenerationRequest {
                 prompts: &prompts,
                 candidates: 1,
                 params,
@@ -301,7 +301,7 @@ fn bad_input_is_an_error_and_says_what_to_do() {
     let prompts = [vec![1]];
     let cancel = CancelToken::default();
     let refused = engine.generate(
-        Request {
+        GenerationRequest {
             prompts: &prompts,
             candidates: 1,
             params: &good,

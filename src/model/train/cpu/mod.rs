@@ -5,8 +5,8 @@ mod layers;
 mod network;
 
 use super::TrainError;
-use super::checkpoint::State;
-use super::machine::{Machine, Update};
+use super::backend::{TrainBackend, Update};
+use super::checkpoint::TrainState;
 use super::step::Batch;
 use crate::model::{Architecture, Weights};
 
@@ -45,14 +45,14 @@ impl Cpu {
     }
 }
 
-impl Machine for Cpu {
+impl TrainBackend for Cpu {
     fn step(
         &mut self,
-        state: &mut State,
+        state: &mut TrainState,
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<f64, TrainError> {
-        let State { weights, adam, .. } = state;
+        let TrainState { weights, adam, .. } = state;
         let gradients = self.gradients.get_or_insert_with(|| weights.zeros());
         let network = &mut self.network;
         Ok(self.pool.install(|| {
@@ -62,12 +62,12 @@ impl Machine for Cpu {
         }))
     }
 
-    fn loss(&mut self, state: &State, batch: &Batch<'_>) -> Result<f64, TrainError> {
+    fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {
         let network = &mut self.network;
         Ok(self.pool.install(|| network.loss(&state.weights, batch)))
     }
 
-    fn sync(&mut self, _: &mut State) -> Result<(), TrainError> {
+    fn sync(&mut self, _: &mut TrainState) -> Result<(), TrainError> {
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ struct Scratch {
 }
 
 /// One micro-batch.
-struct Part {
+struct MicroBatch {
     spans: Spans,
     tokens: Vec<u32>,
     targets: Targets,
@@ -80,7 +80,7 @@ struct Part {
     dropout: Option<Dropout>,
 }
 
-impl Part {
+impl MicroBatch {
     #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
     fn new(examples: &[&Example], loss_tokens: usize, dropout: Option<Dropout>) -> Self {
         let Packed {
@@ -132,8 +132,8 @@ impl Network {
         let mut total = 0.0;
         for (first, examples) in batch.parts(self.micro_batch_tokens, Layout::Packed) {
             let dropout = dropout.map(|dropout| dropout.beginning_at(first));
-            let part = Part::new(examples, batch.loss_tokens, dropout);
-            total += self.pass(weights, &part, Some(&mut *gradients));
+            let micro_batch = MicroBatch::new(examples, batch.loss_tokens, dropout);
+            total += self.pass(weights, &micro_batch, Some(&mut *gradients));
         }
         total
     }
@@ -142,20 +142,25 @@ impl Network {
     pub(in crate::model::train) fn loss(&mut self, weights: &Weights, batch: &Batch<'_>) -> f64 {
         let mut total = 0.0;
         for (_, examples) in batch.parts(self.micro_batch_tokens, Layout::Packed) {
-            let part = Part::new(examples, batch.loss_tokens, None);
-            total += self.pass(weights, &part, None);
+            let micro_batch = MicroBatch::new(examples, batch.loss_tokens, None);
+            total += self.pass(weights, &micro_batch, None);
         }
         total
     }
 
-    fn pass(&mut self, weights: &Weights, part: &Part, gradients: Option<&mut Weights>) -> f64 {
+    fn pass(
+        &mut self,
+        weights: &Weights,
+        micro_batch: &MicroBatch,
+        gradients: Option<&mut Weights>,
+    ) -> f64 {
         // Without a backward pass two streams take turns.
         let keeps_inputs = gradients.is_some();
         let keeps_blocks = keeps_inputs && !self.checkpointing;
-        self.reserve(part.tokens.len(), keeps_inputs, keeps_blocks);
+        self.reserve(micro_batch.tokens.len(), keeps_inputs, keeps_blocks);
         let count = self.architecture.layers;
         let layers: Vec<Layer<'_>> = (0..count).map(|layer| Layer::new(weights, layer)).collect();
-        self.embed(weights, part);
+        self.embed(weights, micro_batch);
         for (index, layer) in layers.iter().enumerate() {
             let streams = if keeps_inputs {
                 [index, index + 1]
@@ -163,22 +168,29 @@ impl Network {
                 [index % 2, (index + 1) % 2]
             };
             let kept = if keeps_blocks { index } else { 0 };
-            self.inside(layer, block_site(index), streams[0], kept, part);
-            self.outside(layer, block_site(index), streams[1], kept, part);
+            self.attention_half(layer, block_site(index), streams[0], kept, micro_batch);
+            self.mlp_half(layer, block_site(index), streams[1], kept, micro_batch);
         }
         let last = if keeps_inputs { count } else { count % 2 };
-        let (loss, gradients) = self.head(weights, part, last, gradients);
+        let (loss, gradients) = self.head(weights, micro_batch, last, gradients);
         let Some(gradients) = gradients else {
             return loss;
         };
         for (index, layer) in layers.iter().enumerate().rev() {
             let kept = if keeps_blocks { index } else { 0 };
             if !keeps_blocks && index + 1 < count {
-                self.inside(layer, block_site(index), index, kept, part);
+                self.attention_half(layer, block_site(index), index, kept, micro_batch);
             }
-            self.block_backward(layer, block_site(index), index, kept, part, gradients);
+            self.block_backward(
+                layer,
+                block_site(index),
+                index,
+                kept,
+                micro_batch,
+                gradients,
+            );
         }
-        self.embed_backward(part, gradients);
+        self.embed_backward(micro_batch, gradients);
         loss
     }
 
@@ -223,14 +235,14 @@ impl Network {
         }
     }
 
-    fn embed(&mut self, weights: &Weights, part: &Part) {
+    fn embed(&mut self, weights: &Weights, micro_batch: &MicroBatch) {
         let width = self.architecture.width;
         let tokens = values(weights, ArrayId::TOKEN_EMBEDDING);
         let x = &mut self.streams[0];
         match self.architecture.positions {
             Positions::Learned => {
                 let positions = values(weights, ArrayId::POSITION_EMBEDDING);
-                let places = part.tokens.iter().zip(part.spans.positions());
+                let places = micro_batch.tokens.iter().zip(micro_batch.spans.positions());
                 for (x, (token, position)) in x.chunks_exact_mut(width).zip(places) {
                     let token = &tokens[*token as usize * width..][..width];
                     let position = &positions[position * width..][..width];
@@ -240,11 +252,24 @@ impl Network {
                 }
             }
         }
-        drop_out(part, EMBEDDING_SITE, width, x, &mut self.scratch.mask);
+        drop_out(
+            micro_batch,
+            EMBEDDING_SITE,
+            width,
+            x,
+            &mut self.scratch.mask,
+        );
     }
 
     /// From a block's input to what is before gelu.
-    fn inside(&mut self, layer: &Layer<'_>, site: u32, stream: usize, kept: usize, part: &Part) {
+    fn attention_half(
+        &mut self,
+        layer: &Layer<'_>,
+        site: u32,
+        stream: usize,
+        kept: usize,
+        micro_batch: &MicroBatch,
+    ) {
         let (x, kept, scratch) = (
             &self.streams[stream],
             &mut self.kept[kept],
@@ -262,10 +287,10 @@ impl Network {
         normalize(norm, layer.attention_norm, x, normed, moments);
         let Affine { weight, bias, .. } = layer.query_key_value;
         linear(normed, weight, bias, &mut kept.qkv);
-        attention(heads, site, part).forward(&kept.qkv, &mut kept.mixed);
+        attention(heads, site, micro_batch).forward(&kept.qkv, &mut kept.mixed);
         let Affine { weight, bias, .. } = layer.attention_out;
         linear(&kept.mixed, weight, bias, &mut kept.middle);
-        drop_out(part, site + 1, width, &mut kept.middle, mask);
+        drop_out(micro_batch, site + 1, width, &mut kept.middle, mask);
         add(&mut kept.middle, x);
         let norm_weights = layer.feed_forward_norm;
         normalize(norm, norm_weights, &kept.middle, normed, moments);
@@ -274,7 +299,14 @@ impl Network {
     }
 
     /// From what is before gelu to the next block's input.
-    fn outside(&mut self, layer: &Layer<'_>, site: u32, stream: usize, kept: usize, part: &Part) {
+    fn mlp_half(
+        &mut self,
+        layer: &Layer<'_>,
+        site: u32,
+        stream: usize,
+        kept: usize,
+        micro_batch: &MicroBatch,
+    ) {
         let (kept, scratch, x) = (
             &self.kept[kept],
             &mut self.scratch,
@@ -286,7 +318,7 @@ impl Network {
         let Affine { weight, bias, .. } = layer.down;
         linear(&scratch.gelu, weight, bias, x);
         let width = self.architecture.width;
-        drop_out(part, site + 2, width, x, &mut scratch.mask);
+        drop_out(micro_batch, site + 2, width, x, &mut scratch.mask);
         add(x, &kept.middle);
     }
 
@@ -294,7 +326,7 @@ impl Network {
     fn head<'a>(
         &mut self,
         weights: &Weights,
-        part: &Part,
+        micro_batch: &MicroBatch,
         stream: usize,
         gradients: Option<&'a mut Weights>,
     ) -> (f64, Option<&'a mut Weights>) {
@@ -319,7 +351,7 @@ impl Network {
             Output::Tied => ArrayId::TOKEN_EMBEDDING,
         };
         let embedding = values(weights, output);
-        let (targets, scale) = (&part.targets, part.scale);
+        let (targets, scale) = (&micro_batch.targets, micro_batch.scale);
         let Some(gradients) = gradients else {
             let loss = cross_entropy(normed, embedding, width, targets, scale, None, head);
             return (loss, None);
@@ -347,19 +379,19 @@ fn normalize(
     }
 }
 
-fn attention(heads: Heads, site: u32, part: &Part) -> Attention<'_> {
+fn attention(heads: Heads, site: u32, micro_batch: &MicroBatch) -> Attention<'_> {
     Attention {
-        spans: &part.spans,
+        spans: &micro_batch.spans,
         heads: heads.query,
         width: heads.query_width(),
-        mask: part.dropout.map(|dropout| (dropout, site)),
+        mask: micro_batch.dropout.map(|dropout| (dropout, site)),
     }
 }
 
 /// Multiplies rows by their mask, made in `mask`.
-fn drop_out(part: &Part, site: u32, width: usize, x: &mut [f32], mask: &mut [f32]) {
-    if let Some(dropout) = part.dropout {
-        dropout.fill_rows(site, &part.spans, width, mask);
+fn drop_out(micro_batch: &MicroBatch, site: u32, width: usize, x: &mut [f32], mask: &mut [f32]) {
+    if let Some(dropout) = micro_batch.dropout {
+        dropout.fill_rows(site, &micro_batch.spans, width, mask);
         let blocks = x.par_chunks_mut(BLOCK).zip(mask.par_chunks(BLOCK));
         blocks.for_each(|(x, mask)| x.iter_mut().zip(mask).for_each(|(x, mask)| *x *= mask));
     }

@@ -11,7 +11,7 @@ use crate::text::{AnswerForm, DropReason, EndReason, FilterDecision, FirstToken,
 fn path(q: usize, draw: u32, text: &str) -> ReasoningPath {
     ReasoningPath {
         question_id: format!("q{q}"),
-        row: Digest::of(format!("{q} {draw}").as_bytes()),
+        stream: Digest::of(format!("{q} {draw}").as_bytes()),
         first_token: Some(FirstToken {
             id: 17,
             rank: 3,

@@ -3,7 +3,7 @@
 use crate::metric::{EvalParams, IntervalMethod, Metric};
 use crate::report::ReportError;
 use crate::report::interval::confidence_text;
-use crate::report::table::build::{Filler, Found};
+use crate::report::table::build::{CellEvaluations, Filler};
 use crate::report::table::{Cell, ResultTable, TableRow};
 
 /// How intervals are made, and of what, in words; those over several seeds have a note of their own.
@@ -117,7 +117,7 @@ pub(super) fn limits(
     for row in &layout.rows {
         let mut values = Vec::new();
         for column in &layout.columns {
-            if let Found::Measured(seeds) = filler.measured(row, column, Metric::FMT)? {
+            if let CellEvaluations::Measured(seeds) = filler.measured(row, column, Metric::FMT)? {
                 values.extend(seeds.iter().map(|seed| seed.evaluation.params.max_rep));
             }
         }

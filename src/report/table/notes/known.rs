@@ -6,7 +6,7 @@ use super::placed;
 use crate::report::ReportError;
 use crate::report::table::ResultTable;
 use crate::report::table::answers::{Constant, constants};
-use crate::report::table::build::{Filler, Found, Measured, ends};
+use crate::report::table::build::{CellEvaluations, Filler, Measured, ends};
 
 /// Rows with figures that are not over all answers, since the rest is not known.
 pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportError> {
@@ -15,7 +15,7 @@ pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErro
     for row in &layout.rows {
         for column in &layout.columns {
             let place = placed(&row.title, &column.title);
-            if let Found::Measured(seeds) = filler.own(row, column)? {
+            if let CellEvaluations::Measured(seeds) = filler.own(row, column)? {
                 let answers: usize = seeds.iter().map(Measured::questions).sum();
                 match ends(&seeds).0 {
                     0 => ends_unknown.push(place.clone()),
@@ -26,7 +26,7 @@ pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErro
                 }
             }
             for &metric in &spec.metrics {
-                let (Some(known), Found::Measured(seeds)) =
+                let (Some(known), CellEvaluations::Measured(seeds)) =
                     (metric.known(), filler.measured(row, column, metric)?)
                 else {
                     continue;

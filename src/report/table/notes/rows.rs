@@ -9,7 +9,7 @@ use crate::key::Digest;
 use crate::manifest::LayoutRow;
 use crate::metric::Metric;
 use crate::plan::NodeId;
-use crate::report::table::build::{Filler, Found, Measured, ends, unparsed};
+use crate::report::table::build::{CellEvaluations, Filler, Measured, ends, unparsed};
 use crate::report::table::cell::titled;
 use crate::report::table::{Cell, ResultTable};
 use crate::report::{ReportError, Source};
@@ -21,12 +21,12 @@ pub(super) fn elsewhere(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportEr
     let (layout, spec) = (filler.layout, filler.spec);
     for row in &layout.rows {
         for column in &layout.columns {
-            let Found::Measured(own) = filler.own(row, column)? else {
+            let CellEvaluations::Measured(own) = filler.own(row, column)? else {
                 continue;
             };
             let mut parts: BTreeMap<String, Vec<Metric>> = BTreeMap::new();
             for &metric in spec.rows[row.spec].figures.keys() {
-                if let Found::Measured(other) = filler.measured(row, column, metric)? {
+                if let CellEvaluations::Measured(other) = filler.measured(row, column, metric)? {
                     parts.entry(told(&other)).or_default().push(metric);
                 }
             }
@@ -116,7 +116,7 @@ pub(super) fn same_answers(filler: &mut Filler<'_>) -> Result<Option<String>, Re
     let mut groups: Vec<(Vec<Digest>, Vec<NodeId>, Vec<String>)> = Vec::new();
     for column in &layout.columns {
         for row in &layout.rows {
-            let Found::Measured(seeds) = filler.own(row, column)? else {
+            let CellEvaluations::Measured(seeds) = filler.own(row, column)? else {
                 continue;
             };
             let digests: Vec<Digest> = seeds.iter().map(|seed| seed.identity).collect();

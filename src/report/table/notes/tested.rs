@@ -6,7 +6,7 @@ use crate::key::Digest;
 use crate::metric::{Design, smallest_difference};
 use crate::report::ReportError;
 use crate::report::table::ResultTable;
-use crate::report::table::build::{Filler, Found};
+use crate::report::table::build::{CellEvaluations, Filler};
 use crate::report::table::tests_against::{ALPHA, LeftOut, POWER};
 
 /// What the tests are, and of those that a reader may look for in vain, why.
@@ -72,7 +72,7 @@ pub(super) fn smallest(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErr
         // By set of questions: what they are called, how many they are, the rows' shares.
         let mut sets: Vec<(Digest, String, usize, Vec<f64>)> = Vec::new();
         for row in &layout.rows {
-            let Found::Measured(seeds) = filler.own(row, column)? else {
+            let CellEvaluations::Measured(seeds) = filler.own(row, column)? else {
                 continue;
             };
             let (first, content) = (&seeds[0], seeds[0].evaluation.questions);

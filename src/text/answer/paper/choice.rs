@@ -26,7 +26,7 @@ static PUNCTUATED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b([A-Z])(?:[.:,)]|\s*$)").expect("a fixed, tested pattern"));
 
 /// How many options were named.
-pub(super) enum Found {
+pub(super) enum NamedOptions {
     One(String),
     Several,
     None,
@@ -40,9 +40,9 @@ pub(super) enum Found {
 /// 2. brackets: labels in round brackets anywhere, in either case;
 /// 3. text: options' texts as whole words, case ignored, the longest where one contains another;
 /// 4. punctuation: capital labels before `. : , )` or at the end (`I choose B.`).
-pub(super) fn read(question: &Question, part: &str) -> Found {
+pub(super) fn read(question: &Question, part: &str) -> NamedOptions {
     if let Some(label) = head(question, part) {
-        return Found::One(label);
+        return NamedOptions::One(label);
     }
     let mut several = false;
     for labels in [
@@ -53,10 +53,17 @@ pub(super) fn read(question: &Question, part: &str) -> Found {
         let distinct: BTreeSet<String> = labels.into_iter().collect();
         several |= distinct.len() > 1;
         if distinct.len() == 1 {
-            return distinct.into_iter().next().map_or(Found::None, Found::One);
+            return distinct
+                .into_iter()
+                .next()
+                .map_or(NamedOptions::None, NamedOptions::One);
         }
     }
-    if several { Found::Several } else { Found::None }
+    if several {
+        NamedOptions::Several
+    } else {
+        NamedOptions::None
+    }
 }
 
 /// How often `text` names an option: by bracketed label, else by text, else by punctuated label.

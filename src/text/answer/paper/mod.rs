@@ -15,7 +15,7 @@ use regex::Regex;
 
 use super::Parsed;
 use crate::text::{AnswerForm, Question};
-use choice::Found;
+use choice::NamedOptions;
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -36,9 +36,9 @@ pub(super) fn parse(question: &Question, text: &str) -> Parsed {
             .map_or(Parsed::Unparsed, Parsed::Answer);
     }
     match choice::read(question, part) {
-        Found::One(label) => Parsed::Answer(label),
-        Found::Several => Parsed::Ambiguous,
-        Found::None => Parsed::Unparsed,
+        NamedOptions::One(label) => Parsed::Answer(label),
+        NamedOptions::Several => Parsed::Ambiguous,
+        NamedOptions::None => Parsed::Unparsed,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The way back through a block and the embedding, from what the forward pass kept.
 
-use super::{Network, Part, Scratch, attention, drop_out, normalize};
+use super::{MicroBatch, Network, Scratch, attention, drop_out, normalize};
 use crate::model::Weights;
 use crate::model::architecture::{
     Activation, Architecture, ArrayId, FeedForwardKind, Norm, NormKind, Positions,
@@ -19,7 +19,7 @@ impl Network {
         site: u32,
         stream: usize,
         kept: usize,
-        part: &Part,
+        micro_batch: &MicroBatch,
         gradients: &mut Weights,
     ) {
         let Architecture {
@@ -45,7 +45,7 @@ impl Network {
         } = &mut self.scratch;
 
         branch.copy_from_slice(dx);
-        drop_out(part, site + 2, width, branch, mask);
+        drop_out(micro_batch, site + 2, width, branch, mask);
         match activation {
             Activation::GeluTanh => gelu(&kept.inner, active),
         }
@@ -63,11 +63,11 @@ impl Network {
         norm_backward(norm, norm_weights, middle, moments, branch, dx, gradients);
 
         branch.copy_from_slice(dx);
-        drop_out(part, site + 1, width, branch, mask);
+        drop_out(micro_batch, site + 1, width, branch, mask);
         let out = layer.attention_out;
         out.add_gradients(gradients, &kept.mixed, branch);
         input_gradient(branch, out.weight, width, dmixed);
-        attention(heads, site, part).backward(&kept.qkv, dmixed, dqkv);
+        attention(heads, site, micro_batch).backward(&kept.qkv, dmixed, dqkv);
         let norm_weights = layer.attention_norm;
         normalize(norm, norm_weights, x, normed, moments);
         let projection = layer.query_key_value;
@@ -76,10 +76,10 @@ impl Network {
         norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
     }
 
-    pub(super) fn embed_backward(&mut self, part: &Part, gradients: &mut Weights) {
+    pub(super) fn embed_backward(&mut self, micro_batch: &MicroBatch, gradients: &mut Weights) {
         let width = self.architecture.width;
         let Scratch { dx, mask, .. } = &mut self.scratch;
-        drop_out(part, EMBEDDING_SITE, width, dx, mask);
+        drop_out(micro_batch, EMBEDDING_SITE, width, dx, mask);
         // One row after another: a token may come twice, and a sum has one order.
         let mut add = |id, places: Vec<usize>| {
             let sums = values_mut(gradients, id);
@@ -88,10 +88,10 @@ impl Network {
                 sums.iter_mut().zip(dx).for_each(|(sum, dx)| *sum += dx);
             }
         };
-        let tokens = part.tokens.iter().map(|token| *token as usize);
+        let tokens = micro_batch.tokens.iter().map(|token| *token as usize);
         add(ArrayId::TOKEN_EMBEDDING, tokens.collect());
         match self.architecture.positions {
-            Positions::Learned => add(ArrayId::POSITION_EMBEDDING, part.spans.positions()),
+            Positions::Learned => add(ArrayId::POSITION_EMBEDDING, micro_batch.spans.positions()),
         }
     }
 }
