@@ -17,7 +17,7 @@ use super::Digest;
 /// Bytes that are read and digested at a time: they stay in the cache in between. A power of two, as a subtree is.
 const BLOCK: usize = 16 * 1024;
 
-/// See the module.
+/// A file whose blocks are digested as they are read, in any order.
 #[derive(Debug)]
 pub struct DigestedFile {
     file: File,

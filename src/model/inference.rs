@@ -53,7 +53,7 @@ impl Inference {
     /// Generates sequences; see [`Engine::generate`].
     ///
     /// # Errors
-    /// See there.
+    /// Those of [`Engine::generate`]; the device fails.
     pub fn generate(
         &self,
         request: GenerationRequest<'_>,
@@ -70,7 +70,7 @@ impl Inference {
     /// Log-probabilities of given continuations; see [`Engine::score`].
     ///
     /// # Errors
-    /// See there.
+    /// Those of [`Engine::score`]; the device fails.
     pub fn score(
         &self,
         jobs: &[ScoreJob],
@@ -86,7 +86,7 @@ impl Inference {
     /// Logits `[tokens, vocab]` after each token of one sequence.
     ///
     /// # Errors
-    /// See [`Engine::logits`].
+    /// Those of [`Engine::logits`]; the device fails.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
         match self {
             Self::Cpu(engine) => engine.logits(tokens),

@@ -46,6 +46,7 @@ impl SelfTest {
     }
 }
 
+/// Training steps that are compared.
 const STEPS: usize = 4;
 /// Weights are this many times larger than fresh ones, so that nothing is near uniform.
 const SPREAD: f32 = 6.0;

@@ -87,7 +87,7 @@ impl WhatRan {
         })
     }
 
-    /// Both.
+    /// [`WhatRan::text`], and [`WhatRan::caution`] where there is one.
     pub fn whole(&self) -> String {
         let caution = self.caution().map(|caution| format!(" {caution}"));
         self.text() + &caution.unwrap_or_default()

@@ -154,7 +154,7 @@ impl Work {
         }
     }
 
-    /// Both.
+    /// This work and then the other: their sums, and of memory the larger.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -189,7 +189,7 @@ impl Store {
     /// and not copied, so nobody may write to them. The others are checked copies.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Store::materialise`].
     pub fn lend(
         &self,
         files: &BTreeMap<String, Digest>,

@@ -38,6 +38,7 @@ const OF_FETCH: [&str; 2] = ["downloads", "hub"];
 pub(super) const TEMP_PREFIX: &str = "sert-run-";
 /// How one began up to version 0.1.0, as those of many programs do.
 const OLD_TEMP_PREFIX: &str = ".tmp";
+/// Random letters that follow it: those of the `tempfile` crate.
 const TEMP_LETTERS: usize = 6;
 /// What damaged files of ours end with that were set aside.
 pub(super) const DAMAGED: &str = "damaged";

@@ -20,7 +20,9 @@ use crate::key::Digest;
 const LIVE: [u8; 4] = *b"SRw1";
 /// Overwrites the magic of a record whose key was stored before it.
 pub(super) const DEAD: [u8; 4] = *b"SRx1";
+/// Magic, length, key and their check.
 const HEAD_BYTES: usize = 44;
+/// The check that closes a record.
 const CHECK_BYTES: usize = 16;
 /// What a record takes beyond its payload.
 pub(super) const OVERHEAD_BYTES: usize = HEAD_BYTES + CHECK_BYTES;

@@ -17,7 +17,10 @@ use crate::model::kernel::vector::exp_of_scores;
 const ABREAST: usize = 4;
 
 kernel! {
-    /// All heads of one position, which is `end - 1`: `query` and `out` are `heads * head_dim`.
+    /// All heads of one position, which is `end - 1`.
+    ///
+    /// # Shapes
+    /// `query` and `out` `[heads * head_dim]`.
     fn attend(
         shape: PageShape, layer: usize, cache: &SequenceCache, end: usize,
         query: &[f32], out: &mut [f32]

@@ -53,7 +53,10 @@ impl Page {
         self.0.as_slice()[at..at + len].split_at(len / 2)
     }
 
-    /// Stores the keys and values of one position, `heads * head_dim` each.
+    /// Stores the keys and values of one position.
+    ///
+    /// # Shapes
+    /// `keys` and `values` `[heads * head_dim]`.
     fn write(&mut self, shape: PageShape, layer: usize, slot: usize, keys: &[f32], values: &[f32]) {
         let (dim, padded, len) = (shape.head_dim, shape.padded_dim(), shape.head_len());
         let first = layer * shape.heads * len;
@@ -133,6 +136,9 @@ impl SequenceCache {
     }
 
     /// Stores keys and values of absolute position `position`, which lies beyond the prefix.
+    ///
+    /// # Shapes
+    /// `keys` and `values` `[heads * head_dim]`.
     pub(super) fn write(
         &mut self,
         shape: PageShape,

@@ -242,6 +242,10 @@ impl Model {
         row_stride(self.architecture.vocab_rows)
     }
 
+    /// Norms every row of `x`, into `out`.
+    ///
+    /// # Shapes
+    /// `x` and `out` `[rows, stride]`, of which the first `width` values count.
     fn norm_rows(&self, parallel: Parallel, norm: &Norm, x: &[f32], out: &mut [f32]) {
         let (width, norm_of) = (self.architecture.width, self.architecture.norm);
         let stride = row_stride(width);

@@ -43,7 +43,10 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Packs `weights`, `[k, n]` row-major, with `bias`, `[n]`.
+    /// Packs a matrix, row-major, and its bias.
+    ///
+    /// # Shapes
+    /// `weights` `[k, n]`, `bias` `[n]`.
     pub(super) fn new(weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
         let mut packed = Self::zeros(k, n);
         let panels = packed.panels.as_mut_slice();
@@ -58,7 +61,10 @@ impl Packed {
         packed
     }
 
-    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias. The threads of the caller's pool share it.
+    /// Packs the transpose of a matrix, row-major, without bias. The threads of the caller's pool share it.
+    ///
+    /// # Shapes
+    /// `weights` `[n, k]`.
     ///
     /// # Errors
     /// A file cannot be read, or a value in one is not a number.
@@ -95,7 +101,10 @@ impl Packed {
         }
     }
 
-    /// Column `column`, `k` values, into the head of `out`.
+    /// Column `column`, into the head of `out`.
+    ///
+    /// # Shapes
+    /// `out` `[k]`, or longer.
     pub(super) fn copy_column(&self, column: usize, out: &mut [f32]) {
         let at = column / PANEL * self.k * PANEL + column % PANEL;
         let panels = &self.panels.as_slice()[at..];
@@ -110,8 +119,11 @@ impl Packed {
     }
 }
 
-/// Up to [`PANEL`] columns of `k` values, one after the other, into a panel: a few lines of each at a time, so that what
-/// is read and what is written stay in the L1 cache.
+/// Up to [`PANEL`] columns, one after the other, into a panel: a few lines of each at a time, so that what is read and
+/// what is written stay in the L1 cache.
+///
+/// # Shapes
+/// `columns` `[columns, k]`, `panel` `[k, PANEL]`.
 fn transpose(columns: &[f32], k: usize, panel: &mut [f32]) {
     for (first, rows) in (0..k).step_by(LANES).zip(panel.chunks_mut(LANES * PANEL)) {
         for (column, values) in columns.chunks_exact(k).enumerate() {
@@ -147,6 +159,9 @@ pub(super) struct MatrixRows<'a> {
 }
 
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
+///
+/// # Shapes
+/// `x` `[rows, k]`, `w` `[k, n]`, `y` `[rows, y_stride]` with `y_stride` at least `n` up to a whole panel.
 pub(super) fn multiply(
     parallel: Parallel,
     x: MatrixRows<'_>,

@@ -39,7 +39,10 @@ pub(super) struct PackedInt8 {
 }
 
 impl PackedInt8 {
-    /// Quantises `weights`, `[k, n]` row-major, with `bias`, `[n]`.
+    /// Quantises a matrix, row-major, and takes its bias as it is.
+    ///
+    /// # Shapes
+    /// `weights` `[k, n]`, `bias` `[n]`.
     pub(super) fn new(weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
         let mut packed = Self::zeros(k, n);
         packed.bias.as_mut_slice()[..n].copy_from_slice(bias);
@@ -59,8 +62,10 @@ impl PackedInt8 {
         packed
     }
 
-    /// Quantises the transpose of `weights`, `[n, k]` row-major, without bias. The threads of the caller's pool share
-    /// it.
+    /// Quantises the transpose of a matrix, row-major, without bias. The threads of the caller's pool share it.
+    ///
+    /// # Shapes
+    /// `weights` `[n, k]`.
     ///
     /// # Errors
     /// A file cannot be read, or a value in one is not a number.
@@ -110,7 +115,10 @@ impl PackedInt8 {
         })
     }
 
-    /// Column `column`, `k` values, into the head of `out`.
+    /// Column `column`, into the head of `out`.
+    ///
+    /// # Shapes
+    /// `out` `[k]`, or longer.
     pub(super) fn copy_column(&self, column: usize, out: &mut [f32]) {
         let steps = self.k.div_ceil(STEP);
         let (panel, place) = (column / PANEL, column % PANEL * STEP);
@@ -137,7 +145,10 @@ struct PanelsMut<'a> {
 }
 
 impl PanelsMut<'_> {
-    /// Quantises `columns`, each `k` values.
+    /// Quantises columns, one after the other.
+    ///
+    /// # Shapes
+    /// `columns` `[columns, k]`.
     fn fill(self, columns: &[f32]) {
         let (isa, steps) = (Isa::available()[0], self.k.div_ceil(STEP));
         let mut bytes = vec![ZERO; steps * STEP];
@@ -163,6 +174,9 @@ thread_local! {
 }
 
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
+///
+/// # Shapes
+/// `x` `[rows, k]`, `w` `[k, n]`, `y` `[rows, y_stride]` with `y_stride` at least `n` up to a whole panel.
 pub(super) fn multiply_int8(
     parallel: Parallel,
     x: MatrixRows<'_>,

@@ -15,7 +15,10 @@ pub(super) enum Linear {
 }
 
 impl Linear {
-    /// Packs `weights`, `[k, n]` row-major, with `bias`, `[n]`.
+    /// Packs a matrix, row-major, and its bias.
+    ///
+    /// # Shapes
+    /// `weights` `[k, n]`, `bias` `[n]`.
     pub(super) fn new(int8: bool, weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
         if int8 {
             Self::Int8(PackedInt8::new(weights, k, n, bias))
@@ -24,7 +27,10 @@ impl Linear {
         }
     }
 
-    /// Packs the transpose of `weights`, `[n, k]` row-major, without bias. The threads of the caller's pool share it.
+    /// Packs the transpose of a matrix, row-major, without bias. The threads of the caller's pool share it.
+    ///
+    /// # Shapes
+    /// `weights` `[n, k]`.
     ///
     /// # Errors
     /// A file cannot be read, or a value in one is not a number.
@@ -42,6 +48,9 @@ impl Linear {
     }
 
     /// Multiplies `x` into `y`, whose rows are `y_stride` apart and have room for whole panels.
+    ///
+    /// # Shapes
+    /// `x` `[rows, k]`, `y` `[rows, y_stride]` with `y_stride` at least `n` up to a whole panel.
     pub(super) fn multiply(
         &self,
         parallel: Parallel,
@@ -56,7 +65,10 @@ impl Linear {
         }
     }
 
-    /// Column `column`, `k` values, into the head of `out`.
+    /// Column `column`, into the head of `out`.
+    ///
+    /// # Shapes
+    /// `out` `[k]`, or longer.
     pub(super) fn copy_column(&self, column: usize, out: &mut [f32]) {
         match self {
             Self::F32(w) => w.copy_column(column, out),

@@ -69,6 +69,9 @@ unsafe fn quantize_generic<V: Lanes>(x: &[f32], out: &mut [u8]) -> f32 {
 kernel! {
     /// Turns `x` into bytes, 128 higher than `x / scale` rounded to -127 to 127, and what is left of `out` into zeros.
     /// Returns the scale, which is not a number where `x` is not finite.
+    ///
+    /// # Shapes
+    /// `out` is at least as long as `x`.
     fn quantize(x: &[f32], out: &mut [u8]) -> f32 = quantize_generic
 }
 

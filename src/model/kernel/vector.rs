@@ -95,7 +95,10 @@ unsafe fn gelu_all_generic<V: Lanes>(x: &[f32], out: &mut [f32]) {
 }
 
 kernel! {
-    /// `gelu` of every value, into `out` of the same length.
+    /// `gelu` of every value, into `out`.
+    ///
+    /// # Shapes
+    /// `x` and `out` are of one length.
     fn gelu_all(x: &[f32], out: &mut [f32]) = gelu_all_generic
 }
 
@@ -186,8 +189,10 @@ unsafe fn layer_norm_generic<V: Lanes>(
 }
 
 kernel! {
-    /// Layer norm of one row `x`, into `out`; gives the row's mean and 1 / standard deviation. `gain`, `bias` and `out`
-    /// are as long as `x`, or padded to whole vectors, the first two with zeros.
+    /// Layer norm of one row `x`, into `out`; gives the row's mean and 1 / standard deviation.
+    ///
+    /// # Shapes
+    /// `x` `[width]`; `gain`, `bias` and `out` the same, or padded to whole vectors, the first two with zeros.
     fn layer_norm(
         x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]
     ) -> [f32; 2] = layer_norm_generic
@@ -236,8 +241,10 @@ unsafe fn layer_norm_backward_generic<V: Lanes>(
 }
 
 kernel! {
-    /// Adds to `dx` the gradient of `x` through the layer norm whose mean and 1 / standard deviation are `moments`; all
-    /// of one length.
+    /// Adds to `dx` the gradient of `x` through the layer norm whose mean and 1 / standard deviation are `moments`.
+    ///
+    /// # Shapes
+    /// `x`, `gain`, `upstream` and `dx` are of one length.
     fn layer_norm_backward(
         x: &[f32], gain: &[f32], moments: [f32; 2], upstream: &[f32], dx: &mut [f32]
     ) = layer_norm_backward_generic
@@ -258,7 +265,10 @@ unsafe fn dot_generic<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
 }
 
 kernel! {
-    /// The sum of the products of two slices of one length.
+    /// The sum of the products of the values of two slices.
+    ///
+    /// # Shapes
+    /// `a` and `b` are of one length.
     fn dot(a: &[f32], b: &[f32]) -> f32 = dot_generic
 }
 

@@ -69,7 +69,10 @@ impl Padded {
     }
 }
 
-/// Queries, keys and values, each `[batch, its heads, length, head width]`, of rows `[batch * length, projected_width]`.
+/// Queries, keys and values, head by head.
+///
+/// # Shapes
+/// `qkv` `[batch * length, projected_width]`; to `[batch, its heads, length, head width]` each.
 pub(super) fn split_heads(qkv: Tensor<2>, batch: usize, heads: Heads) -> [Tensor<4>; 3] {
     let [rows, _] = qkv.dims();
     let (first_key, first_value) = (heads.query, heads.query + heads.key);
@@ -84,6 +87,10 @@ pub(super) fn split_heads(qkv: Tensor<2>, batch: usize, heads: Heads) -> [Tensor
 }
 
 /// Softmax over the past, f32; nothing is given to what `future` marks.
+///
+/// # Shapes
+/// `query` `[batch, heads, queries, head width]`, `key` `[batch, heads, keys, head width]`, `future` to be expanded to
+/// the result; to `[batch, heads, queries, keys]`.
 pub(super) fn attention_weights(
     query: Tensor<4>,
     key: Tensor<4>,

@@ -63,6 +63,9 @@ fn loss(network: &Network, asked: &Asked<'_>) -> Tensor<1> {
 }
 
 /// From the last hidden states to the loss. Logits are made only where the loss asks for them.
+///
+/// # Shapes
+/// `hidden` `[rows, width]`; to `[1]`.
 fn head_loss(embedding: &Embedding, hidden: Tensor<2>, asked: &Asked<'_>) -> Tensor<1> {
     let device = hidden.device();
     let rows = ops::indices(asked.targets.rows.iter().copied(), &device);

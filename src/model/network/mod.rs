@@ -123,13 +123,19 @@ impl Embedding {
         self.tokens.device()
     }
 
-    /// What goes into the first block, f32 `[rows, width]`.
+    /// What goes into the first block, f32.
+    ///
+    /// # Shapes
+    /// `tokens` `[rows]`; to `[rows, width]`.
     fn embed(&self, tokens: &[u32], context: &PassContext<'_>) -> Tensor<2> {
         let positions = context.spans.positions();
         context.drop_out(self.look_up(tokens, positions), EMBEDDING_SITE)
     }
 
-    /// What the tokens at these positions are, f32.
+    /// The embeddings of tokens at these positions, f32.
+    ///
+    /// # Shapes
+    /// `tokens` `[rows]`; to `[rows, width]`.
     fn look_up(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Tensor<2> {
         let device = self.device();
         let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
@@ -144,6 +150,9 @@ impl Embedding {
     }
 
     /// Logits, f32, of rows of hidden states.
+    ///
+    /// # Shapes
+    /// `hidden` `[rows, width]`; to `[rows, vocabulary]`.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         let output = match self.config.output {
             Output::Tied => self.tokens.clone().transpose(),
@@ -188,6 +197,9 @@ impl Block {
     }
 
     /// The block on packed rows.
+    ///
+    /// # Shapes
+    /// `x` `[rows, width]`; to the same.
     fn apply_packed(
         &self,
         x: Tensor<2>,
@@ -205,6 +217,9 @@ impl Block {
     }
 
     /// The second half of the block, without dropout and residual; f32.
+    ///
+    /// # Shapes
+    /// `x` `[rows, width]`; to the same.
     fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.up.apply(self.feed_forward_norm.apply(x));
         let active = match self.activation {

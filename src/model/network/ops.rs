@@ -61,6 +61,10 @@ impl Norm {
         }
     }
 
+    /// `x` normed, row by row.
+    ///
+    /// # Shapes
+    /// `x` `[rows, width]`; to the same.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         match self.kind {
             NormKind::Layer => {
@@ -73,7 +77,7 @@ impl Norm {
     }
 }
 
-/// In f32.
+/// `x` in f32.
 pub(super) fn single(x: Tensor<2>) -> Tensor<2> {
     x.cast(FloatDType::F32)
 }
@@ -93,6 +97,9 @@ pub(super) fn integers(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
 }
 
 /// `x` times its dropout mask at `site`.
+///
+/// # Shapes
+/// `x` `[rows, width]`, the rows those of `spans`; to the same.
 pub(super) fn drop_out(
     x: Tensor<2>,
     site: u32,

@@ -156,7 +156,10 @@ impl Network {
         to_host(self.embedding.logits(self.final_norm.apply(x)))
     }
 
-    /// Logits of up to [`LOGIT_BATCH`] rows of hidden states, to the host: `LOGIT_BATCH * vocabulary` values.
+    /// Logits of up to [`LOGIT_BATCH`] rows of hidden states, to the host.
+    ///
+    /// # Shapes
+    /// `hidden` `[any, width]`; to `[LOGIT_BATCH, vocabulary]`, whatever the number of `rows`.
     pub(crate) fn logits_of(&self, hidden: &Tensor<2>, rows: &[usize]) -> Vec<f32> {
         let filled = rows.iter().copied().chain(std::iter::repeat(0));
         let rows = ops::indices(filled.take(LOGIT_BATCH), &hidden.device());

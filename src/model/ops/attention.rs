@@ -27,6 +27,8 @@ struct Mixing {
 }
 
 impl Attention<'_> {
+    /// Causal attention of every sequence, into `out`.
+    ///
     /// # Shapes
     /// `qkv` `[rows, 3 * width]`: queries, keys, values; `out` `[rows, width]`.
     pub(crate) fn forward(&self, qkv: &[f32], out: &mut [f32]) {
@@ -39,6 +41,9 @@ impl Attention<'_> {
     }
 
     /// The gradient of `qkv`, into `dqkv`.
+    ///
+    /// # Shapes
+    /// `qkv` and `dqkv` `[rows, 3 * width]`, `upstream` `[rows, width]`.
     pub(crate) fn backward(&self, qkv: &[f32], upstream: &[f32], dqkv: &mut [f32]) {
         let parts = self.spans.split(dqkv, 3 * self.width).into_par_iter();
         parts.enumerate().for_each(|(sequence, dqkv)| {

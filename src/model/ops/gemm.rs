@@ -38,6 +38,9 @@ pub(crate) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// Rows of `row_stride` elements.
+    ///
+    /// # Shapes
+    /// `data` `[rows, row_stride]`; of the last row only what is read need be there.
     pub(crate) fn rows(data: &'a [f32], row_stride: usize) -> Self {
         Self {
             data,
@@ -87,6 +90,10 @@ const CONFLICT: usize = 512;
 const APART: usize = INNER + 16;
 
 /// `out[rows, columns] (+)= left[rows, inner] * right[inner, columns]`; rows of `out` are `out_stride` apart.
+///
+/// # Shapes
+/// `left` `[rows, inner]`, `right` `[inner, columns]`, `out` `[rows, out_stride]` with `out_stride` at least `columns`;
+/// of the last row only `columns` need be there. A bias is `[columns]`.
 pub(crate) fn product(
     [rows, inner, columns]: [usize; 3],
     left: Matrix<'_>,

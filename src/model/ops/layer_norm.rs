@@ -36,6 +36,9 @@ pub(crate) fn layer_norm(
 }
 
 /// Adds the gradient of `x` to `dx`, where the residual stream's own gradient is already.
+///
+/// # Shapes
+/// `x`, `upstream` and `dx` `[rows, width]`, `gamma` `[width]`, `moments` `[rows]`.
 pub(crate) fn add_input_gradient(
     x: &[f32],
     gamma: &[f32],
@@ -62,6 +65,9 @@ pub(crate) fn add_input_gradient(
 }
 
 /// Adds the gradient of `gamma`; that of `beta` is [`super::linear::add_bias_gradient`].
+///
+/// # Shapes
+/// `x` and `upstream` `[rows, width]`, `moments` `[rows]`, `dgamma` `[width]`.
 pub(crate) fn add_gamma_gradient(
     x: &[f32],
     moments: &[[f32; 2]],

@@ -22,6 +22,9 @@ pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
 }
 
 /// The gradient of `x`: `dx = upstream * weight^T`; `outputs` columns in `upstream`.
+///
+/// # Shapes
+/// `upstream` `[rows, outputs]`, `weight` `[inputs, outputs]`, `dx` `[rows, inputs]`.
 pub(crate) fn input_gradient(upstream: &[f32], weight: &[f32], outputs: usize, dx: &mut [f32]) {
     let inputs = weight.len() / outputs;
     let sizes = [upstream.len() / outputs, outputs, inputs];
@@ -31,6 +34,9 @@ pub(crate) fn input_gradient(upstream: &[f32], weight: &[f32], outputs: usize, d
 }
 
 /// Adds the gradient of the weight: `dweight += x^T * upstream`.
+///
+/// # Shapes
+/// `x` `[rows, inputs]`, `upstream` `[rows, outputs]`, `dweight` `[inputs, outputs]`.
 pub(crate) fn add_weight_gradient(
     x: &[f32],
     upstream: &[f32],
@@ -45,6 +51,9 @@ pub(crate) fn add_weight_gradient(
 }
 
 /// Adds the gradient of the bias: the sums of `upstream`'s columns.
+///
+/// # Shapes
+/// `upstream` `[rows, outputs]`, `dbias` `[outputs]`.
 pub(crate) fn add_bias_gradient(upstream: &[f32], dbias: &mut [f32]) {
     let outputs = dbias.len();
     column_sums(dbias, |sums, columns| {
@@ -57,6 +66,9 @@ pub(crate) fn add_bias_gradient(upstream: &[f32], dbias: &mut [f32]) {
 }
 
 /// Adds sums over rows, by blocks of columns: `add` adds all rows' values of the columns it is given.
+///
+/// # Shapes
+/// `sums` `[columns]`; `add` is handed a block of it, and which columns those are.
 pub(super) fn column_sums(sums: &mut [f32], add: impl Fn(&mut [f32], Range<usize>) + Sync) {
     let blocks = sums.par_chunks_mut(COLUMNS).enumerate();
     blocks.for_each(|(block, sums)| {

@@ -4,12 +4,14 @@
 //! that nothing runs through a box. The order in a column is that of what is connected to it (the
 //! barycentre method of Sugiyama, Tagawa and Toda 1981), a few rounds of it.
 
+/// Sizes in CSS pixels.
 pub(super) const BOX_WIDTH: f64 = 146.0;
 pub(super) const BOX_HEIGHT: f64 = 44.0;
 const COLUMN_GAP: f64 = 40.0;
 const ROW_GAP: f64 = 16.0;
 const LANE_HEIGHT: f64 = 2.0;
 const MARGIN: f64 = 8.0;
+/// Rounds of the barycentre method.
 const ROUNDS: usize = 8;
 
 /// Boxes and lines, placed.

@@ -13,7 +13,7 @@ use crate::report::interval::{confidence_text, percent, plain};
 use crate::report::new_table;
 use crate::text::printable;
 
-/// Streams of the bootstraps' generator.
+/// Streams of the bootstraps' generator, one for each figure.
 const MEAN_STREAM: u64 = 1;
 const AGREEMENT_STREAM: u64 = 2;
 

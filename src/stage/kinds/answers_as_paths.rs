@@ -22,7 +22,7 @@ use crate::text::{Prediction, ReasoningPath};
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AnswersAsPathsParams {}
 
-/// See the module.
+/// Takes a student's answers as paths, so that they can be scored.
 pub(crate) struct AnswersAsPaths;
 
 impl StageKind for AnswersAsPaths {

@@ -10,7 +10,7 @@ use crate::stage::{
 };
 use crate::text::Question;
 
-/// See the module.
+/// Loads questions with gold answers, in their splits.
 pub(crate) struct Dataset;
 
 impl StageKind for Dataset {

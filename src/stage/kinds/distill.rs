@@ -50,7 +50,7 @@ pub(crate) struct DistillParams {
     pub train: TrainOptions,
 }
 
-/// See the module.
+/// Trains a student on a teacher's reasoning paths.
 pub(crate) struct Distill;
 
 impl StageKind for Distill {

@@ -11,7 +11,7 @@ use crate::stage::{
 };
 use crate::text::{Excerpt, Prediction, Question, excerpt};
 
-/// See the module.
+/// Measures answers, each figure with its interval.
 pub(crate) struct Eval;
 
 impl StageKind for Eval {

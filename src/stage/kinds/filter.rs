@@ -1,4 +1,4 @@
-//! `filter`: keeps the good paths (paper, II: pattern, length, repetition, perplexity, selection).
+//! `filter`: keeps the good paths (paper, III-A: pattern, length, repetition, perplexity, selection).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::stage::{
 };
 use crate::text::{Question, ReasoningPath};
 
-/// See the module.
+/// Keeps the good paths of a stage, step by step, and says of each other why it is dropped.
 pub(crate) struct Filter;
 
 impl StageKind for Filter {
@@ -79,7 +79,7 @@ impl StageKind for Filter {
 
     fn estimate(_: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, questions) = (*inputs.get("paths")?, inputs.get("questions")?);
-        // At most one path for each question is kept (paper, II).
+        // At most one path for each question is kept (paper, III-A).
         let kept = Size {
             rows: questions.rows,
             tokens: questions.rows * paths.tokens_per_row(),

@@ -35,7 +35,7 @@ pub(crate) struct FinetuneParams {
     pub train: TrainOptions,
 }
 
-/// See the module.
+/// Trains a student on answers alone, or on its own kept paths.
 pub(crate) struct Finetune;
 
 impl StageKind for Finetune {

@@ -27,10 +27,10 @@ pub(crate) struct ImportParams {
     pub path: String,
 }
 
-/// `import-paths`.
+/// `import-paths`: brings in paths from a file.
 pub(crate) struct ImportPaths;
 
-/// `import-predictions`.
+/// `import-predictions`: brings in predictions from a file.
 pub(crate) struct ImportPredictions;
 
 impl StageKind for ImportPaths {

@@ -22,7 +22,7 @@ use crate::text::{Prediction, Question, ReasoningPath};
 /// Tokens of the prompt around a question and a response, roughly, for estimates.
 const PROMPT_TOKENS: u64 = 200;
 
-/// See the module.
+/// Scores paths or answers by criteria, asked of a server's model or of a student.
 pub(crate) struct Judge;
 
 impl StageKind for Judge {

@@ -86,7 +86,7 @@ struct AnswerRow {
     end_token: Option<u32>,
 }
 
-/// See the module.
+/// Lets a student answer questions, and keeps its raw output.
 pub(crate) struct Predict;
 
 impl StageKind for Predict {

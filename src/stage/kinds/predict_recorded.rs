@@ -48,7 +48,7 @@ impl RecordedParams {
     }
 }
 
-/// See the module.
+/// Takes a recorded teacher's own answers as predictions.
 pub(crate) struct PredictRecorded;
 
 impl StageKind for PredictRecorded {

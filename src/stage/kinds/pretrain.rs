@@ -70,7 +70,7 @@ impl PretrainParams {
     }
 }
 
-/// See the module.
+/// Trains a student and its tokenizer from scratch.
 pub(crate) struct Pretrain;
 
 impl StageKind for Pretrain {

@@ -1,4 +1,4 @@
-//! `sample`: latent reasoning paths of a student (paper, II: 5 first tokens x 5 sequences).
+//! `sample`: latent reasoning paths of a student (paper, III-A: 5 first tokens x 5 sequences).
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::stage::{
 };
 use crate::text::Question;
 
-/// See the module.
+/// Samples reasoning paths from a student.
 pub(crate) struct Sample;
 
 impl StageKind for Sample {

@@ -159,7 +159,7 @@ pub(super) struct Asked {
     pub(super) gold: usize,
 }
 
-/// See the module.
+/// Adds scores to paths that a student computes.
 pub(crate) struct Score;
 
 impl StageKind for Score {

@@ -1,7 +1,7 @@
 //! `shuffle`: gives each question the paths of another, a control (ours). If training on shuffled paths helps
 //! as much as on a question's own, it is the form of the paths that teaches, not their reasoning.
 //!
-//! In: paths, after any filter: verdicts are on paths with their own questions. Out: the same texts,
+//! In: paths, after any filter: a filter decides about paths with their own questions. Out: the same texts,
 //! none with its own question.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use crate::text::ReasoningPath;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ShuffleParams {}
 
-/// See the module.
+/// Gives each question the paths of another, as a control.
 pub(crate) struct Shuffle;
 
 impl StageKind for Shuffle {

@@ -43,7 +43,7 @@ impl Default for StudentParams {
     }
 }
 
-/// See the module.
+/// Brings in a pretrained student.
 pub(crate) struct Student;
 
 impl Student {

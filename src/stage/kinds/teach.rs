@@ -22,7 +22,7 @@ const REPLY_TOKENS: u32 = 128;
 /// Tokens of a recorded path, about: the paper's have 77 words (paper, Table II).
 const PATH_TOKENS: u64 = 100;
 
-/// See the module.
+/// Brings in a teacher's reasoning paths, recorded or asked for.
 pub(crate) struct Teach;
 
 impl StageKind for Teach {

@@ -18,8 +18,9 @@ use super::limits::seconds;
 const START: f64 = 4.0;
 /// A window this many times as slow as the best one means a queue. Ours.
 const SLOW: f64 = 3.0;
-/// What is left of the concurrency after a 429 or a timeout (as in TCP), and after a slow window.
+/// What is left of the concurrency after a 429 or a timeout, as in TCP.
 const CUT: f64 = 0.5;
+/// What is left of it after a slow window. Ours.
 const SLOW_CUT: f64 = 0.7;
 /// The best window's latency is forgotten by so much a window, so that longer replies become usual.
 const FORGET: f64 = 1.02;

@@ -38,6 +38,9 @@ impl<'a> Affine<'a> {
     }
 
     /// Adds its gradients as an affine map that took `x` and was given back `upstream`.
+    ///
+    /// # Shapes
+    /// `x` `[rows, inputs]`, `upstream` `[rows, outputs]`.
     pub(super) fn add_gradients(self, gradients: &mut Weights, x: &[f32], upstream: &[f32]) {
         add_bias_gradient(upstream, self.bias_gradient(gradients));
         let weight = self.weight_gradient(gradients);

@@ -366,6 +366,9 @@ impl Network {
 }
 
 /// `x` normed, and what the norm took out of each row.
+///
+/// # Shapes
+/// `x` and `normed` `[rows, width]`, `moments` `[rows]`.
 #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
 fn normalize(
     norm: Norm,
@@ -389,6 +392,9 @@ fn attention(heads: Heads, site: u32, micro_batch: &MicroBatch) -> Attention<'_>
 }
 
 /// Multiplies rows by their mask, made in `mask`.
+///
+/// # Shapes
+/// `x` and `mask` `[rows, width]`.
 fn drop_out(micro_batch: &MicroBatch, site: u32, width: usize, x: &mut [f32], mask: &mut [f32]) {
     if let Some(dropout) = micro_batch.dropout {
         dropout.fill_rows(site, &micro_batch.spans, width, mask);

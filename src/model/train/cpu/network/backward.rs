@@ -97,6 +97,9 @@ impl Network {
 }
 
 /// Adds the gradients of a norm's weights to `gradients`, and that of its input to `dx`.
+///
+/// # Shapes
+/// `x`, `upstream` and `dx` `[rows, width]`, `moments` `[rows]`.
 pub(super) fn norm_backward(
     norm: Norm,
     weights: Affine<'_>,
