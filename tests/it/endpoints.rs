@@ -76,7 +76,7 @@ pub(crate) fn lesson(asked: &Asked) -> String {
     }
 }
 
-/// The faults: 20 % 429, 10 % 500, 5 % truncated, 5 % hang.
+/// A server that fails often: 20 % 429, 10 % 500, 5 % truncated, 5 % hang.
 fn faulty(asked: &Asked) -> Act {
     match asked.lot() {
         0 => Act::Answer(429, "retry-after: 0\r\n", String::new()),
