@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// trial of a few minutes on two cores.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct MicroworldParams {
+pub(crate) struct MicroworldParams {
     /// Decides the facts, the questions and the text. Default 0.
     pub seed: u64,
     /// How many people there are; each has one fact on each of five topics. 8 to 384, default 120.
@@ -54,12 +54,12 @@ impl Default for MicroworldParams {
 /// The form of a microworld's questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum MicroworldForm {
+pub(crate) enum MicroworldForm {
     /// Yes/no: every pair is asked about twice, once with each answer.
     #[default]
     YesNo,
     /// Four choices.
     Choice,
-    /// Both.
+    /// Questions of both forms, by turns.
     Mixed,
 }

@@ -2,32 +2,34 @@
 
 mod artifact;
 mod diff;
-pub mod figure;
+pub(crate) mod figure;
 mod figure_data;
 mod funnel;
 mod interval;
 mod json;
-pub mod page;
+#[cfg(test)]
+mod one_line_tests;
+pub(crate) mod page;
 mod plan;
 mod plan_sweep;
-pub mod rating;
+pub(crate) mod rating;
 mod source;
-pub mod table;
+pub(crate) mod table;
 mod used;
 mod what_ran;
 mod why;
 
-pub use artifact::artifact_text;
+pub(crate) use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
-pub use diff::{changed_answers, evaluations_side_by_side};
-pub use figure_data::{FilledFigures, NamedFigure, fill_figures};
-pub use funnel::funnels;
-pub use json::artifact_json;
-pub use plan::{difference_text, plan_json, plan_text};
-pub use source::{ReportError, Source};
-pub use used::used_text;
-pub use what_ran::WhatRan;
-pub use why::{CellName, CellProvenance, MeasuredBy, StageBehind, why};
+pub(crate) use diff::{changed_answers, evaluations_side_by_side};
+pub(crate) use figure_data::{NamedFigure, fill_figures};
+pub(crate) use funnel::funnels;
+pub(crate) use json::artifact_json;
+pub(crate) use plan::{difference_text, plan_json, plan_text};
+pub(crate) use source::{ReportError, Source};
+pub(crate) use used::used_text;
+pub(crate) use what_ran::WhatRan;
+pub(crate) use why::{CellName, why};
 
 use comfy_table::{ContentArrangement, Table, presets};
 

@@ -10,12 +10,9 @@ mod provenance;
 mod scheduler;
 mod terminal;
 #[cfg(test)]
-mod one_line_tests;
-#[cfg(test)]
 mod tests;
 
-pub use executor::{Execution, execute};
-pub use json_lines::JsonLines;
-pub use one::Finished;
-pub use scheduler::Policy;
-pub use terminal::Terminal;
+pub(crate) use executor::{Execution, execute};
+pub(crate) use json_lines::JsonLines;
+pub(crate) use scheduler::Policy;
+pub(crate) use terminal::Terminal;

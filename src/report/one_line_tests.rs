@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Policy, execute};
+use super::table::{Format, build_all};
+use super::{Source, artifact_text, fill_figures, funnels};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::{CancelToken, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
@@ -11,8 +12,7 @@ use crate::filter::{Funnel, STEPS};
 use crate::manifest::{self, Changes};
 use crate::metric::{Evaluation, Metric};
 use crate::plan::Plan;
-use crate::report::table::{Format, build_all};
-use crate::report::{Source, artifact_text, fill_figures, funnels};
+use crate::run::{Policy, execute};
 use crate::stage::{Environment, KINDS, RunOptions};
 use crate::store::Store;
 
