@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// What stands where a file or a folder of ours would.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{} is {what}", path.display())]
-pub struct Foreign {
+pub(crate) struct Foreign {
     /// Where it is.
     pub path: PathBuf,
     /// What it is.
@@ -22,12 +22,12 @@ pub struct Foreign {
 
 impl Foreign {
     /// The cause of an error of this module, if that is it.
-    pub fn of(error: &io::Error) -> Option<&Self> {
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
     /// The error of whoever finds a `kind` at `path` and wants something else there.
-    pub fn error(path: &Path, kind: Kind) -> io::Error {
+    pub(crate) fn error(path: &Path, kind: Kind) -> io::Error {
         io::Error::other(Self {
             path: path.to_owned(),
             what: kind.name(),
@@ -37,7 +37,7 @@ impl Foreign {
 
 /// What a path leads to, without following a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A regular file.
     File,
     /// A folder.
@@ -53,7 +53,7 @@ impl Kind {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn of(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
         match fs::symlink_metadata(path) {
             Ok(meta) => Ok(Some(meta.file_type().into())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -64,7 +64,7 @@ impl Kind {
     }
 
     /// What it is called in messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::File => "a file",
             Self::Folder => "a folder",
@@ -107,7 +107,7 @@ fn on_the_way(base: &Path, path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// It cannot be told, or the way leads through something that is not a folder.
-pub fn kind(base: &Path, path: &Path) -> io::Result<Option<Kind>> {
+pub(crate) fn kind(base: &Path, path: &Path) -> io::Result<Option<Kind>> {
     Ok(if on_the_way(base, path)? {
         Kind::of(path)?
     } else {
@@ -119,7 +119,7 @@ pub fn kind(base: &Path, path: &Path) -> io::Result<Option<Kind>> {
 ///
 /// # Errors
 /// It is not there, is no regular file, or may not be read.
-pub fn open(base: &Path, path: &Path) -> io::Result<File> {
+pub(crate) fn open(base: &Path, path: &Path) -> io::Result<File> {
     checked(base, path, OpenOptions::new().read(true))
 }
 
@@ -127,7 +127,7 @@ pub fn open(base: &Path, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It is no regular file, or may not be written.
-pub fn open_or_create(base: &Path, path: &Path) -> io::Result<File> {
+pub(crate) fn open_or_create(base: &Path, path: &Path) -> io::Result<File> {
     let new = Kind::of(path)?.is_none();
     let file = checked(
         base,
@@ -144,7 +144,7 @@ pub fn open_or_create(base: &Path, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Something else is there, or the folder may not be written to.
-pub fn create(base: &Path, path: &Path) -> io::Result<File> {
+pub(crate) fn create(base: &Path, path: &Path) -> io::Result<File> {
     let file = open_or_create(base, path)?;
     file.set_len(0)?;
     Ok(file)
@@ -154,7 +154,7 @@ pub fn create(base: &Path, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As of [`open`].
-pub fn read(base: &Path, path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(base: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut open(base, path)?, &mut bytes)?;
     Ok(bytes)
@@ -164,7 +164,7 @@ pub fn read(base: &Path, path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Something that is not a folder is in the way, or one cannot be made.
-pub fn create_folder(base: &Path, path: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(base: &Path, path: &Path) -> io::Result<()> {
     let below = path.strip_prefix(base).map_err(io::Error::other)?;
     let mut at = base.to_owned();
     for part in below.components() {
@@ -186,7 +186,7 @@ pub fn create_folder(base: &Path, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Something else is there, or it cannot be read.
-pub fn list(base: &Path, path: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
+pub(crate) fn list(base: &Path, path: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
     match kind(base, path)? {
         None => return Ok(Vec::new()),
         Some(Kind::Folder) => {}
@@ -205,7 +205,7 @@ pub fn list(base: &Path, path: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
 ///
 /// # Errors
 /// Something else is there, or the file system refuses.
-pub fn rename(base: &Path, from: &Path, path: &Path) -> io::Result<()> {
+pub(crate) fn rename(base: &Path, from: &Path, path: &Path) -> io::Result<()> {
     make_way(base, path)?;
     fs::rename(from, path)
 }
@@ -214,7 +214,7 @@ pub fn rename(base: &Path, from: &Path, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Something else is there.
-pub fn make_way(base: &Path, path: &Path) -> io::Result<()> {
+pub(crate) fn make_way(base: &Path, path: &Path) -> io::Result<()> {
     match kind(base, path)? {
         None | Some(Kind::File) => Ok(()),
         Some(other) => Err(Foreign::error(path, other)),
@@ -223,7 +223,7 @@ pub fn make_way(base: &Path, path: &Path) -> io::Result<()> {
 
 /// Gives what was just made at `path` the group's rights of its folder: a group that may write there may write to it.
 /// As git does in a shared repository.
-pub fn share(path: &Path) {
+pub(crate) fn share(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

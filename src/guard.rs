@@ -43,7 +43,7 @@ thread_local! {
 
 /// From here on a panic is told by who catches it, and by nobody else: for a program all of whose work is guarded.
 /// `RUST_BACKTRACE` asks for more.
-pub fn tell_only_where_caught() {
+pub(crate) fn tell_only_where_caught() {
     install();
     QUIET.store(
         std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0"),
@@ -55,7 +55,7 @@ pub fn tell_only_where_caught() {
 ///
 /// # Errors
 /// It panicked.
-pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     install();
     let before = GUARDED.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));

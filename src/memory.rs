@@ -30,7 +30,7 @@ pub struct Shortage {
 ///
 /// # Errors
 /// The machine has not as much, or the process may not take it.
-pub fn room_for(what: &'static str, hint: &'static str, bytes: u64) -> Result<(), Shortage> {
+pub(crate) fn room_for(what: &'static str, hint: &'static str, bytes: u64) -> Result<(), Shortage> {
     if bytes <= SMALL {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub fn room_for(what: &'static str, hint: &'static str, bytes: u64) -> Result<()
 }
 
 /// Bytes of memory and swap that the machine, or the container, has; the largest number where that is not known.
-pub fn total() -> u64 {
+pub(crate) fn total() -> u64 {
     static TOTAL: OnceLock<u64> = OnceLock::new();
     *TOTAL.get_or_init(|| {
         let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());

@@ -8,6 +8,6 @@ mod encoding;
 mod kind;
 mod model;
 
-pub use encoding::{Artifact, ArtifactError};
-pub use kind::ArtifactKind;
-pub use model::{ModelFolder, TextMarks};
+pub(crate) use encoding::{Artifact, ArtifactError};
+pub(crate) use kind::ArtifactKind;
+pub(crate) use model::{ModelFolder, TextMarks};

@@ -12,7 +12,7 @@ mod commonsenseqa;
 mod error;
 mod gsm8k;
 mod jsonl;
-pub mod microworld;
+pub(crate) mod microworld;
 mod microworld_params;
 mod params;
 #[cfg(test)]
@@ -24,9 +24,9 @@ mod text_source;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use error::DatasetError;
-pub use params::{AnswerFormParam, AnswerIs, DataParams, DatasetName};
-pub use text_source::{DocumentEnd, TextParams, pretraining_text};
+pub(crate) use error::DatasetError;
+pub(crate) use params::{AnswerFormParam, AnswerIs, DataParams};
+pub(crate) use text_source::{TextParams, pretraining_text};
 
 use crate::fetch::{FetchError, Fetcher, OnProgress, PinnedFile};
 use crate::input::{read_json, read_json_lines};
@@ -34,7 +34,7 @@ use crate::text::Question;
 
 /// A dataset's questions.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Splits {
+pub(crate) struct Splits {
     /// To train on.
     pub train: Vec<Question>,
     /// Set apart from the training questions.
@@ -90,7 +90,7 @@ pub struct DataSource<'a> {
 }
 
 /// A registered dataset.
-pub struct DatasetKind {
+pub(crate) struct DatasetKind {
     /// Its name in a manifest.
     pub name: &'static str,
     /// One line for help and schema.
@@ -102,7 +102,7 @@ pub struct DatasetKind {
 }
 
 /// Every dataset.
-pub static DATASETS: &[DatasetKind] = &[
+pub(crate) static DATASETS: &[DatasetKind] = &[
     strategyqa::KIND,
     commonsenseqa::KIND,
     gsm8k::KIND,
@@ -114,7 +114,7 @@ pub static DATASETS: &[DatasetKind] = &[
 ///
 /// # Errors
 /// A parameter is missing or does not go with the others.
-pub fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
+pub(crate) fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
     let files = (params.dataset.kind().files)(params)?;
     let takes_own = files.iter().any(|file| matches!(file, DataFile::Local(_)));
     match params.own_files().first() {
@@ -134,7 +134,7 @@ pub fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
 ///
 /// # Errors
 /// A file cannot be had or read, or its rows are not questions.
-pub fn load(params: &DataParams, from: &DataSource<'_>) -> Result<Splits, DatasetError> {
+pub(crate) fn load(params: &DataParams, from: &DataSource<'_>) -> Result<Splits, DatasetError> {
     let paths = files(params)?
         .iter()
         .map(|file| file.locate(from))

@@ -13,7 +13,7 @@ use super::{DATASETS, DatasetKind};
 /// Which questions to use, and how they are split.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct DataParams {
+pub(crate) struct DataParams {
     /// The dataset. Default `strategyqa`.
     pub dataset: DatasetName,
     /// `jsonl` only: one file with all rows, split by `test_fraction`. A row is an object with
@@ -53,10 +53,10 @@ pub struct DataParams {
 
 impl DataParams {
     /// Fields that hold local paths: a key has the files' digests in their place.
-    pub const PATH_FIELDS: &[&str] = &["path", "train_path", "test_path"];
+    pub(crate) const PATH_FIELDS: &[&str] = &["path", "train_path", "test_path"];
 
     /// The user's files that are named, each with its field.
-    pub fn own_files(&self) -> Vec<(&'static str, &PathBuf)> {
+    pub(crate) fn own_files(&self) -> Vec<(&'static str, &PathBuf)> {
         let fields = [
             ("path", &self.path),
             ("train_path", &self.train_path),
@@ -90,7 +90,7 @@ impl Default for DataParams {
 /// How a `jsonl` dataset wants its answers read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum AnswerFormParam {
+pub(crate) enum AnswerFormParam {
     /// As the rows look; rows of different forms are an error.
     #[default]
     Auto,
@@ -107,7 +107,7 @@ pub enum AnswerFormParam {
 /// What the answer of a `jsonl` row with choices is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum AnswerIs {
+pub(crate) enum AnswerIs {
     /// Whatever makes it one of the choices: its label, its text, or its index from 0 as MMLU and `HellaSwag` have it.
     #[default]
     Auto,
@@ -133,16 +133,16 @@ impl AnswerIs {
 
 /// The name of a dataset that is registered in [`DATASETS`].
 #[derive(Clone, Copy)]
-pub struct DatasetName(&'static DatasetKind);
+pub(crate) struct DatasetName(&'static DatasetKind);
 
 impl DatasetName {
     /// The dataset called `name`, if there is one.
-    pub fn find(name: &str) -> Option<Self> {
+    pub(crate) fn find(name: &str) -> Option<Self> {
         DATASETS.iter().find(|kind| kind.name == name).map(Self)
     }
 
     /// What is registered under the name.
-    pub fn kind(self) -> &'static DatasetKind {
+    pub(crate) fn kind(self) -> &'static DatasetKind {
         self.0
     }
 }

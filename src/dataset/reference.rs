@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{DataParams, DataSource, DatasetName, Splits, load};
+use super::params::DatasetName;
+use super::{DataParams, DataSource, Splits, load};
 use crate::event::CancelToken;
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::input::read_json_lines;

@@ -11,7 +11,7 @@ use crate::input::{InputError, read_json_lines, read_text};
 /// A text to pretrain on.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TextParams {
+pub(crate) struct TextParams {
     /// A text file, or with the ending `.jsonl`, `.ndjson` or `.json` objects with a field `text`, one a line.
     pub path: PathBuf,
     /// Where a document of a text file ends. Default `blank-line`.
@@ -22,7 +22,7 @@ pub struct TextParams {
 /// Where a document of a text file ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum DocumentEnd {
+pub(crate) enum DocumentEnd {
     /// At a blank line.
     #[default]
     BlankLine,
@@ -40,7 +40,7 @@ struct TextRow {
 ///
 /// # Errors
 /// The file cannot be read, or holds no document.
-pub fn pretraining_text(params: &TextParams) -> Result<Vec<String>, DatasetError> {
+pub(crate) fn pretraining_text(params: &TextParams) -> Result<Vec<String>, DatasetError> {
     let path = &params.path;
     let documents: Vec<String> = if has_rows(path) {
         let rows = read_json_lines::<TextRow>(path)?;

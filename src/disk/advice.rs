@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 
 /// A hint for an error of the system that has nothing to do with what was asked, else nothing; to be put after it.
-pub fn advice(error: &Error) -> &'static str {
+pub(crate) fn advice(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "\nhint: free some space on that disk, then give the same command again"

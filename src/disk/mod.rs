@@ -10,6 +10,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use advice::advice;
-pub use read::{check, check_small, exists, open, read, read_small};
-pub use write::{WriteError, is_stream, write, write_all, write_folder, write_new};
+pub(crate) use advice::advice;
+pub(crate) use read::{check, check_small, exists, open, read_small};
+pub(crate) use write::{WriteError, is_stream, write, write_all, write_folder, write_new};

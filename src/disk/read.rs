@@ -14,7 +14,7 @@ const SMALL: u64 = 64 << 20;
 ///
 /// # Errors
 /// It is not there, or is no file.
-pub fn check(path: &Path) -> io::Result<()> {
+pub(crate) fn check(path: &Path) -> io::Result<()> {
     check_kind(&fs::metadata(path)?)
 }
 
@@ -22,7 +22,7 @@ pub fn check(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As of [`check`], or it may not be read.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     check(path)?;
     File::open(path)
 }
@@ -31,7 +31,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As of [`open`], or it is longer than the memory.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
@@ -46,7 +46,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As of [`open`], or it has more than 64 MiB.
-pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     check_small(path)?;
     read(path)
 }
@@ -55,7 +55,7 @@ pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As of [`read_small`].
-pub fn check_small(path: &Path) -> io::Result<()> {
+pub(crate) fn check_small(path: &Path) -> io::Result<()> {
     let meta = fs::metadata(path)?;
     check_kind(&meta)?;
     let length = meta.len();
@@ -71,7 +71,7 @@ pub fn check_small(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What is there is no file, or cannot be looked at.
-pub fn exists(path: &Path) -> io::Result<bool> {
+pub(crate) fn exists(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(meta) => check_kind(&meta).map(|()| true),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

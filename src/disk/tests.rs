@@ -2,6 +2,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::read::read;
 use super::*;
 
 fn names(folder: &Path) -> Vec<String> {

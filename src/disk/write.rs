@@ -18,7 +18,7 @@ const MOST_LINKS: usize = 40;
 /// A file or folder was not written. What stood there before stands there still.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`: {source}{}", path.display(), advice(source))]
-pub struct WriteError {
+pub(crate) struct WriteError {
     /// What was to be written.
     pub path: PathBuf,
     /// Why not.
@@ -37,7 +37,7 @@ impl WriteError {
 ///
 /// # Errors
 /// The system refuses.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_all(&[(path.to_owned(), bytes)])
 }
 
@@ -45,7 +45,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// The system refuses.
-pub fn write_all<B: AsRef<[u8]>>(files: &[(PathBuf, B)]) -> Result<(), WriteError> {
+pub(crate) fn write_all<B: AsRef<[u8]>>(files: &[(PathBuf, B)]) -> Result<(), WriteError> {
     let mut pending = Vec::new();
     for (path, bytes) in files {
         let begun = Pending::begin(path, bytes.as_ref()).map_err(WriteError::of(path))?;
@@ -61,7 +61,7 @@ pub fn write_all<B: AsRef<[u8]>>(files: &[(PathBuf, B)]) -> Result<(), WriteErro
 ///
 /// # Errors
 /// There is one ([`ErrorKind::AlreadyExists`]), or the system refuses.
-pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let written = match place(path) {
         Target::Stream(stream) => pour(&stream, bytes),
         Target::File(target) => beside(&target, bytes).and_then(|part| {
@@ -76,7 +76,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// As of `fill`; or there is something at `path` already, or the system refuses.
-pub fn write_folder<E: From<WriteError>>(
+pub(crate) fn write_folder<E: From<WriteError>>(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -101,7 +101,7 @@ pub fn write_folder<E: From<WriteError>>(
 }
 
 /// Whether `path` is written to as it is: a pipe, a device, or a name of an open file such as `/dev/stdout`.
-pub fn is_stream(path: &Path) -> bool {
+pub(crate) fn is_stream(path: &Path) -> bool {
     matches!(place(path), Target::Stream(_))
 }
 

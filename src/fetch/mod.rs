@@ -31,9 +31,8 @@ use crate::beneath;
 use crate::event::{CancelToken, Progress};
 
 use download::Client;
-pub use error::FetchError;
-pub use hub::HubModel;
-pub use kept::DownloadsReport;
+pub(crate) use error::FetchError;
+pub(crate) use hub::HubModel;
 use record::DownloadRecord;
 use token::Token;
 
@@ -115,7 +114,7 @@ pub struct Fetcher {
 }
 
 /// Hears how far a download has come, in bytes.
-pub type OnProgress<'a> = &'a dyn Fn(Progress);
+pub(crate) type OnProgress<'a> = &'a dyn Fn(Progress);
 
 /// What a download tells, and listens to.
 struct Ears<'a> {

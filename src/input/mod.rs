@@ -15,9 +15,9 @@ mod rows_tests;
 mod text;
 mod words;
 
-pub use error::InputError;
+pub(crate) use error::InputError;
 pub use nearest::nearest;
-pub use place::{Missing, missing};
-pub use rows::{JsonLine, JsonLines, looks_like_json, read_json, read_json_lines};
-pub use text::{decoded, read_text};
-pub use words::noun;
+pub(crate) use place::missing;
+pub(crate) use rows::{JsonLine, JsonLines, looks_like_json, read_json, read_json_lines};
+pub(crate) use text::{decoded, read_text};
+pub(crate) use words::noun;

@@ -9,7 +9,7 @@ const LISTED: usize = 5;
 
 /// What to say of a file or folder that is not there.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Missing {
+pub(crate) struct Missing {
     /// That it is not there, and where it was looked for.
     pub what: String,
     /// The nearest name there, or what there is.
@@ -18,7 +18,7 @@ pub struct Missing {
 
 /// What to say of `path`, as it was written, which was looked for in `folders` (none for an absolute path, or
 /// one that starts where the program does).
-pub fn missing(path: &Path, folders: &[&Path]) -> Missing {
+pub(crate) fn missing(path: &Path, folders: &[&Path]) -> Missing {
     let here = [Path::new("")];
     let folders = if folders.is_empty() || path.is_absolute() {
         &here[..]

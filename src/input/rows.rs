@@ -19,14 +19,14 @@ const SHOWN: usize = 40;
 const FROM_CSV: &str = "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], encoding=\"utf-8-sig\"))]";
 
 /// A file of JSON lines.
-pub struct JsonLines {
+pub(crate) struct JsonLines {
     path: PathBuf,
     text: String,
 }
 
 /// One row: an object, and its place.
 #[derive(Clone, Copy)]
-pub struct JsonLine<'f> {
+pub(crate) struct JsonLine<'f> {
     path: &'f Path,
     /// From 1.
     pub number: usize,
@@ -38,7 +38,7 @@ impl JsonLines {
     ///
     /// # Errors
     /// It cannot be read, is no text, has no row, or has something else than one JSON object a line.
-    pub fn open(path: &Path) -> Result<Self, InputError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
         let lines = Self {
             path: path.to_owned(),
             text: read_text(path)?,
@@ -54,7 +54,7 @@ impl JsonLines {
     }
 
     /// The rows, in order.
-    pub fn rows(&self) -> impl Iterator<Item = JsonLine<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = JsonLine<'_>> {
         let end = if self.text.contains('\n') { '\n' } else { '\r' };
         self.text
             .split(end)
@@ -111,7 +111,7 @@ impl JsonLine<'_> {
     ///
     /// # Errors
     /// It is not JSON, or not a `T`.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, InputError> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, InputError> {
         serde_json::from_str(self.text).map_err(|error| self.refused(&error, 0..0))
     }
 
@@ -119,7 +119,7 @@ impl JsonLine<'_> {
     ///
     /// # Errors
     /// It is not JSON, or not a `T`, or what `key` names is neither text nor a number.
-    pub fn read_with_id<T: DeserializeOwned>(&self, key: &str) -> Result<T, InputError> {
+    pub(crate) fn read_with_id<T: DeserializeOwned>(&self, key: &str) -> Result<T, InputError> {
         let id = self.id(key)?;
         let Some((id, place)) = id.zip(self.place(key)) else {
             return self.read();
@@ -134,7 +134,7 @@ impl JsonLine<'_> {
     ///
     /// # Errors
     /// It is something else, or empty.
-    pub fn id(&self, key: &str) -> Result<Option<String>, InputError> {
+    pub(crate) fn id(&self, key: &str) -> Result<Option<String>, InputError> {
         let written = self.place(key).map(|place| &self.text[place]);
         match written.and_then(|text| serde_json::from_str(text).ok()) {
             None | Some(Value::Null) => Ok(None),
@@ -149,7 +149,7 @@ impl JsonLine<'_> {
     }
 
     /// The number under `key` as text: an integer with all the digits that are written, however many.
-    pub fn number(&self, key: &str, number: &serde_json::Number) -> String {
+    pub(crate) fn number(&self, key: &str, number: &serde_json::Number) -> String {
         let written = self.place(key).map(|place| &self.text[place]);
         match written {
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') => {
@@ -160,13 +160,13 @@ impl JsonLine<'_> {
     }
 
     /// Something wrong with the row as a whole.
-    pub fn wrong(&self, what: impl Into<String>) -> InputError {
+    pub(crate) fn wrong(&self, what: impl Into<String>) -> InputError {
         let blank = self.text.len() - self.text.trim_start().len();
         self.at(blank, what)
     }
 
     /// Something wrong with what stands under `key`, or with the row where that is absent.
-    pub fn wrong_at(&self, key: &str, what: impl Into<String>) -> InputError {
+    pub(crate) fn wrong_at(&self, key: &str, what: impl Into<String>) -> InputError {
         match self.place(key) {
             Some(place) => self.at(place.start, what),
             None => self.wrong(what),
@@ -174,19 +174,19 @@ impl JsonLine<'_> {
     }
 
     /// `line:column` of what stands under `key`.
-    pub fn place_of(&self, key: &str) -> String {
+    pub(crate) fn place_of(&self, key: &str) -> String {
         let (line, column) = self.wrong_at(key, "").at.unwrap_or((self.number, 1));
         format!("{line}:{column}")
     }
 
     /// The one of `keys` that the row has; the first where it has none.
-    pub fn which<'k>(&self, keys: &[&'k str]) -> &'k str {
+    pub(crate) fn which<'k>(&self, keys: &[&'k str]) -> &'k str {
         let has = |key: &&&str| self.place(key).is_some();
         keys.iter().find(has).unwrap_or(&keys[0])
     }
 
     /// The keys of the row, in order.
-    pub fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.fields().map(|(key, _)| key).collect()
     }
 
@@ -265,7 +265,9 @@ fn field(text: &str, at: usize) -> Option<(String, Range<usize>)> {
 ///
 /// # Errors
 /// As of [`JsonLines::open`], or a line is not such a value.
-pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>, InputError> {
+pub(crate) fn read_json_lines<T: DeserializeOwned>(
+    path: &Path,
+) -> Result<Vec<(usize, T)>, InputError> {
     let lines = JsonLines::open(path)?;
     lines
         .rows()
@@ -277,7 +279,7 @@ pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T
 ///
 /// # Errors
 /// It is not such a value.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, InputError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, InputError> {
     let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
         let line = text.split('\n').nth(error.line().saturating_sub(1));
@@ -287,7 +289,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, InputError> {
 }
 
 /// Whether a text that should be something else is JSON, or JSON lines.
-pub fn looks_like_json(text: &str) -> bool {
+pub(crate) fn looks_like_json(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty());
     let first = first.unwrap_or_default().trim();
     first.starts_with('{') || first.starts_with("[{") || first == "["

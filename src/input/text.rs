@@ -11,7 +11,7 @@ use crate::disk;
 ///
 /// # Errors
 /// It cannot be read, or is no text in UTF-8.
-pub fn read_text(path: &Path) -> Result<String, InputError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, InputError> {
     let unreadable = |error: std::io::Error| {
         if error.kind() == ErrorKind::NotFound {
             let found = missing(path, &[]);
@@ -48,7 +48,7 @@ pub fn read_text(path: &Path) -> Result<String, InputError> {
 ///
 /// # Errors
 /// They are no text in UTF-8.
-pub fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, InputError> {
+pub(crate) fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, InputError> {
     if let Some((what, hint)) = not_text(&bytes[..bytes.len().min(HEAD)]) {
         let what = format!("{what}, where text in UTF-8 is expected");
         let hint = hint.replace("FILE", &path.display().to_string());

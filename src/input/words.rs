@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// A JSON value as messages name it.
-pub fn noun(value: &Value) -> String {
+pub(crate) fn noun(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),

@@ -20,7 +20,7 @@ use crate::text::{
 ///
 /// # Errors
 /// When the bytes are not such an artifact.
-pub fn artifact_text(
+pub(crate) fn artifact_text(
     kind: ArtifactKind,
     bytes: &[u8],
     rows: usize,

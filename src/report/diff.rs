@@ -9,7 +9,7 @@ use crate::metric::{Evaluation, QuestionOutcome};
 use crate::text::{Prediction, printable};
 
 /// The figures that both evaluations have, and on the questions that both measured, who was right.
-pub fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
+pub(crate) fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
     let mut table = new_table();
     table.set_header(["figure", "A", "B", "B - A"]);
     let columns_b = b.columns();
@@ -35,7 +35,7 @@ pub fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
 
 /// The questions that one of two answered rightly and the other wrongly, with what was said.
 /// `outputs_a` and `outputs_b` are the answers that were measured, where they are at hand.
-pub fn changed_answers(
+pub(crate) fn changed_answers(
     (a, outputs_a): (&Evaluation, &[Prediction]),
     (b, outputs_b): (&Evaluation, &[Prediction]),
 ) -> String {

@@ -19,7 +19,7 @@ pub(super) const WHOLE: usize = 2;
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, ReportError> {
+pub(crate) fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, ReportError> {
     let mut texts = Vec::new();
     for (base, all) in found(source, nodes)? {
         if all.len() > WHOLE {

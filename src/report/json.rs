@@ -12,7 +12,7 @@ use crate::metric::Evaluation;
 ///
 /// # Errors
 /// When the bytes are not such an artifact.
-pub fn artifact_json(
+pub(crate) fn artifact_json(
     kind: ArtifactKind,
     bytes: &[u8],
     rows: usize,

@@ -15,7 +15,7 @@ use crate::stage::Work;
 use crate::text::printable;
 
 /// What a run would do at each node, and what it would take.
-pub fn plan_text(
+pub(crate) fn plan_text(
     sweep: &Sweep,
     plan: &Plan,
     resolved: &[Resolved],
@@ -147,7 +147,7 @@ fn unknown<'p>(plan: &'p Plan, estimates: &Estimates) -> Vec<&'p str> {
 }
 
 /// The same as JSON.
-pub fn plan_json(
+pub(crate) fn plan_json(
     plan: &Plan,
     resolved: &[Resolved],
     estimates: &Estimates,
@@ -220,7 +220,7 @@ pub(super) fn reason(plan: &Plan, state: &NodeState) -> String {
 }
 
 /// One changed field: `params.top_k: 10 -> 5`.
-pub fn difference_text(change: &Difference) -> String {
+pub(crate) fn difference_text(change: &Difference) -> String {
     let short = |value: &Option<String>| match value {
         None => "absent".to_owned(),
         // A digest: enough of it to tell two apart.

@@ -10,11 +10,7 @@ use crate::store::{Store, StoreError};
 
 /// A report cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "each variant says what failed by the error it holds"
-)]
-pub enum ReportError {
+pub(crate) enum ReportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -27,7 +23,7 @@ pub enum ReportError {
 
 /// A manifest's artifacts, as far as they are in the store.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The manifest.
     pub manifest: &'a Manifest,
     /// Its DAG.
@@ -42,7 +38,7 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     /// The digest of an output.
-    pub fn digest(&self, node: NodeId, output: &str) -> Option<Digest> {
+    pub(crate) fn digest(&self, node: NodeId, output: &str) -> Option<Digest> {
         (self.outputs)(node)?.get(output).copied()
     }
 
@@ -50,7 +46,7 @@ impl Source<'_> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn artifact<T: Artifact>(
+    pub(crate) fn artifact<T: Artifact>(
         &self,
         node: NodeId,
         output: &str,
@@ -68,7 +64,10 @@ impl Source<'_> {
     ///
     /// # Errors
     /// As [`Source::artifact`].
-    pub fn referred<T: Artifact>(&self, to: &PortRef) -> Result<Option<(Digest, T)>, ReportError> {
+    pub(crate) fn referred<T: Artifact>(
+        &self,
+        to: &PortRef,
+    ) -> Result<Option<(Digest, T)>, ReportError> {
         match self.plan.at(&to.stage) {
             Some(node) => self.artifact(node, to.output),
             None => Ok(None),
@@ -76,12 +75,16 @@ impl Source<'_> {
     }
 
     /// The node and the output that feed the first port that accepts a kind of artifact.
-    pub fn input(&self, node: NodeId, accepts: ArtifactKind) -> Option<(NodeId, &'static str)> {
+    pub(crate) fn input(
+        &self,
+        node: NodeId,
+        accepts: ArtifactKind,
+    ) -> Option<(NodeId, &'static str)> {
         self.plan.input(node, accepts)
     }
 
     /// The first output of a kind.
-    pub fn output_of(&self, node: NodeId, kind: ArtifactKind) -> Option<&'static str> {
+    pub(crate) fn output_of(&self, node: NodeId, kind: ArtifactKind) -> Option<&'static str> {
         self.plan.node(node).kind.output(kind).map(|each| each.name)
     }
 }

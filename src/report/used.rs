@@ -9,7 +9,7 @@ use super::interval::share_text;
 use crate::text::printable;
 
 /// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
-pub fn used_text(provenance: &Value) -> Option<String> {
+pub(crate) fn used_text(provenance: &Value) -> Option<String> {
     let used = provenance.get("use")?;
     let parts: Vec<String> = [
         used.get("endpoint").map(endpoint),

@@ -22,7 +22,7 @@ use crate::text::Question;
 
 /// What ran.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct WhatRan {
+pub(crate) struct WhatRan {
     /// The students as they were before they were trained on questions.
     pub students: Vec<String>,
     /// The data, with how many questions of it were used.
@@ -38,7 +38,7 @@ impl WhatRan {
     ///
     /// # Errors
     /// When an artifact cannot be read.
-    pub fn behind(
+    pub(crate) fn behind(
         source: &Source<'_>,
         nodes: impl IntoIterator<Item = NodeId>,
     ) -> Result<Self, ReportError> {
@@ -63,12 +63,12 @@ impl WhatRan {
     }
 
     /// Whether nothing ran.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.students.is_empty() && self.data.is_empty() && self.others.is_empty()
     }
 
     /// What ran, in one line.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.is_empty() {
             return "What ran: nothing of it yet.".to_owned();
         }
@@ -78,7 +78,7 @@ impl WhatRan {
     }
 
     /// That the manifest's words are of the manifest as it was; `None` where it was not changed.
-    pub fn caution(&self) -> Option<String> {
+    pub(crate) fn caution(&self) -> Option<String> {
         (!self.changed.is_empty()).then(|| {
             format!(
                 "Titles are the manifest's words; the manifest was changed by {}.",
@@ -88,7 +88,7 @@ impl WhatRan {
     }
 
     /// [`WhatRan::text`], and [`WhatRan::caution`] where there is one.
-    pub fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         let caution = self.caution().map(|caution| format!(" {caution}"));
         self.text() + &caution.unwrap_or_default()
     }

@@ -16,7 +16,7 @@ use crate::text::printable;
 
 /// A cell of a table.
 #[derive(Clone, PartialEq, Debug)]
-pub struct CellName {
+pub(crate) struct CellName {
     /// The row, by its title.
     pub row: String,
     /// The group of columns; empty where there is one without a title.
@@ -27,7 +27,7 @@ pub struct CellName {
 
 /// All that stands behind a cell.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct CellProvenance {
+pub(crate) struct CellProvenance {
     /// The table.
     pub table: String,
     /// The row.
@@ -46,7 +46,7 @@ pub struct CellProvenance {
 
 /// An evaluation and the questions that it is over.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct MeasuredBy {
+pub(crate) struct MeasuredBy {
     /// The stage.
     pub stage: String,
     /// The questions as the manifest names them.
@@ -59,7 +59,7 @@ pub struct MeasuredBy {
 
 /// A stage on the way.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct StageBehind {
+pub(crate) struct StageBehind {
     /// Its names in the manifest.
     pub names: Vec<String>,
     /// Its kind and the kind's version.
@@ -78,7 +78,7 @@ pub struct StageBehind {
 ///
 /// # Errors
 /// When an artifact or a result cannot be read, or the table has no such cell.
-pub fn why(
+pub(crate) fn why(
     source: &Source<'_>,
     table: &ResultTable,
     name: &CellName,
@@ -179,7 +179,7 @@ pub(super) fn behind(
 
 impl CellProvenance {
     /// For a person; of the questions the first `questions` of each evaluation.
-    pub fn text(&self, questions: usize) -> String {
+    pub(crate) fn text(&self, questions: usize) -> String {
         let mut lines = Vec::new();
         let place = match self.group.as_str() {
             "" => self.row.clone(),

@@ -12,7 +12,7 @@ use crate::stage::{Environment, Outputs};
 
 /// How a run went.
 #[derive(Debug, Default)]
-pub struct Execution {
+pub(crate) struct Execution {
     /// Every stage, in order.
     pub stages: Vec<Finished>,
     /// Whether somebody asked to stop.
@@ -25,7 +25,7 @@ pub struct Execution {
 
 impl Execution {
     /// How many stages went so.
-    pub fn count(&self, outcome: StageOutcome) -> usize {
+    pub(crate) fn count(&self, outcome: StageOutcome) -> usize {
         self.stages
             .iter()
             .filter(|stage| stage.outcome == outcome)
@@ -33,12 +33,12 @@ impl Execution {
     }
 
     /// How a stage went, if it was to be carried out.
-    pub fn finished(&self, node: NodeId) -> Option<&Finished> {
+    pub(crate) fn finished(&self, node: NodeId) -> Option<&Finished> {
         self.places.get(&node).map(|&place| &self.stages[place])
     }
 
     /// A stage's outputs.
-    pub fn outputs(&self, node: NodeId) -> Option<&Outputs> {
+    pub(crate) fn outputs(&self, node: NodeId) -> Option<&Outputs> {
         self.finished(node)
             .filter(|stage| stage.outcome.is_done())
             .map(|stage| &stage.outputs)
@@ -47,7 +47,7 @@ impl Execution {
 
 /// Carries out `nodes`, which come each after its inputs: one at a time in each of `environments`, which differ in
 /// where models run.
-pub fn execute(
+pub(crate) fn execute(
     plan: &Plan,
     nodes: &[NodeId],
     environments: &[Environment<'_>],

@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use crate::event::{Observer, RunEvent};
 
 /// Writes events as JSON lines.
-pub struct JsonLines<W>(Mutex<W>);
+pub(crate) struct JsonLines<W>(Mutex<W>);
 
 impl<W: Write + Send> JsonLines<W> {
     /// Writes to `out`.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self(Mutex::new(out))
     }
 }

@@ -11,7 +11,7 @@ use crate::store::{StageResult, StoreError};
 
 /// How one stage went.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The stage.
     pub node: NodeId,
     /// How it went.

@@ -11,7 +11,7 @@ use crate::stage::{Environment, Inputs};
 
 /// What to do when a stage fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Run nothing more.
     #[default]
     FailFast,

@@ -15,7 +15,7 @@ use crate::text::escaped;
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Tells a run on stderr.
-pub struct Terminal {
+pub(crate) struct Terminal {
     bars: MultiProgress,
     live: bool,
     state: Mutex<BTreeMap<String, Running>>,
@@ -37,7 +37,7 @@ impl Default for Terminal {
 
 impl Terminal {
     /// Bars where stderr is a terminal that can show them, plain lines where it is not.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bars = MultiProgress::new();
         Self {
             // Where the bars are hidden, as on a terminal that is `dumb`, so are the lines above them.

@@ -50,14 +50,12 @@ use crate::event::CancelToken;
 
 use error::Doing;
 
-pub use claims::RowClaim;
-pub use error::StoreError;
-pub use gc::{GcOptions, GcReport};
-pub use own::{Leftover, Stranger};
-pub use rebuild::RebuildReport;
-pub use results::{INPUTS_CHECKED, MissingOutput, StageResult};
-pub use stats::{BucketStats, StoreStats};
-pub use verify::{Damage, Loss, VerifyReport};
+pub(crate) use claims::RowClaim;
+pub(crate) use error::StoreError;
+pub(crate) use gc::GcOptions;
+pub(crate) use own::Stranger;
+pub(crate) use results::{INPUTS_CHECKED, StageResult};
+pub(crate) use verify::Damage;
 
 /// Backup tools skip a folder that holds this (<https://bford.info/cachedir/>).
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\

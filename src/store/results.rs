@@ -21,7 +21,7 @@ use super::{Store, StoreError, durable, own};
 
 /// Marks, in a result's provenance, that all that its stage read was checked against its digests as it was read. Results
 /// without the mark are of programs that trusted a file's size and times.
-pub const INPUTS_CHECKED: &str = "inputs_checked";
+pub(crate) const INPUTS_CHECKED: &str = "inputs_checked";
 
 /// What a finished stage leaves.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

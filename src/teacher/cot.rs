@@ -7,22 +7,22 @@ use super::http::Turn;
 use crate::text::{PromptForm, Question};
 
 /// The paper's first prompt: `Question: {q} Answer: Let's think step by step.`
-pub const PAPER: &str = "paper";
+pub(crate) const PAPER: &str = "paper";
 /// That of Ho et al. 2023: `Q: {q}\nA: Let's think step by step.`
-pub const HO: &str = "ho-et-al-2023";
+pub(crate) const HO: &str = "ho-et-al-2023";
 /// The second step's words (Ho et al. 2023).
-pub const ANSWER_PROMPT: &str = "Therefore, the answer is";
+pub(crate) const ANSWER_PROMPT: &str = "Therefore, the answer is";
 
 const PLACE: &str = "{question}";
 
 /// What is wrong with a `prompt`, if anything is.
-pub fn prompt_error(prompt: &str) -> Option<String> {
+pub(crate) fn prompt_error(prompt: &str) -> Option<String> {
     let fits = [PAPER, HO].contains(&prompt) || prompt.contains(PLACE);
     (!fits).then(|| format!("`{prompt}` is no known prompt, and has no place for {PLACE}"))
 }
 
 /// The first step: asks for reasoning.
-pub fn reasoning(prompt: &str, question: &Question) -> Vec<Turn> {
+pub(crate) fn reasoning(prompt: &str, question: &Question) -> Vec<Turn> {
     let text = match prompt {
         PAPER => PromptForm::StepByStep.prompt(question),
         HO => format!("Q: {}\nA: Let's think step by step.", question.asked()),
@@ -32,7 +32,7 @@ pub fn reasoning(prompt: &str, question: &Question) -> Vec<Turn> {
 }
 
 /// The second step: asks for the answer, after the first and what it brought.
-pub fn answer(mut first: Vec<Turn>, reasoning: &str, answer_prompt: &str) -> Vec<Turn> {
+pub(crate) fn answer(mut first: Vec<Turn>, reasoning: &str, answer_prompt: &str) -> Vec<Turn> {
     first.push(Turn::Wrote(reasoning.to_owned()));
     first.push(Turn::Asked(answer_prompt.to_owned()));
     first

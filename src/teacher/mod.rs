@@ -9,11 +9,11 @@
 //! A recording that is about other questions is an error, never an empty result.
 
 mod completions;
-pub mod cot;
+pub(crate) mod cot;
 mod error;
-pub mod http;
+pub(crate) mod http;
 mod join;
-pub mod judge;
+pub(crate) mod judge;
 mod palm;
 mod params;
 mod plain;
@@ -23,15 +23,15 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use error::TeacherError;
-pub use params::{RecordingName, TeachParams, TeachSource};
+pub(crate) use error::TeacherError;
+pub(crate) use params::{RecordingName, TeachParams, TeachSource};
 
 use crate::dataset::{DataFile, DataSource};
 use crate::text::{Question, ReasoningPath};
 
 /// A teacher's paths for the questions asked for.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The teacher as what it is, for example `text-davinci-002, zero-shot CoT, Ho et al. 2023`.
     pub teacher: String,
     /// The paths, in the order of the questions, then of the recording.
@@ -46,7 +46,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// One line about how the recording joined the questions.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         format!(
             "{} of {} questions are in the recording, which has {} ({})",
             self.joined, self.questions, self.recorded, self.teacher
@@ -57,7 +57,7 @@ impl Recorded {
 type Load = fn(&TeachParams, &[PathBuf], &[Question]) -> Result<Recorded, TeacherError>;
 
 /// A registered recording.
-pub struct RecordingKind {
+pub(crate) struct RecordingKind {
     /// Its name in a manifest.
     pub name: &'static str,
     /// One line for help and schema.
@@ -69,7 +69,7 @@ pub struct RecordingKind {
 }
 
 /// Every recording.
-pub static RECORDINGS: &[RecordingKind] = &[
+pub(crate) static RECORDINGS: &[RecordingKind] = &[
     completions::DAVINCI,
     palm::KIND,
     solver::MICROWORLD,
@@ -82,7 +82,7 @@ pub static RECORDINGS: &[RecordingKind] = &[
 ///
 /// # Errors
 /// `path` is missing, or given where the recording has its own files.
-pub fn files(params: &TeachParams) -> Result<Vec<DataFile>, TeacherError> {
+pub(crate) fn files(params: &TeachParams) -> Result<Vec<DataFile>, TeacherError> {
     (params.recording.kind().files)(params)
 }
 
@@ -90,7 +90,7 @@ pub fn files(params: &TeachParams) -> Result<Vec<DataFile>, TeacherError> {
 ///
 /// # Errors
 /// A file cannot be had or read, or the recording is about other questions.
-pub fn load(
+pub(crate) fn load(
     params: &TeachParams,
     questions: &[Question],
     from: &DataSource<'_>,

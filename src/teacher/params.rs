@@ -13,7 +13,7 @@ use crate::text::Reading;
 /// Whose reasoning paths to learn from. Fields say which source they belong to.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct TeachParams {
+pub(crate) struct TeachParams {
     /// Where the paths come from. Default `recorded`.
     pub source: TeachSource,
     /// `recorded` only: which recording. Default `strategyqa-text-davinci-002`.
@@ -66,13 +66,13 @@ impl Default for TeachParams {
 
 impl TeachParams {
     /// Fields that hold local paths: a key has the files' digests in their place.
-    pub const PATH_FIELDS: &[&str] = &["path"];
+    pub(crate) const PATH_FIELDS: &[&str] = &["path"];
 }
 
 /// Where a teacher's paths come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum TeachSource {
+pub(crate) enum TeachSource {
     /// They were written earlier, and published or kept.
     #[default]
     Recorded,
@@ -82,16 +82,16 @@ pub enum TeachSource {
 
 /// The name of a recording that is registered in [`RECORDINGS`].
 #[derive(Clone, Copy)]
-pub struct RecordingName(&'static RecordingKind);
+pub(crate) struct RecordingName(&'static RecordingKind);
 
 impl RecordingName {
     /// The recording called `name`, if there is one.
-    pub fn find(name: &str) -> Option<Self> {
+    pub(crate) fn find(name: &str) -> Option<Self> {
         RECORDINGS.iter().find(|kind| kind.name == name).map(Self)
     }
 
     /// What is registered under the name.
-    pub fn kind(self) -> &'static RecordingKind {
+    pub(crate) fn kind(self) -> &'static RecordingKind {
         self.0
     }
 }

@@ -22,9 +22,11 @@ fn imports_point_downwards() {
     let lib = std::fs::read_to_string(src.join("lib.rs")).unwrap();
     let order: Vec<&str> = lib
         .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .take_while(|line| *line != "#[cfg(test)]")
+        .map(|line| line.strip_prefix("pub ").unwrap_or(line))
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
         .collect();
-    assert!(order.len() > 10, "src/lib.rs lists its modules: {order:?}");
+    assert!(order.len() > 20, "src/lib.rs lists its modules: {order:?}");
     let mut files = Vec::new();
     rust_files(&src, &mut files);
     let mut wrong = Vec::new();

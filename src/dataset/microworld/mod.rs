@@ -1,7 +1,7 @@
 //! A small closed world, generated: facts, questions that take two of them, and an exact solver.
 //!
 //! What goes in: [`MicroworldParams`]. What comes out: questions with the solver's reasoning as
-//! their rationale, and [`pretraining_text`] that states every fact but asks about other people
+//! their rationale, and a text to pretrain on that states every fact but asks about other people
 //! and topics than the questions do. In that text most questions are answered outright, some run
 //! on into the next question, and a few are reasoned out: the student then has latent reasoning
 //! paths, at low probability, as the paper finds in GPT-2. Ours; for trying the method in minutes.
@@ -18,7 +18,7 @@ mod world;
 
 use std::path::PathBuf;
 
-pub use super::microworld_params::{MicroworldForm, MicroworldParams};
+pub(crate) use super::microworld_params::{MicroworldForm, MicroworldParams};
 use super::{DataParams, DatasetError, DatasetKind, Splits};
 use crate::memory::room_for;
 
@@ -31,15 +31,6 @@ pub(super) const KIND: DatasetKind = DatasetKind {
     files: |params| check(&params.microworld).map(|()| Vec::new()),
     load,
 };
-
-/// The documents that a student is pretrained on.
-///
-/// # Errors
-/// The parameters ask for more than the world has.
-pub fn pretraining_text(params: &MicroworldParams) -> Result<Vec<String>, DatasetError> {
-    check(params)?;
-    Ok(documents::documents(params))
-}
 
 fn load(params: &DataParams, _: &[PathBuf]) -> Result<Splits, DatasetError> {
     let params = &params.microworld;

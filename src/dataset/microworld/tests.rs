@@ -4,8 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::dataset::DatasetName;
+use crate::dataset::params::DatasetName;
 use crate::text::{AnswerForm, Question};
+
+/// The documents that a student is pretrained on.
+fn pretraining_text(params: &MicroworldParams) -> Result<Vec<String>, DatasetError> {
+    check(params)?;
+    Ok(documents::documents(params))
+}
 
 fn params(form: MicroworldForm) -> MicroworldParams {
     MicroworldParams {

@@ -13,10 +13,10 @@ pub struct SamplingParams {
     /// greedy: always the most probable token, of equals the one with the lowest id.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub temperature: f64,
-    /// Draws among this many of the most probable tokens; default 10 (paper, II). 0 is all.
+    /// Draws among this many of the most probable tokens; default 10 (paper, III-A). 0 is all.
     pub top_k: u32,
     /// Draws among the fewest most probable tokens that together reach this probability; above 0 to 1,
-    /// default 0.95 (paper, II). 1 is all.
+    /// default 0.95 (paper, III-A). 1 is all.
     #[schemars(range(min = 0.000_001, max = 1.0))]
     pub top_p: f64,
     /// Tokens of a sequence at most, its first token included; from 1, default 128 (ours; the paper is

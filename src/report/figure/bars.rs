@@ -7,11 +7,11 @@ use super::style::{INK, WHITE, look_of};
 use super::{Interval, Numbers, cell};
 
 /// The names along the horizontal axis.
-pub type BarGroup = String;
+pub(crate) type BarGroup = String;
 
 /// The bars of one arm, one in each group.
 #[derive(Clone, PartialEq, Debug)]
-pub struct BarSeries {
+pub(crate) struct BarSeries {
     /// What the legend calls it.
     pub name: String,
     /// A value for each group; `None` is a hole, shown as one.

@@ -7,7 +7,7 @@ use super::{Numbers, Picture};
 
 /// Mean scores by criterion.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Criteria {
+pub(crate) struct Criteria {
     /// What stands above.
     pub title: String,
     /// What stands below: what the intervals are, how many cases there are.

@@ -9,7 +9,7 @@ use super::{Interval, Numbers, Picture, cell};
 
 /// Lines with intervals.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Curve {
+pub(crate) struct Curve {
     /// What stands above.
     pub title: String,
     /// What stands below: what the intervals are, how many cases there are.
@@ -28,7 +28,7 @@ pub struct Curve {
 
 /// The horizontal axis of a curve.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Abscissa {
+pub(crate) enum Abscissa {
     /// Numbers, each where it belongs.
     Numbers(Vec<f64>),
     /// Names, side by side.
@@ -37,7 +37,7 @@ pub enum Abscissa {
 
 /// One line.
 #[derive(Clone, PartialEq, Debug)]
-pub struct CurveSeries {
+pub(crate) struct CurveSeries {
     /// What the legend calls it.
     pub name: String,
     /// A value for each place; `None` is a gap.

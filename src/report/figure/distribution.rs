@@ -9,7 +9,7 @@ use super::{NO_VALUE, Numbers, Picture};
 
 /// Box plots of scores: groups along the axis, one box for each sample in them.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     /// What stands above.
     pub title: String,
     /// What stands below, before the words that say what a box is.
@@ -26,7 +26,7 @@ pub struct Distribution {
 
 /// The scores of one thing at each step.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// What the legend calls it; shown where there are several.
     pub name: String,
     /// The scores, by step.

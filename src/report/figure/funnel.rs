@@ -11,7 +11,7 @@ use crate::report::interval::share_text;
 
 /// Paths left after each filter step, as bars.
 #[derive(Clone, PartialEq, Debug)]
-pub struct FunnelFigure {
+pub(crate) struct FunnelFigure {
     /// What stands above.
     pub title: String,
     /// What stands below.
@@ -24,7 +24,7 @@ pub struct FunnelFigure {
 
 /// One step.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FunnelBar {
+pub(crate) struct FunnelBar {
     /// Its name.
     pub name: String,
     /// Paths that it dropped.
@@ -39,7 +39,7 @@ pub struct FunnelBar {
 
 impl FunnelFigure {
     /// The figure of a filter's counts.
-    pub fn new(title: impl Into<String>, funnel: &Funnel) -> Self {
+    pub(crate) fn new(title: impl Into<String>, funnel: &Funnel) -> Self {
         // The first row is what came in, so that a step stands one row below its place.
         let rules = std::iter::once(Vec::new()).chain(funnel.steps.iter().map(|step| {
             let rules = step.by_rule.iter();

@@ -11,7 +11,7 @@ use super::{NO_VALUE, Numbers, Picture};
 
 /// A value for each pair of two parameters.
 #[derive(Clone, PartialEq, Debug)]
-pub struct HeatMap {
+pub(crate) struct HeatMap {
     /// What stands above.
     pub title: String,
     /// What stands below.

@@ -9,7 +9,7 @@ use crate::model::train::LossPoint;
 
 /// Loss curves of one or several trainings.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Losses {
+pub(crate) struct Losses {
     /// What stands above.
     pub title: String,
     /// What stands below.
@@ -20,7 +20,7 @@ pub struct Losses {
 
 /// The losses of one training.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LossCurve {
+pub(crate) struct LossCurve {
     /// The stage.
     pub name: String,
     /// One point for each epoch.
@@ -32,7 +32,7 @@ const DASH: Dash = Dash(&[5.0, 3.0]);
 
 impl Losses {
     /// What the curves are.
-    pub const NOTE: &'static str = "Training: mean over each epoch, with dropout, as the weights changed. Validation: at its end, without.";
+    pub(crate) const NOTE: &'static str = "Training: mean over each epoch, with dropout, as the weights changed. Validation: at its end, without.";
 
     fn frame(&self) -> Frame {
         let points = || self.trainings.iter().flat_map(|each| &each.points);

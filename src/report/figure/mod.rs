@@ -22,14 +22,14 @@ mod style;
 #[cfg(test)]
 mod tests;
 
-pub use bars::{BarGroup, BarSeries};
-pub use criteria::Criteria;
-pub use curve::{Abscissa, Curve, CurveSeries};
-pub use distribution::{Distribution, Sample};
-pub use funnel::{FunnelBar, FunnelFigure};
-pub use heat_map::HeatMap;
-pub use losses::{LossCurve, Losses};
-pub use score_bands::{ScoreBands, band_edges, band_shares};
+pub(crate) use bars::BarSeries;
+pub(crate) use criteria::Criteria;
+pub(crate) use curve::{Abscissa, Curve, CurveSeries};
+pub(crate) use distribution::{Distribution, Sample};
+pub(crate) use funnel::FunnelFigure;
+pub(crate) use heat_map::HeatMap;
+pub(crate) use losses::{LossCurve, Losses};
+pub(crate) use score_bands::{ScoreBands, band_edges, band_shares};
 
 use crate::metric::Estimate;
 use crate::report::interval::telling;
@@ -37,7 +37,7 @@ use sheet::Sheet;
 
 /// A value and its interval, in the axis's unit.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// The value.
     pub value: f64,
     /// The interval's lower end.
@@ -48,7 +48,7 @@ pub struct Interval {
 
 impl Interval {
     /// A value without an interval.
-    pub fn exact(value: f64) -> Self {
+    pub(crate) fn exact(value: f64) -> Self {
         Self {
             value,
             low: value,
@@ -58,7 +58,7 @@ impl Interval {
 
     /// The same times `factor`: 100 makes per cent of a share.
     #[must_use]
-    pub fn times(self, factor: f64) -> Self {
+    pub(crate) fn times(self, factor: f64) -> Self {
         Self {
             value: self.value * factor,
             low: self.low * factor,
@@ -96,7 +96,7 @@ impl From<&Estimate> for Interval {
 
 /// The numbers that a figure shows, as a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     /// The columns' names.
     pub header: Vec<String>,
     /// The rows, each as long as the header.
@@ -105,11 +105,7 @@ pub struct Numbers {
 
 /// A figure of any kind.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(
-    missing_docs,
-    reason = "each variant is described by the struct it holds"
-)]
-pub enum Figure {
+pub(crate) enum Figure {
     Curve(Curve),
     HeatMap(HeatMap),
     Funnel(FunnelFigure),
@@ -121,27 +117,27 @@ pub enum Figure {
 
 impl Figure {
     /// The figure as an SVG document.
-    pub fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         render::svg(self.picture())
     }
 
     /// The figure as a PNG file, two pixels to the CSS pixel.
-    pub fn png(&self) -> Vec<u8> {
+    pub(crate) fn png(&self) -> Vec<u8> {
         render::png(self.picture())
     }
 
     /// What stands above it.
-    pub fn title(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         self.picture().title()
     }
 
     /// What it shows, as numbers.
-    pub fn numbers(&self) -> Numbers {
+    pub(crate) fn numbers(&self) -> Numbers {
         self.picture().numbers()
     }
 
     /// Adds a sentence to what stands below it.
-    pub fn add_to_note(&mut self, sentence: &str) {
+    pub(crate) fn add_to_note(&mut self, sentence: &str) {
         let note = match self {
             Self::Curve(picture) => &mut picture.note,
             Self::HeatMap(picture) => &mut picture.note,

@@ -10,7 +10,7 @@ use crate::metric::wilson;
 
 /// Shares of questions with a path in each score band.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ScoreBands {
+pub(crate) struct ScoreBands {
     /// What stands above.
     pub title: String,
     /// What stands below: what the intervals are, how many questions there are.
@@ -24,7 +24,7 @@ pub struct ScoreBands {
 }
 
 /// The names of the bands between `edges`: `0\u{2013}2`, `2\u{2013}4`...
-pub fn band_edges(edges: &[f64]) -> Vec<BarGroup> {
+pub(crate) fn band_edges(edges: &[f64]) -> Vec<BarGroup> {
     let text = |edge: f64| super::axis::number(edge, super::axis::decimals_of(edge));
     edges
         .windows(2)
@@ -36,7 +36,7 @@ pub fn band_edges(edges: &[f64]) -> Vec<BarGroup> {
 /// `scores` (question, score) in it, with its Wilson interval. A band holds its lower edge and not
 /// its upper one, but the last holds both (ours; the paper is silent). A score beyond the edges, or
 /// that is no number, is in no band. Of no questions there are no shares.
-pub fn band_shares<'q>(
+pub(crate) fn band_shares<'q>(
     edges: &[f64],
     questions: usize,
     scores: impl IntoIterator<Item = (&'q str, f64)>,

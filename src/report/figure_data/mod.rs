@@ -18,7 +18,7 @@ use crate::model::train::LossPoint;
 use crate::plan::NodeId;
 
 /// A figure and its name, under which its files stand.
-pub struct NamedFigure {
+pub(crate) struct NamedFigure {
     /// A name that a file may have.
     pub name: String,
     /// The figure.
@@ -27,7 +27,7 @@ pub struct NamedFigure {
 
 /// Figures with their data, and why others have none.
 #[derive(Default)]
-pub struct FilledFigures {
+pub(crate) struct FilledFigures {
     /// Those that could be filled.
     pub figures: Vec<NamedFigure>,
     /// Of each that could not, its name and the reason.
@@ -35,7 +35,7 @@ pub struct FilledFigures {
 }
 
 /// Fills all figures that can be filled.
-pub fn fill_figures<'s>(
+pub(crate) fn fill_figures<'s>(
     source: &Source<'_>,
     specs: impl IntoIterator<Item = &'s FigureSpec>,
 ) -> FilledFigures {

@@ -27,13 +27,13 @@ use pictures::Pictures;
 use stages::Stages;
 
 /// So many paths fit on a page that still opens quickly (ours).
-pub const DEFAULT_PATHS: usize = 50_000;
+pub(crate) const DEFAULT_PATHS: usize = 50_000;
 
 const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
 
 /// The page and its figures.
-pub struct Page {
+pub(crate) struct Page {
     /// The document.
     pub html: String,
     /// Figures that it has, to be written beside it, to `figures/NAME.svg` and `.png`.
@@ -47,7 +47,7 @@ pub struct Page {
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub fn page(
+pub(crate) fn page(
     source: &Source<'_>,
     resolved: &[Resolved],
     paths: usize,

@@ -11,7 +11,7 @@ const TOLD: usize = 25;
 
 /// Something wrong in a sheet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SheetError {
+pub(crate) struct SheetError {
     /// The sheet.
     pub file: PathBuf,
     /// Its line, from 1; none where it is about the sheet as a whole.
@@ -35,7 +35,7 @@ impl From<InputError> for SheetError {
 
 /// Paths cannot be rated, or sheets not read.
 #[derive(Debug, thiserror::Error)]
-pub enum RatingError {
+pub(crate) enum RatingError {
     /// The artifact has no paths.
     #[error("{found} cannot be rated, expected paths or verdicts on paths")]
     NoPaths {

@@ -14,10 +14,10 @@ mod read;
 mod report;
 mod write;
 
-pub use error::{RatingError, SheetError};
-pub use read::{Rating, Sheet};
-pub use report::{Between, CriterionReport, RatedItem, RaterMean, RatingReport};
-pub use write::{Choice, write_sheet};
+pub(crate) use error::{RatingError, SheetError};
+pub(crate) use read::Sheet;
+pub(crate) use report::RatingReport;
+pub(crate) use write::{Choice, write_sheet};
 
 use std::collections::BTreeMap;
 
@@ -26,14 +26,14 @@ use crate::key::{Digest, canonical_json};
 use crate::text::{FilteredPath, ReasoningPath};
 
 // What a path is rated on (paper, Table I). A judge's scores have the same names in `ReasoningPath::scores`.
-pub use crate::teacher::judge::CRITERIA;
+pub(crate) use crate::teacher::judge::CRITERIA;
 
 /// The best rating; the worst is 0.
-pub const HIGHEST: u8 = 10;
+pub(crate) const HIGHEST: u8 = 10;
 
 /// A path as something to rate.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Item {
+pub(crate) struct Item {
     /// What the sheet knows it by.
     pub id: String,
     /// The path.
@@ -45,7 +45,7 @@ pub struct Item {
 ///
 /// # Errors
 /// An artifact that holds no paths, or is damaged.
-pub fn items(
+pub(crate) fn items(
     kind: ArtifactKind,
     bytes: &[u8],
     seed: u64,

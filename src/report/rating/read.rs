@@ -8,7 +8,7 @@ use super::{CRITERIA, HIGHEST, Item, SheetError};
 
 /// What a rater said of one path.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rating {
+pub(crate) struct Rating {
     /// 0 to 10 for each of [`CRITERIA`], in their order; `None` where not given yet.
     pub scores: [Option<u8>; CRITERIA.len()],
     /// What else was said; may be empty.
@@ -17,7 +17,7 @@ pub struct Rating {
 
 /// A filled-in sheet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sheet {
+pub(crate) struct Sheet {
     /// The rater's name.
     pub rater: String,
     /// The ratings by item.
@@ -33,7 +33,7 @@ impl Sheet {
     /// Every error: columns missing, items that are not among `items` or come twice, ratings
     /// out of range or missing, and paths that stand beside another path's id (as when a spreadsheet
     /// sorts one column alone).
-    pub fn read(
+    pub(crate) fn read(
         rater: &str,
         file: &Path,
         text: &str,

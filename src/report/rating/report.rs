@@ -22,7 +22,7 @@ const JUDGE: &str = "judge (recorded)";
 
 /// Ratings of a stage's paths by several raters, and by its judge.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct RatingReport {
+pub(crate) struct RatingReport {
     /// Raters by name.
     pub raters: Vec<String>,
     /// Items that a rater rated.
@@ -39,7 +39,7 @@ pub struct RatingReport {
 
 /// One criterion.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct CriterionReport {
+pub(crate) struct CriterionReport {
     /// Its name.
     pub criterion: &'static str,
     /// Each rater's mean rating, then the judge's of the same items, where it has scored any.
@@ -53,7 +53,7 @@ pub struct CriterionReport {
 
 /// A rater's mean.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct RaterMean {
+pub(crate) struct RaterMean {
     /// Who.
     pub rater: String,
     /// The mean, its interval by bootstrap over questions; `None` of no ratings.
@@ -62,7 +62,7 @@ pub struct RaterMean {
 
 /// Two raters on the items that both rated.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Between {
+pub(crate) struct Between {
     /// One.
     pub a: String,
     /// The other.
@@ -75,7 +75,7 @@ pub struct Between {
 
 /// A rating, and which path it is of.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct RatedItem {
+pub(crate) struct RatedItem {
     /// The item's id.
     pub item: String,
     /// The path's question.
@@ -96,7 +96,11 @@ type Scores<'a> = BTreeMap<&'a str, f64>;
 
 impl RatingReport {
     /// Compares `sheets`, which were read against `items`.
-    pub fn of(items: &BTreeMap<String, Item>, sheets: &[Sheet], resampling: &Resampling) -> Self {
+    pub(crate) fn of(
+        items: &BTreeMap<String, Item>,
+        sheets: &[Sheet],
+        resampling: &Resampling,
+    ) -> Self {
         let rated: BTreeMap<&str, &Item> = items
             .iter()
             .filter(|(id, _)| {
@@ -124,7 +128,7 @@ impl RatingReport {
     }
 
     /// For a person: means, then agreement.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut means = new_table();
         means.set_header(["criterion", "rater", "n", "mean"]);
         let mut agreements = new_table();

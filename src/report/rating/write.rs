@@ -8,7 +8,7 @@ use crate::text::Question;
 
 /// Which paths go on a sheet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// How many at most; 0 for all.
     pub paths: usize,
     /// How many at most of one question; 0 for all.
@@ -23,7 +23,7 @@ pub struct Choice {
 ///
 /// # Errors
 /// A path whose question is not given.
-pub fn write_sheet(
+pub(crate) fn write_sheet(
     items: &BTreeMap<String, Item>,
     questions: &[Question],
     choice: Choice,

@@ -20,7 +20,7 @@ const OTHERS: &str = "others";
 
 /// What the rows of a group of columns answered.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct AnswerTable {
+pub(crate) struct AnswerTable {
     /// The group of columns.
     pub group: String,
     /// The legal answers.
@@ -31,7 +31,7 @@ pub struct AnswerTable {
 
 /// What one row answered.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct AnswerLine {
+pub(crate) struct AnswerLine {
     /// The row, by its title; of gold answers `gold`, with the questions where rows answer several sets.
     pub row: String,
     /// Its values on the row axes.

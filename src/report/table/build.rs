@@ -15,7 +15,7 @@ use crate::report::{ReportError, Source, WhatRan};
 
 /// Tables, and why others are not there.
 #[derive(Default)]
-pub struct Built {
+pub(crate) struct Built {
     /// Those that could be made.
     pub tables: Vec<ResultTable>,
     /// Of each that could not, its name and the reason.
@@ -23,7 +23,10 @@ pub struct Built {
 }
 
 /// Makes all tables that can be made.
-pub fn build_all<'s>(source: &Source<'_>, specs: impl IntoIterator<Item = &'s TableSpec>) -> Built {
+pub(crate) fn build_all<'s>(
+    source: &Source<'_>,
+    specs: impl IntoIterator<Item = &'s TableSpec>,
+) -> Built {
     let mut built = Built::default();
     for spec in specs {
         match build(source, spec) {
@@ -41,7 +44,7 @@ pub fn build_all<'s>(source: &Source<'_>, specs: impl IntoIterator<Item = &'s Ta
 ///
 /// # Errors
 /// When an artifact cannot be read, or arms were measured on questions that cannot be compared.
-pub fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, ReportError> {
+pub(crate) fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable, ReportError> {
     let layout = spec.layout(&source.manifest.sweep);
     let mut filler = Filler {
         source,

@@ -8,7 +8,7 @@ use crate::report::interval;
 /// A cell of a table.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "cell", rename_all = "kebab-case")]
-pub enum Cell {
+pub(crate) enum Cell {
     /// There is nothing to show: the metric does not apply.
     Empty,
     /// There should be a figure, and there is none.
@@ -22,7 +22,7 @@ pub enum Cell {
 
 /// A figure.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// The value, over seeds their mean, and how far other questions would move it.
     #[serde(flatten)]
     pub estimate: Estimate,
@@ -43,7 +43,7 @@ pub struct Figure {
 
 /// A published figure beside ours.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Reported {
+pub(crate) struct Reported {
     /// As it was published, in the metric's unit.
     pub value: f64,
     /// Ours less it, in the metric's unit.
@@ -54,7 +54,7 @@ pub struct Reported {
 
 impl Cell {
     /// The figure, if it is one.
-    pub fn figure(&self) -> Option<&Figure> {
+    pub(crate) fn figure(&self) -> Option<&Figure> {
         match self {
             Self::Figure(figure) => Some(figure),
             _ => None,
@@ -62,7 +62,7 @@ impl Cell {
     }
 
     /// `54.00 ± 0.81 [50.25, 57.70]`; `-` for a hole.
-    pub fn text(&self, metric: Metric) -> String {
+    pub(crate) fn text(&self, metric: Metric) -> String {
         match self {
             Self::Empty => String::new(),
             Self::Hole { .. } => "-".to_owned(),

@@ -19,10 +19,10 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{AnswerLine, AnswerTable};
-pub use build::{Built, build, build_all};
-pub use cell::{Cell, Figure, Reported};
-pub use tests_against::TestAgainst;
+pub(crate) use answers::AnswerTable;
+pub(crate) use build::{build, build_all};
+pub(crate) use cell::{Cell, Figure};
+pub(crate) use tests_against::TestAgainst;
 
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ use crate::metric::Metric;
 
 /// A table, filled.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct ResultTable {
+pub(crate) struct ResultTable {
     /// Its name in the manifest.
     pub name: String,
     /// The experiment's title and the table's caption: the manifest's words.
@@ -56,7 +56,7 @@ pub struct ResultTable {
 
 /// A row of cells.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct TableRow {
+pub(crate) struct TableRow {
     /// What names it: its values on the row axes and its label, joined by ` / `.
     pub title: String,
     /// Its values on the row axes.
@@ -69,7 +69,7 @@ pub struct TableRow {
 
 /// A row's cells within one group of columns.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
-pub struct CellGroup {
+pub(crate) struct CellGroup {
     /// By metric.
     pub cells: Vec<Cell>,
     /// Answers out of which nothing was read, over all seeds; `None` for a row without a model, and for a hole.
@@ -87,7 +87,7 @@ pub struct CellGroup {
 
 /// A form in which a table is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For a terminal
     Text,
     /// GitHub's Markdown
@@ -104,7 +104,7 @@ pub enum Format {
 
 impl Format {
     /// The form that a file's name asks for.
-    pub fn of_file(path: &std::path::Path) -> Option<Self> {
+    pub(crate) fn of_file(path: &std::path::Path) -> Option<Self> {
         Some(match path.extension()?.to_str()? {
             "txt" => Self::Text,
             "md" => Self::Md,
@@ -119,7 +119,7 @@ impl Format {
 
 impl ResultTable {
     /// The table in a form.
-    pub fn render(&self, format: Format) -> String {
+    pub(crate) fn render(&self, format: Format) -> String {
         match format {
             Format::Text => text::render(self),
             Format::Md => markdown::render(self),

@@ -64,13 +64,15 @@ fn table() -> ResultTable {
         seeds: (1, 1),
         detectable,
     };
-    let line = |label: &str, shares: [f64; 2], unparsed: Option<f64>, balanced: Cell| AnswerLine {
-        row: format!("5_% / {label}"),
-        headers: vec!["5_%".to_owned()],
-        label: label.to_owned(),
-        shares: shares.to_vec(),
-        unparsed,
-        balanced,
+    let line = |label: &str, shares: [f64; 2], unparsed: Option<f64>, balanced: Cell| {
+        super::answers::AnswerLine {
+            row: format!("5_% / {label}"),
+            headers: vec!["5_%".to_owned()],
+            label: label.to_owned(),
+            shares: shares.to_vec(),
+            unparsed,
+            balanced,
+        }
     };
     let balanced = figure(0.5, 0.45, 0.55, Metric::BALANCED_ACC, None);
     ResultTable {

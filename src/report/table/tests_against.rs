@@ -21,7 +21,7 @@ pub(super) const ALPHA: f64 = 0.05;
 
 /// A row's figure against the baseline's.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct TestAgainst {
+pub(crate) struct TestAgainst {
     /// The row, by its title.
     pub row: String,
     /// The baseline's row, by its title.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::CancelToken;
+use crate::store::gc::GcReport;
 
 #[test]
 fn verify_counts_and_takes_damage_out_of_use() {

@@ -1,6 +1,7 @@
 //! Results of stages and their outputs.
 
 use super::*;
+use crate::store::results::MissingOutput;
 
 #[test]
 fn results_round_trip_and_the_first_wins() {

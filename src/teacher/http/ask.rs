@@ -11,7 +11,7 @@ impl Client<'_> {
     ///
     /// # Errors
     /// Some could not be had; those that came are kept.
-    pub fn ask(&self, requests: &[Request]) -> Result<Vec<Reply>, EndpointError> {
+    pub(crate) fn ask(&self, requests: &[Request]) -> Result<Vec<Reply>, EndpointError> {
         let keys: Vec<Digest> = requests.iter().map(|request| request.key).collect();
         let distinct: BTreeSet<Digest> = keys.iter().copied().collect();
         let known = self.store.find(&keys).map_err(EndpointErrorKind::Keep)?;

@@ -16,13 +16,13 @@ use crate::event::CancelToken;
 use crate::key::Digest;
 
 /// Any error of a [`ReplyStore`].
-pub type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Holds a key until it is dropped.
-pub type Claim = Box<dyn Send>;
+pub(crate) type Claim = Box<dyn Send>;
 
 /// Where replies are stored.
-pub trait ReplyStore: Sync {
+pub(crate) trait ReplyStore: Sync {
     /// The replies under `keys`, in order, as far as they are kept.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ pub trait ReplyStore: Sync {
 
 /// What a client tells while it asks.
 #[derive(Clone, PartialEq, Debug)]
-pub enum ClientEvent {
+pub(crate) enum ClientEvent {
     /// How far it has come.
     Progress(ClientProgress),
     /// Good to know.
@@ -55,7 +55,7 @@ pub enum ClientEvent {
 
 /// How far asking has come.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct ClientProgress {
+pub(crate) struct ClientProgress {
     /// Replies that are kept, of this round's distinct ones.
     pub done: usize,
     /// Distinct replies wanted in this round.
@@ -70,7 +70,7 @@ pub struct ClientProgress {
 
 /// What a stage used of its endpoint, for its provenance.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct EndpointUsage {
+pub(crate) struct EndpointUsage {
     /// Who was asked.
     pub provider: String,
     /// The model that was asked for.
@@ -90,7 +90,7 @@ pub struct EndpointUsage {
 }
 
 /// Asks one endpoint on behalf of one stage.
-pub struct Client<'a> {
+pub(crate) struct Client<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) mode: Mode,
     pub(super) folder: &'a Path,
@@ -115,7 +115,7 @@ impl<'a> Client<'a> {
         clippy::too_many_arguments,
         reason = "each is another thing that a stage has"
     )]
-    pub fn new(
+    pub(crate) fn new(
         endpoint: &'a Endpoint,
         mode: Mode,
         budget: Budget,
@@ -143,7 +143,7 @@ impl<'a> Client<'a> {
     }
 
     /// What was used so far, by the replies that [`Client::ask`] gave.
-    pub fn usage(&self) -> EndpointUsage {
+    pub(crate) fn usage(&self) -> EndpointUsage {
         let given = lock(&self.given);
         let mut refused = BTreeMap::new();
         for (kind, _) in given.values() {

@@ -110,7 +110,7 @@ impl Api {
 /// How requests reach the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub(crate) enum Mode {
     /// One by one, several at a time.
     #[default]
     Online,

@@ -40,7 +40,7 @@ pub(super) enum Billed {
 
 /// What was spent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// Requests sent, retries included.
     pub requests: u64,
     /// Of these, answered or refused for good.
@@ -53,7 +53,7 @@ pub struct Spent {
 
 impl Spent {
     /// Tokens, reported and estimated.
-    pub fn tokens(&self) -> Tokens {
+    pub(crate) fn tokens(&self) -> Tokens {
         let mut all = self.reported;
         all += self.estimated;
         all

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with an endpoint: the field, what is wrong, and what to do.
-pub type FieldError = (&'static str, String, &'static str);
+pub(crate) type FieldError = (&'static str, String, &'static str);
 
 /// How hard a server is asked, and when to give up. Every default is ours. Nothing here changes a
 /// reply, so nothing here is in a key.
@@ -155,7 +155,7 @@ impl std::ops::AddAssign for Tokens {
 /// is not sent; what came is kept, and a larger budget goes on from there. Not in the key.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// US dollars; needs `endpoint.price`. Default: no limit.
     #[schemars(range(min = 0.0))]
     #[serde(skip_serializing_if = "Option::is_none")]

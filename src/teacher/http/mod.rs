@@ -38,12 +38,14 @@ mod spelling;
 mod transport;
 mod usage;
 
-pub use client::{BoxError, Claim, Client, ClientEvent, ClientProgress, EndpointUsage, ReplyStore};
-pub use endpoint::{Api, Endpoint, Mode};
-pub use error::{EndpointError, EndpointErrorKind};
-pub use ledger::Spent;
-pub use limits::{Budget, FieldError, Limits, Price, Tokens};
-pub use permit::{NoPermission, Permission, Permissions};
-pub use reply::{Reply, ReplyKind};
-pub use request::{Request, Turn};
-pub use secret::ApiKey;
+pub(crate) use client::{
+    BoxError, Claim, Client, ClientEvent, ClientProgress, EndpointUsage, ReplyStore,
+};
+pub(crate) use endpoint::{Api, Endpoint, Mode};
+pub(crate) use error::{EndpointError, EndpointErrorKind};
+pub(crate) use ledger::Spent;
+pub(crate) use limits::{Budget, FieldError, Limits, Price, Tokens};
+pub(crate) use permit::{NoPermission, Permission, Permissions};
+pub(crate) use reply::{Reply, ReplyKind};
+pub(crate) use request::{Request, Turn};
+pub(crate) use secret::ApiKey;

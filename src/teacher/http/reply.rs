@@ -34,7 +34,7 @@ const TOOLS: [&str; 3] = ["tool_calls", "tool_call", "function_call"];
 
 /// One reply, kept under its request's key and never asked for again.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Whether it is an answer.
     pub kind: ReplyKind,
     /// The text as the model wrote it, thinking in tags and all; empty where there is none.
@@ -71,7 +71,7 @@ struct StoredReply {
 /// What kind of reply it is: an answer, or why there is none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ReplyKind {
+pub(crate) enum ReplyKind {
     /// A text.
     Answered,
     /// The model thought, and said nothing.
@@ -88,7 +88,7 @@ pub enum ReplyKind {
 
 impl ReplyKind {
     /// The name that notes use.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::ThoughtOnly => "thought only",
@@ -102,12 +102,12 @@ impl ReplyKind {
 
 impl Reply {
     /// What it says, where it is an answer. Never what was thought.
-    pub fn answer(&self) -> Option<&str> {
+    pub(crate) fn answer(&self) -> Option<&str> {
         (self.kind == ReplyKind::Answered).then_some(self.said.as_str())
     }
 
     /// The reasoning that it is: what was thought, then what was said.
-    pub fn reasoning(&self) -> Option<String> {
+    pub(crate) fn reasoning(&self) -> Option<String> {
         match (self.kind, &self.thought) {
             (ReplyKind::Answered, None) => Some(self.said.clone()),
             (ReplyKind::Answered, Some(thought)) => Some(format!("{thought}\n\n{}", self.said)),
@@ -117,7 +117,7 @@ impl Reply {
     }
 
     /// The text that a conversation goes on from: as it was written, or what was thought where that is all.
-    pub fn written(&self) -> &str {
+    pub(crate) fn written(&self) -> &str {
         match &self.thought {
             Some(thought) if self.content.trim().is_empty() => thought,
             _ => &self.content,
@@ -125,17 +125,17 @@ impl Reply {
     }
 
     /// Whether its length ended it.
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.ended(&CUT)
     }
 
     /// Whether it calls tools, which nobody offered, in place of an answer.
-    pub fn calls_tools(&self) -> bool {
+    pub(crate) fn calls_tools(&self) -> bool {
         self.ended(&TOOLS)
     }
 
     /// Why the text ended.
-    pub fn end(&self) -> EndReason {
+    pub(crate) fn end(&self) -> EndReason {
         if self.is_cut() {
             EndReason::Length
         } else if self.ended(&STOPPED) {
@@ -151,7 +151,7 @@ impl Reply {
     }
 
     /// The reply as bytes, to be kept.
-    pub fn to_row(&self) -> Vec<u8> {
+    pub(crate) fn to_row(&self) -> Vec<u8> {
         let row = StoredReply {
             kind: self.kind,
             text: self.content.clone(),
@@ -167,7 +167,7 @@ impl Reply {
     ///
     /// # Errors
     /// The bytes are no row.
-    pub fn from_row(row: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn from_row(row: &[u8]) -> Result<Self, serde_json::Error> {
         let row: StoredReply = serde_json::from_slice(row)?;
         let read = lenient::parse(&row.raw).and_then(|body| Self::read(&body, &row.raw));
         Ok(read.unwrap_or_else(|| {

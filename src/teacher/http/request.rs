@@ -12,7 +12,7 @@ const MESSAGE_TOKENS: u64 = 8;
 
 /// One turn of a conversation, from the client's first.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// What is asked.
     Asked(String),
     /// What the model wrote.
@@ -21,7 +21,7 @@ pub enum Turn {
 
 /// A request as a server sees it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The digest of who is asked, what, and which of its `n` replies this is.
     pub key: Digest,
     /// The JSON body.
@@ -33,7 +33,7 @@ pub struct Request {
 impl Request {
     /// Asks `endpoint` to go on after `turns`, for the reply `draw` of its `n`, of at most
     /// `max_tokens` unless the endpoint says otherwise. For completions the turns are one text.
-    pub fn new(endpoint: &Endpoint, turns: &[Turn], draw: u32, max_tokens: u32) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, turns: &[Turn], draw: u32, max_tokens: u32) -> Self {
         let mut body = Map::new();
         body.insert("model".to_owned(), json!(endpoint.model));
         let (field, asked) = match endpoint.api {
@@ -80,7 +80,7 @@ impl Request {
     }
 
     /// The body's bytes, the same each time.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.body.to_string().into_bytes()
     }
 }

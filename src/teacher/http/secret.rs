@@ -16,7 +16,7 @@ const HIDDEN: &str = "[key]";
 
 /// A key, or none. Deliberately without `Display`, and with a `Debug` that hides it.
 #[derive(Clone, Default)]
-pub struct ApiKey {
+pub(crate) struct ApiKey {
     text: Option<String>,
     /// What is looked for in a server's words: the key, and what is in its Base64. Empty for a stand-in.
     spellings: Vec<Vec<u8>>,
@@ -27,7 +27,7 @@ impl ApiKey {
     ///
     /// # Errors
     /// It is not set, or cannot stand in a header.
-    pub fn from_env(variable: Option<&str>) -> Result<Self, EndpointError> {
+    pub(crate) fn from_env(variable: Option<&str>) -> Result<Self, EndpointError> {
         let Some(variable) = variable else {
             return Ok(Self::default());
         };

@@ -6,5 +6,5 @@
 mod parse;
 mod prompt;
 
-pub use parse::read_scores;
-pub use prompt::{CRITERIA, Template, label};
+pub(crate) use parse::read_scores;
+pub(crate) use prompt::{CRITERIA, Template, label};

@@ -65,7 +65,7 @@ enum Found {
 
 /// The score of each of `criteria` in `reply`, in order; `None` where it cannot be read. Where there is
 /// one criterion and its name does not occur, the reply may open with the score alone.
-pub fn read_scores(reply: &str, criteria: &[String]) -> Vec<Option<f64>> {
+pub(crate) fn read_scores(reply: &str, criteria: &[String]) -> Vec<Option<f64>> {
     let text = plain(reply);
     let lines: Vec<&str> = text
         .lines()

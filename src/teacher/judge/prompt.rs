@@ -1,7 +1,7 @@
 //! The judge's prompt.
 
 /// The paper's criteria (Table I), as scores are named.
-pub const CRITERIA: [&str; 4] = [
+pub(crate) const CRITERIA: [&str; 4] = [
     "coherence",
     "relevance",
     "logical_consistency",
@@ -41,11 +41,11 @@ one sentence that sums up your judgement:
 
 /// A prompt with places for a question and a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Template(String);
+pub(crate) struct Template(String);
 
 impl Template {
     /// `own`, or the default one, for `criteria`.
-    pub fn new(own: Option<&str>, criteria: &[String]) -> Self {
+    pub(crate) fn new(own: Option<&str>, criteria: &[String]) -> Self {
         let list = |line: &dyn Fn(&String) -> String| {
             let lines: Vec<String> = criteria.iter().map(line).collect();
             lines.join("\n")
@@ -66,7 +66,7 @@ impl Template {
     }
 
     /// The prompt for one response.
-    pub fn prompt(&self, question: &str, response: &str) -> String {
+    pub(crate) fn prompt(&self, question: &str, response: &str) -> String {
         let response = response.trim();
         filled(
             &self.0,
@@ -75,7 +75,7 @@ impl Template {
     }
 
     /// What is wrong with a template of one's own, if anything is.
-    pub fn prompt_error(own: &str) -> Option<String> {
+    pub(crate) fn prompt_error(own: &str) -> Option<String> {
         let missing: Vec<&str> = ["{question}", "{response}"]
             .into_iter()
             .filter(|place| !own.contains(place))
@@ -85,7 +85,7 @@ impl Template {
 }
 
 /// A criterion as prompts and replies write it: `logical_consistency` as `Logical Consistency`.
-pub fn label(criterion: &str) -> String {
+pub(crate) fn label(criterion: &str) -> String {
     let words: Vec<String> = criterion
         .split(['_', '-', ' '])
         .filter(|word| !word.is_empty())
