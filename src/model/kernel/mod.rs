@@ -7,3 +7,6 @@ pub(crate) mod lanes;
 pub(crate) mod scalar;
 pub(crate) mod tile;
 pub(crate) mod vector;
+
+#[cfg(test)]
+mod tests;

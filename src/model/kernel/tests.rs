@@ -1,0 +1,123 @@
+//! Every instruction set against the portable lanes, and every machine against the one that wrote the digest below.
+#![expect(unsafe_code, reason = "calls kernels that are generic over `Lanes`")]
+
+use super::int8::quantize;
+use super::lanes::{Isa, LANES, Lanes, kernel};
+use super::vector::{
+    dot, exp_all, gelu_all, gelu_backward, layer_norm, layer_norm_backward, softmax, sum_exp,
+};
+
+/// Signs, limits, subnormal numbers, numbers that round, what `pow2` takes, and what is no number.
+const SPECIAL: [f32; LANES] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    0.1,
+    f32::MIN_POSITIVE,
+    1e-45,
+    -1e-40,
+    f32::MAX,
+    f32::MIN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    12_582_912.0 - 126.0,
+    12_582_912.0 + 127.0,
+    -7.3e19,
+];
+
+/// Results of every operation. Which NaN arithmetic gives is left to the CPU, so that is one number here; `max` and
+/// `min` give their argument, whichever NaN it is.
+unsafe fn operate_generic<V: Lanes>(operands: [&[f32; LANES]; 3], out: &mut Vec<u32>) {
+    // SAFETY: sixteen values each; the CPU is the caller's promise.
+    let [a, b, c] = operands.map(|values| unsafe { V::load(values.as_ptr()) });
+    let one_nan = |x: f32| if x.is_nan() { f32::NAN } else { x };
+    let arithmetic = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.fma(b, c)];
+    for lanes in arithmetic {
+        out.extend(lanes.to_array().map(|x| one_nan(x).to_bits()));
+    }
+    for lanes in [a.max(b), a.min(b), a.pow2()] {
+        out.extend(lanes.to_array().map(f32::to_bits));
+    }
+    // SAFETY: the CPU is the caller's promise.
+    let first = unsafe { V::splat(operands[0][0]) };
+    let whole = [a.add(first).sum(), a.greatest(), b.max(first).greatest()];
+    out.extend(whole.map(|x| one_nan(x).to_bits()));
+    out.extend([a.above(b), b.above(first)]);
+}
+kernel! { fn operate(operands: [&[f32; LANES]; 3], out: &mut Vec<u32>) = operate_generic }
+
+#[test]
+fn every_operation_gives_the_portable_bits_in_every_lane() {
+    let turned = |by: usize| std::array::from_fn(|i| SPECIAL[(i + by) % LANES]);
+    let isas = Isa::available();
+    // All triples, each in all lanes.
+    for place in 0..LANES * LANES * LANES {
+        let by = [place / LANES / LANES, place / LANES % LANES, place % LANES];
+        let values: [[f32; LANES]; 3] = by.map(turned);
+        let results = isas.iter().map(|&isa| {
+            let mut out = Vec::new();
+            operate(isa, values.each_ref(), &mut out);
+            (isa, out)
+        });
+        let results: Vec<(Isa, Vec<u32>)> = results.collect();
+        let (_, portable) = results.last().unwrap();
+        for (isa, out) in &results {
+            assert_eq!(out, portable, "{isa:?} {values:?}");
+        }
+    }
+}
+
+/// Numbers in [-4, 4), another list for each `seed`.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 2_097_152.0 - 4.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// Everything that row kernels make of rows of many lengths.
+fn rows(isa: Isa) -> Vec<f32> {
+    let mut all = Vec::new();
+    for width in (1..=50).chain([129, 1000]) {
+        let [x, gain, bias, upstream] = [1, 2, 3, 4].map(|seed| numbers(width, seed));
+        let mut out = vec![0.0; width];
+        gelu_all(isa, &x, &mut out);
+        all.extend(&out);
+        gelu_backward(isa, &x, &upstream, &mut out);
+        all.extend(&out);
+        let moments = layer_norm(isa, &x, &gain, &bias, 1e-5, &mut out);
+        all.extend(moments);
+        all.extend(&out);
+        layer_norm_backward(isa, &x, &gain, moments, &upstream, &mut out);
+        all.extend(&out);
+        let (greatest, sum) = sum_exp(isa, &x, 0.7);
+        #[expect(clippy::cast_possible_truncation, reason = "24 bits of it will do")]
+        all.extend([greatest, sum as f32, dot(isa, &x, &gain)]);
+        out.copy_from_slice(&x);
+        softmax(isa, &mut out, 0.7);
+        all.extend(&out);
+        out.copy_from_slice(&x);
+        exp_all(isa, &mut out, greatest, 3.0);
+        all.extend(&out);
+        let mut bytes = vec![0; width.next_multiple_of(4)];
+        all.push(quantize(isa, &x, &mut bytes));
+        all.extend(bytes.into_iter().map(f32::from));
+    }
+    all
+}
+
+/// A kernel that is changed on purpose changes this, and the numbers of `model::numerics` with it.
+#[test]
+fn rows_have_the_same_bits_on_every_machine() {
+    for isa in Isa::available() {
+        // FNV-1a, by words.
+        let digest = rows(isa).iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
+            (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!(format!("{digest:016x}"), "a889d7582120d026", "{isa:?}");
+    }
+}
