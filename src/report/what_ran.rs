@@ -20,7 +20,6 @@ use crate::plan::{Node, NodeId};
 use crate::stage::{Brings, Shape, Split};
 use crate::text::Question;
 
-/// What ran.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct WhatRan {
     /// The students as they were before they were trained on questions.

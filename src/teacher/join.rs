@@ -8,7 +8,6 @@ use super::{Recorded, TeacherError};
 use crate::key::{Digest, canonical_json};
 use crate::text::{EndReason, Question, ReasoningPath};
 
-/// One recorded path.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct RecordedPath {
     pub(super) text: String,

@@ -30,7 +30,7 @@ impl DecodeBatches {
         self.groups.keys().copied()
     }
 
-    /// Tile number `id`.
+    /// Batch number `id`.
     pub(super) fn batch(&mut self, id: usize) -> &mut DecodeBatch {
         &mut self.group(id).batch
     }
@@ -66,6 +66,9 @@ impl DecodeBatches {
     }
 
     /// Brings the keys and values at `from` of another batch, which is not longer, to a place.
+    ///
+    /// # Shapes
+    /// `other` as of [`DecodeBatch::put`].
     pub(super) fn fill(&mut self, slot: Slot, other: &DecodeBatch, from: usize) {
         self.batch(slot.batch).put(slot.place, other, from);
     }

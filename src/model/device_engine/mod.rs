@@ -86,7 +86,10 @@ impl DeviceEngine {
             .collect()
     }
 
-    /// Logits `[tokens, vocab]` after each token of one sequence.
+    /// Logits after each token of one sequence.
+    ///
+    /// # Shapes
+    /// `tokens` `[tokens]`; to `[tokens, vocab_rows]`.
     ///
     /// # Errors
     /// As of [`super::engine::Engine::logits`]; the device fails.

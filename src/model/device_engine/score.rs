@@ -7,7 +7,7 @@ use super::super::score_job::{ScoreJob, check_job};
 use super::{DeviceEngine, EngineError, failed};
 use crate::event::CancelToken;
 
-/// Jobs whose sequences are sorted by length together.
+/// Jobs whose sequences are sorted by length together: batches are of one bucket, and results go out in order.
 const JOBS: usize = 64;
 
 /// One continuation of a job.
@@ -22,6 +22,9 @@ struct Asked<'a> {
 
 impl DeviceEngine {
     /// As [`super::super::engine::Engine::score`].
+    ///
+    /// # Shapes
+    /// The same.
     ///
     /// # Errors
     /// The same; the device fails.
@@ -83,6 +86,9 @@ impl DeviceEngine {
     }
 
     /// The scores of up to [`READ_BATCH`] sequences; `None` where logits are not finite.
+    ///
+    /// # Shapes
+    /// A list for each of `batch`, as long as its continuation.
     fn score_batch(&self, batch: &[Asked<'_>], bucket: usize) -> Vec<Option<Vec<f64>>> {
         let texts: Vec<&[u32]> = batch.iter().map(|asked| &*asked.tokens).collect();
         let (hidden, _) = self.network.read(&texts, bucket);

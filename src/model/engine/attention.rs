@@ -27,6 +27,10 @@ kernel! {
     ) = attend_generic
 }
 
+/// The body of [`attend`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `query` and `out` `[heads * head_dim]`.
 #[inline(always)]
 unsafe fn attend_generic<V: Lanes>(
     shape: PageShape,
@@ -86,6 +90,9 @@ unsafe fn attend_generic<V: Lanes>(
 }
 
 /// Scores of `COUNT` pages of positions, one or [`ABREAST`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `query` `[head_dim]`; `scores` `[COUNT * LANES]`, or longer.
 #[inline(always)]
 unsafe fn score<V: Lanes, const COUNT: usize>(
     shape: PageShape,
@@ -128,6 +135,10 @@ unsafe fn score<V: Lanes, const COUNT: usize>(
 
 /// The weighted mean of the values, `WIDTH` vectors from `column` on. Safety: the CPU has `V`'s
 /// instructions.
+///
+/// # Shapes
+/// `weights` `[end]`, one for each position of `runs`; `out` `[head_dim - column]`, of which up to `WIDTH * LANES` are
+/// written.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one call site, in a hot loop")]
 unsafe fn weigh<V: Lanes, const WIDTH: usize>(

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::lanes::LANES;
 
-/// The shape of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PageShape {
     /// Blocks of the model.
@@ -32,7 +31,6 @@ impl PageShape {
         2 * self.padded_dim() * LANES
     }
 
-    /// Bytes of a page.
     pub(super) fn page_bytes(self) -> usize {
         self.layers * self.heads * self.head_len() * size_of::<f32>()
     }
@@ -46,7 +44,11 @@ impl Page {
         Self(Buffer::zeroed(shape.page_bytes() / size_of::<f32>()))
     }
 
-    /// Keys `[head_dim][16]` and values `[16][padded_dim]` of one head.
+    /// Keys and values of one head.
+    ///
+    /// # Shapes
+    /// Keys `[padded_dim, LANES]`, of which the first `head_dim` lines count, a lane for each position; values
+    /// `[LANES, padded_dim]`, of which the first `head_dim` columns count.
     pub(super) fn head(&self, shape: PageShape, layer: usize, head: usize) -> (&[f32], &[f32]) {
         let len = shape.head_len();
         let at = (layer * shape.heads + head) * len;

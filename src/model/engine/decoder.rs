@@ -112,6 +112,9 @@ impl Engine {
     }
 
     /// Reads prompts. Call it inside the pool.
+    ///
+    /// # Shapes
+    /// `prompts` are of any lengths but 0; each gives one row of logits, `[vocabulary]`.
     pub(super) fn prefill(
         &self,
         prompts: &[&[u32]],

@@ -32,6 +32,7 @@ pub(super) struct Segment<'a> {
 
 /// Buffers that passes reuse.
 pub(super) struct Scratch {
+    /// The residual stream, `[rows, row_stride(width)]`.
     x: Buffer,
     /// What a half of a block reads, then what its heads give.
     normal: Buffer,
@@ -65,6 +66,10 @@ struct TokenRow {
 impl Model {
     /// Reads the new tokens of `segments` and leaves their wanted positions in `scratch.hidden`.
     /// Tokens and positions have been checked.
+    ///
+    /// # Shapes
+    /// `scratch.hidden` comes to `[wanted of all segments, row_stride(width)]`, of which the first `width` values of
+    /// a row count.
     pub(super) fn forward(
         &self,
         parallel: Parallel,
@@ -215,8 +220,10 @@ impl Model {
     }
 
     /// Projects the wanted positions `range` of the last pass onto the vocabulary; at most
-    /// [`LOGIT_ROWS`] or a batch at a time, as the logits are large. Row `i` of the result is
-    /// `[i * logit_stride..][..vocab]`.
+    /// [`LOGIT_ROWS`] or a batch at a time, as the logits are large.
+    ///
+    /// # Shapes
+    /// To `[range.len(), logit_stride]`, of which the first `vocab_rows` values of a row count.
     pub(super) fn project<'s>(
         &self,
         parallel: Parallel,

@@ -245,9 +245,17 @@ struct Job {
 }
 
 kernel! {
+    /// `job`, tile by tile. Safety: its pointers cover its rows, its panel and its bias.
+    ///
+    /// # Shapes
+    /// `x` `[rows, x_stride]`, `panel` `[k, PANEL]`, `bias` `[PANEL]`, `y` `[rows, y_stride]`.
     unsafe fn panel_rows(job: Job) = panel_rows_generic
 }
 
+/// The body of [`panel_rows`]. Safety: the CPU has `V`'s instructions, and as there.
+///
+/// # Shapes
+/// As of [`panel_rows`].
 #[inline(always)]
 unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
     let mut sums = [0.0f32; MAX_TILE_ROWS * PANEL];
@@ -287,6 +295,9 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
 }
 
 /// Applies the epilogue to a tile. Safety: as for the tile.
+///
+/// # Shapes
+/// `sums` `[rows, PANEL]`, `y` `[rows, job.y_stride]`.
 #[inline(always)]
 unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32) {
     if job.epilogue == Epilogue::Store {

@@ -245,9 +245,18 @@ struct Job<'a> {
 }
 
 kernel! {
+    /// `job`, tile by tile. Safety: `y` has its rows and its panel.
+    ///
+    /// # Shapes
+    /// `x` `[rows, stride]` bytes, `x_scales` `[rows]`, `panel` `[k / STEP rounded up]`, `lower`, `scales` and `bias`
+    /// `[PANEL]`, `y` `[rows, y_stride]`.
     unsafe fn panel_rows(job: Job<'_>) = panel_rows_generic
 }
 
+/// The body of [`panel_rows`]. Safety: the CPU has `V`'s instructions, and as there.
+///
+/// # Shapes
+/// As of [`panel_rows`].
 #[inline(always)]
 unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
     let mut sums = [[0; PANEL]; MAX_TILE_ROWS];

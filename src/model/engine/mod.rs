@@ -111,7 +111,10 @@ impl Engine {
         (batch, batch / 4)
     }
 
-    /// Logits `[tokens, vocab]` after each token of one sequence.
+    /// Logits after each token of one sequence.
+    ///
+    /// # Shapes
+    /// `tokens` `[tokens]`; to `[tokens, vocab_rows]`.
     ///
     /// # Errors
     /// The sequence is empty, too long, or has a token that the vocabulary has not.

@@ -38,6 +38,7 @@ pub(super) struct Model {
     pub(super) final_norm: Norm,
     /// The tied embedding, transposed: the vocabulary projection; a column is a token's embedding.
     pub(super) head: Linear,
+    /// `[context, width]`.
     pub(super) position_embedding: Vec<f32>,
 }
 

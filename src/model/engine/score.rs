@@ -24,6 +24,9 @@ impl Engine {
     /// continuation after its prompt. `done` gets each job's index and results, in order; it runs on a
     /// thread of the engine's pool.
     ///
+    /// # Shapes
+    /// A job's results are a list for each continuation, as long as that.
+    ///
     /// # Errors
     /// A prompt is empty; a prompt with its continuation is longer than the context; a token is not in
     /// the vocabulary; the logits are not finite; somebody cancelled.

@@ -15,7 +15,7 @@ struct CacheLine([f32; LANES]);
 pub(crate) struct Buffer(Vec<CacheLine>);
 
 impl Buffer {
-    /// At least `len` zeros.
+    /// At least `len` zeros, as many as fill whole cache lines.
     pub(crate) fn zeroed(len: usize) -> Self {
         // `vec![zero; lines]` would write zeros into memory that the system has just cleared.
         let lines = Box::<[CacheLine]>::new_zeroed_slice(len.div_ceil(LANES));
@@ -24,12 +24,18 @@ impl Buffer {
     }
 
     /// The values.
+    ///
+    /// # Shapes
+    /// Gives as many values as were asked for at least, a multiple of sixteen.
     pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: a `CacheLine` is sixteen f32 without padding, and the lines are contiguous.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
     }
 
     /// The values, to write.
+    ///
+    /// # Shapes
+    /// As of [`Buffer::as_slice`].
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }

@@ -31,6 +31,10 @@ pub(crate) struct Group(pub(crate) [i8; PANEL * STEP]);
 /// The sums of one row of a tile.
 pub(crate) type Sums = [i32; PANEL];
 
+/// The body of [`quantize`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `out` is at least as long as `x`.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
@@ -84,6 +88,10 @@ pub(crate) struct Bytes<'a> {
 }
 
 /// The products of up to twelve rows with a panel, into `sums`. `lower` is 128 times the sum of each column.
+///
+/// # Shapes
+/// `x` `[rows, stride]`, of which the first `k` bytes of a row count, a multiple of [`STEP`]; `panel` `[k / STEP]`,
+/// `lower` `[PANEL]`; of `sums` the first `rows` are written.
 pub(crate) fn multiply_groups(
     isa: Isa,
     x: Bytes<'_>,
@@ -110,6 +118,10 @@ pub(crate) fn multiply_groups(
     }
 }
 
+/// [`multiply_groups`] without vectors: bytes lose their 128 before they are multiplied, so `lower` is not needed.
+///
+/// # Shapes
+/// As of [`multiply_groups`].
 fn portable(x: Bytes<'_>, panel: &[Group], sums: &mut [Sums; MAX_TILE_ROWS]) {
     for (row, sums) in x.data.chunks(x.stride).zip(sums).take(x.rows) {
         *sums = [0; PANEL];
@@ -156,6 +168,9 @@ mod x86 {
     }
 
     /// Safety: the CPU has AVX-512F and VNNI; `x` and `panel` are as `multiply_groups` checks.
+    ///
+    /// # Shapes
+    /// As of [`super::multiply_groups`].
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub(super) unsafe fn vnni(
         x: Bytes<'_>,
@@ -169,6 +184,10 @@ mod x86 {
         }
     }
 
+    /// All of `x.rows`, which is `ROWS`. Safety: as of [`vnni`].
+    ///
+    /// # Shapes
+    /// As of [`super::multiply_groups`].
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn vnni_rows<const ROWS: usize>(
         x: Bytes<'_>,
@@ -203,6 +222,9 @@ mod x86 {
     }
 
     /// Safety: the CPU has AVX2; `x` and `panel` are as `multiply_groups` checks.
+    ///
+    /// # Shapes
+    /// As of [`super::multiply_groups`].
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn avx2(x: Bytes<'_>, panel: &[Group], sums: &mut [Sums; MAX_TILE_ROWS]) {
         for first in (0..x.rows).step_by(4) {
@@ -216,6 +238,10 @@ mod x86 {
 
     /// Half a panel's columns, in two registers. The left factor's sign goes to the right one: then two products of at
     /// most 127 * 127 fit sixteen bits.
+    ///
+    /// # Shapes
+    /// As of [`super::multiply_groups`]: of `x` and `sums` the `ROWS` rows from `first` on, of the panel's columns the
+    /// sixteen of `half` (0 or 1).
     #[target_feature(enable = "avx2")]
     #[expect(
         clippy::cast_ptr_alignment,

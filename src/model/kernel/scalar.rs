@@ -8,7 +8,7 @@ pub(crate) fn ln(x: f64) -> f64 {
     let shifted = bits.wrapping_sub(std::f64::consts::FRAC_1_SQRT_2.to_bits());
     let exponent = shifted.cast_signed() >> 52;
     let mantissa = f64::from_bits(bits.wrapping_sub((exponent << 52).cast_unsigned()));
-    // ln m = 2 artanh s.
+    // ln m = 2 artanh s. As |s| < 0.172, the first term that is left out is below 2e-20 of the sum.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     let mut series = 0.0;
@@ -28,6 +28,7 @@ pub(crate) fn exp(x: f64) -> f64 {
     }
     let n = (x * std::f64::consts::LOG2_E).round_ties_even();
     let r = x - n * LN2_HIGH - n * LN2_LOW;
+    // As |r| < 0.347, the first term that is left out is below 1e-18.
     let mut series = 1.0;
     for i in (1..=14).rev() {
         series = 1.0 + series * r / f64::from(i);

@@ -43,6 +43,9 @@ pub(crate) struct Tile {
 
 /// A tile with as many rows as there are, at most `V::TILE_ROWS`.
 ///
+/// # Shapes
+/// `x` `[rows, k]`, `panel` `[k, PANEL]`, `begin` and `to` `[rows, PANEL]`: each at the strides that [`Tile`] names.
+///
 /// # Safety
 /// The CPU has `V`'s instructions; `x` has `rows` rows of `k`, the panel `k` lines of [`PANEL`], `begin` and `to` as
 /// many rows of [`PANEL`], each at its strides.
@@ -59,6 +62,7 @@ pub(crate) unsafe fn multiply_tile<V: Lanes>(rows: usize, tile: Tile) {
     }
 }
 
+/// The columns from `column` on, `WIDTH` vectors of them. Safety: as of [`multiply_tile`].
 #[inline(always)]
 unsafe fn with_rows<V: Lanes, const WIDTH: usize>(rows: usize, tile: &Tile, column: usize) {
     macro_rules! dispatch {
@@ -76,6 +80,9 @@ unsafe fn with_rows<V: Lanes, const WIDTH: usize>(rows: usize, tile: &Tile, colu
 }
 
 /// `ROWS` rows times `WIDTH` vectors of the panel, sums in registers from first to last.
+///
+/// # Shapes
+/// `x` `[ROWS, k]`; of `panel`, `begin` and `to` the `WIDTH * LANES` columns from `column` on.
 #[inline(always)]
 unsafe fn sums<V: Lanes, const ROWS: usize, const WIDTH: usize>(tile: &Tile, column: usize) {
     let high_column = column + (WIDTH - 1) * LANES;

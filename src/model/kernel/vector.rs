@@ -75,11 +75,16 @@ unsafe fn gelu_slope<V: Lanes>(x: V) -> V {
         let inner = square.fma(V::splat(-0.071_354_82), V::splat(-1.595_769));
         let e = exp(x.mul(inner));
         let s = one.div(one.add(e));
+        // 2u' = 2 sqrt(2 / pi) (1 + 3 * 0.044715 x^2).
         let slope = square.fma(V::splat(0.214_064_46), V::splat(1.595_769));
         x.mul(slope).mul(e.mul(s)).fma(s, s)
     }
 }
 
+/// The body of [`gelu_all`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x` and `out` are of one length.
 #[inline(always)]
 unsafe fn gelu_all_generic<V: Lanes>(x: &[f32], out: &mut [f32]) {
     let (blocks, tail) = x.as_chunks::<LANES>();
@@ -102,6 +107,10 @@ kernel! {
     fn gelu_all(x: &[f32], out: &mut [f32]) = gelu_all_generic
 }
 
+/// The body of [`gelu_backward`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x`, `gradient` and `out` are of one length.
 #[inline(always)]
 unsafe fn gelu_backward_generic<V: Lanes>(x: &[f32], gradient: &[f32], out: &mut [f32]) {
     let (blocks, tail) = x.as_chunks::<LANES>();
@@ -122,7 +131,10 @@ unsafe fn gelu_backward_generic<V: Lanes>(x: &[f32], gradient: &[f32], out: &mut
 }
 
 kernel! {
-    /// `gradient` times the derivative of `gelu` at `x`, into `out`; all of the same length.
+    /// `gradient` times the derivative of `gelu` at `x`, into `out`.
+    ///
+    /// # Shapes
+    /// `x`, `gradient` and `out` are of one length.
     fn gelu_backward(x: &[f32], gradient: &[f32], out: &mut [f32]) = gelu_backward_generic
 }
 
@@ -143,6 +155,11 @@ fn store_head<V: Lanes>(values: V, to: &mut [f32]) {
     to[..count].copy_from_slice(&values.to_array()[..count]);
 }
 
+/// The body of [`layer_norm`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x` `[width]`; `gain` and `bias` the same, or padded with zeros to whole vectors; `out` the same or longer, where
+/// zeros may fill up the vector that the row ends in.
 #[inline(always)]
 unsafe fn layer_norm_generic<V: Lanes>(
     x: &[f32],
@@ -192,12 +209,17 @@ kernel! {
     /// Layer norm of one row `x`, into `out`; gives the row's mean and 1 / standard deviation.
     ///
     /// # Shapes
-    /// `x` `[width]`; `gain`, `bias` and `out` the same, or padded to whole vectors, the first two with zeros.
+    /// `x` `[width]`; `gain` and `bias` the same, or padded with zeros to whole vectors; `out` the same or longer,
+    /// where zeros may fill up the vector that the row ends in.
     fn layer_norm(
         x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]
     ) -> [f32; 2] = layer_norm_generic
 }
 
+/// The body of [`layer_norm_backward`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x`, `gain`, `upstream` and `dx` `[width]`.
 #[inline(always)]
 unsafe fn layer_norm_backward_generic<V: Lanes>(
     x: &[f32],
@@ -250,6 +272,10 @@ kernel! {
     ) = layer_norm_backward_generic
 }
 
+/// The body of [`dot`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `a` and `b` are of one length.
 #[inline(always)]
 unsafe fn dot_generic<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     let (blocks, tail) = a.as_chunks::<LANES>();
@@ -272,6 +298,10 @@ kernel! {
     fn dot(a: &[f32], b: &[f32]) -> f32 = dot_generic
 }
 
+/// The body of [`sum_exp`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x` is of any length but 0.
 #[inline(always)]
 unsafe fn sum_exp_generic<V: Lanes>(x: &[f32], scale: f32) -> (f32, f64) {
     let (blocks, tail) = x.as_chunks::<LANES>();
@@ -307,11 +337,17 @@ unsafe fn sum_exp_generic<V: Lanes>(x: &[f32], scale: f32) -> (f32, f64) {
 kernel! {
     /// The greatest of `x`, and the sum of `exp(scale * (x - greatest))`; the sum is not finite where `x`
     /// is not.
+    ///
+    /// # Shapes
+    /// `x` is of any length but 0.
     fn sum_exp(x: &[f32], scale: f32) -> (f32, f64) = sum_exp_generic
 }
 
 /// Turns `scores` into `exp(scale * (score - greatest))` in place and returns their sum. Safety: the CPU has `V`'s
 /// instructions.
+///
+/// # Shapes
+/// `scores` is of any length.
 #[inline(always)]
 pub(crate) unsafe fn exp_of_scores<V: Lanes>(scores: &mut [f32], scale: f32) -> f32 {
     // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
@@ -353,6 +389,10 @@ unsafe fn scale_by<V: Lanes>(values: &mut [f32], factor: f32) {
     }
 }
 
+/// The body of [`softmax`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `scores` is of any length.
 #[inline(always)]
 unsafe fn softmax_generic<V: Lanes>(scores: &mut [f32], scale: f32) {
     // SAFETY: the CPU is the caller's promise.
@@ -364,9 +404,16 @@ unsafe fn softmax_generic<V: Lanes>(scores: &mut [f32], scale: f32) {
 
 kernel! {
     /// Softmax of `scale` times the scores, in place.
+    ///
+    /// # Shapes
+    /// `scores` is of any length.
     fn softmax(scores: &mut [f32], scale: f32) = softmax_generic
 }
 
+/// The body of [`exp_all`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `values` is of any length.
 #[inline(always)]
 unsafe fn exp_all_generic<V: Lanes>(values: &mut [f32], shift: f32, factor: f32) {
     let (blocks, tail) = values.as_chunks_mut::<LANES>();
@@ -385,9 +432,16 @@ unsafe fn exp_all_generic<V: Lanes>(values: &mut [f32], shift: f32, factor: f32)
 
 kernel! {
     /// Turns every value into `factor * exp(value - shift)`.
+    ///
+    /// # Shapes
+    /// `values` is of any length.
     fn exp_all(values: &mut [f32], shift: f32, factor: f32) = exp_all_generic
 }
 
+/// The body of [`most_probable`]. Safety: the CPU has `V`'s instructions.
+///
+/// # Shapes
+/// `x` is of any length; `best` comes to `[count]`, or shorter where fewer values count.
 #[inline(always)]
 unsafe fn most_probable_generic<V: Lanes>(x: &[f32], count: usize, best: &mut Vec<(f32, u32)>) {
     best.clear();
@@ -437,5 +491,8 @@ fn insert(best: &mut Vec<(f32, u32)>, count: usize, value: f32, id: usize) {
 kernel! {
     /// The `count` greatest of `x` with their places, sorted by (value descending, place ascending);
     /// minus infinity and not-a-number never count.
+    ///
+    /// # Shapes
+    /// `x` is of any length; `best` comes to `[count]`, or shorter where fewer values count.
     fn most_probable(x: &[f32], count: usize, best: &mut Vec<(f32, u32)>) = most_probable_generic
 }

@@ -11,9 +11,9 @@ use crate::model::rows::Spans;
 pub(super) struct Padded {
     spans: Spans,
     length: usize,
-    /// The packed row of each padded one; the last of its sequence beyond its end.
+    /// The packed row of each padded one, `[sequences * length]`; the last of its sequence beyond its end.
     there: Tensor<1, Int>,
-    /// The padded row of each packed one.
+    /// The padded row of each packed one, `[rows]`.
     back: Tensor<1, Int>,
     /// What each row must not see, `[1, 1, length, length]`.
     future: Tensor<4, Bool>,

@@ -11,6 +11,7 @@ use crate::model::rows::{Spans, Targets};
 
 /// Packed sequences and what is asked of them.
 pub(crate) struct Asked<'a> {
+    /// The sequences of `spans` end to end, `[rows]`.
     pub(crate) tokens: &'a [u32],
     pub(crate) spans: &'a Spans,
     pub(crate) targets: &'a Targets,
@@ -28,6 +29,9 @@ pub(crate) struct Arithmetic {
 }
 
 /// The loss and the gradients of every array, in the order of the parameters; `None` where none came.
+///
+/// # Shapes
+/// The loss `[1]`; a gradient is flat, as long as its array.
 pub(crate) fn gradients(
     architecture: &Architecture,
     parameters: &Parameters,
@@ -48,6 +52,9 @@ pub(crate) fn gradients(
 }
 
 /// The loss without gradients.
+///
+/// # Shapes
+/// To `[1]`.
 pub(crate) fn loss_alone(
     architecture: &Architecture,
     parameters: &Parameters,
@@ -78,6 +85,9 @@ fn head_loss(embedding: &Embedding, hidden: Tensor<2>, asked: &Asked<'_>) -> Ten
 
 /// The same gradients from each block's input alone: blocks run forward without a graph, then backward one by one,
 /// each computed again. Source: Chen et al. 2016.
+///
+/// # Shapes
+/// As of [`gradients`].
 fn checkpointed(
     architecture: &Architecture,
     parameters: &Parameters,
@@ -127,6 +137,9 @@ fn leaf(values: Tensor<2>) -> Tensor<2> {
 }
 
 /// Backward from `from`: adds the leaves' gradients to `found`, gives that of `input`.
+///
+/// # Shapes
+/// `from` `[1]`, `input` `[rows, width]`, which the result is too.
 fn back(
     from: &Tensor<1>,
     input: &Tensor<2>,
@@ -141,6 +154,9 @@ fn back(
 }
 
 /// Adds gradients to others of the same arrays.
+///
+/// # Shapes
+/// `sums` and `more` `[arrays]`; each tensor is flat, and two that are added are of one length.
 pub(crate) fn add(sums: &mut [Option<Tensor<1>>], more: Vec<Option<Tensor<1>>>) {
     for (sum, more) in sums.iter_mut().zip(more) {
         *sum = match (sum.take(), more) {

@@ -7,7 +7,7 @@ use crate::model::architecture::{ArrayId, NormKind, Role};
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
-/// `x * weight + bias`.
+/// `x * weight + bias`; `weight` `[inputs, outputs]`, `bias` `[outputs]`.
 pub(super) struct Affine {
     weight: Tensor<2>,
     bias: Tensor<1>,
@@ -78,11 +78,17 @@ impl Norm {
 }
 
 /// `x` in f32.
+///
+/// # Shapes
+/// `x` `[rows, columns]`; to the same.
 pub(super) fn single(x: Tensor<2>) -> Tensor<2> {
     x.cast(FloatDType::F32)
 }
 
 /// Indices as a tensor.
+///
+/// # Shapes
+/// To `[values]`.
 pub(super) fn indices(values: impl IntoIterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
     let values = values
         .into_iter()
@@ -91,6 +97,9 @@ pub(super) fn indices(values: impl IntoIterator<Item = usize>, device: &Device) 
 }
 
 /// Integers as a tensor.
+///
+/// # Shapes
+/// To `[values]`.
 pub(super) fn integers(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), device)

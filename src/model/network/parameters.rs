@@ -70,6 +70,9 @@ impl Parameters {
     }
 
     /// The gradients of these leaves, `None` for an array that none reached.
+    ///
+    /// # Shapes
+    /// One for each array, flat.
     pub(crate) fn gradients(&self, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
         let leaves = self.arrays.values();
         leaves
@@ -90,6 +93,10 @@ impl Parameters {
         }
     }
 
+    /// An array of two dimensions.
+    ///
+    /// # Shapes
+    /// To what the architecture has: `[inputs, outputs]` of a weight, `[rows, width]` of an embedding.
     pub(super) fn matrix(&self, id: ArrayId) -> Tensor<2> {
         let parameter = self.get(id);
         parameter
@@ -98,6 +105,10 @@ impl Parameters {
             .reshape([parameter.shape[0], parameter.shape[1]])
     }
 
+    /// An array of one dimension.
+    ///
+    /// # Shapes
+    /// To `[values]`.
     pub(super) fn vector(&self, id: ArrayId) -> Tensor<1> {
         self.get(id).values.clone()
     }

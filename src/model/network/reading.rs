@@ -9,11 +9,11 @@ use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData};
 use super::attention::{attention_weights, split_heads};
 use super::{Network, ops};
 
-/// Sequences that are read together.
+/// Sequences that are read together, however few there are.
 pub(crate) const READ_BATCH: usize = 8;
-/// Sequences that go on together.
+/// Sequences that go on together, however few there are.
 pub(crate) const DECODE_BATCH: usize = 64;
-/// Rows of logits that are made together.
+/// Rows of logits that are made together, however few are wanted.
 pub(crate) const LOGIT_BATCH: usize = 64;
 /// The shortest bucket, in tokens.
 const SHORTEST_BUCKET: usize = 64;
@@ -52,6 +52,9 @@ impl DecodeBatch {
     }
 
     /// Puts the keys and values of sequence `from` of `other`, which is not longer, at place `to`.
+    ///
+    /// # Shapes
+    /// `other` has this batch's heads and their width, and a bucket that is not longer.
     pub(crate) fn put(&mut self, to: usize, other: &Self, from: usize) {
         let bucket = self.bucket;
         for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
@@ -81,8 +84,11 @@ fn in_place(tensor: &mut Tensor<4>, change: impl FnOnce(Tensor<4>) -> Tensor<4>)
 }
 
 impl Network {
-    /// Reads up to [`READ_BATCH`] sequences of one bucket: hidden states after the last layer norm
-    /// `[READ_BATCH * bucket, width]`, and keys and values.
+    /// Reads up to [`READ_BATCH`] sequences of one bucket: hidden states after the last norm, and keys and values.
+    ///
+    /// # Shapes
+    /// `sequences` of `bucket` tokens at most; hidden states `[READ_BATCH * bucket, width]`, a sequence's rows from its
+    /// place times `bucket` on; keys and values `[READ_BATCH, heads, bucket, head width]`.
     pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, DecodeBatch) {
         let device = self.embedding.device();
         let heads = self.config.heads;
@@ -167,6 +173,10 @@ impl Network {
     }
 }
 
+/// Logits, flat, to the host.
+///
+/// # Shapes
+/// `logits` `[rows, vocabulary]`; to as many values, row by row.
 fn to_host(logits: Tensor<2>) -> Vec<f32> {
     let data = logits.into_data();
     data.try_into_vec().expect("logits are f32")

@@ -65,6 +65,9 @@ impl Attention<'_> {
     }
 
     /// Fills `mixing` for one head of one sequence; the same in both passes.
+    ///
+    /// # Shapes
+    /// `qkv` `[length, 3 * width]`; to `[length, length]`, a row for each query.
     fn mix(
         &self,
         (sequence, head): (usize, usize),
@@ -101,6 +104,10 @@ impl Attention<'_> {
         }
     }
 
+    /// The forward pass of one sequence.
+    ///
+    /// # Shapes
+    /// `qkv` `[length, 3 * width]`, `out` `[length, width]`.
     fn forward_one(&self, sequence: usize, length: usize, qkv: &[f32], out: &mut [f32]) {
         let head_width = self.width / self.heads;
         let mut mixing = Mixing::default();
@@ -114,6 +121,10 @@ impl Attention<'_> {
         }
     }
 
+    /// The backward pass of one sequence.
+    ///
+    /// # Shapes
+    /// `qkv` and `dqkv` `[length, 3 * width]`, `upstream` `[length, width]`.
     fn backward_one(
         &self,
         sequence: usize,
@@ -160,6 +171,10 @@ impl Attention<'_> {
 }
 
 impl Mixing {
+    /// The weights that the values are multiplied with.
+    ///
+    /// # Shapes
+    /// To `[length, length]`.
     fn used(&self, dropout: bool) -> &[f32] {
         if dropout {
             &self.dropped

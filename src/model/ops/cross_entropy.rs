@@ -81,6 +81,9 @@ pub(crate) fn cross_entropy(
 }
 
 /// -ln softmax(logits)[target]; leaves `scale` times its gradient in `logits`.
+///
+/// # Shapes
+/// `logits` `[vocabulary]`.
 #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
 fn loss_and_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
     let (largest, total) = sum_exp(isa(), logits, 1.0);

@@ -50,6 +50,9 @@ impl<'a> Matrix<'a> {
     }
 
     /// The transpose.
+    ///
+    /// # Shapes
+    /// `[rows, columns]` to `[columns, rows]`; the values stay where they are.
     pub(crate) fn transposed(self) -> Self {
         Self {
             row_stride: self.column_stride,
@@ -224,9 +227,17 @@ struct Region<'a> {
 }
 
 kernel! {
+    /// One task's part of a product. Safety: operands and output hold it, and no other task writes it.
+    ///
+    /// # Shapes
+    /// Operands and output are the whole product's, as of [`product`]; `region` tells which part.
     unsafe fn multiply_region(region: &Region<'_>, scratch: &mut Scratch) = multiply_region_generic
 }
 
+/// The body of [`multiply_region`]. Safety: the CPU has `V`'s instructions, and as there.
+///
+/// # Shapes
+/// As of [`multiply_region`].
 #[inline(always)]
 unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut Scratch) {
     let Scratch { panels, left, edge } = scratch;
@@ -272,7 +283,6 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
 
 const ZEROS: [f32; PANEL] = [0.0; PANEL];
 
-/// One tile of the output.
 struct OutputTile {
     row: usize,
     rows: usize,
@@ -285,6 +295,9 @@ struct OutputTile {
 /// Runs the micro-kernel on one tile, by way of a copy where the output has no whole panel.
 ///
 /// Safety: the part lies in the output; `tile` has the operands.
+///
+/// # Shapes
+/// `edge` `[MAX_TILE_ROWS, PANEL]`; the tile's `x` `[part.rows, k]` and `panel` `[k, PANEL]`.
 #[inline(always)]
 unsafe fn multiply_part<V: Lanes>(
     region: &Region<'_>,
@@ -333,6 +346,9 @@ unsafe fn multiply_part<V: Lanes>(
 }
 
 /// Packs `steps` rows of the right operand from `first` on, the region's columns, zeros beyond the last.
+///
+/// # Shapes
+/// `panels` `[columns / PANEL rounded up, steps, PANEL]`.
 #[inline(always)]
 fn pack_panels(region: &Region<'_>, first: usize, steps: usize, panels: &mut [f32]) {
     let (columns, right) = (&region.columns, &region.right);
@@ -398,6 +414,10 @@ struct Block {
 }
 
 /// Brings `rows` rows from `row` on, `steps` columns from `first` on, into an order that the kernel reads well.
+///
+/// # Shapes
+/// `packed` comes to `[rows / TILE_ROWS rounded up, steps, TILE_ROWS]` where neighbours in a column are neighbours, to
+/// `[rows, APART]` where rows would compete for cache sets; elsewhere the operand is read where it lies.
 #[inline(always)]
 fn pack_left<V: Lanes>(
     region: &Region<'_>,

@@ -7,7 +7,6 @@ pub(super) struct Tick {
     pub(super) text: String,
 }
 
-/// An axis.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Axis {
     /// What is measured, with its unit.

@@ -36,7 +36,6 @@ pub(super) enum MarkerShape {
     Down,
 }
 
-/// A marker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Marker {
     pub(super) form: MarkerShape,

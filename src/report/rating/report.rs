@@ -37,7 +37,6 @@ pub(crate) struct RatingReport {
     pub confidence: f64,
 }
 
-/// One criterion.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(crate) struct CriterionReport {
     /// Its name.

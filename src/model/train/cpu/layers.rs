@@ -4,7 +4,7 @@ use crate::model::Weights;
 use crate::model::architecture::{ArrayId, Role};
 use crate::model::ops::linear::{add_bias_gradient, add_weight_gradient};
 
-/// A weight and its bias, or a norm's gamma and beta.
+/// A weight `[inputs, outputs]` and its bias `[outputs]`, or a norm's gamma and beta, `[width]` both.
 #[derive(Clone, Copy)]
 pub(super) struct Affine<'a> {
     pub(super) role: Role,
@@ -23,16 +23,26 @@ impl<'a> Affine<'a> {
         }
     }
 
+    /// As a norm's gamma and beta.
+    ///
+    /// # Shapes
+    /// To `[width]` each.
     pub(super) fn norm(self) -> [&'a [f32]; 2] {
         [self.weight, self.bias]
     }
 
     /// Where the gradients of its weight are summed.
+    ///
+    /// # Shapes
+    /// To `[inputs, outputs]`, of a norm to `[width]`.
     pub(super) fn weight_gradient(self, gradients: &mut Weights) -> &mut [f32] {
         values_mut(gradients, ArrayId::weight(self.role, self.layer))
     }
 
     /// Where the gradients of its bias are summed.
+    ///
+    /// # Shapes
+    /// To `[outputs]`, of a norm to `[width]`.
     pub(super) fn bias_gradient(self, gradients: &mut Weights) -> &mut [f32] {
         values_mut(gradients, ArrayId::bias(self.role, self.layer))
     }
@@ -73,6 +83,9 @@ impl<'a> Layer<'a> {
 }
 
 /// The values of an array that the architecture promises.
+///
+/// # Shapes
+/// To the shape that the architecture has for `id`, row-major.
 pub(super) fn values(weights: &Weights, id: ArrayId) -> &[f32] {
     let array = weights.arrays.get(&id);
     &array
@@ -81,6 +94,9 @@ pub(super) fn values(weights: &Weights, id: ArrayId) -> &[f32] {
 }
 
 /// The same, to change.
+///
+/// # Shapes
+/// As of [`values`].
 pub(super) fn values_mut(weights: &mut Weights, id: ArrayId) -> &mut [f32] {
     let array = weights.arrays.get_mut(&id);
     &mut array

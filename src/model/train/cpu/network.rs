@@ -45,9 +45,13 @@ pub(in crate::model::train) struct Network {
 /// What a block's forward pass leaves for its backward pass.
 #[derive(Default)]
 struct Kept {
+    /// `[rows, projected_width]`.
     qkv: Vec<f32>,
+    /// `[rows, query_width]`.
     mixed: Vec<f32>,
+    /// `[rows, width]`.
     middle: Vec<f32>,
+    /// `[rows, inner]`.
     inner: Vec<f32>,
 }
 
@@ -70,7 +74,6 @@ struct Scratch {
     head: HeadScratch,
 }
 
-/// One micro-batch.
 struct MicroBatch {
     spans: Spans,
     tokens: Vec<u32>,
@@ -403,6 +406,10 @@ fn drop_out(micro_batch: &MicroBatch, site: u32, width: usize, x: &mut [f32], ma
     }
 }
 
+/// Adds `values` to `sum`.
+///
+/// # Shapes
+/// `sum` and `values` are of one length.
 fn add(sum: &mut [f32], values: &[f32]) {
     let blocks = sum.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK));
     blocks.for_each(|(sum, values)| {

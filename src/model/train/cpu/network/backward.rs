@@ -13,6 +13,9 @@ use crate::model::train::cpu::layers::{Affine, Layer, values_mut};
 
 impl Network {
     /// From the gradient of a block's output to that of its input, both in `scratch.dx`.
+    ///
+    /// # Shapes
+    /// `scratch.dx` `[rows, width]`.
     pub(super) fn block_backward(
         &mut self,
         layer: &Layer<'_>,
@@ -76,6 +79,10 @@ impl Network {
         norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
     }
 
+    /// From the gradient of the first block's input, in `scratch.dx`, to those of the embeddings, which it is added to.
+    ///
+    /// # Shapes
+    /// `scratch.dx` `[rows, width]`.
     pub(super) fn embed_backward(&mut self, micro_batch: &MicroBatch, gradients: &mut Weights) {
         let width = self.architecture.width;
         let Scratch { dx, mask, .. } = &mut self.scratch;
