@@ -201,7 +201,9 @@ fn listed_steps_run_in_their_order() {
             of("steps[2].min", Needed::Bound("s".into(), 1.0)),
         ]
     );
-    paths.iter_mut().for_each(|path| path.log_prob = None);
+    for path in &mut paths {
+        path.log_prob = None;
+    }
     let params: FilterParams = toml::from_str("steps = ['perplexity']").unwrap();
     let error = filter(paths, &[question("q")], &params, 1).unwrap_err();
     assert!(

@@ -23,12 +23,15 @@ pub struct StepKind {
     /// What it is.
     pub doc: &'static str,
     /// The steps of the section, each with where its settings stand.
-    pub(super) of_section: fn(&FilterParams) -> Vec<(String, Box<dyn Step>)>,
+    pub(super) of_section: fn(&FilterParams) -> Placed,
     /// A step as the section says, but for these settings.
     pub(super) changed: fn(&FilterParams, &Map<String, Value>) -> Changed,
     /// The schema of its settings.
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
 }
+
+/// Steps, each with where its settings stand.
+pub(super) type Placed = Vec<(String, Box<dyn Step>)>;
 
 /// A step that was read, or why it cannot be.
 pub(super) type Changed = Result<Box<dyn Step>, serde_json::Error>;
@@ -94,7 +97,7 @@ steps! {
     "test-word" test_word: super::test_step::TestWord,
 }
 
-fn boxed<S: Step + 'static>(steps: Vec<(String, S)>) -> Vec<(String, Box<dyn Step>)> {
+fn boxed<S: Step + 'static>(steps: Vec<(String, S)>) -> Placed {
     let boxed = |(place, step)| (place, Box::new(step) as Box<dyn Step>);
     steps.into_iter().map(boxed).collect()
 }

@@ -167,7 +167,7 @@ impl Candidate<'_> {
     /// Its student tokens. A text that was never tokenised has none; an empty text truly has none.
     pub(super) fn tokens(&self) -> Result<&[u32], Box<Missing>> {
         if self.path.tokens.is_empty() && !self.path.text.is_empty() {
-            return Err(self.lacks(Needed::Tokens));
+            return Err(Box::new(self.lacks(Needed::Tokens)));
         }
         Ok(&self.path.tokens)
     }
@@ -175,7 +175,7 @@ impl Candidate<'_> {
     /// Its perplexity under the model that wrote it.
     pub(super) fn perplexity(&self) -> Result<f64, Box<Missing>> {
         let known = self.path.log_prob.and_then(|summary| summary.perplexity());
-        known.ok_or_else(|| self.lacks(Needed::LogProbs))
+        known.ok_or_else(|| Box::new(self.lacks(Needed::LogProbs)))
     }
 
     /// The score `name`; `None` where a stage asked for it and could not read it.
@@ -184,15 +184,15 @@ impl Candidate<'_> {
             return Ok(None);
         }
         let found = self.path.scores.get(name).copied().map(Some);
-        found.ok_or_else(|| self.lacks(Needed::Score(name.to_owned())))
+        found.ok_or_else(|| Box::new(self.lacks(Needed::Score(name.to_owned()))))
     }
 
-    fn lacks(&self, needed: Needed) -> Box<Missing> {
-        Box::new(Missing {
+    fn lacks(&self, needed: Needed) -> Missing {
+        Missing {
             needed,
             question_id: self.path.question_id.clone(),
             scores: self.path.scores.keys().cloned().collect(),
-        })
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn by_id(
         paths,
         questions: questions.len(),
         joined,
-        recorded: rows.len(),
+        in_recording: rows.len(),
     })
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Recorded {
     /// Questions that have a path.
     pub joined: usize,
     /// Questions that the recording has.
-    pub recorded: usize,
+    pub in_recording: usize,
 }
 
 impl Recorded {
@@ -49,7 +49,7 @@ impl Recorded {
     pub(crate) fn summary(&self) -> String {
         format!(
             "{} of {} questions are in the recording, which has {} ({})",
-            self.joined, self.questions, self.recorded, self.teacher
+            self.joined, self.questions, self.in_recording, self.teacher
         )
     }
 }

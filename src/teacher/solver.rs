@@ -68,7 +68,7 @@ fn solved(
         teacher: teacher.to_owned(),
         questions: questions.len(),
         joined: paths.len(),
-        recorded: paths.len(),
+        in_recording: paths.len(),
         paths,
     })
 }

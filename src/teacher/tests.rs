@@ -39,7 +39,7 @@ fn davincis_completions_are_the_reference_ones() {
         let recorded = loaded(&teach, questions).unwrap().unwrap();
         assert_eq!(recorded.joined, questions.len());
         assert_eq!(recorded.paths.len(), questions.len());
-        assert_eq!(recorded.recorded, 2290);
+        assert_eq!(recorded.in_recording, 2290);
         assert_eq!(
             recorded.teacher,
             "text-davinci-002, zero-shot CoT, Ho et al. 2023"
@@ -72,7 +72,7 @@ fn palms_rationales_are_the_reference_ones() {
     let teach = params("commonsenseqa-palm-540b");
     let recorded = loaded(&teach, &splits.train).unwrap().unwrap();
     assert_eq!(
-        (recorded.joined, recorded.recorded, recorded.paths.len()),
+        (recorded.joined, recorded.in_recording, recorded.paths.len()),
         (9741, 9741, 9741)
     );
     assert_eq!((splits.train.len(), reference.len()), (9741, 9741));
@@ -185,7 +185,7 @@ fn completions_join_by_index_and_words() {
         ]
     );
     assert_eq!(
-        (recorded.teacher.as_str(), recorded.recorded),
+        (recorded.teacher.as_str(), recorded.in_recording),
         ("some-model", 2)
     );
 
@@ -197,7 +197,7 @@ fn completions_join_by_index_and_words() {
         &[question("x", "Is it so?")],
     )
     .unwrap();
-    assert_eq!((recorded.joined, recorded.recorded), (1, 2));
+    assert_eq!((recorded.joined, recorded.in_recording), (1, 2));
 
     // An index whose question is another one: the numbering is not this dataset's.
     let odd = [

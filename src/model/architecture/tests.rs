@@ -80,7 +80,7 @@ impl Family for Renamed {
     }
 
     fn is_no_weight(&self, name: &str) -> bool {
-        name.ends_with(".cache")
+        name.contains(".cache")
     }
 }
 

@@ -44,6 +44,9 @@ pub(in crate::model) struct Read<R, P> {
 /// Draws a token for a sequence from the logits after its last one.
 pub(in crate::model) type Advance<'a> = dyn Fn(&mut Sequence, &dyn LogitsRow) + Sync + 'a;
 
+/// What prompts gave, in their order.
+pub(crate) type Prefilled<Logits, Prefix> = Result<Vec<Read<Logits, Prefix>>, EngineError>;
+
 /// An engine during one call of [`generate`]. It computes; what is drawn, and when, is the scheduler's.
 pub(in crate::model) trait Decoder {
     /// A row of logits after a prompt.
@@ -64,10 +67,7 @@ pub(in crate::model) trait Decoder {
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize;
 
     /// Reads prompts.
-    fn prefill(
-        &mut self,
-        prompts: &[&[u32]],
-    ) -> Result<Vec<Read<Self::Logits, Self::Prefix>>, EngineError>;
+    fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<Self::Logits, Self::Prefix>;
 
     /// The same keys and values for so many sequences.
     fn fork(&self, prefix: Self::Prefix, sequences: usize) -> Vec<Self::Prefix>;
@@ -205,7 +205,7 @@ impl<D: Decoder> Call<'_, D> {
         }
         let rules = self.rules;
         self.decoder.step(&mut self.active, &|sequence, row| {
-            sequence.advance(row, rules)
+            sequence.advance(row, rules);
         })?;
         if let Some(bad) = self.active.iter().find(|active| active.sequence.broken) {
             let index = bad.sequence.prompt_index;

@@ -1,6 +1,6 @@
 //! A text of several parts, as a prompt and what follows it, encoded as the one text that it is.
 //!
-//! A tokenizer may join characters across a border, or begin a text in a way of its own (SentencePiece puts a space
+//! A tokenizer may join characters across a border, or begin a text in a way of its own (`SentencePiece` puts a space
 //! there), so parts that are encoded apart need not be what a model reads. GPT-2's splits at a space before a word: of
 //! its own prompts and completions both give the same tokens.
 //!
@@ -11,6 +11,9 @@
 
 use super::{StudentTokenizer, guarded};
 use crate::model::ModelError;
+
+/// The tokens of each part, and of each completion.
+pub(crate) type EncodedChoices<const N: usize> = ([Vec<u32>; N], Vec<Vec<u32>>);
 
 impl StudentTokenizer {
     /// Token ids of each of `parts` in the text that they make together, the first after what the tokenizer puts before
@@ -35,7 +38,7 @@ impl StudentTokenizer {
         &self,
         parts: [&str; N],
         completions: &[String],
-    ) -> Result<([Vec<u32>; N], Vec<Vec<u32>>), ModelError> {
+    ) -> Result<EncodedChoices<N>, ModelError> {
         let whole = |last: &String| self.encode_whole(&[&parts[..], &[last]].concat());
         let wholes = completions.iter().map(whole);
         let mut wholes = wholes.collect::<Result<Vec<_>, _>>()?;

@@ -28,7 +28,7 @@ pub(super) struct OnDevice<'a> {
     arithmetic: Arithmetic,
     loss_scale: f64,
     /// Brought there at the first use.
-    on_device: Option<DeviceState>,
+    resident: Option<DeviceState>,
     /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
     ladder: Vec<usize>,
     /// Test: how many micro-batches of more than so many tokens fail.
@@ -63,7 +63,7 @@ impl<'a> OnDevice<'a> {
             } else {
                 1.0
             },
-            on_device: None,
+            resident: None,
             ladder: vec![MICRO_BATCH_TOKENS],
             #[cfg(test)]
             room_tokens: None,
@@ -76,8 +76,8 @@ impl<'a> OnDevice<'a> {
 
     /// Brings weights and moments there, unless they are.
     fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
-        if self.on_device.is_none() {
-            self.on_device = Some(guarded(|| {
+        if self.resident.is_none() {
+            self.resident = Some(guarded(|| {
                 let moments = |weights| {
                     let on_device = Parameters::upload(weights, &self.device);
                     on_device
@@ -173,7 +173,7 @@ impl TrainBackend for OnDevice<'_> {
         update: &Update<'_>,
     ) -> Result<f64, TrainError> {
         self.upload(state).map_err(TrainError::Device)?;
-        let mut on_device = self.on_device.take().expect("it has just arrived");
+        let mut on_device = self.resident.take().expect("it has just arrived");
         let gradients = loop {
             match self.gradients(&on_device, batch, update) {
                 Ok(found) => break found,
@@ -189,17 +189,17 @@ impl TrainBackend for OnDevice<'_> {
                 &state.adam,
                 update,
                 self.loss_scale,
-            )
+            );
         })
         .map_err(TrainError::Device)?;
-        self.on_device = Some(on_device);
+        self.resident = Some(on_device);
         Ok(loss)
     }
 
     fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {
         self.upload(state).map_err(TrainError::Device)?;
         loop {
-            let on_device = self.on_device.as_ref().expect("it has just arrived");
+            let on_device = self.resident.as_ref().expect("it has just arrived");
             let total = guarded(|| {
                 let one = |(_, examples): (usize, &[&Example])| {
                     let packed = Packed::new(examples);
@@ -225,7 +225,7 @@ impl TrainBackend for OnDevice<'_> {
     }
 
     fn sync(&mut self, state: &mut TrainState) -> Result<(), TrainError> {
-        let Some(on_device) = &self.on_device else {
+        let Some(on_device) = &self.resident else {
             return Ok(());
         };
         guarded(|| {

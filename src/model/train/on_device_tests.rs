@@ -96,7 +96,7 @@ fn gradients_are_the_cpus() {
         backend
             .upload(&TrainState::new(student.weights.clone()))
             .unwrap();
-        let there = backend.on_device.as_ref().unwrap();
+        let there = backend.resident.as_ref().unwrap();
         let found = backend.gradients(there, &batch, &update).unwrap();
         assert!(
             (found.loss - loss).abs() < 1e-4,

@@ -17,7 +17,7 @@ pub(crate) struct Criteria {
     /// The ends of the scale, where it has any: 0 and 10 for the paper's judge.
     pub scale: Option<(f64, f64)>,
     /// The criteria.
-    pub criteria: Vec<BarGroup>,
+    pub groups: Vec<BarGroup>,
     /// The arms, each with a mean for each criterion.
     pub series: Vec<BarSeries>,
 }
@@ -37,7 +37,7 @@ impl Criteria {
             note: &self.note,
             x_label: "",
             y: Axis::round(&self.score, values.chain([0.0, low, high]), 5),
-            groups: &self.criteria,
+            groups: &self.groups,
             series: &self.series,
         }
     }

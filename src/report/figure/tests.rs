@@ -228,7 +228,7 @@ fn criteria() -> Figure {
         note: "CommonsenseQA, 1,221 questions; whiskers: 95 % bootstrap intervals.".into(),
         score: "mean judge's score (0 to 10)".into(),
         scale: Some((0.0, 10.0)),
-        criteria: [
+        groups: [
             "coherence",
             "relevance",
             "logical consistency",
@@ -381,7 +381,7 @@ fn nothing_and_too_much_are_drawn_too() {
         note: String::new(),
         score: String::new(),
         scale: None,
-        criteria: vec!["a".into()],
+        groups: vec!["a".into()],
         series: vec![BarSeries {
             name: "below".into(),
             values: vec![Some(interval(-3.0, 1.0))],

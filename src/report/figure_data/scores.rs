@@ -225,7 +225,7 @@ pub(super) fn criteria(filler: &Filler<'_>) -> Result<Figure, ReportError> {
         ),
         score: format!("{whose} ({} to {})", scale.0, scale.1),
         scale: Some(*scale),
-        criteria: scores.clone(),
+        groups: scores.clone(),
         series: bars,
     }))
 }

@@ -1,6 +1,6 @@
 //! A model in f64, written for clarity; a token at a time, so that continuations of one text can share its reading.
 
-use std::collections::HashMap;
+use indexmap::IndexMap;
 
 use crate::model::Weights;
 use crate::model::architecture::{
@@ -25,7 +25,7 @@ pub(super) fn reference(
 /// A model.
 pub(super) struct Plain {
     architecture: Architecture,
-    arrays: HashMap<ArrayId, Vec<f64>>,
+    arrays: IndexMap<ArrayId, Vec<f64>>,
 }
 
 /// Keys and values of what has been read: `[block][position]`.
