@@ -7,9 +7,9 @@
 //! A prompt is read once and its keys and values are shared by all its sequences (25 in the paper); slots
 //! stay full by admitting the next sequence as one ends; the vocabulary projection is computed only
 //! where a token is drawn. The engine is batch-invariant: tokens and log-probabilities of a sequence
-//! are the same bits at any batch size, number of threads, order of admission and x86 instruction set,
+//! are the same bits at any batch size, number of threads, order of admission and instruction set,
 //! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`), or is of
-//! integers (`gemm_int8`, with [`Dtype::Int8`]).
+//! integers (`gemm_int8`, with [`Dtype::Int8`](crate::model::Dtype::Int8)).
 
 mod attention;
 mod cache;
