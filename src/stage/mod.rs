@@ -10,10 +10,12 @@
 mod carried;
 mod context;
 mod environment;
+mod erased;
 mod error;
 mod kind;
 mod kinds;
 mod options;
+mod port;
 mod param_error;
 mod size;
 
@@ -21,11 +23,13 @@ pub use carried::{Carried, Need, ScoreRange};
 pub(crate) use context::hub_files;
 pub use context::{Context, Inputs, Outputs, OutsideFile};
 pub use environment::Environment;
+pub use erased::{Stage, Typed};
 pub use error::StageError;
-pub use kind::{Brings, Output, Port, Split, Stage, StageKind, Typed};
+pub use kind::StageKind;
 pub use kinds::KINDS;
 pub use options::RunOptions;
 pub use param_error::ParamError;
+pub use port::{Brings, Output, Port, Split};
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 
