@@ -8,7 +8,7 @@ use super::super::device::guarded;
 use super::super::network::{DECODE_BATCH, DecodeBatch, READ_BATCH, bucket};
 use super::super::sampling::{
     Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
-    Read, generate,
+    Prefilled, Read, generate,
 };
 use super::batches::{DecodeBatches, Slot};
 use super::{DeviceEngine, EngineError, failed};
@@ -75,10 +75,7 @@ impl Decoder for DeviceDecoder<'_> {
         1 + alike.take(READ_BATCH - 1).count()
     }
 
-    fn prefill(
-        &mut self,
-        prompts: &[&[u32]],
-    ) -> Result<Vec<Read<OwnedLogits, Prefix>>, EngineError> {
+    fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<OwnedLogits, Prefix> {
         let engine = self.engine;
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let bucket = bucket(longest, self.context());

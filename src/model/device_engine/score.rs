@@ -24,7 +24,7 @@ impl DeviceEngine {
     /// As [`super::super::engine::Engine::score`].
     ///
     /// # Shapes
-    /// The same.
+    /// `done` gets, for each continuation of a job, a log-probability for each of its tokens.
     ///
     /// # Errors
     /// The same; the device fails.

@@ -7,7 +7,7 @@ use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::model::sampling::{
     Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
-    Read, generate,
+    Prefilled, Read, generate,
 };
 
 /// Prompt tokens that are read together, about: enough rows to keep the kernels busy.
@@ -46,10 +46,7 @@ impl Decoder for CpuDecoder<'_> {
         fits.count()
     }
 
-    fn prefill(
-        &mut self,
-        prompts: &[&[u32]],
-    ) -> Result<Vec<Read<OwnedLogits, SequenceCache>>, EngineError> {
+    fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<OwnedLogits, SequenceCache> {
         Ok(self.engine.prefill(prompts, &mut self.scratches))
     }
 

@@ -16,4 +16,4 @@ pub use request::{
     Expand, FirstTokenCandidate, Generated, GenerationRequest, SequenceSpec, StopRule,
 };
 pub(super) use row::{BorrowedLogits, LogitsRow, Normalizer, OwnedLogits};
-pub(super) use scheduler::{Active, Advance, Decoder, Read, generate};
+pub(super) use scheduler::{Active, Advance, Decoder, Prefilled, Read, generate};

@@ -1,27 +1,22 @@
-//! How tokens are drawn, as a manifest declares it.
+//! How tokens are drawn.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::EngineError;
 
-/// How tokens are drawn.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+/// How tokens are drawn. Its JSON is in the keys of the rows of answers.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct SamplingParams {
     /// Divides the logits before a token is drawn; 0 to 100, default 1 (ours; the paper is silent). 0 is
     /// greedy: always the most probable token, of equals the one with the lowest id.
-    #[schemars(range(min = 0.0, max = 100.0))]
     pub temperature: f64,
     /// Draws among this many of the most probable tokens; default 10 (paper, III-A). 0 is all.
     pub top_k: u32,
     /// Draws among the fewest most probable tokens that together reach this probability; above 0 to 1,
     /// default 0.95 (paper, III-A). 1 is all.
-    #[schemars(range(min = 0.000_001, max = 1.0))]
     pub top_p: f64,
     /// Tokens of a sequence at most, its first token included; from 1, default 128 (ours; the paper is
     /// silent).
-    #[schemars(range(min = 1))]
     pub max_new_tokens: u32,
 }
 
@@ -37,7 +32,7 @@ impl Default for SamplingParams {
 }
 
 impl SamplingParams {
-    /// What the schema says too, for callers that do not come from a manifest.
+    /// What the schema of a manifest says too, for callers that come from elsewhere.
     pub(in crate::model) fn check(&self) -> Result<(), EngineError> {
         let wrong = |what: String| Err(EngineError::Params(what));
         if !(0.0..=100.0).contains(&self.temperature) {
