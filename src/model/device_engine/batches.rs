@@ -80,7 +80,7 @@ impl DecodeBatches {
         }
         // There is always room for one that has begun.
         let place = self.place(network, bucket, usize::MAX);
-        let to = place.expect("tiles without limit");
+        let to = place.expect("batches without limit");
         let from = self.group(slot.batch).batch.clone();
         self.fill(to, &from, slot.place);
         self.free(*slot);
@@ -99,6 +99,6 @@ impl DecodeBatches {
     fn group(&mut self, id: usize) -> &mut TakenBatch {
         self.groups
             .get_mut(&id)
-            .expect("a slot's tile is there until the slot is freed")
+            .expect("a slot's batch is there until the slot is freed")
     }
 }

@@ -47,23 +47,21 @@ impl DeviceEngine {
     }
 }
 
-impl DeviceDecoder<'_> {
-    fn context(&self) -> usize {
-        self.engine.architecture.context
-    }
-}
-
 impl Decoder for DeviceDecoder<'_> {
     type Logits = OwnedLogits;
     type Prefix = Prefix;
     type Slot = Slot;
 
-    fn limits(&self) -> (usize, usize) {
-        (self.engine.architecture.vocab_rows, self.context())
+    fn vocab_rows(&self) -> usize {
+        self.engine.architecture.vocab_rows
     }
 
-    fn batch(&self) -> (usize, usize) {
-        (self.engine.batches() * DECODE_BATCH, 0)
+    fn context(&self) -> usize {
+        self.engine.architecture.context
+    }
+
+    fn batch(&self) -> usize {
+        self.engine.batches() * DECODE_BATCH
     }
 
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
@@ -126,7 +124,7 @@ impl Decoder for DeviceDecoder<'_> {
         advance: &Advance<'_>,
     ) -> Result<(), EngineError> {
         let engine = self.engine;
-        let (network, vocab_size) = (&engine.network, engine.architecture.vocab_rows);
+        let (network, vocab_rows) = (&engine.network, engine.architecture.vocab_rows);
         guarded(|| {
             for active in active.iter_mut() {
                 let bucket = bucket(active.position() + 1, engine.architecture.context);
@@ -161,7 +159,7 @@ impl Decoder for DeviceDecoder<'_> {
                 network.decode(self.batches.batch(id), &tokens, &positions)
             })
             .map_err(failed)?;
-            let rows = logits.par_chunks_exact(vocab_size);
+            let rows = logits.par_chunks_exact(vocab_rows);
             places
                 .par_iter_mut()
                 .zip(rows)

@@ -17,7 +17,8 @@ const PREFILL_ROWS: usize = 128;
 struct CpuDecoder<'e> {
     engine: &'e Engine,
     scratches: Vec<Scratch>,
-    batch: (usize, usize),
+    batch: usize,
+    surplus: usize,
 }
 
 impl Decoder for CpuDecoder<'_> {
@@ -25,15 +26,20 @@ impl Decoder for CpuDecoder<'_> {
     type Prefix = SequenceCache;
     type Slot = SequenceCache;
 
-    fn limits(&self) -> (usize, usize) {
-        (
-            self.engine.model.architecture.vocab_rows,
-            self.engine.model.architecture.context,
-        )
+    fn vocab_rows(&self) -> usize {
+        self.engine.model.architecture.vocab_rows
     }
 
-    fn batch(&self) -> (usize, usize) {
+    fn context(&self) -> usize {
+        self.engine.model.architecture.context
+    }
+
+    fn batch(&self) -> usize {
         self.batch
+    }
+
+    fn surplus(&self) -> usize {
+        self.surplus
     }
 
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
@@ -99,10 +105,12 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
         self.pool.install(|| {
+            let (batch, surplus) = self.batch(request.params.max_new_tokens as usize);
             let mut decoder = CpuDecoder {
                 engine: self,
                 scratches: self.scratches(),
-                batch: self.batch(request.params.max_new_tokens as usize),
+                batch,
+                surplus,
             };
             generate(&mut decoder, request, expand, done, cancel)
         })

@@ -56,12 +56,19 @@ pub(in crate::model) trait Decoder {
     /// Where the keys and values of a sequence under way are.
     type Slot;
 
-    /// Tokens of the vocabulary, and of the context.
-    fn limits(&self) -> (usize, usize);
+    /// Logits of a row.
+    fn vocab_rows(&self) -> usize;
 
-    /// How many sequences go on together, and how many more the last of a call may be: a few that are left alone would
-    /// cost a pass over all weights for themselves.
-    fn batch(&self) -> (usize, usize);
+    /// Tokens of a text at most.
+    fn context(&self) -> usize;
+
+    /// How many sequences go on together.
+    fn batch(&self) -> usize;
+
+    /// How many more the last of a call may be: a few that are left alone would cost a pass over all weights for themselves.
+    fn surplus(&self) -> usize {
+        0
+    }
 
     /// How many of the next prompts are read together, at least one; `lengths` are theirs in tokens.
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize;
@@ -134,9 +141,8 @@ pub(in crate::model) fn generate<D: Decoder>(
         ..
     } = request;
     params.check()?;
-    let (vocab_size, context) = decoder.limits();
     for (index, prompt) in request.prompts.iter().enumerate() {
-        check_tokens(index, prompt, context - 1, vocab_size)?;
+        check_tokens(index, prompt, decoder.context() - 1, decoder.vocab_rows())?;
     }
     let rules = Rules {
         params,
@@ -171,7 +177,7 @@ pub(in crate::model) fn generate<D: Decoder>(
                     return Err(EngineError::Device(DeviceFailure::OutOfMemory(reason)));
                 }
                 tracing::warn!(
-                    sequences = call.decoder.batch().0,
+                    sequences = call.decoder.batch(),
                     "the device's memory ran out; going on with half"
                 );
             }
@@ -188,7 +194,7 @@ impl<D: Decoder> Call<'_, D> {
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<bool, EngineError> {
-        let (batch, surplus) = self.decoder.batch();
+        let (batch, surplus) = (self.decoder.batch(), self.decoder.surplus());
         while self.active.len() + self.waiting.len() < batch && !self.unread.is_empty() {
             self.read(expand, done)?;
             if cancel.is_cancelled() {
@@ -252,9 +258,9 @@ impl<D: Decoder> Call<'_, D> {
             .ok_or(EngineError::NotFinite {
                 index: prompt_index,
             })?;
-        let (vocab_size, context) = self.decoder.limits();
         let prompt_tokens = self.request.prompts[prompt_index].len();
-        let max_tokens = (context - prompt_tokens).min(self.rules.params.max_new_tokens as usize);
+        let room = self.decoder.context() - prompt_tokens;
+        let max_tokens = room.min(self.rules.params.max_new_tokens as usize);
         let specs = match self.again.remove(&prompt_index) {
             Some(specs) => specs,
             None => expand(prompt_index, &candidates),
@@ -262,7 +268,7 @@ impl<D: Decoder> Call<'_, D> {
         let prefixes = self.decoder.fork(prefix, specs.len());
         for (spec, prefix) in specs.into_iter().zip(prefixes) {
             if let Some(token) = spec.forced_first {
-                check_tokens(prompt_index, &[token], 1, vocab_size)?;
+                check_tokens(prompt_index, &[token], 1, self.decoder.vocab_rows())?;
             }
             let last: (_, &dyn LogitsRow) = (normalizer, &row);
             let sequence = Sequence::begin(prompt_index, &spec, last, max_tokens, self.rules);
