@@ -1,8 +1,9 @@
 //! Every instruction set against the portable lanes, and every machine against the one that wrote the digest below.
 #![expect(unsafe_code, reason = "calls kernels that are generic over `Lanes`")]
 
-use super::int8::quantize;
+use super::int8::{Bytes, Group, STEP, Sums, ZERO, multiply_groups, quantize};
 use super::lanes::{Isa, LANES, Lanes, kernel};
+use super::tile::{MAX_TILE_ROWS, PANEL};
 use super::vector::{
     dot, exp_all, gelu_all, gelu_backward, layer_norm, layer_norm_backward, softmax, sum_exp,
 };
@@ -119,5 +120,44 @@ fn rows_have_the_same_bits_on_every_machine() {
             (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3)
         });
         assert_eq!(format!("{digest:016x}"), "a889d7582120d026", "{isa:?}");
+    }
+}
+
+#[test]
+fn sums_of_bytes_are_exact_on_every_instruction_set() {
+    for (rows, steps) in [(1, 1), (MAX_TILE_ROWS, 3), (5, 257)] {
+        let stride = steps * STEP + 7;
+        // All bytes that quantised rows and weights have, in both orders of sign.
+        let data: Vec<u8> = (0..rows * stride)
+            .map(|i| (1 + i * 89 % 255) as u8)
+            .collect();
+        let weight = |at: usize| ((at * 151 % 255) as i16 - 127) as i8;
+        let group = |step| Group(std::array::from_fn(|at| weight(step * PANEL * STEP + at)));
+        let panel: Vec<Group> = (0..steps).map(group).collect();
+        let column = |column: usize, byte: &dyn Fn(usize) -> i64| {
+            let along = (0..steps * STEP).map(|k| {
+                let weight = panel[k / STEP].0[column * STEP + k % STEP];
+                byte(k) * i64::from(weight)
+            });
+            i32::try_from(along.sum::<i64>()).unwrap()
+        };
+        let zero = i64::from(ZERO);
+        let lower: Sums = std::array::from_fn(|at| column(at, &|_| zero));
+        let expected: Vec<Sums> = (0..rows)
+            .map(|row| {
+                let byte = |k: usize| i64::from(data[row * stride + k]) - zero;
+                std::array::from_fn(|at| column(at, &byte))
+            })
+            .collect();
+        for isa in Isa::available() {
+            let mut sums = [[0; PANEL]; MAX_TILE_ROWS];
+            let x = Bytes {
+                data: &data,
+                stride,
+                rows,
+            };
+            multiply_groups(isa, x, &panel, &lower, &mut sums);
+            assert_eq!(sums[..rows], expected, "{isa:?}: {rows} rows of {steps}");
+        }
     }
 }
