@@ -42,6 +42,7 @@ impl Drop for RowClaim {
         if let Some(lock) = held.get_mut(&self.lock) {
             lock.keys.remove(&self.key);
             if lock.keys.is_empty() {
+                // The file stays: else one process could lock the old file and another a new one of its name.
                 held.remove(&self.lock);
             }
         }
@@ -85,6 +86,7 @@ impl Store {
             key: *key,
         };
         let mut held = self.claims.held();
+        // A second handle would be refused by the lock that this process holds itself.
         if let Some(ours) = held.get_mut(&lock) {
             return Ok(ours.keys.insert(*key).then(|| claim(lock)));
         }
@@ -117,6 +119,7 @@ pub(super) fn lock_telling(
 ) -> Result<Option<File>, StoreError> {
     let file = lock_file(root, name)?;
     let mut told = false;
+    // Tried again and again: a `lock` that blocks could not be given up when the run is asked to stop.
     loop {
         match file.try_lock() {
             Ok(()) => break,

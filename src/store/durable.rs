@@ -38,14 +38,17 @@ pub(super) fn write_new(
 /// Makes a finished temporary file the file at `path` below `root`, read-only, for good.
 pub(super) fn publish(root: &Path, file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     make_read_only(file.as_file()).doing("write", path)?;
+    // Before the rename: a power cut could otherwise leave the name without the bytes, which looks like damage.
     file.as_file().sync_all().doing("write", path)?;
     let folder = path
         .parent()
         .expect("every path in a store is below its root");
     if beneath::kind(root, folder).doing("write", path)? != Some(Kind::Folder) {
         create_dir(root, folder)?;
+        // A folder is an entry of the one above, which has to last too.
         sync_dir(folder.parent().unwrap_or(folder))?;
     }
+    // A rename would put the file in the place of somebody's link without a word.
     beneath::make_way(root, path).doing("write", path)?;
     file.persist(path)
         .map_err(|failed| failed.error)

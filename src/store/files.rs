@@ -48,6 +48,7 @@ impl Store {
         }
         let digest = Digest::of_reader(&mut file).doing("read", path)?;
         let meta = file.metadata().doing("read", path)?;
+        // Not remembered where it changed while it was read, or where its next change might not show in its times.
         if stamp(&meta) == before && is_settled(&meta) {
             self.lock()
                 .connection
@@ -100,6 +101,7 @@ impl Store {
         // However the store's folder was written when it was opened.
         let roots = [Some(self.root.clone()), fs::canonicalize(&self.root).ok()];
         let own = roots.map(|root| root.map(|root| root.join("objects-v1")));
+        // Objects are remembered in the same table, and `verify` has read them already.
         let is_own = |path: &Path| own.iter().flatten().any(|own| path.starts_with(own));
         let unchanged = |(name, remembered, digest): (Vec<u8>, Vec<u8>, [u8; 32])| {
             let path = path_of(name)?;

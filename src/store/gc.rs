@@ -71,6 +71,7 @@ impl Store {
         if self.read_only().is_some() {
             return Ok(Vec::new());
         }
+        // Looked for before others are shut out: most runs find nothing, and then never let go of their lock.
         let mut leftovers = Survey::of_temporaries(&self.root)?.leftovers;
         if leftovers.is_empty() {
             return Ok(leftovers);
@@ -111,6 +112,7 @@ impl Store {
         let finished: BTreeSet<StageKey> = survey.results.iter().copied().collect();
         for (key, _) in &survey.work {
             let abandoned = options.unfinished && !options.keep.contains(key);
+            // A kill between a stage's result and its clean-up leaves the folder of a finished stage.
             if finished.contains(key) || abandoned {
                 report.work_dirs += 1;
                 if act {
@@ -173,6 +175,7 @@ impl Store {
             return Ok(());
         }
         let mut inner = self.lock();
+        // A writer that went on would append to a file that has no name any more.
         inner.writers.clear();
         inner.readers.clear();
         for segment in recover::segments(&inner.connection).on(&self.index_path)? {

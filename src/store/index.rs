@@ -22,6 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Append only: an index in someone's folder has the first few already.
 const MIGRATIONS: &[&str] = &[
+    // AUTOINCREMENT: no number is given twice, for an open store knows the files of segments by number.
     "
     CREATE TABLE segments (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -81,6 +82,7 @@ pub(super) fn open(root: &Path, path: &Path) -> Result<(Connection, bool), Store
 pub(super) fn reopen(root: &Path, path: &Path) -> Result<Connection, StoreError> {
     check_ours(root, path)?;
     durable::quarantine(path)?;
+    // Beside a new index SQLite would take the old one's log for its own.
     for suffix in ["-wal", "-shm"] {
         durable::remove_file(&with_suffix(path, suffix))?;
     }
@@ -101,6 +103,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open_to_read(root: &Path, path: &Path) -> Result<Option<Connection>, StoreError> {
     check_ours(root, path)?;
     let open = |uri: &str, more| {
+        // No mutex of SQLite's: `Store` has one around the connection.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let connection = Connection::open_with_flags(uri, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -117,6 +120,7 @@ pub(super) fn open_to_read(root: &Path, path: &Path) -> Result<Option<Connection
         .ok_or(Error::InvalidPath(path.to_owned()))
         .and_then(|path| open(path, OpenFlags::empty()));
     let log = with_suffix(path, "-wal");
+    // Opened as immutable, an index is read without its log, and would be as it was some time ago.
     let all_is_in_it = fs::metadata(&log).map_or(true, |meta| meta.len() == 0);
     let opened = match shared {
         Err(_) if all_is_in_it => open(&immutable(path), OpenFlags::SQLITE_OPEN_URI),

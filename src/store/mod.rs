@@ -179,6 +179,7 @@ impl Store {
             .ok()
             .filter(|file| file.try_lock_shared().is_ok());
         let reason = refused.to_string();
+        // Without its hint: messages quote it in a sentence, and have hints of their own.
         let reason = reason.lines().next().unwrap_or_default().to_owned();
         let index_path = root.join(own::INDEX);
         let indexed = index::open_to_read(root, &index_path)?;

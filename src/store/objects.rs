@@ -23,6 +23,7 @@ impl Store {
     /// The disk is full or refuses.
     pub fn put_object(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
+        // Not `has_object`: a damaged one has to be set aside, and made anew here.
         if self.object_path(&digest)?.is_none() {
             self.may_write()?;
             let (temp, path) = (self.temp_dir(), self.path_of(&digest));
@@ -164,6 +165,7 @@ impl Store {
             let below = target.parent().unwrap_or(folder);
             fs::create_dir_all(below).doing("create the folder", below)?;
             let copy = tempfile::Builder::new()
+                // Not `tempfile_in`, whose files are private: a copy has the rights that the umask leaves.
                 .make_in(below, |path| File::create_new(path))
                 .doing("create a file in", below)?;
             let mut writer = BufWriter::with_capacity(1 << 20, DigestWriter::new(copy));

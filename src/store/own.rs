@@ -271,6 +271,7 @@ pub(super) fn aside_name(name: &str) -> Option<&str> {
 /// What lies in `folder`, if that is a folder.
 fn list(root: &Path, folder: &Path) -> Result<Vec<(PathBuf, Kind)>, StoreError> {
     match beneath::list(root, folder) {
+        // What stands in its place is told by the survey of the folder above.
         Err(error) if Foreign::of(&error).is_some() => Ok(Vec::new()),
         listed => listed.doing("read the folder", folder),
     }

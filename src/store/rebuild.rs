@@ -42,6 +42,7 @@ impl Store {
             report.set_aside.push((path, name));
         }
         {
+            // Let go of at the end of this block: `Store::open` locks another handle of the same file.
             let in_use = lock_file(root, IN_USE_LOCK)?;
             if in_use.try_lock().is_err() {
                 return Err(StoreError::InUse(root.to_owned()));

@@ -45,6 +45,7 @@ impl Store {
                 .find(|at| at.bucket == *bucket && at.name == name)
                 .map_or(0, |at| at.indexed_bytes);
             let length = fs::symlink_metadata(path).doing("read", path)?.len();
+            // Damage within is found when a row is read, or by `verify`: opening reads only what is new.
             if length == indexed {
                 continue;
             }

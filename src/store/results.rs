@@ -114,6 +114,7 @@ impl Store {
     /// The disk is full or refuses, or the index is locked.
     pub fn put_result(&self, result: &StageResult) -> Result<bool, StoreError> {
         self.may_write()?;
+        // Before the index is locked: to look for the outputs takes that lock too, and may read gigabytes.
         let lost = match self.result(&result.key)? {
             Some(present) if !self.missing_outputs(&present)?.is_empty() => Some(present),
             _ => None,
@@ -125,9 +126,11 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .on(index)?;
+        // Another process may have put one since.
         if let Some(present) = self.record(&result.key)?
             && Some(&present.result) != lost.as_ref()
         {
+            // Its file may have come without the index: a kill between the two, or a copied store.
             insert(&transaction, &present).on(index)?;
             transaction.commit().on(index)?;
             return Ok(false);
@@ -144,6 +147,7 @@ impl Store {
         };
         let path = self.result_path(&result.key);
         let bytes = encode(&record);
+        // The file before the commit: after a kill in between the next opening takes the record in.
         durable::write_new(&self.root, &self.temp_dir(), &path, bytes.as_bytes())?;
         insert(&transaction, &record).on(index)?;
         transaction.commit().on(index)?;
@@ -195,6 +199,7 @@ impl Store {
         for key in found.difference(&known) {
             new.extend(self.record(key)?);
         }
+        // A rebuilt index has to give the order in which they came: `latest_result_like` goes by it.
         new.sort_by_key(|record| (record.sequence, record.result.key));
         let mut inner = self.lock();
         let transaction = inner
@@ -270,6 +275,8 @@ impl Store {
             self.warn(format!("the result {} is damaged", path.display()));
             return Ok(());
         }
+        // Its entry in the index stays: `put_result` comes here with the index locked, and without a file
+        // it counts for nothing.
         durable::quarantine(path)?;
         self.warn(format!(
             "the result {} was damaged; it was renamed to *.damaged and its stage runs again",

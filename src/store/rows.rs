@@ -58,6 +58,7 @@ impl Store {
         let mut inner = self.lock();
         let places = locate(&inner.connection, bucket, keys).on(&self.index_path)?;
         let mut order: Vec<usize> = (0..keys.len()).filter(|&i| places[i].is_some()).collect();
+        // Keys are digests, so their order would read all over the disk.
         order.sort_unstable_by_key(|&i| places[i].as_ref().map(|at| (at.segment, at.span)));
 
         let mut rows = vec![None; keys.len()];
@@ -109,10 +110,12 @@ impl Store {
         }
         self.may_write()?;
         let mut inner = self.lock();
+        // Taken out until all went well: after an error its next holder has to find out where the segment ends.
         let mut writer = match inner.writers.remove(bucket) {
             Some(writer) if writer.length < SEGMENT_BYTES => writer,
             full => {
                 if let Some(writer) = full {
+                    // A later `flush` reaches only the segments that are written to then.
                     writer.file.sync_data().doing("sync", &writer.path)?;
                 }
                 self.acquire(&mut inner.connection, bucket)?
@@ -156,6 +159,7 @@ impl Store {
             .on(&self.index_path)?;
         let mut added = 0;
         let mut buffer = Vec::new();
+        // Mending the segment may have left the handle elsewhere.
         writer
             .file
             .seek(SeekFrom::Start(writer.length))

@@ -120,6 +120,7 @@ pub(super) fn scan(file: &File, bucket: &str, from: u64, to: u64) -> io::Result<
                 let key = parse_head(&head).expect("checked by `record`").0;
                 scan.records.push((key, Span { offset: at, length }));
             }
+            // Only where a sound record follows: at the end it is what a kill left, which is no damage.
             scan.damaged += u64::from(broken);
             broken = false;
             at += length;
@@ -185,6 +186,7 @@ impl<'f> Cursor<'f> {
             return Ok(None);
         };
         let length = (payload_bytes + OVERHEAD_BYTES) as u64;
+        // Before there is room made for it: a damaged length may say gigabytes.
         if at + length > self.end {
             return Ok(None);
         }

@@ -93,6 +93,7 @@ impl Store {
         for object in &survey.objects {
             if self.recheck_object(&object.digest)? {
                 sound.insert(object.digest);
+            // One that is there although it was set aside was put by another process since.
             } else if self.read_only().is_some() || !self.has_object(&object.digest) {
                 damaged.insert(object.digest);
                 report.damage.push(Damage {
