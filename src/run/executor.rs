@@ -72,6 +72,7 @@ pub(crate) fn execute(
         .iter()
         .any(|environment| environment.cancel.is_cancelled());
     let left = execution.count(StageOutcome::Skipped) + execution.count(StageOutcome::Interrupted);
+    // A failure says more than a signal, and a signal after the last stage stopped nothing.
     execution.interrupted = cancelled && execution.count(StageOutcome::Failed) == 0 && left > 0;
     execution.elapsed = watch.elapsed();
     execution

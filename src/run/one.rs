@@ -127,6 +127,7 @@ fn try_once(
         provenance: provenance(node, environment.options, &watch, context.recorded_use()),
         stage: node.name().to_owned(),
     };
+    // In this order: a kill in between leaves checkpoints that nobody needs, not a stage that lost its own.
     store.put_result(&result)?;
     store.drop_work_dir(&key)?;
     Ok(Some((StageOutcome::Ran, result.outputs)))

@@ -165,6 +165,7 @@ impl<'a> Scheduler<'a> {
             let stop = environment.cancel.is_cancelled()
                 || self.policy == Policy::FailFast && state.any_lost;
             let next = if stop {
+                // Taken one by one all the same, so that the end of every stage is told.
                 state.waiting.first().map(|&place| Task::Skip(place))
             } else {
                 let ready = state.ready.first();
@@ -177,6 +178,7 @@ impl<'a> Scheduler<'a> {
                 state.under_way += 1;
                 return Some(task);
             }
+            // Nothing runs whose end could make another ready.
             if state.under_way == 0 {
                 return None;
             }
@@ -207,6 +209,7 @@ impl<'a> Scheduler<'a> {
         state.states[place] = StageState::Over(Box::new(finished));
         for &reader in &self.readers[place] {
             state.open[reader] -= 1;
+            // One that was skipped when the run stopped waits no longer, though its inputs went on to their end.
             if state.open[reader] == 0 && state.waiting.contains(&reader) {
                 state.ready.insert(reader);
             }

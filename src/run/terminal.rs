@@ -93,6 +93,7 @@ impl Terminal {
         let running = state
             .entry(stage.to_owned())
             .or_insert_with(|| self.begin(stage, ""));
+        // A stage's download counts bytes before the stage counts its own work: no rate is of both.
         if running.last.unit != progress.unit {
             running.first = None;
             running.began = Instant::now();
