@@ -105,6 +105,7 @@ fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Siz
     };
     if kind == ArtifactKind::Model {
         let shape = || {
+            // What cannot be read is left out of the estimate; the stage that needs it will say why.
             let folder = ModelFolder::decode(&bytes).ok()?;
             let config = store.object(folder.files.get("config.json")?).ok()??;
             let architecture = Architecture::parse(&config, Path::new("config.json")).ok()?;
@@ -115,6 +116,7 @@ fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Siz
             ..Size::default()
         });
     }
+    // Every row ends with a newline, so the last piece is empty; without any there is one piece.
     let rows = bytes.split(|&byte| byte == b'\n').count() - 1;
     Ok(Size::of_text(rows as u64, bytes.len() as u64))
 }

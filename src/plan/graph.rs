@@ -160,6 +160,7 @@ impl Plan {
             let inputs: BTreeMap<&'static str, (NodeId, &'static str)> = spec
                 .inputs
                 .iter()
+                // A stage is ready only once all its inputs were taken, so these have names.
                 .map(|(port, input)| (*port, (plan.by_name[&input.stage], input.output)))
                 .collect();
             let identity = canonical_json(&json!({

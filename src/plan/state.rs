@@ -94,6 +94,7 @@ fn resolve_node(
     let context = environment.context(node.name(), node.seed, &inputs);
     let recipe = match recipe(node, &inputs, &context) {
         Ok(recipe) => recipe,
+        // A file that is not there is the state of one stage; a store that fails would make all of the plan doubtful.
         Err(StageError::Store(error)) if !error.is_not_found() => return Err(error),
         Err(error) => return Ok((None, NodeState::Unfetched(error.to_string()))),
     };
