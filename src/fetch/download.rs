@@ -216,12 +216,15 @@ impl Client {
             return Err(incomplete(received, "the connection was closed".into()));
         }
         tell.at(received, true);
+        // Before a record says that it came whole.
         out.sync_all().map_err(|e| FetchError::io(&part, e))?;
         drop(out);
 
+        // Not digested as it came: of a resumed part the beginning came in an earlier try, perhaps of another process.
         let sha256 = sha256_of(&part)?;
         // The Hub names the SHA-256 of a large file in its own header before it redirects.
         let linked = linked_etag.filter(|tag| tag.len() == 64 && is_hex(tag));
+        // Whatever the checksum says, nothing is left to resume.
         let _ = fs::remove_file(&part_etag);
         if let Some(expected) = file.sha256.as_deref().or(linked.as_deref())
             && expected != sha256

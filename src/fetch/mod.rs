@@ -240,6 +240,7 @@ impl Fetcher {
             return Ok(None);
         }
         if let Some(expected) = file.sha256.as_deref() {
+            // Each time: there is no record of it, for nothing may be written beside it.
             let found = record::sha256_of(&path)?;
             if found != expected {
                 return Err(FetchError::Checksum {
@@ -276,6 +277,7 @@ fn relative_place(url: &str) -> Result<PathBuf, FetchError> {
     if host.is_empty() || host.contains('@') || path.is_empty() {
         return Err(bad());
     }
+    // The same place on every system: on Windows `:` is a drive or a stream, and `\` another `/`.
     let mut place = PathBuf::from(host.replace(':', "_"));
     for part in path.split('/') {
         if matches!(part, "" | "." | "..") || part.contains(['\\', ':', '\0']) {
