@@ -27,6 +27,7 @@ fn write_value(value: &Value, out: &mut String) {
         }
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
+            // serde_json keeps the order in which keys came (`preserve_order`).
             entries.sort_unstable_by_key(|(key, _)| *key);
             out.push('{');
             for (i, (key, item)) in entries.into_iter().enumerate() {
