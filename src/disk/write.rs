@@ -86,8 +86,10 @@ pub(crate) fn write_folder<E: From<WriteError>>(
     let mut builder = Builder::new();
     builder.prefix(BEGIN).suffix(END);
     #[cfg(unix)]
+    // Temporary folders are private; what a person keeps has the rights that the umask leaves, as any folder.
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let part = builder.tempdir_in(above).map_err(WriteError::of(path))?;
+    // Or `sweep` of another process would remove it as left by a kill.
     let lock = File::open(part.path()).ok();
     let _ = lock.as_ref().map(File::try_lock);
     fill(part.path())?;
@@ -205,6 +207,7 @@ fn beside(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     builder.prefix(BEGIN).suffix(END);
     #[cfg(unix)]
+    // As in `write_folder`: temporary files are private.
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut part = builder.tempfile_in(folder)?;
     let _ = part.as_file().try_lock(); // see `sweep`
@@ -229,6 +232,7 @@ fn sweep(folder: &Path) {
         let Ok(kind) = entry.file_type() else {
             continue;
         };
+        // What the `tempfile` crate puts in between.
         let ours = middle.len() == 6 && middle.chars().all(char::is_alphanumeric);
         if !ours || !(kind.is_file() || kind.is_dir()) {
             continue;
@@ -258,6 +262,7 @@ fn sync_files(folder: &Path) -> io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             sync_files(&path)?;
+        // Elsewhere a file has to be open for writing to be synced.
         } else if cfg!(unix) {
             File::open(&path)?.sync_all()?;
         }
