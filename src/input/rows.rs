@@ -55,6 +55,7 @@ impl JsonLines {
 
     /// The rows, in order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = JsonLine<'_>> {
+        // Files of old Macs end lines with a carriage return alone.
         let end = if self.text.contains('\n') { '\n' } else { '\r' };
         self.text
             .split(end)
