@@ -37,6 +37,7 @@ impl Client<'_> {
                     ..error
                 }
             })?;
+            // Not what just came: where another process was first, its reply is the one that counts.
             self.store.find(&keys).map_err(EndpointErrorKind::Keep)?
         };
         let gone = || {

@@ -156,6 +156,7 @@ impl Batches<'_> {
             id: None,
             requests,
         };
+        // Noted before and after: whoever finds a note without an id asks the provider for a batch of that file.
         self.write_note(Some(&pending))?;
         pending.id = Some(self.provider.create(&pending.file)?);
         self.write_note(Some(&pending))?;
@@ -300,6 +301,7 @@ impl Batches<'_> {
                 }
                 ReplyOutcome::Rejected(says) => {
                     request.failed(says);
+                    // It would be refused in the next batch too.
                     request.failures = u32::MAX;
                 }
                 ReplyOutcome::Stop(why) => {

@@ -259,6 +259,7 @@ fn bad_address(url: &str) -> Option<String> {
         Some("it is no address of a web server".to_owned())
     } else if authority.contains('@') {
         Some("it holds a user name or password, and would be kept in the cache".to_owned())
+    // The parser drops a fragment without a word, so the text is looked at.
     } else if uri.query().is_some() || url.contains('#') {
         Some("it has a query or a fragment (`?`, `#`)".to_owned())
     } else if uri.path().trim_end_matches('/').ends_with("/completions") {

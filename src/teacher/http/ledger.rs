@@ -245,6 +245,7 @@ impl Ledger {
         let mut text = serde_json::to_string(&entry).expect("numbers are JSON");
         text.push('\n');
         // One call, so that a kill leaves a whole line or none.
+        // Not synced: the system keeps what was written when the process is killed; only a power cut may take it.
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|source| journal(&self.path, source))?;
         self.totals.count(entry);

@@ -11,6 +11,7 @@ use serde_json::Value;
 /// The value that `text` holds; `None` where it is no JSON even so.
 pub(super) fn parse(text: &str) -> Option<Value> {
     let text = text.trim_start_matches('\u{feff}');
+    // First as it is: what is JSON is never mended.
     let strict = serde_json::from_str(text);
     strict.or_else(|_| serde_json::from_str(&mended(text))).ok()
 }

@@ -265,6 +265,7 @@ impl Online<'_> {
         queue.in_flight -= 1;
         match meaning {
             ReplyOutcome::Keep(reply) => {
+                // A refusal is kept too, but does not show that the server takes requests of this form.
                 queue.answered |= reply.reasoning().is_some();
                 queue.pace.answered(latency);
                 drop(queue);
@@ -311,6 +312,7 @@ impl Online<'_> {
                 self.failed(queue, &says);
             }
             ReplyOutcome::Rejected(says) if queue.answered => queue.set_aside(says),
+            // Before any answer it is more likely what all requests share that is wrong, and they would be paid for.
             ReplyOutcome::Rejected(says) => {
                 queue
                     .stop
@@ -371,6 +373,7 @@ impl Online<'_> {
             if let Err(error) = self.client.store.keep(&rows) {
                 self.stop(EndpointErrorKind::Keep(error).into());
             }
+            // Not before the rows are on the disk: another process may ask as soon as a claim ends.
             drop(claims);
             let mut queue = lock(&self.queue);
             queue.left -= rows.len();

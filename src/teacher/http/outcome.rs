@@ -84,6 +84,7 @@ pub(super) fn outcome(response: &Response) -> ReplyOutcome {
 fn in_success(response: &Response, error: &ServerError) -> ReplyOutcome {
     let named = error.code.parse().ok();
     let inside = Response {
+        // 0 for an error that names no status: `by_status` then goes by its words.
         status: named.filter(|code| (400..600).contains(code)).unwrap_or(0),
         ..response.clone()
     };
@@ -166,6 +167,7 @@ fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
             "no such",
             "unknown model",
         ]);
+    // What is about this one prompt first: servers send it with the statuses of faults that end a run.
     if error.is(&[
         "content_filter",
         "content_policy",
@@ -177,6 +179,7 @@ fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
     if status < 500 && status != 429 && error.is(TOO_LONG) {
         return refused(ReplyKind::TooLong);
     }
+    // Before 429, which it comes with: no wait brings money.
     if status == 402 || error.is(&["insufficient_quota", "billing_hard_limit"]) {
         return ReplyOutcome::Stop(EndpointErrorKind::Unpaid { says: error.says() });
     }

@@ -136,6 +136,7 @@ impl Pace {
     pub(super) fn sent(&mut self, now: Instant, tokens: u64) {
         let room = self.room(tokens);
         if room > Duration::ZERO {
+            // Time that went by unused is not saved up for a burst.
             let from = self.slot.map_or(now, |slot| slot.max(now));
             self.slot = Some(from + room);
         }

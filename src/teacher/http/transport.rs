@@ -114,6 +114,7 @@ impl Transport {
             .timeout_recv_response(Some(seconds(limits.read_timeout_s)))
             .timeout_per_read(Some(seconds(limits.read_timeout_s)))
             .timeout_global(Some(seconds(limits.timeout_s)))
+            // As many as threads: ureq keeps few by itself, and the others would be made anew for each request.
             .max_idle_connections(limits.concurrency as usize)
             .max_idle_connections_per_host(limits.concurrency as usize)
             .user_agent(concat!("sert-run/", env!("CARGO_PKG_VERSION")))

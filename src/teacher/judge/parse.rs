@@ -133,6 +133,7 @@ impl Names {
                 words.join(r"[\s-]+")
             })
             .collect();
+        // The first alternative that fits is taken, and one name may begin as another does.
         longest_first.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
         let pattern = format!(r"(?i)\b(?:{})\b", longest_first.join("|"));
         Self {
