@@ -175,6 +175,7 @@ fn are_asserted(text: &str, found: &[Mention], mentions: &[&Mention]) -> bool {
             .iter()
             .take_while(|each| each.end <= mention.start)
         {
+            // As many bytes, so that the places of the others stay theirs.
             let blank = " ".repeat(other.end - other.start);
             before.replace_range(other.start - from..other.end - from, &blank);
         }

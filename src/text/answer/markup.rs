@@ -42,6 +42,7 @@ pub(super) fn plain(text: &str) -> String {
     change(&|t| t.contains('\x1b'), &|t| {
         CONTROL.replace_all(t, "").into_owned()
     });
+    // Before our marks go in, so that none of them is what a model wrote.
     change(&|t| t.contains(is_unseen), &|t| {
         t.chars().filter(|c| !is_unseen(*c)).collect()
     });

@@ -365,6 +365,7 @@ impl Folded {
                 folded.push(c.to_ascii_lowercase(), at);
                 continue;
             }
+            // As in `fold`: of `İ` only the `i` counts.
             if c == '\u{307}' && folded.text.ends_with('i') {
                 continue;
             }

@@ -215,6 +215,7 @@ impl<'t> Numbers<'t> {
         let equation = self.all[..=last].iter().rposition(|number| number.equation);
         let equation = equation.filter(|&place| {
             let behind = &self.text[self.all[place].end..end.max(self.all[place].end)];
+            // With a letter in front, for a sentence begins at its first one, and this one has begun.
             !behind.contains('\n') && sentence::first(&format!("x{behind}")).1.is_empty()
         });
         equation.unwrap_or(last)

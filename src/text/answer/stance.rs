@@ -10,6 +10,7 @@ static DENIAL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+// `May` is a month or a name.
 static HEDGE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:either|doubt\w*|maybe|perhaps|possibly|could|might|(?-i:may)|unclear|unsure|uncertain|unknown|depends|depending|if|whether|unless|suppose|supposing|assuming|sometimes|occasionally)\b",

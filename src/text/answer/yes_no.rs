@@ -92,6 +92,7 @@ fn is_led(sentence: &str, at: usize) -> Option<usize> {
     .iter()
     .filter_map(|word| clause.rfind(word))
     .max()
+    // A letter and its lower case may differ in bytes: a place in the one need not be one in the other.
     .filter(|start| sentence.is_char_boundary(*start))
     .unwrap_or(0);
     let led = |text: &str| {

@@ -248,6 +248,7 @@ impl Lexer<'_> {
         let spaced = begins_number(behind.trim_start_matches([' ', '$', '(']));
         let operand = spaced || words::read(behind.trim_start()).is_some();
         match word.as_str() {
+            // One sign for all three: nothing is worked out, and of such an expression no value is read.
             "minus" | "plus" | "times" if self.after_operand() && operand => {
                 self.push(What::Operator('-'), len);
             }

@@ -32,6 +32,7 @@ impl Number {
     pub(super) fn scaled(&self, base: &Self, exponent: &Self) -> Option<Self> {
         let exponent = exponent.0.is_integer().then(|| exponent.0.to_integer())?;
         let exponent = exponent.to_i32()?;
+        // A decimal digit has more than three bits.
         let digits = base.0.numer().bits().max(base.0.denom().bits()) / 3 + 1;
         let most = u64::from(exponent.unsigned_abs()).checked_mul(digits)?;
         if most > MOST_DIGITS as u64 || (base.0.is_zero() && exponent <= 0) {

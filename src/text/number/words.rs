@@ -188,6 +188,7 @@ fn cardinal(words: &Words) -> Option<(usize, Option<Number>)> {
             let fits = match (group, add) {
                 (None, _) => true,
                 (Some(_), 0) => false,
+                // `twenty five`, `one hundred five`; not `ten five`.
                 (Some(_), 1..10) => before.is_multiple_of(10) && before % 100 != 10,
                 (Some(_), _) => before.is_multiple_of(100),
             };
