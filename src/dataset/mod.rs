@@ -142,6 +142,7 @@ pub(crate) fn load(params: &DataParams, from: &DataSource<'_>) -> Result<Splits,
     let mut splits = (params.dataset.kind().load)(params, &paths)?;
     split::carve_validation(&mut splits, params.validation_fraction, params.split_seed);
     split::warn_of_shared_questions(&mut splits);
+    // Last, so that a trial has its questions on the sides on which the whole has them.
     if let Some(limit) = params.limit {
         for part in [&mut splits.train, &mut splits.validation, &mut splits.test] {
             part.truncate(limit);

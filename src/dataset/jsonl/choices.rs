@@ -302,6 +302,7 @@ impl ChoiceReader<'_> {
         &self,
         fields: &serde_json::Map<String, Value>,
     ) -> Result<LabelsAndTexts, InputError> {
+        // In the row's order, which serde_json keeps (`preserve_order`).
         let texts: Vec<Value> = fields.values().cloned().collect();
         Ok((Some(fields.keys().cloned().collect()), self.texts(&texts)?))
     }
