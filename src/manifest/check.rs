@@ -93,6 +93,7 @@ impl<'a> Checker<'a, '_> {
             let date = matches!(node.value, Tree::Datetime(_))
                 && names(types).any(|name| name == "string");
             let hint = date.then(|| "put it in quotes".to_owned());
+            // What follows would refuse a value of another type once more.
             self.report(&node.origin, message, hint);
             return;
         }

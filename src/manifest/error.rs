@@ -131,6 +131,7 @@ impl ManifestErrors {
                 .cmp(&order(b))
                 .then_with(|| a.message.cmp(&b.message))
         });
+        // Each point of a sweep tells of the mistakes that all points share.
         errors.dedup_by(|a, b| a.origin == b.origin && a.message == b.message);
         Self { errors }
     }

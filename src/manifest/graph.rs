@@ -74,6 +74,7 @@ fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
     if let (Tree::Table(_), Some(Entry { value, .. })) = (&stage.value, defaults)
         && value.as_table().is_some()
     {
+        // What is wrong with the stage as a whole is told where it is declared, not at its defaults.
         let origin = stage.origin.clone();
         let own = std::mem::replace(stage, value.clone());
         stage.merge(own);

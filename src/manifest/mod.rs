@@ -188,6 +188,7 @@ fn build(
     let schema = schema(kinds);
     let mut errors = Vec::new();
     quotes::mend(&mut tree, &mut errors);
+    // By itself, as `sweep` below: who reads these sections takes them out of the tree.
     errors.extend(check::section(&schema, &tree, "profiles"));
     errors.extend(profile::apply(&mut tree, changes.profile));
     errors.extend(overrides::apply(

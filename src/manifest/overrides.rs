@@ -68,6 +68,7 @@ pub(super) fn told(changes: &Changes<'_>) -> Vec<String> {
 /// Parses `PATH=VALUE` into a tree with one leaf.
 fn argument(source: &Arc<SourceText>) -> Result<Node, Box<Diagnostic>> {
     let text = source.text.as_str();
+    // Further lines would be further assignments, which TOML may lay into the same table.
     let one_line = !text.contains(['\n', '\r']);
     if one_line
         && let Ok(node) = parse(source)

@@ -203,6 +203,7 @@ fn port_schema(port: &Port) -> Value {
 fn without_kind(full: &Value) -> Value {
     let mut schema = full.clone();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        // `remove` would move the last key here, and the schema is committed as a text.
         properties.shift_remove("kind");
         properties.shift_remove("when");
     }

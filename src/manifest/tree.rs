@@ -152,6 +152,7 @@ impl Table {
 
     /// Lays every entry of `over` on this table.
     pub fn merge(&mut self, over: Self) {
+        // A map, for `get` looks through all entries, and a manifest may have a hundred thousand stages.
         let keys = self.entries.iter().map(|entry| entry.key.clone());
         let places: BTreeMap<String, usize> = keys.zip(0..).collect();
         for entry in over.entries {

@@ -15,6 +15,7 @@ pub(super) type LeftOut = BTreeMap<String, String>;
 /// Takes the stages whose `when` does not hold out of `tree`, and `when` out of the others.
 pub(super) fn apply(tree: &mut Node, errors: &mut Vec<Diagnostic>) -> LeftOut {
     let mut left_out = LeftOut::new();
+    // Conditions hold for the manifest as it was, in whatever order stages are taken out of it.
     let whole = tree.clone();
     let Some(stages) = tree
         .as_table_mut()

@@ -218,6 +218,7 @@ impl SectionReader<'_, '_> {
             self.errors.push(Diagnostic::at(&node.origin, message));
             return sweep;
         }
+        // Seeds alone: the manifest as it is, once for each.
         if sweep.points.is_empty() {
             sweep = sweep.plus([Sweep::single()]);
         }
