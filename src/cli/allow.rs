@@ -144,6 +144,7 @@ fn remember(path: &Path, permissions: &[Permission]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
+    // Appended to: another run may remember a server at the same time.
     let mut file = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -172,6 +173,7 @@ fn agreed(
         let _ = writeln!(text, "  {} (stage {stages})", permission.words());
     }
     text += "Allow it, now and in later runs? [y/N] ";
+    // A manifest's names must not paint over what is asked.
     write!(to, "{}", escaped(&text))?;
     to.flush()?;
     let mut answer = String::new();

@@ -268,6 +268,7 @@ fn gc(args: &GcArgs) -> Result<Exit, Failure> {
             names.join(", ")
         )));
     }
+    // Opened when the sessions' stores are closed: a second handle of this process would count as another user.
     let report = args.overrides.store.open()?.gc(GcOptions {
         keep: &keep,
         rows: args.rows,

@@ -80,6 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let may_ask = args.progress != ProgressStyle::Json;
     args.allow.ask(&mut session, &wanted, may_ask)?;
     let workers = workers(&mut session, &args.devices)?;
+    // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;
     session.check_outside(&nodes)?;
     let voice = Voice::new(args.progress);

@@ -239,6 +239,7 @@ impl Session {
         let id = self.plan.find(stage)?;
         let outputs = self.plan.node(id).kind.outputs();
         let wanted = match output {
+            // Every kind has an output, and the first is what a bare name means in manifests too.
             None => &outputs[0],
             Some(name) => outputs
                 .iter()
