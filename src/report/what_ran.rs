@@ -140,6 +140,7 @@ fn student(source: &Source<'_>, node: NodeId) -> Result<String, ReportError> {
 
 fn shape(source: &Source<'_>, config: &Digest) -> Result<Option<Shape>, ReportError> {
     let bytes = source.store.object(config)?;
+    // The size is an extra: a model that cannot be read any more is still told by its name.
     let read = |bytes: Vec<u8>| Architecture::parse(&bytes, Path::new("config.json")).ok();
     Ok(bytes.and_then(read).as_ref().map(Shape::of))
 }

@@ -156,6 +156,7 @@ pub(super) fn behind(
         serde_json::to_value(&result.recipe).unwrap_or_default()
     });
     if let Value::Object(parts) = &mut recipe {
+        // These two have lines of their own; `shift`, as the other parts are told in their order.
         parts.shift_remove("kind");
         parts.shift_remove("inputs");
     }

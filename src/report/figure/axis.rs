@@ -84,8 +84,10 @@ impl Axis {
 
     /// Ticks at every multiple of `step` from `low` to `high`.
     pub(super) fn stepped(label: &str, low: f64, high: f64, step: f64) -> Self {
+        // A quotient a hair above a whole number (0.15000000000000002 / 0.05) must not cost the first tick.
         let first = (low / step - 1e-9).ceil();
         let decimals = decimals_of(step);
+        // Bounded, as a step too small to change `at` would never pass `high`.
         let ticks = (0..1000)
             .map(|place| (first + f64::from(place)) * step)
             .take_while(|at| *at <= high + step * 1e-9)

@@ -92,6 +92,7 @@ impl Curve {
         .zip(self.series[place].values.iter().copied())
         .filter(|(x, _)| x.is_finite())
         .collect();
+        // A sweep lists its values as the manifest does, and the line goes from left to right.
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
             .split(|(_, value)| value.is_none_or(|value| !value.value.is_finite()))
@@ -131,6 +132,7 @@ impl Picture for Curve {
         frame.draw_edges(sheet);
         for (place, look) in looks() {
             for run in self.runs(&frame, place) {
+                // One point spans no band, and between two names there is nothing that a band could tell of.
                 if run.len() == 1 || matches!(self.x, Abscissa::Names(_)) {
                     for (at, low, high) in &run {
                         whisker(sheet, at.0, *low, *high, look);

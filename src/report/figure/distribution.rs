@@ -204,6 +204,7 @@ fn draw_box(sheet: &mut Sheet<'_>, x: f64, wide: f64, at: [f64; 5], mean: f64, p
         bottom: lower,
     };
     sheet.filled(area, look_of(place).fill());
+    // Edged in white, so that the median is seen on a dark ground and on a hatch of flat lines.
     sheet.line(&[(x - half, median), (x + half, median)], WHITE, 4.0);
     sheet.line(&[(x - half, median), (x + half, median)], INK, 2.2);
     let diamond = Marker {

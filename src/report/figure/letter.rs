@@ -121,6 +121,7 @@ impl Face {
     #[expect(clippy::cast_possible_truncation, reason = "sizes are small")]
     fn set(&self, text: &str, mut glyph: impl FnMut(Glyph, f32)) {
         let font = self.font();
+        // ab_glyph scales by a font's height, ascent to descent, not by its em.
         let em = font.height_unscaled() / font.units_per_em().unwrap_or(2048.0);
         let scale = PxScale::from(self.size as f32 * em);
         let scaled = font.as_scaled(scale);

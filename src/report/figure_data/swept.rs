@@ -373,6 +373,7 @@ fn of_filter(
     if let [one] = values.as_slice() {
         return Ok(Some(*one));
     }
+    // The seeds' questions are the same, so that pooling the counts would make Wilson's interval too narrow.
     let mean = values.iter().map(|each| each.value).sum::<f64>() / values.len() as f64;
     Ok(Some(Interval::exact(mean)))
 }

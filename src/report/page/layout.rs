@@ -68,6 +68,7 @@ pub(super) fn lay_out(columns: &[usize], edges: &[(usize, usize)]) -> Layout {
         .iter()
         .flat_map(|way| way.windows(2).map(|pair| (pair[0], pair[1])))
         .collect();
+    // A lane that several edges share pulls at its box once, as one line is drawn there.
     links.sort_unstable();
     links.dedup();
     place(&mut items, &links);

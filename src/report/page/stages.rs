@@ -266,6 +266,7 @@ fn member(source: &Source<'_>, resolved: &Resolved) -> Result<Member, ReportErro
             state => escaped(&reason(source.plan, state)),
         },
         key: (behind.key).map_or_else(|| "not known yet".to_owned(), |key| key.to_string()),
+        // Pages are passed on, and host names stay at home.
         ran: if hit {
             ran(&behind.provenance, false).unwrap_or_default()
         } else {

@@ -47,6 +47,7 @@ impl Sheet {
         };
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(text))
+            // Excel leaves off a row's last cells where they are empty.
             .flexible(true)
             .from_reader(text.as_bytes());
         let header = match reader.headers() {
@@ -86,6 +87,7 @@ impl Sheet {
             }
             if let Some(path) = columns.path {
                 let found = bare(restored(cell(&record, path)));
+                // A text that an editor altered is let pass; another item's beside this id tells of shifted ratings.
                 if found != bare(&item.path.text) && texts.contains(&found) {
                     let what = format!(
                         "the path beside item `{id}` is another item's; sort whole rows, not one column"
@@ -190,6 +192,7 @@ fn delimiter(text: &str) -> u8 {
     let first = text.lines().find(|line| !line.trim().is_empty());
     let first = first.unwrap_or_default();
     let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
+    // Spreadsheets write `;` where the comma parts decimals. `max_by_key` takes the last of equals: the comma.
     let rivals = [b'\t', b';', b','];
     rivals.into_iter().max_by_key(count).unwrap_or(b',')
 }

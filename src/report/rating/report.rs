@@ -252,6 +252,7 @@ fn criterion_report(
         let later = raters[at + 1..].iter();
         later.map(move |b| (a, b))
     });
+    // `cycle` of nothing is nothing: without a judge there are no such pairs.
     let with_judge = raters.iter().zip(judge.iter().cycle());
     CriterionReport {
         criterion: name,

@@ -70,6 +70,7 @@ pub(crate) fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable
             caption => format!("{}: {caption}", source.manifest.title),
         },
         metrics,
+        // After rows, answers and tests: `nodes` are the evaluations that these have read.
         ran: WhatRan::behind(source, filler.nodes())?,
         row_axes: layout.row_axes.clone(),
         groups: layout.columns.iter().map(|c| c.title.clone()).collect(),
@@ -231,6 +232,7 @@ impl Filler<'_> {
     }
 
     fn read(&mut self, node: NodeId, output: &str) -> Result<Option<Measured>, ReportError> {
+        // By the stage alone, as none has two evaluations among its outputs.
         if let Some(known) = self.read.get(&node) {
             return Ok(known.clone());
         }

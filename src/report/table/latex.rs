@@ -10,6 +10,7 @@ use crate::report::table::cell::titled;
 pub(super) fn render(table: &ResultTable) -> String {
     let names = table.row_axes.len() + 1;
     let within = table.metrics.len() + 3;
+    // The short caption goes into the list of tables, where a `\par` is an error; braces keep a `]` from ending it.
     let mut text = format!(
         "% Made by sert-run; needs \\usepackage{{booktabs}}.\n\\begin{{table}}\n\\centering\n\\caption[{{{}}}]{{{}\\par {}}}\n\\small\n\\begin{{tabular}}{{{}{}}}\n\\toprule\n",
         escaped(&table.heading),

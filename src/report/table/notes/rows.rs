@@ -123,6 +123,7 @@ pub(super) fn same_answers(filler: &mut Filler<'_>) -> Result<Option<String>, Re
             let nodes: Vec<NodeId> = seeds.iter().map(|seed| seed.node).collect();
             let title = placed(&row.title, &column.title);
             match groups.iter_mut().find(|(known, ..)| *known == digests) {
+                // A row that no column axis changes stands in each column, and is not the same as itself.
                 Some((_, known, _)) if *known == nodes => {}
                 Some((.., titles)) => titles.push(title),
                 None => groups.push((digests, nodes, vec![title])),
