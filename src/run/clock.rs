@@ -1,4 +1,4 @@
-//! The only clock.
+//! The clock of the times that are recorded.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,6 +1,6 @@
 //! The run: carries out a plan against a store, tells it as events, and records provenance.
 //!
-//! Clocks live here and nowhere else; the runner never prints.
+//! The times that are recorded are taken here (clocks elsewhere pace, wait or measure); the runner never prints.
 
 mod clock;
 mod executor;

@@ -115,6 +115,7 @@ fn try_once(
         kind: node.kind.name().to_owned(),
     });
     let watch = Stopwatch::start();
+    // Only now: by its key a stage finds its work folder, which is its own as long as the lock is held.
     context.key = Some(key);
     let outputs = node.kind.run(&node.params, &context)?;
     if !read_what_the_key_says(node, &recipe, &context)? {

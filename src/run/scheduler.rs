@@ -182,6 +182,7 @@ impl<'a> Scheduler<'a> {
             if state.under_way == 0 {
                 return None;
             }
+            // Without a time limit: a signal wakes nobody here, but the stage under way sees it, and its end does.
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
