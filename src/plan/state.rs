@@ -107,6 +107,7 @@ fn resolve_node(
                 .into_iter()
                 .map(|each| each.port)
                 .collect();
+            // An output that names files, as a model does, is missing once for each of them.
             gone.dedup();
             if gone.is_empty() {
                 NodeState::Hit(result.outputs)
