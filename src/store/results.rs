@@ -135,6 +135,7 @@ impl Store {
             transaction.commit().on(index)?;
             return Ok(false);
         }
+        // Or `insert`, which leaves a known key alone, would keep the lost result's place in the order.
         transaction
             .execute(
                 "DELETE FROM results WHERE key = ?1",

@@ -271,6 +271,7 @@ impl Store {
                 .into_iter()
                 .map(|output| format!("`{}`", output.port))
                 .collect();
+            // An output that names files, as a model does, is missing once for each of them.
             gone.dedup();
             let why = if !gone.is_empty() {
                 format!("its {} is gone", gone.join(", "))
