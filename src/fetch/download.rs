@@ -407,7 +407,7 @@ fn header_raw(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// A header's text; an entity tag's quotation marks are kept only where the tag is weak.
+/// A header's text, as it came; only the Hub's tag of a large file, which is its SHA-256, without quotation marks.
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = header_raw(headers, name)?;
     Some(match name {

@@ -45,6 +45,7 @@ impl DownloadRecord {
         let text = serde_json::to_string_pretty(&record).expect("a record is plain JSON");
         let target = beside(path, ".meta.json");
         let part = beside(path, ".meta.json.part");
+        // Not synced: of a record that a power cut spoils nothing is believed, and the file is fetched again.
         write(&part, text.as_bytes())?;
         rename(&part, &target)
     }
