@@ -77,6 +77,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     session.options.gradient_checkpointing |= args.gradient_checkpointing;
     let wanted = session.plan.needed(&args.stages)?;
+    // Who reads events is a program, which would not see the question.
     let may_ask = args.progress != ProgressStyle::Json;
     args.allow.ask(&mut session, &wanted, may_ask)?;
     let workers = workers(&mut session, &args.devices)?;
