@@ -219,6 +219,7 @@ impl Batches<'_> {
                 .failed(pending.requests[&key], billed)?;
             attempts.entry(key).or_default().failed(says.clone());
         }
+        // Last: a run that is killed before this collects the batch again, and nothing is counted twice.
         self.write_note(None)?;
         if let Some(error) = stop {
             return Err(error);
