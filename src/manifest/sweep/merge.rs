@@ -88,6 +88,7 @@ fn identities(stages: &[StageSpec]) -> BTreeMap<&str, Digest> {
     let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
     let by_name = by_base(stages);
     let mut begun: BTreeSet<&str> = BTreeSet::new();
+    // Not by recursion: a long chain of stages in a stranger's manifest would overflow the stack.
     // Each stage after those that it reads from. One in a circle, which was told already, has no identity.
     let mut open: Vec<&StageSpec> = stages.iter().rev().collect();
     while let Some(&stage) = open.last() {
