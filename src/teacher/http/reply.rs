@@ -56,6 +56,7 @@ pub(crate) struct Reply {
 /// A reply as it is kept.
 #[derive(Serialize, Deserialize)]
 struct StoredReply {
+    // Rows that were paid for have this name, whatever the field is called since.
     #[serde(rename = "verdict")]
     kind: ReplyKind,
     text: String,
