@@ -20,6 +20,9 @@ const AROUND: [(char, char); 10] = [
     ('_', '_'),
 ];
 
+/// How many of them are quotes, one of which may stand alone.
+const QUOTES: usize = 7;
+
 /// The form in which equal answers are equal texts; `None` where nothing is left.
 pub(super) fn canonical(plain: &str) -> Option<String> {
     let mut text = plain.trim();
@@ -54,7 +57,7 @@ pub(super) fn canonical(plain: &str) -> Option<String> {
             }
         }
         // Half of a pair: the other half stood behind the sentence's end.
-        for (open, close) in &AROUND[..6] {
+        for (open, close) in &AROUND[..QUOTES] {
             if let Some(rest) = text
                 .strip_prefix(*open)
                 .filter(|rest| !rest.contains(*close))

@@ -252,8 +252,12 @@ impl Lexer<'_> {
             "minus" | "plus" | "times" if self.after_operand() && operand => {
                 self.push(What::Operator('-'), len);
             }
-            "divided" | "multiplied" if behind.starts_with(" by ") => {
+            "multiplied" if behind.starts_with(" by ") => {
                 self.push(What::Operator('*'), len + 3);
+            }
+            // As of the three above: `5 divided by 10^3` is no power of ten.
+            "divided" if behind.starts_with(" by ") => {
+                self.push(What::Operator('-'), len + 3);
             }
             "minus" | "negative" if operand => {
                 self.sign = Some((self.at, true));
