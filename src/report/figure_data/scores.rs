@@ -24,6 +24,17 @@ const STREAM: u64 = 100;
 /// Scores that stand in for a judge's.
 const STAND_INS: [&str; 2] = ["gold_probability", "gold_log_prob"];
 
+/// The ends of so many equal bands of a scale.
+///
+/// # Shapes
+/// To `[bands + 1]`.
+fn edges(scale: (f64, f64), bands: usize) -> Vec<f64> {
+    let width = (scale.1 - scale.0) / bands as f64;
+    let inner = (0..bands).map(|edge| scale.0 + width * edge as f64);
+    // The last as it was declared: rounded below it, the best score would be in no band.
+    inner.chain([scale.1]).collect()
+}
+
 /// Shares of questions with a path in each band of a score.
 pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     let FigureSection::ScoreBands {
@@ -36,10 +47,7 @@ pub(super) fn bands(filler: &Filler<'_>) -> Result<Figure, ReportError> {
     else {
         unreachable!("only score bands come here")
     };
-    let width = (scale.1 - scale.0) / *bands as f64;
-    let edges: Vec<f64> = (0..=*bands)
-        .map(|edge| scale.0 + width * edge as f64)
-        .collect();
+    let edges = edges(*scale, *bands);
     let mut bars = Vec::new();
     let mut counts = BTreeSet::new();
     let mut unparsed = 0;
@@ -329,4 +337,19 @@ fn told(score: &str, scale: (f64, f64)) -> String {
         ""
     };
     format!("{score}{whose} ({} to {})", scale.0, scale.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_score_is_in_the_last_band() {
+        // 49 times 1/49 is less than 1, as f64.
+        for (scale, bands) in [((0.0, 1.0), 49), ((0.0, 10.0), 77), ((1.0, 10.0), 9)] {
+            let edges = edges(scale, bands);
+            assert_eq!((edges.len(), edges[bands]), (bands + 1, scale.1));
+            assert!(edges.is_sorted());
+        }
+    }
 }

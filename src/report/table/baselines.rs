@@ -58,15 +58,17 @@ pub(super) fn rows(filler: &Filler<'_>) -> Result<Vec<TableRow>, ReportError> {
     let several = places.iter().any(|place| place.sets.len() > 1);
     let mut rows = Vec::new();
     for baseline in &filler.spec.baselines {
-        let mut known: BTreeMap<(Digest, Option<Digest>), BaselineOfSet> = BTreeMap::new();
+        // Of the same questions intervals of another confidence are others.
+        let mut known: BTreeMap<_, BaselineOfSet> = BTreeMap::new();
         let mut by_name: Vec<(&str, Vec<TableRow>)> = Vec::new();
         for place in &places {
             for set in &place.sets {
-                let found = match known.get(&set.content) {
+                let key = (set.content, set.params.confidence.to_bits());
+                let found = match known.get(&key) {
                     Some(found) => found.clone(),
                     None => of_set(*baseline, filler.source, set)?,
                 };
-                known.insert(set.content, found.clone());
+                known.insert(key, found.clone());
                 let Some((label, accuracy)) = found else {
                     continue;
                 };
