@@ -168,10 +168,11 @@ impl Client {
         let etag = header(response.headers(), "etag");
         let start = if resumed { have } else { 0 };
         let announced = response.body().content_length().map(|rest| start + rest);
-        // A weak tag does not promise equal bytes, so it cannot vouch for a resumption.
-        match etag.as_deref().filter(|tag| !tag.starts_with("W/")) {
-            Some(tag) => record::write(&part_etag, tag.as_bytes())?,
-            None => drop(fs::remove_file(&part_etag)),
+        // Before the part is emptied or grows: killed between the two, an old tag would vouch for new bytes, or a new one for
+        // old bytes.
+        let strong = etag.as_deref().filter(|tag| !tag.starts_with("W/"));
+        if !resumed || strong.is_none() {
+            let _ = fs::remove_file(&part_etag);
         }
         let mut out = if resumed {
             beneath::open_or_create(folder_of(path), &part).and_then(|mut file| {
@@ -182,6 +183,10 @@ impl Client {
             beneath::create(folder_of(path), &part)
         }
         .map_err(|e| FetchError::io(&part, e))?;
+        // A weak tag does not promise equal bytes, so it cannot vouch for a resumption.
+        if let Some(tag) = strong {
+            record::write(&part_etag, tag.as_bytes())?;
+        }
         let mut tell = Teller {
             progress: ears.progress,
             tried,

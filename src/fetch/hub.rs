@@ -147,7 +147,7 @@ impl Fetcher {
         }
         let mirror_path = self.options().mirror.as_ref().map(|dir| dir.join(&place));
         let url = url.to_owned();
-        if self.options().offline || mirror_path.is_some() {
+        if self.options().offline {
             return Err(FetchError::Offline {
                 url,
                 mirror_path,

@@ -172,7 +172,11 @@ fn check_ours(root: &Path, path: &Path) -> Result<(), StoreError> {
 fn connect(root: &Path, path: &Path) -> Result<Connection, StoreError> {
     check_ours(root, path)?;
     let is_new = !path.exists();
-    let mut connection = Connection::open(path).on(path)?;
+    // Without the default's URI: a folder may be called `file:x`.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).on(path)?;
     if is_new {
         beneath::share(path); // SQLite gives the files beside it the same rights
     }
