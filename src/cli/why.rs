@@ -46,21 +46,21 @@ pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     .filter_map(|each| Some((each.node, each.key?)))
     .collect();
     let found = session.with_source(|source| {
-        let parts: Vec<&str> = args.cell.split(':').map(str::trim).collect();
-        let (spec, rest) = match chosen(&session, &[])?.as_slice() {
-            [] => return Err(Failure::usage("the manifest declares no tables")),
-            tables => match tables.iter().find(|table| table.name == parts[0]) {
-                Some(spec) => (*spec, &parts[1..]),
-                None if tables.len() == 1 => (tables[0], &parts[..]),
-                None => {
-                    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-                    return Err(Failure::usage(format!(
-                        "`{}` does not begin with a table's name\nhint: tables: {}",
-                        args.cell,
-                        names.join(", ")
-                    )));
-                }
-            },
+        let tables = chosen(&session, &[])?;
+        let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let (spec, rest) = match (titled(&args.cell, &names), tables.as_slice()) {
+            (Some((name, rest)), _) => {
+                let named = tables.iter().find(|table| table.name == name);
+                (*named.expect("it is one of the names"), rest)
+            }
+            (None, [only]) => (*only, args.cell.as_str()),
+            (None, _) => {
+                return Err(Failure::usage(format!(
+                    "`{}` does not begin with a table's name\nhint: tables: {}",
+                    args.cell,
+                    names.join(", ")
+                )));
+            }
         };
         let table = build(source, spec)?;
         let name = cell_name(&table, rest)?;
@@ -78,18 +78,26 @@ pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
 }
 
 /// `ROW:FIGURE` or `ROW:COLUMNS:FIGURE`, as the table prints them.
-fn cell_name(table: &ResultTable, parts: &[&str]) -> Result<CellName, Failure> {
-    let (row, group, metric) = match parts {
-        [row, metric] => (*row, None, *metric),
-        [row, group, metric] => (*row, Some(*group), *metric),
-        _ => {
-            return Err(Failure::usage(
-                "a cell is [TABLE:]ROW:[COLUMNS:]FIGURE\nhint: for example `results:SERT+RD:acc`",
-            ));
-        }
-    };
+fn cell_name(table: &ResultTable, cell: &str) -> Result<CellName, Failure> {
     let rows: Vec<&str> = table.rows.iter().map(|row| row.title.as_str()).collect();
     let groups: Vec<&str> = table.groups.iter().map(String::as_str).collect();
+    let parted = titled(cell, &rows)
+        .or_else(|| cell.split_once(':'))
+        .and_then(|(row, rest)| {
+            let (group, metric) = match titled(rest, &groups) {
+                Some((group, metric)) => (Some(group), metric),
+                None => match rest.split_once(':') {
+                    Some((group, metric)) => (Some(group), metric),
+                    None => (None, rest),
+                },
+            };
+            (!metric.contains(':')).then_some((row.trim(), group.map(str::trim), metric.trim()))
+        });
+    let (row, group, metric) = parted.ok_or_else(|| {
+        Failure::usage(
+            "a cell is [TABLE:]ROW:[COLUMNS:]FIGURE\nhint: for example `results:SERT+RD:acc`",
+        )
+    })?;
     let group = match (group, groups.as_slice()) {
         (None, [only]) => *only,
         (None, several) => {
@@ -110,6 +118,14 @@ fn cell_name(table: &ResultTable, parts: &[&str]) -> Result<CellName, Failure> {
     })
 }
 
+/// The longest of `titles` that `cell` begins with before a colon, and what stands behind that: a title may have colons of its
+/// own.
+fn titled<'c>(cell: &'c str, titles: &[&str]) -> Option<(&'c str, &'c str)> {
+    let colons = cell.match_indices(':').map(|(at, _)| at);
+    let parted = colons.map(|at| (cell[..at].trim(), &cell[at + 1..]));
+    parted.filter(|(title, _)| titles.contains(title)).last()
+}
+
 fn one_of<'n>(what: &str, name: &str, known: &[&'n str]) -> Result<&'n str, Failure> {
     known
         .iter()
@@ -122,4 +138,24 @@ fn one_of<'n>(what: &str, name: &str, known: &[&'n str]) -> Result<&'n str, Fail
             };
             Failure::usage(format!("the table has no {what} `{name}`\nhint: {hint}"))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_may_have_colons() {
+        let titles = ["SERT", "SERT: all", "SERT: all: twice"];
+        for (cell, found) in [
+            ("SERT:acc", Some(("SERT", "acc"))),
+            ("SERT : acc", Some(("SERT", " acc"))),
+            ("SERT: all:acc", Some(("SERT: all", "acc"))),
+            ("SERT: all: twice:acc", Some(("SERT: all: twice", "acc"))),
+            ("RD:acc", None),
+            ("SERT", None),
+        ] {
+            assert_eq!(titled(cell, &titles), found, "{cell}");
+        }
+    }
 }
