@@ -175,18 +175,26 @@ fn predictions(
     a: &[Prediction],
     b: &[Prediction],
 ) -> Result<(), Failure> {
-    let in_b: BTreeMap<&str, &Prediction> = b.iter().map(|p| (p.question_id.as_str(), p)).collect();
+    let id = |answer: &'_ Prediction| (answer.question_id.clone(), answer.draw);
+    let in_b: BTreeMap<(String, u32), &Prediction> = b.iter().map(|p| (id(p), p)).collect();
     let common: Vec<_> = a
         .iter()
-        .filter_map(|p| Some((p, *in_b.get(p.question_id.as_str())?)))
+        .filter_map(|p| Some((p, *in_b.get(&id(p))?)))
         .collect();
+    let several = a.iter().chain(b).any(|answer| answer.draw > 0);
+    let what = if several { "answers" } else { "questions" };
+    let otherwise = if several {
+        "in other words"
+    } else {
+        "answered in other words"
+    };
     let changed: Vec<_> = common
         .iter()
         .filter(|(a, b)| a.output != b.output)
         .collect();
     writeln!(
         out,
-        "    {} questions in both, {} answered in other words; {} only in A, {} only in B",
+        "    {} {what} in both, {} {otherwise}; {} only in A, {} only in B",
         common.len(),
         changed.len(),
         a.len() - common.len(),

@@ -267,6 +267,7 @@ impl<'a> Checker<'a, '_> {
                 self.pattern(schema, &entry.key, &entry.key_origin);
             }
             let property = properties.and_then(|properties| properties.get(&entry.key));
+            let property = property.or_else(|| self.by_pattern(schema, &entry.key));
             match (property, schema.get("additionalProperties")) {
                 (Some(property), _) => self.value(property, &entry.value),
                 (None, Some(Value::Bool(false))) => {
@@ -278,6 +279,21 @@ impl<'a> Checker<'a, '_> {
             }
             self.path.pop();
         }
+    }
+
+    /// The schema of a key whose pattern it fits.
+    fn by_pattern(&self, schema: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+        let by_pattern = schema.get("patternProperties")?.as_object()?;
+        let fits = |pattern: &'a str| {
+            let mut compiled = self.patterns.0.borrow_mut();
+            let compiled = compiled
+                .entry(pattern)
+                .or_insert_with(|| Regex::new(pattern).ok());
+            compiled.as_ref().is_some_and(|regex| regex.is_match(key))
+        };
+        by_pattern
+            .iter()
+            .find_map(|(pattern, schema)| fits(pattern).then_some(schema))
     }
 
     fn unknown(&mut self, key: &str, origin: &Origin, hint: Option<String>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::PortRef;
 use super::stage_name::split_reference;
@@ -171,9 +171,8 @@ impl JsonSchema for Measure {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let metrics = Metric::all().map(|metric| {
-            json!({ "type": "string", "const": metric.name(), "description": format!("{}.", metric.labelled()) })
-        });
+        let metrics =
+            Metric::all().map(|metric| metric.name_schema(&format!("{}.", metric.labelled())));
         let of_filter = FilterMeasure::json_schema(generator).to_value();
         let of_filter = of_filter["oneOf"].as_array().into_iter().flatten().cloned();
         let each: Vec<Value> = metrics.chain(of_filter).collect();

@@ -106,20 +106,25 @@ pub struct ReportedFigures {
 /// Adds a key for each metric, and allows no others.
 fn with_figures(schema: &mut Schema) {
     schema.insert("additionalProperties".to_owned(), Value::Bool(false));
-    let figures = by_metric(&json!({ "type": "number", "format": "double" }));
+    let (figures, of_k) = by_metric(&json!({ "type": "number", "format": "double" }));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.extend(figures);
     }
+    schema.insert("patternProperties".to_owned(), of_k.into());
 }
 
-/// Such a value for each metric.
-fn by_metric(value: &Value) -> Map<String, Value> {
+/// Such a value for each metric, and by pattern for those that have a `k`.
+fn by_metric(value: &Value) -> (Map<String, Value>, Map<String, Value>) {
     let of_metric = |metric: Metric| {
         let mut value = value.clone();
         value["description"] = format!("{}.", metric.labelled()).into();
-        (metric.name().to_owned(), value)
+        value
     };
-    Metric::all().map(of_metric).collect()
+    let (of_k, others): (Vec<Metric>, Vec<Metric>) =
+        Metric::all().partition(|metric| metric.k().is_some());
+    let others = (others.into_iter()).map(|metric| (metric.name().to_owned(), of_metric(metric)));
+    let of_k = (of_k.into_iter()).map(|metric| (Metric::pattern_of_k(), of_metric(metric)));
+    (others.collect(), of_k.collect())
 }
 
 /// A row of results without a model, printed above the measured ones.
@@ -203,8 +208,8 @@ pub(super) struct RowSection {
 
 /// A reference for each metric.
 fn references(_: &mut SchemaGenerator) -> Schema {
-    let each = by_metric(&json!({ "type": "string" }));
-    json_schema!({ "type": "object", "properties": each, "additionalProperties": false })
+    let (each, of_k) = by_metric(&json!({ "type": "string" }));
+    json_schema!({ "type": "object", "properties": each, "patternProperties": of_k, "additionalProperties": false })
 }
 
 pub(super) fn default_metrics() -> Vec<Metric> {

@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::QuestionOutcome;
+use super::by_question::by_question;
 use super::evaluate::options;
 use super::interval::{Bounds, Estimate, IntervalMethod, share_over_seeds};
-use super::{MetricError, QuestionOutcome};
 use crate::text::Question;
 
 /// How often each legal answer was gold, and how often it was given.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answered {
-    /// Questions by their gold answer.
+    /// Answers by the gold answer of their question: as many as there are questions, where each has one.
     pub gold: BTreeMap<String, usize>,
-    /// Questions by the answer given; those out of which none was read are in none.
+    /// Answers by what they say; those out of which none was read are in none.
     pub given: BTreeMap<String, usize>,
 }
 
@@ -81,17 +82,11 @@ pub(super) fn balanced<'a>(
     })
 }
 
-/// Each question's gold answer by its id, for several evaluations of the same questions.
-pub(super) fn golds(outcomes: &[QuestionOutcome]) -> Result<BTreeMap<&str, &str>, MetricError> {
-    let mut golds = BTreeMap::new();
-    for outcome in outcomes {
-        let id = outcome.question_id.as_str();
-        if golds.insert(id, outcome.gold.as_str()).is_some() {
-            let question_id = id.to_owned();
-            return Err(MetricError::Repeated { question_id });
-        }
-    }
-    Ok(golds)
+/// Each question's gold answer by its id.
+pub(super) fn golds(outcomes: &[QuestionOutcome]) -> BTreeMap<&str, &str> {
+    by_question(outcomes)
+        .map(|answers| (answers[0].question_id.as_str(), answers[0].gold.as_str()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Comparison {
     /// The metric.
     pub metric: Metric,
     /// A's figure less B's over the questions of which both are known, which `n` counts, with its interval: of shares
-    /// Agresti and Min's, of means by the paired bootstrap. Over several seeds, of each question's mean: the seeds are
+    /// Agresti and Min's, of means by the paired bootstrap. Over several seeds or answers, of each question's mean: the seeds are
     /// taken as they are, so how far seeds lie apart is not in it (see [`OverSeeds`](super::OverSeeds)).
     pub difference: Estimate,
     /// Two-sided p-value that there is no difference, not corrected: the family is the caller's to
@@ -46,7 +46,8 @@ pub struct Comparison {
 }
 
 /// Compares arms A and B, each with one evaluation per seed, on one metric, question by question: what is yes or no for
-/// each question by McNemar's exact test where each arm has one seed, all else by the paired bootstrap. `None` where no
+/// each question by McNemar's exact test where each arm has one value of it (one seed, and one answer to a question, or a
+/// vote or choice among several), all else by the paired bootstrap of the questions' means. `None` where no
 /// question's value is known of both, and of a metric that [is not tested](Metric::is_tested).
 ///
 /// Confidence and resampling are A's, with B's confidence where it is greater, and at least 10,000 resamples.
@@ -73,7 +74,8 @@ pub fn compare(
         let ends = metric.ends().map(|(low, high)| (low - high, high - low));
         paired_bootstrap(&differences, ends, &resampling, metric.stream())
     };
-    let one_each = a.len() == 1 && b.len() == 1;
+    let one = |arm: &[&Evaluation]| arm.len() == 1 && metric.values_each(&arm[0].outcomes) == 1;
+    let one_each = one(a) && one(b);
     let found = match metric.kind() {
         Kind::Share => {
             let difference = agresti_min(&differences, resampling.confidence);

@@ -19,11 +19,13 @@ fn evaluation(answers: &[(&str, bool, usize)]) -> Evaluation {
             let answer = if right { "yes" } else { "no" };
             let prediction = Prediction {
                 question_id: id.into(),
+                draw: 0,
                 prompt: String::new(),
                 output: format!("{}So the answer is {answer}.", "word ".repeat(words)),
                 tokens: vec![],
                 end: EndReason::EndOfText,
                 end_token: None,
+                log_prob: None,
                 option_log_probs: vec![],
             };
             (question, prediction)
@@ -238,7 +240,8 @@ fn figures_are_means_over_questions() {
     for metric in Metric::all() {
         let values: Vec<f64> = a.outcomes.iter().filter_map(|o| metric.value(o)).collect();
         let Some(figure) = metric.of(&a) else {
-            let unmeasured = [Metric::ACC_OPTIONS.name(), "exclamations"];
+            let unmeasured = [Metric::ACC_OPTIONS, Metric::BRIER].map(Metric::name);
+            let unmeasured = [&unmeasured[..], &["exclamations"]].concat();
             assert!(unmeasured.contains(&metric.name()) && values.is_empty());
             continue;
         };

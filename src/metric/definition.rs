@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::answered::balanced;
-use super::interval::{Estimate, wilson};
+use super::by_question::{answers_each, by_question};
+use super::interval::{Estimate, share_over_answers, wilson};
 use super::mean::{Ends, bootstrap_mean};
 use super::metrics::METRICS;
 use super::{EvalParams, Evaluation, QuestionOutcome};
@@ -55,10 +58,27 @@ pub(super) enum ValueSource {
         expect(dead_code, reason = "all of today's are read from what is recorded")
     )]
     Measured(MeasureFn),
+    /// From all answers to a question together, of which there may be several: a vote, a choice, a chance. The number is
+    /// the metric's own `k`, 0 where it has none.
+    OfAnswers(OfAnswersFn),
 }
 
 /// The value of an answer to a question; `None` where it has none.
 pub(crate) type MeasureFn = fn(&Question, &Prediction) -> Option<f64>;
+
+/// The value of a question, from its answers in the order in which they were drawn, at least one; `None` where it has
+/// none.
+pub(super) type OfAnswersFn = fn(&[QuestionOutcome], usize) -> Option<f64>;
+
+/// The most answers to a question, and so the greatest `k`.
+pub const MOST_ANSWERS: u32 = 1000;
+
+/// What precedes `k` in the name of a metric that has one.
+const OF_K: &str = "pass@";
+
+/// The names of the metric that has a `k`, by `k`.
+static NAMES_OF_K: LazyLock<Vec<String>> =
+    LazyLock::new(|| (0..=MOST_ANSWERS).map(|k| format!("{OF_K}{k}")).collect());
 
 /// What a figure is over the questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,57 +122,90 @@ impl Unit {
 /// A column of a table: one figure of an [`Evaluation`].
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
-pub struct Metric(&'static Definition);
+pub struct Metric {
+    definition: &'static Definition,
+    /// Of how many answers it tells, where its name says so (`pass@4`); 0 where it does not.
+    k: u32,
+}
 
 impl Metric {
     pub(super) const fn new(definition: &'static Definition) -> Self {
-        Self(definition)
+        Self { definition, k: 0 }
     }
 
-    /// All of them, in order.
+    /// All of them, in order; of one that has a `k` that of 1.
     pub fn all() -> impl Iterator<Item = Self> {
-        METRICS.iter().map(|definition| Self(definition))
+        METRICS.iter().map(|definition| Self {
+            definition,
+            k: u32::from(definition.name.starts_with(OF_K)),
+        })
+    }
+
+    /// The same metric of another `k`, where it has one.
+    #[must_use]
+    pub fn of_k(self, k: u32) -> Self {
+        Self {
+            k: if self.k == 0 { 0 } else { k },
+            ..self
+        }
+    }
+
+    /// Of how many answers to a question it tells, where its name says so.
+    pub fn k(self) -> Option<u32> {
+        (self.k > 0).then_some(self.k)
     }
 
     /// Those of a table whose manifest names none.
     pub fn usual() -> impl Iterator<Item = Self> {
-        Self::all().filter(|metric| metric.0.usual)
+        Self::all().filter(|metric| metric.definition.usual)
     }
 
     /// The metric of a name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|metric| metric.name() == name)
+        let listed = Self::all().find(|metric| metric.name() == name);
+        listed.or_else(|| {
+            let k = name.strip_prefix(OF_K)?.parse().ok()?;
+            let metric = Self::all().find(|metric| metric.k > 0)?.of_k(k);
+            // Written as it is, or two names would be one metric.
+            ((1..=MOST_ANSWERS).contains(&k) && metric.name() == name).then_some(metric)
+        })
     }
 
     /// The name that manifests use.
     pub fn name(self) -> &'static str {
-        self.0.name
+        match self.k {
+            0 => self.definition.name,
+            k => &NAMES_OF_K[k as usize],
+        }
     }
 
     /// A column's title, without its unit.
     pub fn title(self) -> &'static str {
-        self.0.title
+        match self.k {
+            0 => self.definition.title,
+            _ => self.name(),
+        }
     }
 
     /// What its figures are written in, as in the paper's Table II.
     pub fn unit(self) -> Unit {
-        self.0.unit
+        self.definition.unit
     }
 
     /// Decimals of a figure in its unit; intervals say how many of them count.
     pub fn decimals(self) -> usize {
-        self.0.decimals
+        self.definition.decimals
     }
 
     /// The least and the greatest figure that there can be, in its unit.
     pub fn limits(self) -> (f64, f64) {
-        let ((low, high), scale) = (self.0.limits, self.0.unit.scale());
+        let ((low, high), scale) = (self.definition.limits, self.unit().scale());
         (low * scale, high * scale)
     }
 
     /// What is said of the answers of which it is known, where it may not be known of some.
     pub fn known(self) -> Option<&'static str> {
-        self.0.known
+        self.definition.known
     }
 
     /// Its title with its unit: `Acc (%)`, `Len (words)`.
@@ -172,70 +225,133 @@ impl Metric {
 
     /// The figure; `None` where it was not measured.
     pub fn of(self, evaluation: &Evaluation) -> Option<Estimate> {
-        match &self.0.source {
+        let kept = || evaluation.figures.get(self.name()).copied();
+        match &self.definition.source {
             ValueSource::Recorded { figure, .. } => figure(evaluation),
-            ValueSource::Measured(_) => evaluation.figures.get(self.name()).copied(),
+            ValueSource::Measured(_) => kept(),
+            // Whatever `k` is asked for, and where there is one answer to a question: it follows from the outcomes.
+            ValueSource::OfAnswers(_) => {
+                kept().or_else(|| self.over(&evaluation.outcomes, &evaluation.seeded()))
+            }
         }
     }
 
-    /// What one question counts; `None` where it is not known. Where [the figure is a share](Metric::is_share), 1 or 0.
+    /// What one answer counts; `None` where it is not known. Where [the figure is a share](Metric::is_share), 1 or 0.
     pub fn value(self, outcome: &QuestionOutcome) -> Option<f64> {
-        match &self.0.source {
+        match &self.definition.source {
             ValueSource::Recorded { value, .. } => value(outcome),
             ValueSource::Measured(_) => outcome.values.get(self.name()).copied(),
+            ValueSource::OfAnswers(value) => value(std::slice::from_ref(outcome), self.k as usize),
         }
+    }
+
+    /// What a question counts by all its answers: the sum of what is known, and of how many; `None` where it is of none.
+    pub(super) fn value_of_all(self, answers: &[QuestionOutcome]) -> Option<(f64, usize)> {
+        if let ValueSource::OfAnswers(value) = &self.definition.source {
+            return value(answers, self.k as usize).map(|value| (value, 1));
+        }
+        let known = answers.iter().filter_map(|answer| self.value(answer));
+        let (sum, count) = known.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+        (count > 0).then_some((sum, count))
+    }
+
+    /// Whether it tells something of several answers to a question that other metrics do not tell of one.
+    pub(super) fn is_of_several(self) -> bool {
+        self.is_of_answers() || self == Self::AVG_AT_N
+    }
+
+    /// Whether it takes all answers to a question together.
+    pub fn is_of_answers(self) -> bool {
+        matches!(self.definition.source, ValueSource::OfAnswers(_))
     }
 
     /// Those that are measured on answers, with how they are.
     pub(crate) fn measured() -> impl Iterator<Item = (Self, MeasureFn)> {
-        Self::all().filter_map(|metric| match &metric.0.source {
-            ValueSource::Recorded { .. } => None,
+        Self::all().filter_map(|metric| match &metric.definition.source {
+            ValueSource::Recorded { .. } | ValueSource::OfAnswers(_) => None,
             ValueSource::Measured(measure) => Some((metric, *measure)),
         })
     }
 
-    /// The figure of so many answers; `None` where none of their values is known.
+    /// The figure of so many answers, one or several to each question; `None` where none of their values is known.
+    /// Questions are the cases: of several answers to one, the mean counts.
     pub(super) fn over(
         self,
         outcomes: &[QuestionOutcome],
         params: &EvalParams,
     ) -> Option<Estimate> {
-        let known = outcomes
-            .iter()
-            .filter_map(|outcome| Some((outcome.gold.as_str(), self.value(outcome)?)));
-        let values = || known.clone().map(|(_, value)| value);
+        let (golds, means): (Vec<&str>, Vec<f64>) = by_question(outcomes)
+            .filter_map(|answers| {
+                let (sum, known) = self.value_of_all(answers)?;
+                Some((answers[0].gold.as_str(), sum / known as f64))
+            })
+            .unzip();
+        let each = self.values_each(outcomes);
         match self.kind() {
-            Kind::Share => {
-                let hits = values().filter(|value| *value > 0.5).count();
-                wilson(hits, values().count(), params.confidence)
-            }
-            Kind::Balanced => balanced(known, 1, params.confidence),
-            Kind::Mean => {
-                let values: Vec<f64> = values().collect();
-                bootstrap_mean(&values, self.ends(), &params.resampling(), self.stream())
-            }
+            Kind::Share => share_of_questions(&means, each, params.confidence),
+            Kind::Balanced => balanced(golds.into_iter().zip(means), each, params.confidence),
+            Kind::Mean => bootstrap_mean(&means, self.ends(), &params.resampling(), self.stream()),
+        }
+    }
+
+    /// How many values a question has.
+    pub(super) fn values_each(self, outcomes: &[QuestionOutcome]) -> usize {
+        if self.is_of_answers() {
+            1
+        } else {
+            answers_each(outcomes)
         }
     }
 
     /// What its figure is over the questions.
     pub(super) fn kind(self) -> Kind {
-        self.0.kind
+        self.definition.kind
     }
 
     /// The ends between which each question's value lies, where there are any.
     pub(super) fn ends(self) -> Ends {
-        let (low, high) = self.0.limits;
+        let (low, high) = self.definition.limits;
         (low.is_finite() && high.is_finite()).then_some((low, high))
     }
 
     /// Its stream of the bootstrap's generator.
     pub(super) fn stream(self) -> u64 {
-        self.0.stream
+        self.definition.stream
     }
 
-    fn place(self) -> Option<usize> {
-        METRICS.iter().position(|each| each.name == self.0.name)
+    fn place(self) -> (Option<usize>, u32) {
+        let name = self.definition.name;
+        (METRICS.iter().position(|each| each.name == name), self.k)
     }
+
+    /// What a JSON Schema accepts as its name, or as that of any `k`.
+    pub(crate) fn name_schema(self, description: &str) -> Value {
+        match self.k() {
+            None => json!({ "type": "string", "const": self.name(), "description": description }),
+            Some(_) => {
+                json!({ "type": "string", "pattern": Self::pattern_of_k(), "description": description })
+            }
+        }
+    }
+
+    /// The names of a metric of any `k`, as a regular expression.
+    pub(crate) fn pattern_of_k() -> String {
+        format!("^{OF_K}([1-9][0-9]{{0,2}}|{MOST_ANSWERS})$")
+    }
+
+    /// What it is, for the schema.
+    pub(crate) fn doc(self) -> &'static str {
+        self.definition.doc
+    }
+}
+
+/// A share over questions of which each has `each` values, from each one's share of them.
+pub(super) fn share_of_questions(shares: &[f64], each: usize, confidence: f64) -> Option<Estimate> {
+    if each > 1 {
+        return share_over_answers(shares, each, confidence);
+    }
+    let hits = shares.iter().filter(|share| **share > 0.5).count();
+    wilson(hits, shares.len(), confidence)
 }
 
 impl fmt::Debug for Metric {
@@ -284,9 +400,8 @@ impl JsonSchema for Metric {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let each: Vec<Schema> = METRICS
-            .iter()
-            .map(|each| json_schema!({ "type": "string", "const": each.name, "description": each.doc }))
+        let each: Vec<Value> = Self::all()
+            .map(|each| each.name_schema(each.doc()))
             .collect();
         json_schema!({ "oneOf": each, "description": "A column of a table: one figure of an evaluation." })
     }
@@ -309,5 +424,33 @@ mod tests {
         assert_eq!(streams.len(), METRICS.len());
         let unknown = serde_json::from_str::<Metric>("\"bleu\"").unwrap_err();
         assert!(unknown.to_string().contains("no metric `bleu`"));
+    }
+
+    /// Any `k` is a metric, in one way of writing it.
+    #[test]
+    fn a_k_is_part_of_the_name() {
+        let of = |name: &str| Metric::named(name);
+        let four = of("pass@4").unwrap();
+        assert_eq!(
+            (four.name(), four.title(), four.k()),
+            ("pass@4", "pass@4", Some(4))
+        );
+        assert!(four != of("pass@5").unwrap() && four < of("pass@5").unwrap());
+        assert_eq!(of("pass@1000").unwrap().k(), Some(1000));
+        let pattern = regex::Regex::new(&Metric::pattern_of_k()).unwrap();
+        for wrong in [
+            "pass@0",
+            "pass@04",
+            "pass@+4",
+            "pass@1001",
+            "pass@",
+            "pass@k",
+            "acc@4",
+        ] {
+            assert_eq!(of(wrong), None, "{wrong}");
+            assert!(!pattern.is_match(wrong), "{wrong}");
+        }
+        assert!(pattern.is_match("pass@4") && pattern.is_match("pass@1000"));
+        assert_eq!(Metric::ACC.of_k(3), Metric::ACC);
     }
 }

@@ -45,6 +45,56 @@ pub enum MetricError {
         /// How many its question has options.
         expected: usize,
     },
+    /// Questions have not all as many answers, or these are not numbered.
+    #[error(
+        "eval: question `{question_id}` has {found} answers numbered from 0, expected {expected}, as of the others\nhint: `draw` numbers the answers to each question 0, 1, 2 and so on, and each question has as many"
+    )]
+    Answers {
+        /// The first question at fault.
+        question_id: String,
+        /// Its answers up to the first number that is missing.
+        found: usize,
+        /// The most that a question has.
+        expected: usize,
+    },
+    /// A `k` of pass@k above the number of answers.
+    #[error(
+        "eval: pass@{k} needs {k} answers to each question, and there are {n}\nhint: declare `pass_k` up to {n}, or raise `n` of `predict`: it draws the missing ones only"
+    )]
+    TooFewAnswers {
+        /// The `k`.
+        k: u32,
+        /// How many answers there are.
+        n: usize,
+    },
+    /// A score that answers are chosen or weighed by is not there.
+    #[error(
+        "eval: `{key}` asks for the score `{name}`, which none of {answers} answers carries; the scores that are there: {known}\nhint: take one of these, or give `scored` the paths of a `score`, `judge` or `verify` stage that makes `{name}` over `answers-as-paths`"
+    )]
+    NoScore {
+        /// The parameter.
+        key: &'static str,
+        /// The score.
+        name: String,
+        /// How many answers there are.
+        answers: usize,
+        /// Those that are carried.
+        known: String,
+    },
+    /// The scored paths are not those of the answers.
+    #[error(
+        "eval: {missing} of {answers} answers have no path of the same text in `scored`; the first: answer {draw} to `{question_id}`\nhint: `scored` takes the paths that `answers-as-paths` makes of these predictions, scored and not filtered"
+    )]
+    NotScored {
+        /// Answers without a path.
+        missing: usize,
+        /// Answers.
+        answers: usize,
+        /// The first question at fault.
+        question_id: String,
+        /// Which of its answers.
+        draw: u32,
+    },
     /// Two evaluations that are to be paired measured different questions.
     #[error(
         "compare: one evaluation has {a} questions, the other {b}, and {shared} of them are the same; the first that only one has: `{first}`\nhint: arms and seeds are compared question by question; evaluate all of them on the same dataset, split and limit"

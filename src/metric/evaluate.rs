@@ -6,19 +6,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answered::Answered;
+use super::by_question::{answers_each, by_question};
 use super::interval::Estimate;
+use super::scored::Scores;
 use super::{EvalParams, FormatChecks, FormatShares, Metric, MetricError, Resampling, Unit};
 use crate::key::{Digest, canonical_json};
 use crate::text::{
-    AnswerForm, EndReason, Parsed, Prediction, Question, is_gold, parse_answer, word_count,
-    word_rep,
+    AnswerForm, EndReason, Parsed, Prediction, Question, ReasoningPath, is_first, is_gold,
+    parse_answer, word_count, word_rep,
 };
 
-/// What happened on one question.
+/// What one answer to a question was worth.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct QuestionOutcome {
     /// The question's id.
     pub question_id: String,
+    /// Which of the answers to it, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub draw: u32,
     /// The answer read out of the output, in canonical form.
     pub parsed: Option<String>,
     /// The gold answer.
@@ -38,6 +43,15 @@ pub struct QuestionOutcome {
     pub end: EndReason,
     /// The format checks.
     pub format: FormatChecks,
+    /// The score by which one answer is chosen among several, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What it weighs in a vote among several, where it has a weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// The squared distance of the legal answers' probabilities from what is right, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brier: Option<f64>,
     /// The values of the metrics that have no field here, by their names, where there are any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
@@ -73,6 +87,9 @@ pub struct Evaluation {
     /// Rep: mean word-level repetition of the outputs that have a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rep: Option<Estimate>,
+    /// Brier: the mean squared distance of the legal answers' probabilities from what is right, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brier: Option<Estimate>,
     /// The figures of the metrics that have no field here, by their names, where there are any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Estimate>,
@@ -81,15 +98,23 @@ pub struct Evaluation {
     /// What was answered how often. `None` where a question's legal answers are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
-    /// One per question, in the questions' order.
+    /// One for each answer, in the questions' order, and in that in which the answers to one were drawn.
     pub outcomes: Vec<QuestionOutcome>,
 }
 
 impl Evaluation {
     /// The columns that were measured, in order: name, unit, figure.
     pub fn columns(&self) -> Vec<(&'static str, Unit, Estimate)> {
+        let several = self.answers_each() > 1;
+        let listed = Metric::all().flat_map(|metric| match metric.k() {
+            None => vec![metric],
+            Some(_) => {
+                let ks = self.params.ks(self.answers_each()).into_iter();
+                ks.map(|k| metric.of_k(k)).collect()
+            }
+        });
         let mut columns = Vec::new();
-        for metric in Metric::all() {
+        for metric in listed.filter(|metric| several || !metric.is_of_several()) {
             let unit = match metric.unit() {
                 Unit::Plain(_) if metric.is_share() => Unit::Percent, // as its parts
                 unit => unit,
@@ -104,6 +129,24 @@ impl Evaluation {
         measured
             .filter_map(|(title, unit, figure)| Some((title, unit, figure?)))
             .collect()
+    }
+
+    /// How many answers each question has.
+    pub fn answers_each(&self) -> usize {
+        answers_each(&self.outcomes)
+    }
+
+    /// How many questions there are.
+    pub fn asked(&self) -> usize {
+        by_question(&self.outcomes).count()
+    }
+
+    /// How it was measured, with the seed.
+    pub(super) fn seeded(&self) -> EvalParams {
+        EvalParams {
+            seed: self.seed,
+            ..self.params.clone()
+        }
     }
 
     /// Answers out of which nothing was read.
@@ -137,14 +180,27 @@ impl Evaluation {
     }
 }
 
-/// Measures `predictions`, one for each of `questions`, in any order.
+/// Measures `predictions`, one for each of `questions` or as many for each, in any order.
 ///
 /// # Errors
-/// No questions, predictions that do not match them one to one, option log-likelihoods on only some
-/// of them, or parameters out of range.
+/// Those of [`evaluate_scored`].
 pub fn evaluate(
     questions: &[Question],
     predictions: &[Prediction],
+    params: &EvalParams,
+) -> Result<Evaluation, MetricError> {
+    evaluate_scored(questions, predictions, None, params)
+}
+
+/// The same, with the answers as paths that carry scores: by these one of several is chosen, and weighs in a vote.
+///
+/// # Errors
+/// No questions, predictions that do not match them, not as many for each, option log-likelihoods on only some of them,
+/// scores that were asked for and are nobody's, or parameters out of range.
+pub fn evaluate_scored(
+    questions: &[Question],
+    predictions: &[Prediction],
+    scored: Option<&[ReasoningPath]>,
     params: &EvalParams,
 ) -> Result<Evaluation, MetricError> {
     params.check()?;
@@ -152,12 +208,19 @@ pub fn evaluate(
         return Err(MetricError::Empty { what: "questions" });
     }
     let pairs = matched(questions, predictions)?;
-    let answers = by_id(pairs.iter().map(|(question, prediction)| {
-        (
-            question.id.as_str(),
-            json!([prediction.output, prediction.end]),
-        )
-    }));
+    let scores = Scores::of(predictions, scored)?;
+    scores.check(params)?;
+    let answers = pairs.chunk_by(|(a, _), (b, _)| a.id == b.id).map(|of_one| {
+        let written: Vec<Value> = (of_one.iter())
+            .map(|(_, prediction)| json!([prediction.output, prediction.end]))
+            .collect();
+        let answers = match <[Value; 1]>::try_from(written) {
+            Ok([only]) => only,
+            Err(several) => several.into(),
+        };
+        (of_one[0].0.id.as_str(), answers)
+    });
+    let answers = by_id(answers);
     let options_scored = predictions.iter().any(|p| !p.option_log_probs.is_empty());
     let mut ambiguous = 0;
     let mut outcomes = Vec::with_capacity(pairs.len());
@@ -168,6 +231,7 @@ pub fn evaluate(
         let parsed = parsed.answer();
         outcomes.push(QuestionOutcome {
             question_id: question.id.clone(),
+            draw: prediction.draw,
             correct: parsed.as_deref().is_some_and(|a| is_gold(question, a)),
             parsed,
             gold: question.answer.clone(),
@@ -178,6 +242,11 @@ pub fn evaluate(
             rep: word_rep(&prediction.output),
             end: prediction.end,
             format,
+            score: scores.get(prediction, &params.best_by),
+            weight: scores.get(prediction, &params.vote_by),
+            brier: (params.calibration)
+                .then(|| brier_of_options(question, prediction))
+                .flatten(),
             values: Metric::measured()
                 .filter_map(|(metric, measure)| {
                     Some((metric.name().to_owned(), measure(question, prediction)?))
@@ -186,7 +255,16 @@ pub fn evaluate(
         });
     }
     let figure = |metric: Metric| metric.over(&outcomes, params);
-    let checks: Vec<FormatChecks> = outcomes.iter().map(|each| each.format).collect();
+    let n = answers_each(&outcomes);
+    let ks = params.ks(n);
+    if let Some(&k) = ks.iter().find(|k| **k as usize > n) {
+        return Err(MetricError::TooFewAnswers { k, n });
+    }
+    let of_several = Metric::all().filter(|metric| n > 1 && metric.is_of_answers());
+    let of_several = of_several.flat_map(|metric| {
+        let ks = if metric.k().is_some() { &*ks } else { &[0] };
+        ks.iter().map(move |k| metric.of_k(*k))
+    });
     let none = || MetricError::Empty { what: "questions" };
     let answered = Answered::of(questions, &outcomes);
     Ok(Evaluation {
@@ -206,11 +284,14 @@ pub fn evaluate(
         balanced_accuracy: answered.as_ref().and_then(|_| figure(Metric::BALANCED_ACC)),
         accuracy_options: figure(Metric::ACC_OPTIONS),
         parsed: figure(Metric::PARSED).ok_or_else(none)?,
-        format: FormatShares::of(&checks, params.confidence),
+        format: FormatShares::of(&outcomes, params.confidence),
         len: figure(Metric::LEN).ok_or_else(none)?,
         rep: figure(Metric::REP),
+        brier: figure(Metric::BRIER),
         figures: Metric::measured()
-            .filter_map(|(metric, _)| Some((metric.name().to_owned(), figure(metric)?)))
+            .map(|(metric, _)| metric)
+            .chain(of_several)
+            .filter_map(|metric| Some((metric.name().to_owned(), figure(metric)?)))
             .collect(),
         ambiguous,
         answered,
@@ -256,16 +337,34 @@ fn option_correct(question: &Question, prediction: &Prediction) -> Result<bool, 
     Ok(best.is_some_and(|(_, option)| is_gold(question, option)))
 }
 
-/// Each question with its prediction, in the questions' order.
+/// The sum over the legal answers of the squared distance of each one's probability from 1 or 0, whether it is gold or not
+/// (Brier 1950); the probabilities are the softmax of the log-likelihoods. `None` where options were not scored.
+fn brier_of_options(question: &Question, prediction: &Prediction) -> Option<f64> {
+    let scores = &prediction.option_log_probs;
+    let greatest = scores.iter().copied().reduce(f64::max)?;
+    let weights: Vec<f64> = scores
+        .iter()
+        .map(|score| (score - greatest).exp())
+        .collect();
+    let all: f64 = weights.iter().sum();
+    let options = options(question);
+    let apart = options.iter().zip(&weights).map(|(option, weight)| {
+        let right = f64::from(u8::from(is_gold(question, option)));
+        (weight / all - right).powi(2)
+    });
+    Some(apart.sum::<f64>()).filter(|sum| sum.is_finite())
+}
+
+/// Each question with its predictions, in the questions' order and that of the draws.
 fn matched<'a>(
     questions: &'a [Question],
     predictions: &'a [Prediction],
 ) -> Result<Vec<(&'a Question, &'a Prediction)>, MetricError> {
     let mut first: Option<&str> = None;
     let mut repeated = 0;
-    let mut by_id: BTreeMap<&str, Option<&Prediction>> = BTreeMap::new();
+    let mut by_id: BTreeMap<&str, BTreeMap<u32, &Prediction>> = BTreeMap::new();
     for question in questions {
-        if by_id.insert(&question.id, None).is_some() {
+        if by_id.insert(&question.id, BTreeMap::new()).is_some() {
             repeated += 1;
             first.get_or_insert(&question.id);
         }
@@ -273,10 +372,11 @@ fn matched<'a>(
     let mut unknown = 0;
     for prediction in predictions {
         match by_id.get_mut(prediction.question_id.as_str()) {
-            Some(place @ None) => *place = Some(prediction),
-            Some(Some(_)) => {
-                repeated += 1;
-                first.get_or_insert(&prediction.question_id);
+            Some(answers) => {
+                if answers.insert(prediction.draw, prediction).is_some() {
+                    repeated += 1;
+                    first.get_or_insert(&prediction.question_id);
+                }
             }
             None => {
                 unknown += 1;
@@ -284,13 +384,9 @@ fn matched<'a>(
             }
         }
     }
-    let missing = by_id.values().filter(|place| place.is_none()).count();
-    let pairs: Vec<_> = questions
-        .iter()
-        .filter_map(|question| Some((question, by_id.get(question.id.as_str()).copied()??)))
-        .collect();
+    let missing = by_id.values().filter(|answers| answers.is_empty()).count();
     if missing + unknown + repeated > 0 {
-        let absent = by_id.iter().find(|(_, place)| place.is_none());
+        let absent = by_id.iter().find(|(_, answers)| answers.is_empty());
         return Err(MetricError::Coverage {
             predictions: predictions.len(),
             questions: questions.len(),
@@ -299,6 +395,24 @@ fn matched<'a>(
             repeated,
             first: first.or(absent.map(|(id, _)| *id)).unwrap_or("").to_owned(),
         });
+    }
+    let numbers = by_id.values().flat_map(|answers| answers.keys());
+    let expected = numbers.max().map_or(0, |last| *last as usize + 1);
+    let mut pairs = Vec::with_capacity(predictions.len());
+    for question in questions {
+        let answers = &by_id[question.id.as_str()];
+        let found = (0..)
+            .zip(answers.keys())
+            .take_while(|(i, draw)| i == *draw)
+            .count();
+        if found < expected {
+            return Err(MetricError::Answers {
+                question_id: question.id.clone(),
+                found,
+                expected,
+            });
+        }
+        pairs.extend(answers.values().map(|prediction| (question, *prediction)));
     }
     Ok(pairs)
 }

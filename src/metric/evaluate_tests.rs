@@ -15,11 +15,13 @@ fn question(id: &str, answer: &str) -> Question {
 fn prediction(id: &str, output: &str) -> Prediction {
     Prediction {
         question_id: id.into(),
+        draw: 0,
         prompt: String::new(),
         output: output.into(),
         tokens: vec![],
         end: EndReason::EndOfText,
         end_token: None,
+        log_prob: None,
         option_log_probs: vec![],
     }
 }

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EvalParams;
-use super::interval::{Estimate, wilson};
+use super::by_question::{answers_each, by_question};
+use super::definition::share_of_questions;
+use super::interval::Estimate;
+use super::{EvalParams, QuestionOutcome};
 use crate::text::{EndReason, Parsed, Prediction, Question, answers_given, asked_again, word_rep};
 
 /// What was checked on one output.
@@ -79,11 +81,16 @@ pub struct FormatShares {
 }
 
 impl FormatShares {
-    pub(super) fn of(checks: &[FormatChecks], confidence: f64) -> Self {
+    pub(super) fn of(outcomes: &[QuestionOutcome], confidence: f64) -> Self {
+        let each = answers_each(outcomes);
         let known = |test: fn(&FormatChecks) -> Option<bool>| {
-            let known: Vec<bool> = checks.iter().filter_map(test).collect();
-            let hits = known.iter().filter(|holds| **holds).count();
-            wilson(hits, known.len(), confidence)
+            let share = |answers: &[QuestionOutcome]| {
+                let known: Vec<bool> = answers.iter().filter_map(|a| test(&a.format)).collect();
+                let hits = known.iter().filter(|holds| **holds).count();
+                (!known.is_empty()).then(|| hits as f64 / known.len() as f64)
+            };
+            let shares: Vec<f64> = by_question(outcomes).filter_map(share).collect();
+            share_of_questions(&shares, each, confidence)
         };
         Self {
             aligned: known(|each| each.aligned()),

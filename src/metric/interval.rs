@@ -18,6 +18,8 @@ pub enum IntervalMethod {
     Wilson,
     /// Wilson's, of as many cases as the questions are worth over several seeds.
     WilsonOverSeeds,
+    /// Wilson's, of as many cases as the questions are worth over the several answers that each has.
+    WilsonOverAnswers,
     /// Wilson's for each gold answer, their distances from the shares squared and added: of balanced accuracy.
     SquareAndAdd,
     /// Agresti and Min's, of the difference of two shares on the same questions.
@@ -98,6 +100,15 @@ pub(super) fn wilson_bounds(share: f64, cases: f64, confidence: f64) -> Bounds {
         low: if share <= 0.0 { 0.0 } else { centre - half },
         high: if share >= 1.0 { 1.0 } else { centre + half },
     }
+}
+
+/// The share over `each` answers to every question, of each question's share of them in `shares`: as
+/// [`share_over_seeds`], for questions are worth as much whatever lies between their answers.
+pub(super) fn share_over_answers(shares: &[f64], each: usize, confidence: f64) -> Option<Estimate> {
+    share_over_seeds(shares, each, confidence).map(|found| Estimate {
+        method: IntervalMethod::WilsonOverAnswers,
+        ..found
+    })
 }
 
 /// The share over `seeds` seeds, of each question's share of them in `shares`; `None` of no questions.

@@ -2,6 +2,7 @@
 //! here, or a file with one, and a line in [`METRICS`].
 
 use super::definition::{Definition, Kind, Metric, Unit, ValueSource};
+use super::several;
 
 /// All metrics, in the order in which they are listed.
 pub(super) static METRICS: &[&Definition] = &[
@@ -12,6 +13,13 @@ pub(super) static METRICS: &[&Definition] = &[
     &FMT,
     &LEN,
     &REP,
+    &AVG_AT_N,
+    &MAJ_AT_N,
+    &PASS_AT_K,
+    &BEST_AT_N,
+    &MARGIN_VOTE,
+    &BRIER,
+    &BRIER_OF_VOTES,
     #[cfg(test)]
     &super::test_metric::EXCLAMATIONS,
 ];
@@ -28,6 +36,8 @@ impl Metric {
     pub(super) const PARSED: Self = Self::new(&PARSED);
     pub(super) const LEN: Self = Self::new(&LEN);
     pub(super) const REP: Self = Self::new(&REP);
+    pub(super) const AVG_AT_N: Self = Self::new(&AVG_AT_N);
+    pub(super) const BRIER: Self = Self::new(&BRIER);
 }
 
 /// What most of them are.
@@ -143,6 +153,84 @@ static REP: Definition = Definition {
     },
     known: Some("have a word"),
     usual: true,
+    ..SHARE
+};
+
+static AVG_AT_N: Definition = Definition {
+    name: "avg@n",
+    title: "avg@n",
+    doc: "Acc by the name that it has where a question has n answers: the mean over the questions of the share of its answers that is right.",
+    stream: 8,
+    source: ValueSource::Recorded {
+        value: |outcome| Some(share(outcome.correct)),
+        figure: |evaluation| Some(evaluation.accuracy),
+    },
+    ..SHARE
+};
+
+static MAJ_AT_N: Definition = Definition {
+    name: "maj@n",
+    title: "maj@n",
+    doc: "The share of questions where the answer that most of n give is right; of equals the first drawn, and what cannot be read does not vote (Wang et al. 2023).",
+    stream: 9,
+    source: ValueSource::OfAnswers(|answers, _| Some(several::majority(answers))),
+    ..SHARE
+};
+
+static PASS_AT_K: Definition = Definition {
+    name: "pass@k",
+    title: "pass@k",
+    doc: "The chance that of k answers to a question one at least is right, without bias from n of them (Chen et al. 2021): `pass@4`, for any k up to n.",
+    kind: Kind::Mean,
+    stream: 10,
+    source: ValueSource::OfAnswers(several::pass),
+    ..SHARE
+};
+
+static BEST_AT_N: Definition = Definition {
+    name: "best@n",
+    title: "best@n",
+    doc: "The share of questions where the answer of the greatest score is right (`best_by` of `eval`, by default the mean log-probability of its tokens); of equals the first drawn.",
+    stream: 11,
+    source: ValueSource::OfAnswers(|answers, _| several::best(answers)),
+    ..SHARE
+};
+
+static MARGIN_VOTE: Definition = Definition {
+    name: "margin-vote@n",
+    title: "margin vote@n",
+    doc: "The share of questions where the answer is right whose weights have the greatest sum over those that give it (`vote_by` of `eval`, by default the answer's margin: CoT-decoding, Wang & Zhou 2024).",
+    stream: 12,
+    source: ValueSource::OfAnswers(|answers, _| several::weighted(answers)),
+    ..SHARE
+};
+
+static BRIER: Definition = Definition {
+    name: "brier",
+    title: "Brier",
+    doc: "How far the probabilities of the legal answers lie from what is right: the mean of their summed squared distances, 0 to 2, less is better (Brier 1950). Where `eval` has `calibration = true` and options were scored.",
+    unit: Unit::Plain("0 to 2"),
+    decimals: 3,
+    limits: (0.0, 2.0),
+    kind: Kind::Mean,
+    stream: 13,
+    source: ValueSource::Recorded {
+        value: |outcome| outcome.brier,
+        figure: |evaluation| evaluation.brier,
+    },
+    ..SHARE
+};
+
+static BRIER_OF_VOTES: Definition = Definition {
+    name: "brier@n",
+    title: "Brier@n",
+    doc: "The same of the shares of n answers to a question that give each, taken as their probabilities.",
+    unit: Unit::Plain("0 to 2"),
+    decimals: 3,
+    limits: (0.0, 2.0),
+    kind: Kind::Mean,
+    stream: 14,
+    source: ValueSource::OfAnswers(|answers, _| Some(several::brier_of_votes(answers))),
     ..SHARE
 };
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::answered::{balanced, golds};
+use super::by_question::by_question;
 use super::definition::Kind;
 use super::interval::{Estimate, share_over_seeds};
 use super::mean::bootstrap_mean;
@@ -54,12 +55,13 @@ fn over_questions(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Estima
         .filter_map(|(id, mean)| Some((id.as_str(), (*mean)?)));
     let means = || known.clone().map(|(_, mean)| mean).collect::<Vec<f64>>();
     let resampling = seeds[0].resampling();
+    let values = seeds.len() * metric.values_each(&seeds[0].outcomes);
     Ok(match metric.kind() {
-        Kind::Share => share_over_seeds(&means(), seeds.len(), resampling.confidence),
+        Kind::Share => share_over_seeds(&means(), values, resampling.confidence),
         Kind::Balanced => {
-            let golds = golds(&seeds[0].outcomes)?;
+            let golds = golds(&seeds[0].outcomes);
             let rows = known.filter_map(|(id, mean)| Some((*golds.get(id)?, mean)));
-            balanced(rows, seeds.len(), resampling.confidence)
+            balanced(rows, values, resampling.confidence)
         }
         Kind::Mean => bootstrap_mean(&means(), metric.ends(), &resampling, metric.stream()),
     })
@@ -75,7 +77,8 @@ fn sample_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Each question's mean over the seeds in which it is known, by its id; `None` where it is in none.
+/// Each question's mean over the seeds, and the answers of each, in which it is known, by its id; `None` where it is in
+/// none.
 pub(super) fn mean_by_question(
     metric: Metric,
     seeds: &[&Evaluation],
@@ -106,13 +109,14 @@ pub(super) fn mean_by_question(
         .collect())
 }
 
-/// Each question's value, and in how many seeds it is known: one or none.
+/// Each question's value, the sum over its answers, and of how many of them it is known.
 fn by_id(metric: Metric, seed: &Evaluation) -> Result<BTreeMap<String, (f64, usize)>, MetricError> {
     let mut by_id = BTreeMap::new();
-    for outcome in &seed.outcomes {
-        let value = metric.value(outcome).map_or((0.0, 0), |value| (value, 1));
-        let question_id = outcome.question_id.clone();
-        if by_id.insert(question_id.clone(), value).is_some() {
+    for answers in by_question(&seed.outcomes) {
+        let value = metric.value_of_all(answers).unwrap_or((0.0, 0));
+        let question_id = answers[0].question_id.clone();
+        let twice = answers.windows(2).any(|pair| pair[0].draw >= pair[1].draw);
+        if by_id.insert(question_id.clone(), value).is_some() || twice {
             return Err(MetricError::Repeated { question_id });
         }
     }

@@ -141,8 +141,12 @@ fn path_text(path: &ReasoningPath) -> String {
 }
 
 fn prediction_text(prediction: &Prediction) -> String {
+    let draw = match prediction.log_prob {
+        None if prediction.draw == 0 => String::new(),
+        _ => format!("  draw {}", prediction.draw),
+    };
     format!(
-        "{}  end {}\n    {}\n    > {}\n",
+        "{}{draw}  end {}\n    {}\n    > {}\n",
         printable(&prediction.question_id),
         prediction.end.name(),
         printable(prediction.prompt.trim()),

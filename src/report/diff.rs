@@ -39,7 +39,7 @@ pub(crate) fn changed_answers(
     (a, outputs_a): (&Evaluation, &[Prediction]),
     (b, outputs_b): (&Evaluation, &[Prediction]),
 ) -> String {
-    let (outputs_a, outputs_b) = (by_question(outputs_a), by_question(outputs_b));
+    let (outputs_a, outputs_b) = (by_answer(outputs_a), by_answer(outputs_b));
     let mut text = String::new();
     for (title, right_in_b) in [
         ("right in B, wrong in A", true),
@@ -56,7 +56,7 @@ pub(crate) fn changed_answers(
             for (side, outcome, outputs) in [("A", in_a, &outputs_a), ("B", in_b, &outputs_b)] {
                 let said = outcome.parsed.as_deref().unwrap_or("-");
                 let _ = write!(text, "    {side} said {}", printable(said));
-                if let Some(output) = outputs.get(id) {
+                if let Some(output) = outputs.get(&(id, outcome.draw)) {
                     let _ = write!(text, ": {}", printable(output.trim()));
                 }
                 text.push('\n');
@@ -66,24 +66,25 @@ pub(crate) fn changed_answers(
     text
 }
 
-/// The questions that both measured, in A's order.
+/// The answers that both measured, in A's order: one to each question, or each of several with that of its number.
 fn in_both<'e>(
     a: &'e Evaluation,
     b: &'e Evaluation,
 ) -> impl Iterator<Item = (&'e QuestionOutcome, &'e QuestionOutcome)> {
-    let in_b: BTreeMap<&str, &QuestionOutcome> = b
+    let id = |outcome: &'e QuestionOutcome| (outcome.question_id.as_str(), outcome.draw);
+    let in_b: BTreeMap<(&str, u32), &QuestionOutcome> = b
         .outcomes
         .iter()
-        .map(|outcome| (outcome.question_id.as_str(), outcome))
+        .map(|outcome| (id(outcome), outcome))
         .collect();
     a.outcomes
         .iter()
-        .filter_map(move |outcome| Some((outcome, *in_b.get(outcome.question_id.as_str())?)))
+        .filter_map(move |outcome| Some((outcome, *in_b.get(&id(outcome))?)))
 }
 
-fn by_question(predictions: &[Prediction]) -> BTreeMap<&str, &str> {
+fn by_answer(predictions: &[Prediction]) -> BTreeMap<(&str, u32), &str> {
     predictions
         .iter()
-        .map(|each| (each.question_id.as_str(), each.output.as_str()))
+        .map(|each| ((each.question_id.as_str(), each.draw), each.output.as_str()))
         .collect()
 }

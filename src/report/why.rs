@@ -219,11 +219,18 @@ impl MeasuredBy {
             .iter()
             .filter(|each| each.parsed.is_none())
             .count();
+        let asked = self
+            .outcomes
+            .chunk_by(|a, b| a.question_id == b.question_id)
+            .count();
+        let several = match self.outcomes.len() {
+            answers if answers == asked => String::new(),
+            answers => format!(", {answers} answers"),
+        };
         let mut lines = vec![format!(
-            "measured by {} on {} ({} questions, content {}): {right} right, {} wrong, {unparsed} of them unparsed",
+            "measured by {} on {} ({asked} questions{several}, content {}): {right} right, {} wrong, {unparsed} of them unparsed",
             self.stage,
             self.questions,
-            self.outcomes.len(),
             self.questions_digest
                 .map_or_else(|| "unknown".to_owned(), |digest| digest.short()),
             self.outcomes.len() - right,

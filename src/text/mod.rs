@@ -32,6 +32,7 @@ pub use path::{
     DropReason, EndReason, FilterDecision, FilteredPath, FirstToken, LogProbSummary, ReasoningPath,
 };
 pub use prediction::Prediction;
+pub(crate) use prediction::is_first;
 pub(crate) use printable::{escaped, printable};
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};
 pub use question::{AnswerForm, Question};

@@ -79,6 +79,11 @@ pub struct LogProbSummary {
 }
 
 impl LogProbSummary {
+    /// The mean; `None` of no tokens.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+
     /// `exp` of the mean negative log-likelihood (ours; the paper is silent on the formula); `None` of no tokens.
     pub fn perplexity(&self) -> Option<f64> {
         (self.count > 0).then(|| (-self.sum / f64::from(self.count)).exp())

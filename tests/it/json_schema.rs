@@ -109,9 +109,20 @@ pub(crate) fn fault(root: &Value, schema: &Value, value: &Value) -> Option<Strin
             ("properties", Value::Object(object)) => fields("properties")
                 .iter()
                 .find_map(|(name, schema)| at(schema, object.get(name)?)),
+            ("patternProperties", Value::Object(object)) => {
+                fields(keyword).iter().find_map(|(pattern, schema)| {
+                    let pattern = Regex::new(pattern).unwrap();
+                    let mut named = object.iter().filter(|(name, _)| pattern.is_match(name));
+                    named.find_map(|(_, value)| at(schema, value))
+                })
+            }
             ("additionalProperties", Value::Object(object)) => object
                 .iter()
-                .filter(|(name, _)| !fields("properties").contains_key(*name))
+                .filter(|(name, _)| {
+                    let mut patterns = fields("patternProperties").keys();
+                    !fields("properties").contains_key(*name)
+                        && !patterns.any(|pattern| Regex::new(pattern).unwrap().is_match(name))
+                })
                 .find_map(|(name, value)| Some(format!("`{name}`: {}", at(wanted, value)?))),
             ("propertyNames", Value::Object(object)) => object
                 .keys()
@@ -140,6 +151,7 @@ pub(crate) fn fault(root: &Value, schema: &Value, value: &Value) -> Option<Strin
                 | "items"
                 | "required"
                 | "properties"
+                | "patternProperties"
                 | "additionalProperties"
                 | "propertyNames"
                 | "anyOf"

@@ -33,6 +33,7 @@ mod real_data;
 mod recorded;
 mod said;
 mod scores;
+mod several;
 mod show_and_diff;
 mod store_care;
 mod statistics;

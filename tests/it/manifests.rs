@@ -60,12 +60,13 @@ fn the_schema_is_fresh() {
 fn docs_name_every_metric_and_every_step() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
     let (readme, sweeps) = (read("README.md"), read("docs/sweeps.md"));
+    let metrics = read("docs/metrics.md");
     for metric in Metric::all() {
-        assert!(
-            readme.contains(&format!("\n| {} | ", metric.title())),
-            "{metric:?}"
-        );
+        let title = metric.k().map_or(metric.title(), |_| "pass@k");
+        assert!(readme.contains(&format!("\n| {title} | ")), "{metric:?}");
         assert!(sweeps.contains(metric.name()), "{metric:?}");
+        let name = metric.k().map_or(metric.name(), |_| "pass@k");
+        assert!(metrics.contains(&format!("\n| `{name}` | ")), "{metric:?}");
     }
     let filters = read("docs/filters.md");
     for step in STEPS {

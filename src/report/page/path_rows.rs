@@ -94,7 +94,7 @@ impl Writer {
                 }
                 ArtifactKind::Predictions => {
                     let answer = one::<Prediction>(line)?;
-                    let outcome = outcomes.get(&answer.question_id);
+                    let outcome = outcomes.get(&(answer.question_id.clone(), answer.draw));
                     let (verdict, said) = match outcome {
                         Some((verdict, said)) => (self.word(verdict), self.word_or_none(said)),
                         None => (-1, -1),
@@ -191,9 +191,11 @@ impl Writer {
             t: escaped(&answer.output),
             e: self.word(answer.end.name()),
             f: -1,
-            d: None,
+            d: (answer.draw > 0 || answer.log_prob.is_some()).then_some(answer.draw),
             n: Some(answer.tokens.len()).filter(|count| *count > 0),
-            p: None,
+            p: (answer.log_prob.and_then(|sum| sum.perplexity()))
+                .filter(|value| value.is_finite())
+                .map(rounded),
             a: None,
             s: Vec::new(),
         };
@@ -208,11 +210,11 @@ impl Writer {
     }
 }
 
-/// What the first evaluation of these answers says of each question: the verdict, and what was read.
+/// What the first evaluation of these answers says of each, by question and draw: the verdict, and what was read.
 fn outcomes(
     source: &Source<'_>,
     stage: &Shown,
-) -> Result<BTreeMap<String, (&'static str, String)>, ReportError> {
+) -> Result<BTreeMap<(String, u32), (&'static str, String)>, ReportError> {
     let mut found = BTreeMap::new();
     for &node in source.plan.order() {
         if source.input(node, ArtifactKind::Predictions) != Some((stage.node, stage.output)) {
@@ -232,7 +234,7 @@ fn outcomes(
                     .parsed
                     .map(|said| format!("said {}", escaped(&said)));
                 found
-                    .entry(outcome.question_id)
+                    .entry((outcome.question_id, outcome.draw))
                     .or_insert((verdict, said.unwrap_or_default()));
             }
         }

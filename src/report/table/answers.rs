@@ -123,14 +123,14 @@ fn table(
                 row: label.clone(),
                 headers: blank.clone(),
                 label,
-                shares: shares(&answers, gold, set.questions()),
+                shares: shares(&answers, gold, set.answers()),
                 unparsed: None,
                 balanced: Cell::Empty,
             }
         })
         .collect();
     for (row, seeds, given) in rows {
-        let n: usize = seeds.iter().map(Measured::questions).sum();
+        let n: usize = seeds.iter().map(Measured::answers).sum();
         lines.push(AnswerLine {
             row: row.title.clone(),
             headers: row.headers.clone(),

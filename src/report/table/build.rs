@@ -168,7 +168,7 @@ impl Filler<'_> {
             group.unparsed = Some(unparsed(&seeds));
             group.cut = (known > 0).then_some(cut);
             group.ends_known = Some(known);
-            group.answers = Some(seeds.iter().map(Measured::questions).sum());
+            group.answers = Some(seeds.iter().map(Measured::answers).sum());
             group.questions = seeds.first().map(Measured::questions);
         }
         Ok(group)
@@ -264,6 +264,13 @@ impl Filler<'_> {
         seeds: &[Measured],
     ) -> Cell {
         let evaluations: Vec<&Evaluation> = seeds.iter().map(|seed| &*seed.evaluation).collect();
+        let fewest = evaluations.iter().map(|each| each.answers_each()).min();
+        if let (Some(k), Some(n)) = (metric.k(), fewest)
+            && (k as usize) > n
+        {
+            let reason = format!("pass@{k} needs {k} answers to each question, and there are {n}");
+            return Cell::Hole { reason };
+        }
         let over = match OverSeeds::of(metric, &evaluations) {
             Ok(Some(over)) => over,
             Ok(None) => return Cell::Empty,
@@ -298,6 +305,11 @@ impl Filler<'_> {
 impl Measured {
     /// How many questions there are.
     pub(super) fn questions(&self) -> usize {
+        self.evaluation.asked()
+    }
+
+    /// How many answers there are, one or several to each question.
+    pub(super) fn answers(&self) -> usize {
         self.evaluation.outcomes.len()
     }
 }

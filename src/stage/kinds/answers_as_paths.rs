@@ -60,20 +60,24 @@ impl StageKind for AnswersAsPaths {
 
 /// The path that an answer is. Its row is the answer's content: a prediction does not say who wrote it.
 fn path(answer: Prediction) -> ReasoningPath {
-    let identity = json!([
+    let mut identity = json!([
         "answer-path/1",
         answer.question_id,
         answer.prompt,
         answer.output
     ]);
+    // Several answers to a question are several paths, though they say the same.
+    if let (1.., Some(parts)) = (answer.draw, identity.as_array_mut()) {
+        parts.push(answer.draw.into());
+    }
     ReasoningPath {
         question_id: answer.question_id,
         stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
-        draw: 0,
+        draw: answer.draw,
         text: answer.output,
         tokens: answer.tokens,
-        log_prob: None,
+        log_prob: answer.log_prob,
         end: answer.end,
         end_token: answer.end_token,
         answer_text: None,
@@ -91,11 +95,13 @@ mod tests {
     fn an_answer_stays_raw_and_is_known_by_its_content() {
         let answer = |output: &str| Prediction {
             question_id: "q".into(),
+            draw: 0,
             prompt: "Question: Is it? Answer:".into(),
             output: output.into(),
             tokens: vec![7, 8],
             end: EndReason::Length,
             end_token: None,
+            log_prob: None,
             option_log_probs: vec![-1.0, -2.0],
         };
         let found = path(answer(" It is. So the answer is yes.\n"));
@@ -106,5 +112,11 @@ mod tests {
         );
         assert_eq!(found.stream, path(answer(&found.text)).stream);
         assert_ne!(found.stream, path(answer(" no")).stream);
+        let second = path(Prediction {
+            draw: 1,
+            ..answer(&found.text)
+        });
+        assert_eq!(second.draw, 1);
+        assert_ne!(second.stream, found.stream);
     }
 }

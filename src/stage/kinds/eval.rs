@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::artifact::ArtifactKind;
-use crate::metric::{EvalParams, Metric, QuestionOutcome, evaluate};
+use crate::metric::{EvalParams, LOG_PROB, Metric, QuestionOutcome, evaluate_scored};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
+    Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::text::{Excerpt, Prediction, Question, excerpt};
+use crate::text::{Excerpt, Prediction, Question, ReasoningPath, excerpt};
 
 /// Measures answers, each figure with its interval.
 pub(crate) struct Eval;
@@ -33,6 +33,12 @@ impl StageKind for Eval {
             "The questions that were answered.",
         )
         .any_split(),
+        Port::required(
+            "scored",
+            ArtifactKind::Paths,
+            "The same answers as paths (`answers-as-paths`) with scores, by which one of several is chosen or weighs in a vote.",
+        )
+        .optional(),
     ];
     const OUTPUTS: &'static [Output] = &[Output::new(
         "evaluation",
@@ -45,7 +51,32 @@ impl StageKind for Eval {
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[
         ("bootstrap_interval", "\"percentile\""),
         ("reading", "\"paper\""),
+        ("pass_k", "[]"),
+        ("best_by", "\"log_prob\""),
+        ("vote_by", "\"answer_margin\""),
+        ("calibration", "false"),
     ];
+
+    fn check_ports(params: &EvalParams, fed: &[&str]) -> Vec<ParamError> {
+        let usual = EvalParams::default();
+        let fields = [
+            ("best_by", &params.best_by, &usual.best_by),
+            ("vote_by", &params.vote_by, &usual.vote_by),
+        ];
+        let lacking = fields.into_iter().filter(|(_, name, usual)| {
+            !fed.contains(&"scored") && name != usual && *name != LOG_PROB
+        });
+        lacking
+            .map(|(field, name, _)| ParamError {
+                field: field.to_owned(),
+                message: format!("no paths come in that could carry the score `{name}`"),
+                hint: Some(
+                    "`scored` takes the paths of a stage that scores what `answers-as-paths` makes of the predictions"
+                        .to_owned(),
+                ),
+            })
+            .collect()
+    }
 
     /// What is measured beside what every evaluation records is in the key too, so that a metric more makes evaluations
     /// anew, and nothing else.
@@ -73,7 +104,13 @@ impl StageKind for Eval {
             seed: context.seed,
             ..params.clone()
         };
-        let evaluation = evaluate(&questions, &predictions, &params)?;
+        let scored: Option<Vec<ReasoningPath>> = context.optional_input("scored")?;
+        let evaluation = evaluate_scored(&questions, &predictions, scored.as_deref(), &params)?;
+        if params.calibration && evaluation.brier.is_none() {
+            context.report.warn(
+                "`calibration` asks for probabilities, and these answers carry none\nhint: `option_log_probs = true` of `predict` scores the legal answers; a free answer has none",
+            );
+        }
         let read = |each: &QuestionOutcome| each.parsed.is_some();
         if let (false, Some(first)) = (evaluation.outcomes.iter().any(read), predictions.first()) {
             context.report.warn(format!(

@@ -218,9 +218,18 @@ impl<'a> ExampleWriter<'a> {
 
 /// The gold answer as training texts write it.
 pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> String {
+    written_answer(question, &question.answer, choice_answer)
+}
+
+/// An answer in canonical form as training texts write it.
+pub(crate) fn written_answer(
+    question: &Question,
+    answer: &str,
+    choice_answer: ChoiceAnswer,
+) -> String {
     match question.form {
-        AnswerForm::Choice => choice_answer.written(question, &question.answer),
-        _ => question.answer.clone(),
+        AnswerForm::Choice => choice_answer.written(question, answer),
+        _ => answer.to_owned(),
     }
 }
 

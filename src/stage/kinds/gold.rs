@@ -25,24 +25,46 @@ impl Scoring<'_> {
             .iter()
             .map(|question| self.answers(question, form))
             .collect::<Result<Vec<_>, _>>()?;
-        let end_marks = self.student.end_marks();
         // The longest of all questions, so that all paths are cut alike.
         let mut answer_room = 0;
         for answers in &answers {
             let ([_, cue], tokens) = tokenizer.encode_choices(["", ANSWER_CUE], &answers.texts)?;
             answer_room = answer_room.max(room(&cue, &tokens));
         }
+        let of_path = (paths.iter())
+            .map(|path| Ok(&answers[self.place(path)?]))
+            .collect::<Result<Vec<_>, StageError>>()?;
+        let texts: Vec<&[String]> = of_path.iter().map(|each| &*each.texts).collect();
+        let jobs = self.after_cue(paths, &texts, answer_room)?;
+        let asked = jobs.into_iter().zip(of_path);
+        Ok(asked
+            .map(|(job, answers)| Asked {
+                job,
+                gold: answers.gold,
+            })
+            .collect())
+    }
+
+    /// Each path up to any answer sentence of its own and ` So the answer is`, with its texts of `answers` to follow, for
+    /// which `answer_room` tokens are kept at least. What does not fit is cut, and told.
+    pub(super) fn after_cue(
+        &self,
+        paths: &[ReasoningPath],
+        answers: &[&[String]],
+        answer_room: usize,
+    ) -> Result<Vec<ScoreJob>, StageError> {
+        let tokenizer = &self.student.tokenizer;
+        let end_marks = self.student.end_marks();
         let mut cuts = Cuts::default();
-        let mut asked = Vec::with_capacity(paths.len());
-        for path in paths {
-            let answers = &answers[self.place(path)?];
+        let mut jobs = Vec::with_capacity(paths.len());
+        for (path, answers) in paths.iter().zip(answers) {
             let parts = [
                 self.prompt(path)?,
                 reasoning(&path.text, &end_marks, self.params.reading),
             ];
             let parts = [&parts[0], &parts[1], ANSWER_CUE];
             let ([prompt, mut reasoning, cue], continuations) =
-                tokenizer.encode_choices(parts, &answers.texts)?;
+                tokenizer.encode_choices(parts, answers)?;
             let answer_room = answer_room.max(room(&cue, &continuations));
             let most = self.most(&prompt).checked_sub(answer_room);
             let most = most.ok_or_else(|| {
@@ -57,16 +79,13 @@ impl Scoring<'_> {
             let mut prompt = self.fitted(&prompt, after, path, &mut cuts);
             prompt.extend(reasoning);
             prompt.extend(cue);
-            asked.push(Asked {
-                job: ScoreJob {
-                    prompt,
-                    continuations,
-                },
-                gold: answers.gold,
+            jobs.push(ScoreJob {
+                prompt,
+                continuations,
             });
         }
         self.tell(&cuts, paths.len())?;
-        Ok(asked)
+        Ok(jobs)
     }
 
     /// What is scored after each path of `question`: its legal answers, or the gold one alone where no

@@ -180,14 +180,13 @@ fn judged(context: &Context<'_>) -> Result<Vec<ReasoningPath>, StageError> {
     }
     let predictions: Vec<Prediction> = context.input("predictions")?;
     let path = |prediction: Prediction| ReasoningPath {
-        stream: row_key(&json!([
-            "judged/1",
-            prediction.question_id,
-            prediction.output
-        ])),
+        stream: row_key(&match prediction.draw {
+            0 => json!(["judged/1", prediction.question_id, prediction.output]),
+            draw => json!(["judged/1", prediction.question_id, prediction.output, draw]),
+        }),
         question_id: prediction.question_id,
         first_token: None,
-        draw: 0,
+        draw: prediction.draw,
         text: prediction.output,
         tokens: prediction.tokens,
         log_prob: None,

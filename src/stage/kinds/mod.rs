@@ -14,6 +14,7 @@ mod judge;
 mod judge_params;
 mod judge_server;
 mod judge_student;
+mod margin;
 mod predict;
 mod predict_recorded;
 mod pretrain;

@@ -1,4 +1,4 @@
-//! `predict`: a student's raw answers on a split; measuring them is `eval`'s work.
+//! `predict`: a student's raw answers on a split, one to each question or several; measuring them is `eval`'s work.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,18 +8,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::prompts::{LongPrompts, Prompt, cut_left, prompts};
-use super::rows::{
-    NEUTRAL_DTYPE, cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends,
-};
+use super::rows::{cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends};
+use super::sample_params::Branching;
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
+use crate::memory::room_for;
+use crate::metric::MOST_ANSWERS;
 use crate::model::ScoreJob;
-use crate::model::sampling::{Generated, GenerationRequest, SamplingParams, SequenceSpec};
+use crate::model::sampling::{
+    FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
+};
 use crate::model::{Arithmetic, Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work, product,
+    Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind, Work,
+    product,
 };
-use crate::text::{AnswerForm, ChoiceAnswer, EndReason, Prediction, PromptForm, Question};
+use crate::text::{
+    AnswerForm, ChoiceAnswer, EndReason, LogProbSummary, Prediction, PromptForm, Question,
+};
 
 /// Which prompt a student is asked with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +46,14 @@ pub(crate) enum PredictPrompt {
 pub(crate) struct PredictParams {
     /// The prompt. Default `auto`: the one that the student was trained on.
     pub prompt: PredictPrompt,
+    /// Answers to each question, 1 to 1000, each a row with a random stream of its own: more later draws the missing ones
+    /// only. Several are recorded with their log-probabilities. Default 1.
+    #[schemars(range(min = 1, max = MOST_ANSWERS))]
+    pub n: u32,
+    /// Where several answers part: nowhere, so that `temperature` alone tells them apart, or at the first token: one answer
+    /// from each of the `n` most probable ones, the rest drawn as `temperature` says (greedy: CoT-decoding, Wang & Zhou
+    /// 2024). Default `none`.
+    pub branching: Branching,
     /// 0 is greedy. Default 0 (ours; the paper is silent; Ho et al. 2023 use 0).
     #[schemars(range(min = 0.0, max = 100.0))]
     pub temperature: f64,
@@ -65,6 +79,8 @@ impl Default for PredictParams {
     fn default() -> Self {
         Self {
             prompt: PredictPrompt::Auto,
+            n: 1,
+            branching: Branching::None,
             temperature: 0.0,
             top_k: 0,
             top_p: 1.0,
@@ -76,14 +92,27 @@ impl Default for PredictParams {
     }
 }
 
+impl PredictParams {
+    /// Whether answers are told apart by their number, and kept with their log-probabilities.
+    fn several(&self) -> bool {
+        self.n > 1 || self.branching == Branching::FirstToken
+    }
+}
+
+/// Bytes that an answer takes in memory at least (ours).
+const ANSWER_BYTES: u64 = 300;
+
 /// What is kept of one answer.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct AnswerRow {
     tokens: Vec<u32>,
     end: EndReason,
     /// Where it is not the tokenizer's end of text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end_token: Option<u32>,
+    /// Of one among several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_prob: Option<LogProbSummary>,
 }
 
 /// Lets a student answer questions, and keeps its raw output.
@@ -105,15 +134,28 @@ impl StageKind for Predict {
         "The raw answers.",
     )];
     const SEEDED: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("dtype", "\"f32\""), ("n", "1"), ("branching", "\"none\"")];
 
     fn numerics(params: &PredictParams) -> Option<Arithmetic> {
         Some(Arithmetic::sample(params.dtype))
     }
 
+    fn check(params: &PredictParams) -> Vec<ParamError> {
+        let same = params.n > 1 && params.temperature <= 0.0 && params.branching == Branching::None;
+        let param_error = same.then(|| ParamError {
+            field: "n".to_owned(),
+            message: format!("{} greedy answers to a question are all the same", params.n),
+            hint: Some(
+                "give a `temperature`, or let them part: `branching = \"first-token\"`".to_owned(),
+            ),
+        });
+        param_error.into_iter().collect()
+    }
+
     fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
-        let rows = questions.rows;
+        let rows = product(&[questions.rows, params.n.into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
         let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
@@ -160,22 +202,25 @@ impl StageKind for Predict {
         } else {
             vec![Vec::new(); questions.len()]
         };
-        let predictions = questions
-            .iter()
-            .zip(prompts)
-            .zip(answers.into_iter().zip(options))
-            .map(|((question, prompt), (answer, option_log_probs))| {
-                Ok(Prediction {
+        let mut predictions = Vec::with_capacity(answers.len());
+        let of_question = answers.chunks(params.n as usize);
+        for (((question, prompt), answers), options) in
+            questions.iter().zip(prompts).zip(of_question).zip(options)
+        {
+            for (draw, answer) in (0..).zip(answers) {
+                predictions.push(Prediction {
                     question_id: question.id.clone(),
-                    prompt: prompt.text,
+                    draw,
+                    prompt: prompt.text.clone(),
                     output: student.tokenizer.decode(&answer.tokens)?,
-                    tokens: answer.tokens,
+                    tokens: answer.tokens.clone(),
                     end: answer.end,
                     end_token: answer.end_token,
-                    option_log_probs,
-                })
-            })
-            .collect::<Result<Vec<_>, StageError>>()?;
+                    log_prob: answer.log_prob,
+                    option_log_probs: options.clone(),
+                });
+            }
+        }
         Ok(Outputs::from([(
             "predictions".to_owned(),
             context.keep(&predictions)?,
@@ -183,7 +228,10 @@ impl StageKind for Predict {
     }
 }
 
-/// Each prompt's answer: from its row, or generated and kept.
+/// Each prompt's answers, `n` by `n`: from their rows, or generated and kept.
+///
+/// The first answer has the stream that one answer has, so it is the same; it is kept again where it is one of several,
+/// with its log-probabilities. A row does not say how many others there are.
 fn answer_rows(
     params: &PredictParams,
     context: &Context<'_>,
@@ -191,45 +239,52 @@ fn answer_rows(
     (student, engine): (&Student<WeightFiles>, &mut Option<Inference>),
     prompts: &[Prompt],
 ) -> Result<Vec<AnswerRow>, StageError> {
+    let n = params.n as usize;
+    let branching = params.branching == Branching::FirstToken;
+    let first_tokens = student.vocabulary.tokens();
+    if branching && n > first_tokens {
+        return Err(StageError::Invalid(format!(
+            "`n` is {n}, and the student has only {first_tokens} tokens that an answer may begin with\nhint: lower `n`, or set `branching = \"none\"`"
+        )));
+    }
+    if params.several() {
+        let answers = product(&[prompts.len() as u64, params.n.into(), ANSWER_BYTES]);
+        let hint = "lower `n`, or take fewer questions with --limit";
+        room_for("the answers to all questions", hint, answers)?;
+    }
     let drawing = SamplingParams {
         temperature: params.temperature,
         top_k: params.top_k,
         top_p: params.top_p,
         max_new_tokens: params.max_new_tokens,
     };
-    // Greedy answers do not depend on the seed, so arms that differ in it alone share them.
-    let seed = (params.temperature > 0.0).then_some(context.seed);
-    let base = json!({
-        "row": "answer/1",
-        "model": folder.identity(),
-        "numerics": stream_numerics(),
-        "drawing": drawing,
-        "seed": seed,
-    });
-    let base = row_key(&with_ends(base, student));
-    let stream = |prompt: &Prompt| row_key(&json!([base, prompt.tokens]));
-    let streams: Vec<Digest> = prompts.iter().map(stream).collect();
-    let numerics = context.numerics(Arithmetic::sample(params.dtype));
-    let key = |stream: &Digest| row_key(&json!([stream, numerics]));
-    let keys: Vec<Digest> = streams.iter().map(key).collect();
+    let (streams, keys) = answer_keys(params, &drawing, context, (folder, student), prompts);
     cached_rows(context, "answers", &keys, |missing, rows| {
-        let texts: Vec<Vec<u32>> = missing
+        let of_prompt: Vec<&[usize]> = missing.chunk_by(|a, b| a / n == b / n).collect();
+        let texts: Vec<Vec<u32>> = of_prompt
             .iter()
-            .map(|&place| prompts[place].tokens.clone())
+            .map(|places| prompts[places[0] / n].tokens.clone())
             .collect();
-        let (mut done, mut tokens) = (prompts.len() - texts.len(), 0);
+        let (mut done, mut tokens) = (keys.len() - missing.len(), 0);
         let rows = Mutex::new(rows);
         let locked = || rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut expand = |index: usize, _: &[_]| {
-            let place = missing[index];
-            if !locked().begin(&keys[place]) {
-                return Vec::new();
-            }
-            vec![SequenceSpec {
-                forced_first: None,
-                stream: streams[place],
-                tag: 0,
-            }]
+        let mut expand = |index: usize, candidates: &[FirstTokenCandidate]| {
+            let mut rows = locked();
+            let ours = of_prompt[index]
+                .iter()
+                .filter(|place| rows.begin(&keys[**place]));
+            let spec = |&place: &usize| {
+                let forced_first = match branching {
+                    true => Some(candidates.get(place % n)?.token),
+                    false => None,
+                };
+                Some(SequenceSpec {
+                    forced_first,
+                    stream: streams[place],
+                    tag: place as u64,
+                })
+            };
+            ours.filter_map(spec).collect()
         };
         let mut finished = |generated: Generated| {
             done += 1;
@@ -238,10 +293,13 @@ fn answer_rows(
                 tokens: generated.tokens,
                 end: generated.end,
                 end_token: other_end(generated.end_token, student),
+                log_prob: params.several().then_some(generated.log_prob),
             };
+            #[expect(clippy::cast_possible_truncation, reason = "a place in memory")]
+            let place = generated.tag as usize;
             let mut rows = locked();
-            rows.push(keys[missing[generated.prompt_index]], &row);
-            context.progress("answers", done, prompts.len(), tokens, String::new());
+            rows.push(keys[place], &row);
+            context.progress("answers", done, keys.len(), tokens, String::new());
             if rows.failed() {
                 context.cancel.cancel();
             }
@@ -250,7 +308,7 @@ fn answer_rows(
         let outcome = engine.generate(
             GenerationRequest {
                 prompts: &texts,
-                candidates: 0,
+                candidates: if branching { n } else { 0 },
                 params: &drawing,
                 vocabulary: &student.vocabulary,
                 stop: None,
@@ -262,6 +320,48 @@ fn answer_rows(
         context.record_batch(engine);
         Ok(outcome?)
     })
+}
+
+/// The random streams of all answers, and the keys of their rows, `n` by `n`.
+fn answer_keys(
+    params: &PredictParams,
+    drawing: &SamplingParams,
+    context: &Context<'_>,
+    (folder, student): (&ModelFolder, &Student<WeightFiles>),
+    prompts: &[Prompt],
+) -> (Vec<Digest>, Vec<Digest>) {
+    // Greedy answers do not depend on the seed, so arms that differ in it alone share them.
+    let seed = (params.temperature > 0.0).then_some(context.seed);
+    let base = json!({
+        "row": "answer/1",
+        "model": folder.identity(),
+        "numerics": stream_numerics(),
+        "drawing": drawing,
+        "seed": seed,
+    });
+    let base = row_key(&with_ends(base, student));
+    let stream = |prompt: &Prompt, draw: u32| {
+        row_key(&match (params.branching, draw) {
+            (Branching::FirstToken, rank) => json!([base, prompt.tokens, {"first_token": rank}]),
+            (Branching::None, 0) => json!([base, prompt.tokens]),
+            (Branching::None, draw) => json!([base, prompt.tokens, {"draw": draw}]),
+        })
+    };
+    let streams: Vec<Digest> = prompts
+        .iter()
+        .flat_map(|prompt| (0..params.n).map(move |draw| (prompt, draw)))
+        .map(|(prompt, draw)| stream(prompt, draw))
+        .collect();
+    let numerics = context.numerics(Arithmetic::sample(params.dtype));
+    let key = |stream: &Digest| {
+        row_key(&if params.several() {
+            json!([stream, numerics, "log_prob"])
+        } else {
+            json!([stream, numerics])
+        })
+    };
+    let keys = streams.iter().map(key).collect();
+    (streams, keys)
 }
 
 /// The log-likelihood of each legal answer after each prompt: from its row, or computed and kept.

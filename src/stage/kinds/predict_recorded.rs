@@ -145,12 +145,14 @@ fn predictions(
         let path = first.get(question.id.as_str())?;
         Some(Prediction {
             question_id: question.id.clone(),
+            draw: 0,
             // A recording does not say what its teacher saw.
             prompt: String::new(),
             output: output(path),
             tokens: Vec::new(),
             end: path.end,
             end_token: path.end_token,
+            log_prob: None,
             option_log_probs: Vec::new(),
         })
     });

@@ -1,5 +1,5 @@
 //! `score`: adds to paths what needs a model to judge them: perplexity under another student, or how likely
-//! the gold answer becomes by them (in `gold`).
+//! the gold answer becomes by them (in `gold`), or how sure it is of their own answer (in `margin`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub(crate) struct ScoreParams {
 #[serde(default, deny_unknown_fields)]
 struct WrittenParams {
     /// The name under which the score is kept, and by which `filter` asks for it. Default: the
-    /// measure's own, `perplexity`, `gold_log_prob` or `gold_probability`.
+    /// measure's own, `perplexity`, `gold_log_prob`, `gold_probability` or `answer_margin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     name: Option<String>,
@@ -57,7 +57,7 @@ struct WrittenParams {
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
     /// device that has them.
     dtype: Dtype,
-    /// Measures of the gold answer only: by which rule a path's own answer is found, before which its reasoning ends
+    /// Measures of an answer only: by which rule a path's own answer is found, before which its reasoning ends
     /// (docs/answers.md). Default `standard` (ours).
     reading: Reading,
 }
@@ -110,6 +110,10 @@ pub(crate) enum Measure {
     /// softmax of what `gold-log-prob` sums, over `yes` and `no` or over the choices. The declared
     /// stand-in for a judge's score of 0 to 10 (ours).
     GoldProbability,
+    /// How far the most probable token lies above the second, in probability, from 0 to 1: the mean over the tokens of
+    /// the path's own answer ` {a}` after `{prompt} {r} So the answer is`. A path out of which no answer is read has none
+    /// (CoT-decoding, Wang & Zhou 2024).
+    AnswerMargin,
 }
 
 impl Measure {
@@ -119,6 +123,7 @@ impl Measure {
             Self::Perplexity => "perplexity",
             Self::GoldLogProb => "gold_log_prob",
             Self::GoldProbability => "gold_probability",
+            Self::AnswerMargin => "answer_margin",
         }
     }
 
@@ -128,10 +133,12 @@ impl Measure {
             Self::Perplexity => ScoreRange(1.0, f64::INFINITY),
             Self::GoldLogProb => ScoreRange(f64::NEG_INFINITY, 0.0),
             Self::GoldProbability => ScoreRange::TEN,
+            Self::AnswerMargin => ScoreRange(0.0, 1.0),
         }
     }
 
-    /// The score, from the log-probabilities of each continuation's tokens; none for an empty path.
+    /// The score, from the log-probabilities of each continuation's tokens; none for an empty path. An answer's margin is
+    /// read off other tokens than those that a path has.
     fn of(self, continuations: &[&[f64]], gold: usize) -> Option<f64> {
         let sum = |tokens: &[f64]| tokens.iter().sum::<f64>();
         match self {
@@ -148,6 +155,7 @@ impl Measure {
                     .map(|tokens| (sum(tokens) - gold).exp());
                 Some(10.0 / odds.sum::<f64>())
             }
+            Self::AnswerMargin => None,
         }
     }
 }
@@ -168,7 +176,7 @@ impl StageKind for Score {
     const NAME: &'static str = "score";
     // 2: perplexity counts the end of text and reads a path by its own tokens; a prompt makes room for its path.
     const VERSION: u32 = 2;
-    const DOC: &'static str = "Score paths with a student: their perplexity under it, or how likely they make the gold answer.";
+    const DOC: &'static str = "Score paths with a student: their perplexity under it, how likely they make the gold answer, or how sure it is of their own.";
     const INPUTS: &'static [Port] = &[
         Port::required("paths", ArtifactKind::Paths, "The paths to score.").passes_on(),
         Port::model("The student that scores."),
@@ -237,11 +245,19 @@ impl StageKind for Score {
                 .map(|(q, place)| (q.id.as_str(), place))
                 .collect(),
         };
+        if params.measure == Measure::AnswerMargin {
+            let margins = scoring.margins(&paths, &folder)?;
+            for (path, margin) in paths.iter_mut().zip(margins) {
+                match margin {
+                    Some(margin) => _ = path.scores.insert(params.name.clone(), margin),
+                    None => _ = path.unparsed.insert(params.name.clone()),
+                }
+            }
+            return Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]));
+        }
         let asked = match params.measure {
             Measure::Perplexity => scoring.perplexity(&paths)?,
-            Measure::GoldLogProb | Measure::GoldProbability => {
-                scoring.gold(&paths, folder.choice_answer)?
-            }
+            _ => scoring.gold(&paths, folder.choice_answer)?,
         };
         let keys: Vec<Digest> = asked
             .iter()

@@ -7,8 +7,12 @@ use crate::report::table::build::{CellEvaluations, Filler};
 use crate::report::table::{Cell, ResultTable, TableRow};
 
 /// How intervals are made, and of what, in words; those over several seeds have a note of their own.
-const METHODS: [(IntervalMethod, &str); 5] = [
+const METHODS: [(IntervalMethod, &str); 6] = [
     (IntervalMethod::Wilson, "Wilson for shares"),
+    (
+        IntervalMethod::WilsonOverAnswers,
+        "Wilson for shares of several answers to a question, of as many cases as the questions are worth",
+    ),
     (
         IntervalMethod::SquareAndAdd,
         "Wilson's squared and added for balanced accuracy",
@@ -102,6 +106,32 @@ pub(super) fn seeds(table: &ResultTable) -> Option<String> {
             "±: standard deviation over seeds ({most}). Brackets of such figures are over questions: for shares Wilson's, of as many cases as the questions are worth over the seeds, for means the bootstrap of each question's mean over the seeds. They say how far other questions would move the mean and nothing of other seeds. Unparsed and cut are over all seeds together."
         )
     })
+}
+
+/// How many answers rows have to a question, where any has several.
+pub(super) fn several(filler: &mut Filler<'_>) -> Result<Option<String>, ReportError> {
+    let layout = filler.layout;
+    let mut rows = Vec::new();
+    for row in &layout.rows {
+        let mut each = Vec::new();
+        for column in &layout.columns {
+            if let CellEvaluations::Measured(seeds) = filler.own(row, column)? {
+                each.extend(seeds.iter().map(|seed| seed.evaluation.answers_each()));
+            }
+        }
+        rows.push((row.title.clone(), each));
+    }
+    let found = by_value(rows.into_iter(), Ord::cmp);
+    if found.iter().all(|(each, _)| *each == 1) {
+        return Ok(None);
+    }
+    let each: Vec<String> = (found.iter())
+        .map(|(each, rows)| format!("{each} of {}", rows.join("; ")))
+        .collect();
+    Ok(Some(format!(
+        "Answers to each question: {}. Acc, Fmt, Len, Rep and their like are over all answers, unparsed and cut count answers; brackets and tests are over questions, each by its mean, vote or choice.",
+        each.join(", ")
+    )))
 }
 
 /// What Fmt lets pass, where it is shown.

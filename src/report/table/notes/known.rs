@@ -16,7 +16,7 @@ pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErro
         for column in &layout.columns {
             let place = placed(&row.title, &column.title);
             if let CellEvaluations::Measured(seeds) = filler.own(row, column)? {
-                let answers: usize = seeds.iter().map(Measured::questions).sum();
+                let answers: usize = seeds.iter().map(Measured::answers).sum();
                 match ends(&seeds).0 {
                     0 => ends_unknown.push(place.clone()),
                     known if known < answers => partly.push(format!(

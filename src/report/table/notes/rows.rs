@@ -52,7 +52,7 @@ fn told(seeds: &[Measured]) -> String {
         seeds[0].questions(),
         unparsed(seeds)
     );
-    let answers: usize = seeds.iter().map(Measured::questions).sum();
+    let answers: usize = seeds.iter().map(Measured::answers).sum();
     let _ = match ends(seeds) {
         (0, _) => Ok(()),
         (known, cut) if known == answers => write!(text, ", cut by length {cut}"),
