@@ -260,6 +260,11 @@ impl Metric {
         self.is_of_answers() || self == Self::AVG_AT_N
     }
 
+    /// Whether it is the share of right answers, which a constant answer and a guess have too.
+    pub fn is_accuracy(self) -> bool {
+        self == Self::ACC || self == Self::AVG_AT_N
+    }
+
     /// Whether it takes all answers to a question together.
     pub fn is_of_answers(self) -> bool {
         matches!(self.definition.source, ValueSource::OfAnswers(_))

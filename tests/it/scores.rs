@@ -7,7 +7,7 @@ use sert_run::event::CancelToken;
 use sert_run::model::Student;
 use sert_run::model::engine::Engine;
 use sert_run::model::{EngineOptions, ScoreJob};
-use sert_run::text::{PromptForm, Question, Reading, reasoning_part};
+use sert_run::text::{PromptForm, Question, Reading, parse_answer, reasoning_part};
 
 use crate::harness::{Bench, TINY};
 
@@ -181,4 +181,73 @@ fn answers_to_test_questions_are_scored_as_paths() {
         let score = path["scores"]["gold_probability"].as_f64().unwrap();
         assert!(score > 0.0 && score < 10.0, "{score}");
     }
+}
+
+/// The probabilities of the two most probable tokens, from the engine's logits over the whole text.
+#[test]
+fn an_answers_margin_is_that_of_the_two_best_tokens() {
+    let scored =
+        "\n[stages.sure]\nkind = \"score\"\npaths = \"sampled\"\nmeasure = \"answer-margin\"\n";
+    let bench = Bench::new(&format!("{TINY}{scored}"));
+    bench.run_manifest(&["--stage", "sure"]).ok();
+    bench.run(&["export", "m.toml", "student", "student"]).ok();
+    let student = Student::load(&bench.path("student")).unwrap();
+    let engine = Engine::new(
+        &student.architecture,
+        &student.weights,
+        EngineOptions::default(),
+    )
+    .unwrap();
+    let questions: BTreeMap<String, Question> = rows(&bench, "data.train")
+        .into_iter()
+        .map(|row| serde_json::from_value::<Question>(row).unwrap())
+        .map(|question| (question.id.clone(), question))
+        .collect();
+    let encode = |text: &str| student.tokenizer.encode(text).unwrap();
+    let vocabulary = student.architecture.vocab_rows;
+    let (mut read, mut unread) = (0, 0);
+    for path in rows(&bench, "sure") {
+        let question = &questions[path["question_id"].as_str().unwrap()];
+        let text = path["text"].as_str().unwrap();
+        let found = path["scores"]["answer_margin"].as_f64();
+        let Some(answer) = parse_answer(question, text, Reading::Standard).answer() else {
+            assert_eq!(
+                (found, &path["unparsed"][0]),
+                (None, &Value::from("answer_margin"))
+            );
+            unread += 1;
+            continue;
+        };
+        let text = text.replace("<|endoftext|>", "");
+        let reasoning = match reasoning_part(&text, Reading::Standard).trim() {
+            "" => String::new(),
+            reasoning => format!(" {reasoning}"),
+        };
+        let prompt = PromptForm::Answer.prompt(question);
+        let before = encode(&format!("{prompt}{reasoning} So the answer is"));
+        let answer = encode(&format!(" {answer}"));
+        let logits = engine
+            .logits(&[before.clone(), answer.clone()].concat())
+            .unwrap();
+        let margin = |place: usize| {
+            let row = &logits[(before.len() + place - 1) * vocabulary..][..vocabulary];
+            let all: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+            let mut sorted: Vec<f64> = row
+                .iter()
+                .map(|logit| f64::from(*logit).exp() / all)
+                .collect();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            sorted[0] - sorted[1]
+        };
+        let wanted = (0..answer.len()).map(margin).sum::<f64>() / answer.len() as f64;
+        assert!(
+            (found.unwrap() - wanted).abs() < 1e-5,
+            "{found:?} is not {wanted}"
+        );
+        read += 1;
+    }
+    assert!(
+        read > 20 && read + unread == 288,
+        "{read} read, {unread} not"
+    );
 }

@@ -8,7 +8,7 @@ use super::build::Filler;
 use super::{Cell, CellGroup, Figure, TableRow};
 use crate::key::Digest;
 use crate::manifest::{Baseline, LayoutColumn, LayoutRow};
-use crate::metric::{Baseline as Measured, Estimate, EvalParams, Metric, chance, majority_class};
+use crate::metric::{Baseline as Measured, Estimate, EvalParams, chance, majority_class};
 use crate::plan::NodeId;
 use crate::report::{ReportError, Source};
 use crate::stage::Split;
@@ -183,7 +183,7 @@ fn put(
     let group = &mut row.groups[place.column];
     group.questions = Some(accuracy.n);
     for (cell, metric) in group.cells.iter_mut().zip(&filler.spec.metrics) {
-        if *metric == Metric::ACC {
+        if metric.is_accuracy() {
             *cell = Cell::Figure(Box::new(Figure {
                 estimate: *accuracy,
                 confidence: accuracy.interval.map(|_| confidence),

@@ -274,9 +274,10 @@ fn answer_rows(
                 .iter()
                 .filter(|place| rows.begin(&keys[**place]));
             let spec = |&place: &usize| {
-                let forced_first = match branching {
-                    true => Some(candidates.get(place % n)?.token),
-                    false => None,
+                let forced_first = if branching {
+                    Some(candidates.get(place % n)?.token)
+                } else {
+                    None
                 };
                 Some(SequenceSpec {
                     forced_first,
