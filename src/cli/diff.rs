@@ -175,7 +175,7 @@ fn predictions(
     a: &[Prediction],
     b: &[Prediction],
 ) -> Result<(), Failure> {
-    let id = |answer: &'_ Prediction| (answer.question_id.clone(), answer.draw);
+    let id = |answer: &Prediction| (answer.question_id.clone(), answer.draw);
     let in_b: BTreeMap<(String, u32), &Prediction> = b.iter().map(|p| (id(p), p)).collect();
     let common: Vec<_> = a
         .iter()

@@ -1,13 +1,10 @@
 //! What a metric is, and the metrics by the names that manifests use.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::LazyLock;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::answered::balanced;
 use super::by_question::{answers_each, by_question};
@@ -74,7 +71,7 @@ pub(super) type OfAnswersFn = fn(&[QuestionOutcome], usize) -> Option<f64>;
 pub const MOST_ANSWERS: u32 = 1000;
 
 /// What precedes `k` in the name of a metric that has one.
-const OF_K: &str = "pass@";
+pub(super) const OF_K: &str = "pass@";
 
 /// The names of the metric that has a `k`, by `k`.
 static NAMES_OF_K: LazyLock<Vec<String>> =
@@ -329,23 +326,8 @@ impl Metric {
         (METRICS.iter().position(|each| each.name == name), self.k)
     }
 
-    /// What a JSON Schema accepts as its name, or as that of any `k`.
-    pub(crate) fn name_schema(self, description: &str) -> Value {
-        match self.k() {
-            None => json!({ "type": "string", "const": self.name(), "description": description }),
-            Some(_) => {
-                json!({ "type": "string", "pattern": Self::pattern_of_k(), "description": description })
-            }
-        }
-    }
-
-    /// The names of a metric of any `k`, as a regular expression.
-    pub(crate) fn pattern_of_k() -> String {
-        format!("^{OF_K}([1-9][0-9]{{0,2}}|{MOST_ANSWERS})$")
-    }
-
     /// What it is, for the schema.
-    pub(crate) fn doc(self) -> &'static str {
+    pub(super) fn doc(self) -> &'static str {
         self.definition.doc
     }
 }
@@ -396,19 +378,6 @@ impl TryFrom<String> for Metric {
 
     fn try_from(name: String) -> Result<Self, String> {
         Self::named(&name).ok_or_else(|| format!("there is no metric `{name}`"))
-    }
-}
-
-impl JsonSchema for Metric {
-    fn schema_name() -> Cow<'static, str> {
-        "Metric".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let each: Vec<Value> = Self::all()
-            .map(|each| each.name_schema(each.doc()))
-            .collect();
-        json_schema!({ "oneOf": each, "description": "A column of a table: one figure of an evaluation." })
     }
 }
 

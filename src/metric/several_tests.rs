@@ -140,7 +140,7 @@ fn pass_at_k_is_the_share_of_sets() {
                 let (mut all, mut hit) = (0, 0);
                 for set in sets {
                     all += 1;
-                    hit += u32::from((0..right).any(|i| set >> i & 1 == 1));
+                    hit += u32::from((0..right).any(|i| (set >> i) & 1 == 1));
                 }
                 let found = pass(&outcomes, k).unwrap();
                 close(found, f64::from(hit) / f64::from(all));

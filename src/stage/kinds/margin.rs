@@ -141,7 +141,7 @@ mod tests {
             margin(&best)
         };
         assert!((of(&[0.7, 0.2]) - 0.5).abs() < 1e-12);
-        assert!((of(&[0.4, 0.4]) - 0.0).abs() < 1e-12);
+        assert!(of(&[0.4, 0.4]).abs() < 1e-12);
         assert!((of(&[1.0]) - 1.0).abs() < 1e-12);
     }
 }
