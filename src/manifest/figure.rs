@@ -171,8 +171,7 @@ impl JsonSchema for Measure {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let metrics =
-            Metric::all().map(|metric| metric.name_schema(&format!("{}.", metric.labelled())));
+        let metrics = Metric::all().map(|metric| metric.name_schema(&metric.schema_label()));
         let of_filter = FilterMeasure::json_schema(generator).to_value();
         let of_filter = of_filter["oneOf"].as_array().into_iter().flatten().cloned();
         let each: Vec<Value> = metrics.chain(of_filter).collect();

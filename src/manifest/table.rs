@@ -117,7 +117,7 @@ fn with_figures(schema: &mut Schema) {
 fn by_metric(value: &Value) -> (Map<String, Value>, Map<String, Value>) {
     let of_metric = |metric: Metric| {
         let mut value = value.clone();
-        value["description"] = format!("{}.", metric.labelled()).into();
+        value["description"] = metric.schema_label().into();
         value
     };
     let (of_k, others): (Vec<Metric>, Vec<Metric>) =

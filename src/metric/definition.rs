@@ -326,6 +326,11 @@ impl Metric {
         (METRICS.iter().position(|each| each.name == name), self.k)
     }
 
+    /// A column's title, with `k` for any.
+    pub(super) fn listed_title(self) -> &'static str {
+        self.definition.title
+    }
+
     /// What it is, for the schema.
     pub(super) fn doc(self) -> &'static str {
         self.definition.doc

@@ -19,6 +19,11 @@ impl Metric {
         }
     }
 
+    /// Its title with its unit, whatever its `k`.
+    pub(crate) fn schema_label(self) -> String {
+        format!("{} ({}).", self.listed_title(), self.unit().sign())
+    }
+
     /// The names of a metric of any `k`, as a regular expression.
     pub(crate) fn pattern_of_k() -> String {
         format!("^{OF_K}([1-9][0-9]{{0,2}}|{MOST_ANSWERS})$")
@@ -31,8 +36,8 @@ impl JsonSchema for Metric {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let each: Vec<Value> = Self::all()
-            .map(|each| each.name_schema(each.doc()))
+        let each: Vec<Schema> = Self::all()
+            .filter_map(|each| Schema::try_from(each.name_schema(each.doc())).ok())
             .collect();
         json_schema!({ "oneOf": each, "description": "A column of a table: one figure of an evaluation." })
     }

@@ -10,7 +10,11 @@ use crate::text::{Prediction, ReasoningPath};
 type AnswerId<'a> = (&'a str, u32);
 
 /// Scores by answer and name.
-pub(super) struct Scores<'a>(BTreeMap<AnswerId<'a>, BTreeMap<&'a str, f64>>);
+pub(super) struct Scores<'a> {
+    by_answer: BTreeMap<AnswerId<'a>, BTreeMap<&'a str, f64>>,
+    /// The names of all, those of scores included that were asked for and of no answer could be read.
+    names: BTreeSet<&'a str>,
+}
 
 impl<'a> Scores<'a> {
     /// The mean log-probability of each answer's tokens, where it is known, and what the paths of `scored` carry.
@@ -29,6 +33,8 @@ impl<'a> Scores<'a> {
         });
         let mut scores = BTreeMap::new();
         let mut missing: Vec<AnswerId<'_>> = Vec::new();
+        let unread = scored.into_iter().flatten().flat_map(|path| &path.unparsed);
+        let mut names: BTreeSet<&str> = unread.map(String::as_str).collect();
         for answer in predictions {
             let id = (answer.question_id.as_str(), answer.draw);
             let own = answer.log_prob.and_then(|sum| sum.mean());
@@ -44,10 +50,14 @@ impl<'a> Scores<'a> {
                     None => missing.push(id),
                 }
             }
+            names.extend(of_answer.keys());
             scores.insert(id, of_answer);
         }
         match missing.first() {
-            None => Ok(Self(scores)),
+            None => Ok(Self {
+                by_answer: scores,
+                names,
+            }),
             Some((question_id, draw)) => Err(MetricError::NotScored {
                 missing: missing.len(),
                 answers: predictions.len(),
@@ -59,7 +69,9 @@ impl<'a> Scores<'a> {
 
     /// The score `name` of an answer.
     pub(super) fn get(&self, answer: &Prediction, name: &str) -> Option<f64> {
-        let scores = self.0.get(&(answer.question_id.as_str(), answer.draw))?;
+        let scores = self
+            .by_answer
+            .get(&(answer.question_id.as_str(), answer.draw))?;
         scores.get(name).copied()
     }
 
@@ -70,16 +82,12 @@ impl<'a> Scores<'a> {
             ("best_by", &params.best_by, usual.best_by),
             ("vote_by", &params.vote_by, usual.vote_by),
         ] {
-            let carried = self
-                .0
-                .values()
-                .any(|scores| scores.contains_key(name.as_str()));
-            if *name != usual && !carried {
+            if *name != usual && !self.names.contains(name.as_str()) {
                 return Err(MetricError::NoScore {
                     key,
                     name: name.clone(),
-                    answers: self.0.len(),
-                    known: self.names(),
+                    answers: self.by_answer.len(),
+                    known: self.known(),
                 });
             }
         }
@@ -87,13 +95,8 @@ impl<'a> Scores<'a> {
     }
 
     /// The names that there are, for a person.
-    fn names(&self) -> String {
-        let names: BTreeSet<&str> = self
-            .0
-            .values()
-            .flat_map(|scores| scores.keys().copied())
-            .collect();
-        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    fn known(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
         if names.is_empty() {
             "none".to_owned()
         } else {

@@ -374,6 +374,14 @@ fn scores_come_with_the_paths() {
     close(value(&found, "margin-vote@n"), 1.0);
     close(value(&found, "best@n"), 1.0);
     close(value(&of(Some(&paths), "log_prob").unwrap(), "best@n"), 0.0);
+    // What was asked for and could not be read is there, and nobody's.
+    let mut unread = paths.clone();
+    for path in &mut unread {
+        path.scores.clear();
+        path.unparsed.insert("judge".to_owned());
+    }
+    let found = of(Some(&unread), "judge").unwrap();
+    assert_eq!(Metric::named("best@n").unwrap().of(&found), None);
     let error = of(Some(&paths), "kindness").unwrap_err().to_string();
     assert!(
         error.contains("`kindness`") && error.contains("`answer_margin`, `judge`, `log_prob`"),

@@ -186,9 +186,19 @@ fn answers_to_test_questions_are_scored_as_paths() {
 /// The probabilities of the two most probable tokens, from the engine's logits over the whole text.
 #[test]
 fn an_answers_margin_is_that_of_the_two_best_tokens() {
-    let scored =
-        "\n[stages.sure]\nkind = \"score\"\npaths = \"sampled\"\nmeasure = \"answer-margin\"\n";
-    let bench = Bench::new(&format!("{TINY}{scored}"));
+    let scored = "\n[stages.written]\nkind = \"import-paths\"\npath = \"written.jsonl\"\n\n\
+         [stages.sure]\nkind = \"score\"\npaths = \"written\"\nmeasure = \"answer-margin\"\n";
+    let bench = Bench::new(TINY);
+    bench.run_manifest(&["--stage", "data"]).ok();
+    let mut written = String::new();
+    for question in rows(&bench, "data.train") {
+        for said in [" It is so. So the answer is yes.", " no", " It is unclear."] {
+            let path = serde_json::json!({ "question_id": question["id"], "text": said });
+            written += &format!("{path}\n");
+        }
+    }
+    bench.write("written.jsonl", written);
+    bench.write("m.toml", format!("{TINY}{scored}"));
     bench.run_manifest(&["--stage", "sure"]).ok();
     bench.run(&["export", "m.toml", "student", "student"]).ok();
     let student = Student::load(&bench.path("student")).unwrap();
@@ -246,8 +256,5 @@ fn an_answers_margin_is_that_of_the_two_best_tokens() {
         );
         read += 1;
     }
-    assert!(
-        read > 20 && read + unread == 288,
-        "{read} read, {unread} not"
-    );
+    assert_eq!((read, unread), (24, 12));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Bench, TINY};
 
@@ -29,9 +29,13 @@ n = 3
 branching = "first-token"
 max_new_tokens = 24
 
+[stages.written]
+kind = "import-predictions"
+path = "written.jsonl"
+
 [stages.said]
 kind = "answers-as-paths"
-predictions = "parted"
+predictions = "written"
 
 [stages.sure]
 kind = "score"
@@ -48,9 +52,9 @@ kind = "eval"
 predictions = "one"
 calibration = true
 
-[stages.parted-measured]
+[stages.written-measured]
 kind = "eval"
-predictions = "parted"
+predictions = "written"
 scored = "sure"
 best_by = "answer_margin"
 
@@ -59,11 +63,32 @@ metrics = ["acc", "maj@n", "pass@2", "best@n", "margin-vote@n", "brier", "brier@
 rows = [
     { label = "one", eval = "one-measured" },
     { label = "drawn", eval = "drawn-measured" },
-    { label = "parted", eval = "parted-measured" },
+    { label = "written", eval = "written-measured" },
 ]
 baseline = "one"
 reported = { source = "nobody", values = [{ row = "drawn", "pass@2" = 50.0 }] }
 "#;
+
+/// A bench whose answers of others are three to each test question: `yes`, `no`, `yes`.
+fn bench() -> Bench {
+    let bench = Bench::new(TINY);
+    bench.run_manifest(&["--stage", "data"]).ok();
+    let mut written = String::new();
+    for question in rows(&bench, "data.test") {
+        for (draw, said) in ["yes", "no", "yes"].into_iter().enumerate() {
+            let answer = json!({
+                "question_id": question["id"],
+                "draw": draw,
+                "prompt": "",
+                "output": format!(" It is said. So the answer is {said}."),
+            });
+            written += &format!("{answer}\n");
+        }
+    }
+    bench.write("written.jsonl", written);
+    bench.write("m.toml", format!("{TINY}{SEVERAL}"));
+    bench
+}
 
 fn rows(bench: &Bench, stage: &str) -> Vec<Value> {
     let shown = bench.run(&["show", "m.toml", stage, "--json"]).ok();
@@ -94,7 +119,7 @@ fn kept(bench: &Bench) -> u64 {
 
 #[test]
 fn more_answers_leave_the_first_ones() {
-    let bench = Bench::new(&format!("{TINY}{SEVERAL}"));
+    let bench = bench();
     bench.run_manifest(&["--stage", "drawn"]).ok();
     let two = by_draw(&rows(&bench, "drawn"));
     assert_eq!((two.len(), kept(&bench)), (16, 16));
@@ -134,7 +159,7 @@ fn more_answers_leave_the_first_ones() {
 
 #[test]
 fn several_answers_are_measured_and_shown() {
-    let bench = Bench::new(&format!("{TINY}{SEVERAL}"));
+    let bench = bench();
     bench.run_manifest(&[]).ok();
     let parted = rows(&bench, "parted");
     assert_eq!(parted.len(), 24);
@@ -146,12 +171,35 @@ fn several_answers_are_measured_and_shown() {
             "{first:?}"
         );
     }
-    for path in rows(&bench, "sure") {
-        match path["scores"]["answer_margin"].as_f64() {
-            Some(margin) => assert!((0.0..=1.0).contains(&margin), "{path}"),
-            None => assert_eq!(path["unparsed"][0], "answer_margin", "{path}"),
-        }
+    // The first and the third answer are one, so they are as sure, and together surer than the other half as sure.
+    let sure = rows(&bench, "sure");
+    assert_eq!(sure.len(), 24);
+    let measured = rows(&bench, "written-measured").remove(0);
+    let (mut best, mut voted) = (0.0, 0.0);
+    for answers in sure.chunks(3) {
+        let margin = |i: usize| answers[i]["scores"]["answer_margin"].as_f64().unwrap();
+        let [yes, no, again] = [0, 1, 2].map(margin);
+        assert!((0.0..=1.0).contains(&yes) && (0.0..=1.0).contains(&no));
+        assert_eq!(yes.to_bits(), again.to_bits());
+        let outcomes = measured["outcomes"].as_array().unwrap().iter();
+        let of_question =
+            outcomes.filter(|outcome| outcome["question_id"] == answers[0]["question_id"]);
+        let right: Vec<bool> = of_question
+            .map(|outcome| outcome["correct"] == true)
+            .collect();
+        best += f64::from(u8::from(right[usize::from(no > yes)]));
+        voted += f64::from(u8::from(right[usize::from(no > yes + again)]));
     }
+    let figure = |name: &str| measured["figures"][name]["value"].as_f64().unwrap();
+    assert!((figure("best@n") - best / 8.0).abs() < 1e-12, "{best}");
+    assert!(
+        (figure("margin-vote@n") - voted / 8.0).abs() < 1e-12,
+        "{voted}"
+    );
+    assert!(
+        (figure("maj@n") - 0.5).abs() < 1e-12,
+        "four questions of eight have the answer yes"
+    );
     let shown = bench.run(&["show", "m.toml", "drawn-measured"]).ok().stdout;
     for column in ["avg@n", "maj@n", "pass@1", "pass@2", "best@n", "Brier@n"] {
         assert!(shown.contains(column), "{column}:\n{shown}");
@@ -162,7 +210,7 @@ fn several_answers_are_measured_and_shown() {
     for part in [
         "maj@n",
         "margin vote@n",
-        "Answers to each question: 1 of one; 2 of drawn; 3 of parted.",
+        "Answers to each question: 1 of one, 2 of drawn, 3 of written.",
         "pass@2 needs 2 answers to each question, and there are 1",
     ] {
         assert!(table.contains(part), "{part}:\n{table}");
