@@ -206,7 +206,7 @@ fn several_answers_are_measured_and_shown() {
     }
     let alone = bench.run(&["show", "m.toml", "one-measured"]).ok().stdout;
     assert!(alone.contains("Brier") && !alone.contains('@'), "{alone}");
-    let table = bench.run(&["table", "m.toml", "several"]).ok().stdout;
+    let table = bench.run(&["table", "m.toml"]).ok().stdout;
     for part in [
         "maj@n",
         "margin vote@n",
