@@ -124,6 +124,7 @@ mod tests {
             stream: Digest::of(b"row"),
             first_token: None,
             draw: 0,
+            hint: crate::text::Hint::None,
             text: " a\nb\u{2028}".into(),
             tokens: vec![1, 2],
             log_prob: Some(crate::text::LogProbSummary {

@@ -27,6 +27,7 @@ fn path(question_id: &str, draw: u32, repeats: u32) -> ReasoningPath {
         stream: Digest::of(format!("{question_id} {draw}").as_bytes()),
         first_token: None,
         draw,
+        hint: crate::text::Hint::None,
         text: REASONING.into(),
         tokens,
         log_prob: Some(LogProbSummary {

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::error::Diagnostic;
 use super::param_error::placed;
-use super::wire::Wiring;
+use super::wire::{Draft, Wiring};
+use super::words::dotted;
 use crate::artifact::ArtifactKind;
 use crate::stage::Carried;
 
@@ -27,17 +28,30 @@ pub(super) fn check(
             carried.insert(draft.name.to_owned(), Carried::unknown());
             continue;
         };
-        let mut input = Carried::default();
+        let mut input: Option<Carried> = None;
         for wire in wiring.inputs[stage].values() {
-            match wire.port.accepts {
-                ArtifactKind::Paths => {
-                    let from = wiring.drafts[wire.from.stage].name;
-                    input = carried.get(from).cloned().unwrap_or_else(Carried::unknown);
-                }
-                // An answer may have its tokens.
-                ArtifactKind::Predictions => input.tokens = true,
-                _ => {}
-            }
+            let from = || {
+                let from = carried.get(wiring.drafts[wire.from.stage].name);
+                from.cloned().unwrap_or_else(Carried::unknown)
+            };
+            let comes = match wire.port.accepts {
+                ArtifactKind::Paths => from(),
+                // An answer may have its tokens, and no score.
+                ArtifactKind::Predictions => Carried {
+                    tokens: true,
+                    hinted: from().hinted,
+                    ..Carried::default()
+                },
+                _ => continue,
+            };
+            input = Some(match input {
+                Some(input) => input.and(comes),
+                None => comes,
+            });
+        }
+        let input = input.unwrap_or_default();
+        if input.hinted && kind.output(ArtifactKind::Evaluation).is_some() {
+            errors.push(measures_hinted(draft));
         }
         let param_errors = kind.needs(params).into_iter();
         errors.extend(
@@ -48,4 +62,17 @@ pub(super) fn check(
         carried.insert(draft.name.to_owned(), kind.carried(params, input));
     }
     carried
+}
+
+/// What was written with the answer in the prompt says nothing of what a student can do.
+fn measures_hinted(draft: &Draft<'_>) -> Diagnostic {
+    let message = format!(
+        "`{}` would measure what was written with the gold answer in the prompt (`hint` of `sample`)",
+        dotted(&draft.path)
+    );
+    let hint = "hinted paths may be verified, filtered and trained on; measure what `predict` answers, or sample without `hint`";
+    Diagnostic {
+        path: draft.path.clone(),
+        ..Diagnostic::at(draft.origin, message).hint(hint.to_owned())
+    }
 }

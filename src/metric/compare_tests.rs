@@ -1,7 +1,7 @@
 use super::*;
 use crate::metric::interval::share_over_seeds;
 use crate::metric::{EvalParams, OverSeeds, evaluate, fixture};
-use crate::text::{AnswerForm, EndReason, Prediction, Question};
+use crate::text::{AnswerForm, EndReason, Hint, Prediction, Question};
 
 /// One seed of an arm: its right answers by question, each with so many words before it.
 fn evaluation(answers: &[(&str, bool, usize)]) -> Evaluation {
@@ -21,6 +21,7 @@ fn evaluation(answers: &[(&str, bool, usize)]) -> Evaluation {
                 question_id: id.into(),
                 draw: 0,
                 prompt: String::new(),
+                hint: Hint::None,
                 output: format!("{}So the answer is {answer}.", "word ".repeat(words)),
                 tokens: vec![],
                 end: EndReason::EndOfText,

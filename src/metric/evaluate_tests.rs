@@ -1,5 +1,5 @@
 use super::*;
-use crate::text::{EndReason, Reading, teacher_fixture};
+use crate::text::{EndReason, Hint, Reading, teacher_fixture};
 
 fn question(id: &str, answer: &str) -> Question {
     Question {
@@ -17,6 +17,7 @@ fn prediction(id: &str, output: &str) -> Prediction {
         question_id: id.into(),
         draw: 0,
         prompt: String::new(),
+        hint: Hint::None,
         output: output.into(),
         tokens: vec![],
         end: EndReason::EndOfText,

@@ -12,7 +12,7 @@ use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
 use crate::text::{
-    DropReason, FilterDecision, FilteredPath, Prediction, Question, ReasoningPath, printable,
+    DropReason, FilterDecision, FilteredPath, Hint, Prediction, Question, ReasoningPath, printable,
 };
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
@@ -131,6 +131,9 @@ fn path_text(path: &ReasoningPath) -> String {
     if !path.unparsed.is_empty() {
         let names: Vec<&str> = path.unparsed.iter().map(String::as_str).collect();
         let _ = write!(head, "  unparsed: {}", printable(&names.join(", ")));
+    }
+    if path.hint != Hint::None {
+        head += "  written with the answer as a hint";
     }
     let _ = write!(head, "  end {}", path.end.name());
     let mut text = format!("{head}\n    {}\n", printable(path.text.trim()));

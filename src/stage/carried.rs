@@ -16,6 +16,8 @@ pub struct Carried {
     pub log_probs: bool,
     /// Scores by name.
     pub scores: BTreeMap<String, ScoreRange>,
+    /// Whether some may have been written with the gold answer in the prompt.
+    pub hinted: bool,
     /// Whether they may have anything else too: rows that were made elsewhere.
     pub anything: bool,
 }
@@ -52,6 +54,30 @@ impl Carried {
     pub fn with(mut self, score: impl Into<String>, range: ScoreRange) -> Self {
         self.scores.insert(score.into(), range);
         self
+    }
+
+    /// What all of these paths and `others` carry, where they come together.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        let names = self.scores.keys().chain(others.scores.keys());
+        let score = |name: &String| match (self.scores.get(name), others.scores.get(name)) {
+            (Some(here), Some(there)) => {
+                let range = ScoreRange(here.0.min(there.0), here.1.max(there.1));
+                Some((name.clone(), range))
+            }
+            (Some(range), None) => others.anything.then(|| (name.clone(), *range)),
+            (None, Some(range)) => self.anything.then(|| (name.clone(), *range)),
+            (None, None) => None,
+        };
+        let scores = names.filter_map(score).collect();
+        let may = |here: bool, there: bool| (here || self.anything) && (there || others.anything);
+        Self {
+            tokens: may(self.tokens, others.tokens),
+            log_probs: may(self.log_probs, others.log_probs),
+            hinted: self.hinted || others.hinted,
+            anything: self.anything && others.anything,
+            scores,
+        }
     }
 
     /// What is wrong where `need` cannot be met.
@@ -189,6 +215,21 @@ mod tests {
         }
         assert!(told(&bare, &need(Needed::Tokens)).is_some());
         assert!(told(&bare, &need(Needed::LogProbs)).is_some());
+        // Together they carry what each of them does.
+        let other = Carried {
+            tokens: true,
+            hinted: true,
+            ..Carried::default()
+        }
+        .with("judge", ScoreRange(-1.0, 1.0));
+        let both = scored.clone().and(other.clone());
+        assert!(both.tokens && !both.log_probs && both.hinted && !both.anything);
+        assert_eq!(
+            both.scores,
+            BTreeMap::from([("judge".into(), ScoreRange(-1.0, 10.0))])
+        );
+        let loose = other.and(Carried::unknown());
+        assert!(loose.tokens && loose.hinted && !loose.anything && loose.scores.len() == 1);
         for what in [Needed::Tokens, Needed::LogProbs, Needed::Score("x".into())] {
             assert_eq!(told(&Carried::unknown(), &need(what)), None);
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Recorded, TeacherError};
 use crate::key::{Digest, canonical_json};
-use crate::text::{EndReason, Question, ReasoningPath};
+use crate::text::{EndReason, Hint, Question, ReasoningPath};
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct RecordedPath {
@@ -75,6 +75,7 @@ pub(super) fn path(
         stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
         draw,
+        hint: Hint::None,
         text: row.text,
         tokens: Vec::new(),
         log_prob: None,

@@ -34,7 +34,7 @@ pub use path::{
 pub use prediction::Prediction;
 pub(crate) use prediction::is_first;
 pub(crate) use printable::{escaped, printable};
-pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, PromptForm, answer_sentence};
+pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, Hint, PromptForm, answer_sentence};
 pub use question::{AnswerForm, Question};
 pub use repetition::{rep_n, word_count, word_rep};
 pub use thought::{Parted, parted};

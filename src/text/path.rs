@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Hint;
 use crate::key::Digest;
 
 /// Why a generation ended.
@@ -106,6 +107,9 @@ pub struct ReasoningPath {
     /// Which draw of its branch, from 0.
     #[serde(default)]
     pub draw: u32,
+    /// What the prompt gave away of the answer; [`LogProbSummary`] and first token are then given that prompt.
+    #[serde(default, skip_serializing_if = "Hint::is_none")]
+    pub hint: Hint,
     /// What was written after the prompt, first token included, end-of-text not.
     pub text: String,
     /// The same as student tokens; empty where no student tokenised it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, LogProbSummary};
+use super::{EndReason, Hint, LogProbSummary};
 
 /// One raw answer; measuring it is `eval`'s work.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct Prediction {
     pub draw: u32,
     /// What the student saw.
     pub prompt: String,
+    /// What the prompt gave away of the answer: such a row is no answer of the student's, and `eval` refuses it.
+    #[serde(default, skip_serializing_if = "Hint::is_none")]
+    pub hint: Hint,
     /// What it wrote, end-of-text not included.
     pub output: String,
     /// The same as tokens; empty where an outside file brought it.

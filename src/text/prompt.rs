@@ -1,5 +1,7 @@
 //! Prompt and training templates (paper, II and III-A).
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,42 @@ impl PromptForm {
             Self::StepByStep => " Let's think step by step.",
         };
         format!("Question: {}{gap}Answer:{tail}", question.asked())
+    }
+}
+
+/// What a prompt gives away of the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hint {
+    /// Nothing.
+    #[default]
+    None,
+    /// The gold answer, to be reasoned towards (STaR's rationalization, Zelikman et al. 2022, section 3.2): ` (CORRECT)`
+    /// behind the gold choice, as in the paper's Figure 2; ` (The answer is {a}.)` behind a question without choices (ours).
+    Answer,
+}
+
+impl Hint {
+    /// Whether it gives nothing away.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// `question` as a prompt with this hint asks it.
+    pub fn given(self, question: &Question) -> Cow<'_, Question> {
+        if self == Self::None {
+            return Cow::Borrowed(question);
+        }
+        let mut hinted = question.clone();
+        let gold = question.labels().position(|label| label == question.answer);
+        match gold.and_then(|gold| hinted.choices.get_mut(gold)) {
+            Some(choice) => choice.push_str(" (CORRECT)"),
+            None => {
+                hinted.question =
+                    format!("{} (The answer is {}.)", question.question, question.answer)
+            }
+        }
+        Cow::Owned(hinted)
     }
 }
 
@@ -94,6 +132,35 @@ mod tests {
             PromptForm::StepByStep.prompt(&question(&["hive", "sea"])),
             "Question: Where do bees live? Answer choices: (A) hive, (B) sea.\nAnswer: Let's think step by step."
         );
+    }
+
+    #[test]
+    fn a_hint_gives_the_gold_answer_away() {
+        let asked =
+            |hint: Hint, question: &Question| PromptForm::Answer.prompt(&hint.given(question));
+        let choice = Question {
+            answer: "B".into(),
+            ..question(&["hive", "sea"])
+        };
+        assert_eq!(
+            asked(Hint::Answer, &choice),
+            "Question: Where do bees live? Answer choices: (A) hive, (B) sea (CORRECT).\nAnswer:"
+        );
+        let number = Question {
+            form: AnswerForm::Number,
+            answer: "12".into(),
+            ..question(&[])
+        };
+        assert_eq!(
+            asked(Hint::Answer, &number),
+            "Question: Where do bees live? (The answer is 12.) Answer:"
+        );
+        for question in [&choice, &number] {
+            assert_eq!(
+                asked(Hint::None, question),
+                PromptForm::Answer.prompt(question)
+            );
+        }
     }
 
     #[test]

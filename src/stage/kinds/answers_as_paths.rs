@@ -75,6 +75,7 @@ fn path(answer: Prediction) -> ReasoningPath {
         stream: Digest::of(canonical_json(&identity).as_bytes()),
         first_token: None,
         draw: answer.draw,
+        hint: answer.hint,
         text: answer.output,
         tokens: answer.tokens,
         log_prob: answer.log_prob,
@@ -89,7 +90,7 @@ fn path(answer: Prediction) -> ReasoningPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::EndReason;
+    use crate::text::{EndReason, Hint};
 
     #[test]
     fn an_answer_stays_raw_and_is_known_by_its_content() {
@@ -97,6 +98,7 @@ mod tests {
             question_id: "q".into(),
             draw: 0,
             prompt: "Question: Is it? Answer:".into(),
+            hint: Hint::Answer,
             output: output.into(),
             tokens: vec![7, 8],
             end: EndReason::Length,
@@ -110,6 +112,7 @@ mod tests {
             (found.question_id.as_str(), &found.tokens[..], found.end),
             ("q", &[7, 8][..], EndReason::Length)
         );
+        assert_eq!(found.hint, Hint::Answer);
         assert_eq!(found.stream, path(answer(&found.text)).stream);
         assert_ne!(found.stream, path(answer(" no")).stream);
         let second = path(Prediction {

@@ -9,7 +9,7 @@ use crate::metric::{EvalParams, LOG_PROB, Metric, QuestionOutcome, evaluate_scor
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind, Work,
 };
-use crate::text::{Excerpt, Prediction, Question, ReasoningPath, excerpt};
+use crate::text::{Excerpt, Hint, Prediction, Question, ReasoningPath, excerpt};
 
 /// Measures answers, each figure with its interval.
 pub(crate) struct Eval;
@@ -100,6 +100,7 @@ impl StageKind for Eval {
     fn run(params: &EvalParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
         let predictions: Vec<Prediction> = context.input("predictions")?;
+        refuse_hinted(&predictions)?;
         let params = EvalParams {
             seed: context.seed,
             ..params.clone()
@@ -125,5 +126,46 @@ impl StageKind for Eval {
             "evaluation".to_owned(),
             context.keep(&evaluation)?,
         )]))
+    }
+}
+
+/// A row whose prompt gave the answer away, as rows that were made elsewhere may be, measures nothing.
+fn refuse_hinted(predictions: &[Prediction]) -> Result<(), StageError> {
+    let hinted = |prediction: &&Prediction| prediction.hint != Hint::None;
+    let Some(first) = predictions.iter().find(hinted) else {
+        return Ok(());
+    };
+    Err(StageError::Invalid(format!(
+        "{} of {} answers were written with the gold answer in the prompt (first: `{}`): they measure nothing\nhint: hinted rows may be trained on; measure what `predict` answers",
+        predictions.iter().filter(hinted).count(),
+        predictions.len(),
+        first.question_id
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::EndReason;
+
+    #[test]
+    fn rows_that_were_told_the_answer_are_not_measured() {
+        let answer = |hint| Prediction {
+            question_id: "q-7".into(),
+            prompt: String::new(),
+            hint,
+            output: " yes".into(),
+            tokens: Vec::new(),
+            end: EndReason::EndOfText,
+            end_token: None,
+            option_log_probs: Vec::new(),
+        };
+        refuse_hinted(&[answer(Hint::None)]).unwrap();
+        let rows = [answer(Hint::None), answer(Hint::Answer)];
+        let error = refuse_hinted(&rows).unwrap_err().to_string();
+        assert!(
+            error.contains("1 of 2 answers") && error.contains("q-7"),
+            "{error}"
+        );
     }
 }

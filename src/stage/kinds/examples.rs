@@ -314,6 +314,7 @@ mod tests {
             stream: Digest::of(b""),
             first_token: None,
             draw: 0,
+            hint: crate::text::Hint::None,
             text: text.into(),
             tokens: Vec::new(),
             log_prob: None,

@@ -187,6 +187,7 @@ fn judged(context: &Context<'_>) -> Result<Vec<ReasoningPath>, StageError> {
         question_id: prediction.question_id,
         first_token: None,
         draw: prediction.draw,
+        hint: prediction.hint,
         text: prediction.output,
         tokens: prediction.tokens,
         log_prob: None,

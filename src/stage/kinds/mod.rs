@@ -29,6 +29,7 @@ mod shuffle;
 mod student;
 mod teach;
 mod training;
+mod unsolved;
 
 use super::{Stage, Typed};
 

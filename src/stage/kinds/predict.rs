@@ -24,7 +24,7 @@ use crate::stage::{
     product,
 };
 use crate::text::{
-    AnswerForm, ChoiceAnswer, EndReason, LogProbSummary, Prediction, PromptForm, Question,
+    AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, PromptForm, Question,
 };
 
 /// Which prompt a student is asked with.
@@ -212,6 +212,7 @@ impl StageKind for Predict {
                     question_id: question.id.clone(),
                     draw,
                     prompt: prompt.text.clone(),
+                    hint: Hint::None,
                     output: student.tokenizer.decode(&answer.tokens)?,
                     tokens: answer.tokens.clone(),
                     end: answer.end,

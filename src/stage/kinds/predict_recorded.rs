@@ -148,6 +148,7 @@ fn predictions(
             draw: 0,
             // A recording does not say what its teacher saw.
             prompt: String::new(),
+            hint: path.hint,
             output: output(path),
             tokens: Vec::new(),
             end: path.end,
@@ -184,6 +185,7 @@ mod tests {
             stream: Digest::default(),
             first_token: None,
             draw,
+            hint: crate::text::Hint::None,
             text: text.into(),
             tokens: Vec::new(),
             log_prob: None,

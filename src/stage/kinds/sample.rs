@@ -1,18 +1,20 @@
 //! `sample`: latent reasoning paths of a student (paper, III-A: 5 first tokens x 5 sequences).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::prompts::prompts;
-use super::rows::NEUTRAL_DTYPE;
 use super::sample_params::SampleParams;
 use super::sampler::Sampler;
+use super::unsolved::{Asked, CORRECT, unsolved};
 use crate::artifact::ArtifactKind;
+use crate::filter::Needed;
 use crate::model::Arithmetic;
 use crate::stage::{
-    Carried, Context, Estimate, Output, Outputs, Port, Size, Sizes, StageError, StageKind, Work,
-    product,
+    Carried, Context, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
+    StageKind, Work, product,
 };
-use crate::text::Question;
+use crate::text::{Hint, Question, ReasoningPath};
 
 /// Samples reasoning paths from a student.
 pub(crate) struct Sample;
@@ -27,6 +29,13 @@ impl StageKind for Sample {
     const INPUTS: &'static [Port] = &[
         Port::model("The student that writes."),
         Port::questions("questions", "data.train", "The questions to answer."),
+        Port::required(
+            "paths",
+            ArtifactKind::Paths,
+            "With `only`: earlier paths of these questions, each with the score `correct`.",
+        )
+        .trains()
+        .optional(),
     ];
     const OUTPUTS: &'static [Output] = &[Output::new(
         "paths",
@@ -34,18 +43,58 @@ impl StageKind for Sample {
         "Every sampled path, by question, first token and draw.",
     )];
     const SEEDED: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = NEUTRAL_DTYPE;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[
+        ("dtype", "\"f32\""),
+        ("hint", "\"none\""),
+        ("only", "\"all\""),
+    ];
 
     fn numerics(params: &SampleParams) -> Option<Arithmetic> {
         Some(Arithmetic::sample(params.dtype))
     }
 
-    fn carried(_: &SampleParams, _: Carried) -> Carried {
+    fn carried(params: &SampleParams, _: Carried) -> Carried {
         Carried {
             tokens: true,
             log_probs: true,
+            hinted: params.hint != Hint::None,
             ..Carried::default()
         }
+    }
+
+    fn needs(params: &SampleParams) -> Vec<Need> {
+        let need = Need {
+            field: "only".to_owned(),
+            what: Needed::Score(CORRECT.to_owned()),
+        };
+        (params.only == Asked::Unsolved)
+            .then_some(need)
+            .into_iter()
+            .collect()
+    }
+
+    fn check_ports(params: &SampleParams, fed: &[&str]) -> Vec<ParamError> {
+        let (message, hint) = match (params.only, fed.contains(&"paths")) {
+            (Asked::Unsolved, false) => (
+                "which questions are unsolved is told by paths, and none are named",
+                "add `paths = \"STAGE\"`: paths with the score `correct`",
+            ),
+            (Asked::All, true) => (
+                "paths say which questions are asked, and all are",
+                "add `only = \"unsolved\"`, or leave `paths` out",
+            ),
+            _ => return Vec::new(),
+        };
+        let field = if params.only == Asked::All {
+            "paths"
+        } else {
+            "only"
+        };
+        vec![ParamError {
+            field: field.to_owned(),
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        }]
     }
 
     fn estimate(params: &SampleParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
@@ -68,12 +117,23 @@ impl StageKind for Sample {
     }
 
     fn run(params: &SampleParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let questions: Vec<Question> = context.input("questions")?;
+        let mut questions: Vec<Question> = context.input("questions")?;
+        let earlier: Option<Vec<ReasoningPath>> = context.optional_input("paths")?;
+        if let (Asked::Unsolved, Some(earlier)) = (params.only, earlier) {
+            let all = questions.len();
+            questions = unsolved(questions, &earlier)?;
+            context.report.info(format!(
+                "asking {} of {all} questions: of the others a path is correct",
+                questions.len()
+            ));
+        }
+        let asked = questions.iter().map(|each| params.hint.given(each));
+        let asked: Vec<Question> = asked.map(Cow::into_owned).collect();
         let (folder, student) = context.opened_student("model")?;
         let prompts = prompts(
             context,
             &student,
-            &questions,
+            &asked,
             params.prompt,
             params.max_new_tokens,
             params.long_prompts,

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::prompts::LongPrompts;
+use super::unsolved::Asked;
 use crate::model::Dtype;
 use crate::model::sampling::SamplingParams;
-use crate::text::PromptForm;
+use crate::text::{Hint, PromptForm};
 
 /// Where a question's sequences part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,12 @@ pub(crate) struct SampleParams {
     pub stop: Vec<StopRule>,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
+    /// What the prompt gives away of the answer: `answer` for rationalization (STaR, Zelikman et al. 2022). Such paths are
+    /// marked, trained on without the hint, and never measured. Default `none`.
+    pub hint: Hint,
+    /// Which questions are asked: `unsolved` are those of which none of `paths` has the score `correct`, as STaR asks with
+    /// the hint. Default `all`.
+    pub only: Asked,
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
     /// device that has them.
     pub dtype: Dtype,
@@ -79,6 +86,8 @@ impl Default for SampleParams {
             max_new_tokens: 128,
             stop: Vec::new(),
             long_prompts: LongPrompts::TruncateLeft,
+            hint: Hint::None,
+            only: Asked::All,
             dtype: Dtype::default(),
         }
     }

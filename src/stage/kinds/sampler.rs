@@ -188,6 +188,7 @@ impl<'a> Sampler<'a> {
             stream: wanted.stream,
             first_token,
             draw: wanted.draw,
+            hint: self.params.hint,
             text: tokenizer.decode(&row.tokens)?,
             tokens: row.tokens,
             log_prob: Some(row.log_prob),

@@ -139,6 +139,7 @@ mod tests {
                 text: " It".into(),
             }),
             draw,
+            hint: crate::text::Hint::None,
             text: format!("text {question}/{draw}"),
             tokens: vec![1, 2],
             log_prob: Some(LogProbSummary {

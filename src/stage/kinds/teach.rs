@@ -15,7 +15,7 @@ use crate::stage::{
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request};
 use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
-use crate::text::{EndReason, Question, ReasoningPath};
+use crate::text::{EndReason, Hint, Question, ReasoningPath};
 
 /// Most tokens of a teacher's reply, for either step (Ho et al. 2023).
 const REPLY_TOKENS: u32 = 128;
@@ -274,6 +274,7 @@ fn path(
         stream: row_key(&json!({ "reply": request.key, "question": question.id })),
         first_token: None,
         draw,
+        hint: Hint::None,
         text,
         tokens: Vec::new(),
         log_prob: None,

@@ -18,6 +18,7 @@ fn path(q: usize, draw: u32, text: &str) -> ReasoningPath {
             text: "branch-token".into(),
         }),
         draw,
+        hint: crate::text::Hint::None,
         text: text.into(),
         tokens: vec![],
         log_prob: None,
