@@ -131,9 +131,14 @@ fn concludes(
                 question_id: path.question_id.clone(),
                 questions: by_id.len(),
             })?;
-    let concluded = match &path.answer_text {
+    let concluded = concluded(path, question, reading);
+    Ok(concluded.map(|answer| is_gold(question, &answer)))
+}
+
+/// The answer that `path` concludes by itself, in canonical form: a teacher's is its `answer_text`.
+pub fn concluded(path: &ReasoningPath, question: &Question, reading: Reading) -> Option<String> {
+    match &path.answer_text {
         Some(answer) => parse_reply(question, answer, reading).answer(),
         None => conclusion(question, &path.text, reading),
-    };
-    Ok(concluded.map(|answer| is_gold(question, &answer)))
+    }
 }

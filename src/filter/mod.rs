@@ -27,7 +27,7 @@ mod step;
 mod test_step;
 
 pub use apply::{Filtered, filter};
-pub use conclusions::{Conclusions, conclusions, correct, unreadable};
+pub use conclusions::{Conclusions, concluded, conclusions, correct, unreadable};
 pub use ended::EndedRule;
 pub use error::FilterError;
 pub use funnel::{Funnel, FunnelStep};

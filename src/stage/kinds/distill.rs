@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::examples::{ExampleWriter, TooLong, Written};
+use super::examples::{AppendAnswer, ExampleWriter, TooLong, Written};
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,
@@ -128,11 +128,12 @@ impl StageKind for Distill {
             prompt: PromptForm::StepByStep,
             choice_answer: params.choice_answer,
             reading: params.reading,
+            append_answer: AppendAnswer::Gold,
         };
         let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
         let texts = writer.paths(&questions, &paths)?;
         let validation = writer.validation(context, true, params.train.keep)?;
-        writer.tell_too_long(context, &texts, &validation);
+        writer.tell_left_out(context, &texts, &validation);
         run_training(
             context,
             student,

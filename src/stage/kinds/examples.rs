@@ -1,17 +1,19 @@
 //! Training texts as tokens (paper, II).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::filter::concluded;
 use crate::model::Student;
 use crate::model::train::{Example, Keep, TrainOptions};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath, answer_sentence,
-    reasoning_part,
+    AnswerForm, ChoiceAnswer, EndReason, PromptForm, Question, Reading, ReasoningPath,
+    answer_sentence, reasoning_part,
 };
 
 /// How the training texts are written; the trained student is asked in the same form.
@@ -21,6 +23,51 @@ pub(crate) struct Written {
     pub(crate) choice_answer: ChoiceAnswer,
     /// By which rule a path's own answer is found, which the gold one takes the place of.
     pub(crate) reading: Reading,
+    /// What answer stands at a path's end.
+    pub(crate) append_answer: AppendAnswer,
+}
+
+/// What answer stands at the end of a training text that is made of a path. In a manifest `"gold"`, `"own"` or `false`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub(crate) enum AppendAnswer {
+    /// The gold one, whatever the path concludes (paper, II).
+    #[default]
+    Gold,
+    /// The path's own, as RFT (Yuan et al. 2023) and majority-vote self-training have it.
+    Own,
+    /// None: the path as it was written (self-distillation).
+    No,
+}
+
+impl From<AppendAnswer> for Value {
+    fn from(append: AppendAnswer) -> Self {
+        match append {
+            AppendAnswer::Gold => "gold".into(),
+            AppendAnswer::Own => "own".into(),
+            AppendAnswer::No => false.into(),
+        }
+    }
+}
+
+impl TryFrom<Value> for AppendAnswer {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let all = [Self::Gold, Self::Own, Self::No];
+        let found = all.into_iter().find(|each| Value::from(*each) == value);
+        found.ok_or_else(|| format!("{value} is none of \"gold\", \"own\" and false"))
+    }
+}
+
+impl JsonSchema for AppendAnswer {
+    fn schema_name() -> Cow<'static, str> {
+        "AppendAnswer".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["gold", "own", false] })
+    }
 }
 
 /// What to do with a training text longer than the context or `max_length_tokens`.
@@ -56,6 +103,8 @@ pub(crate) struct Texts {
     pub(crate) dropped: usize,
     /// Without the end of their reasoning.
     pub(crate) cut: usize,
+    /// Paths that were left out since no answer of their own can be read.
+    pub(crate) unread: usize,
     /// Tokens of the longest, before anything was cut.
     pub(crate) longest: usize,
 }
@@ -103,13 +152,13 @@ impl<'a> ExampleWriter<'a> {
         let mut texts = Texts::default();
         for question in questions {
             let answer = format!(" {}.", self.answer(question));
-            self.add(&mut texts, question, "", &answer)?;
+            self.add(&mut texts, question, ["", &answer], true)?;
         }
         Ok(texts)
     }
 
     /// `{prompt} {r} So the answer is {a}.` for each path, in order, where `r` stops before any answer sentence of its
-    /// own.
+    /// own; or the path as it was written, after the prompt of its question without any hint.
     ///
     /// # Errors
     /// A path of none of the questions.
@@ -120,9 +169,31 @@ impl<'a> ExampleWriter<'a> {
     ) -> Result<Texts, StageError> {
         let mut texts = Texts::default();
         for (question, path) in joined(questions, paths)? {
+            let answer = match self.written.append_answer {
+                AppendAnswer::Gold => self.answer(question),
+                AppendAnswer::Own => {
+                    let own = concluded(path, question, self.written.reading);
+                    let Some(own) = own else {
+                        texts.unread += 1;
+                        continue;
+                    };
+                    written_answer(question, &own, self.written.choice_answer)
+                }
+                AppendAnswer::No => {
+                    let text = without_marks(&path.text, &self.end_marks);
+                    // One that was cut short does not end there.
+                    let ends = matches!(path.end, EndReason::EndOfText | EndReason::Unknown);
+                    self.add(&mut texts, question, [&text, ""], ends)?;
+                    continue;
+                }
+            };
             let reasoning = reasoning(&path.text, &self.end_marks, self.written.reading);
-            let sentence = answer_sentence(&self.answer(question));
-            self.add(&mut texts, question, &reasoning, &sentence)?;
+            self.add(
+                &mut texts,
+                question,
+                [&reasoning, &answer_sentence(&answer)],
+                true,
+            )?;
         }
         Ok(texts)
     }
@@ -150,8 +221,17 @@ impl<'a> ExampleWriter<'a> {
         }
     }
 
-    /// Tells of training texts that were too long, by the name of the rule, and keeps their number with the result.
-    pub(crate) fn tell_too_long(&self, context: &Context<'_>, texts: &Texts, validation: &Texts) {
+    /// Tells of training texts that were left out or cut, and keeps the number of those that were too long with the
+    /// result.
+    pub(crate) fn tell_left_out(&self, context: &Context<'_>, texts: &Texts, validation: &Texts) {
+        for (what, texts) in [("training", texts), ("validation", validation)] {
+            if texts.unread > 0 {
+                context.report.warn(format!(
+                    "{} {what} paths conclude no answer of their own that can be read, and were left out (`append_answer = \"own\"`)",
+                    texts.unread
+                ));
+            }
+        }
         let rule = self.too_long.name();
         for (what, texts) in [("training", texts), ("validation", validation)] {
             if texts.dropped + texts.cut == 0 {
@@ -184,19 +264,21 @@ impl<'a> ExampleWriter<'a> {
         }
     }
 
-    /// Adds the text `{prompt}{reasoning}{close}` and the end of text.
+    /// Adds the text `{prompt}{reasoning}{close}`, and the end of text where it `ends`.
     fn add(
         &self,
         texts: &mut Texts,
         question: &Question,
-        reasoning: &str,
-        close: &str,
+        [reasoning, close]: [&str; 2],
+        ends: bool,
     ) -> Result<(), StageError> {
         let tokenizer = &self.student.tokenizer;
         let prompt = self.written.prompt.prompt(question);
         let parts = [prompt.as_str(), reasoning, close];
         let [mut tokens, mut reasoning, mut close] = tokenizer.encode_parts(parts)?;
-        close.push(tokenizer.eos_id());
+        if ends {
+            close.push(tokenizer.eos_id());
+        }
         let loss_from = tokens.len();
         let length = loss_from + reasoning.len() + close.len();
         texts.longest = texts.longest.max(length);
@@ -233,15 +315,21 @@ pub(crate) fn written_answer(
     }
 }
 
+/// A path without the ends of text that it has written out.
+fn without_marks(path: &str, end_marks: &[String]) -> String {
+    let mut path = path.to_owned();
+    for mark in end_marks {
+        path = path.replace(mark.as_str(), "");
+    }
+    path
+}
+
 /// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own, without ends of text.
 /// Empty where the path opens with an answer sentence.
 pub(crate) fn reasoning(path: &str, end_marks: &[String], reading: Reading) -> String {
     // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
     // student to end before it begins, so it is left out (ours; the paper is silent).
-    let mut path = path.to_owned();
-    for mark in end_marks {
-        path = path.replace(mark.as_str(), "");
-    }
+    let path = without_marks(path, end_marks);
     match reasoning_part(&path, reading).trim() {
         "" => String::new(),
         reasoning => format!(" {reasoning}"),
@@ -279,7 +367,6 @@ mod tests {
     use crate::key::Digest;
     use crate::model::StudentTokenizer;
     use crate::model::architecture::Gpt2;
-    use crate::text::EndReason;
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
         Question {
@@ -330,7 +417,7 @@ mod tests {
         Written {
             prompt,
             choice_answer,
-            reading: Reading::default(),
+            ..Written::default()
         }
     }
 
@@ -469,6 +556,80 @@ mod tests {
                 written
             );
         }
+    }
+
+    #[test]
+    fn the_answer_at_a_paths_end_is_the_one_declared() {
+        let student = plain();
+        let options = TrainOptions {
+            max_length_tokens: Some(usize::MAX),
+            ..TrainOptions::default()
+        };
+        let questions = [question(&["sea", "hive"], AnswerForm::Choice, "B")];
+        let cut = ReasoningPath {
+            end: EndReason::Length,
+            ..path(" Bees\nlive")
+        };
+        let paths = [path(" Bees live. So the answer is (A).<|endoftext|>"), cut];
+        let made = |append_answer| {
+            let form = Written {
+                append_answer,
+                ..written(PromptForm::Answer, ChoiceAnswer::Both)
+            };
+            let mut writer = ExampleWriter::new(&student, form, TooLong::Drop, &options);
+            writer.room = usize::MAX;
+            let texts = writer.paths(&questions, &paths).unwrap();
+            let completion = |each: &Example| {
+                student
+                    .tokenizer
+                    .decode(&each.tokens[each.loss_from..])
+                    .unwrap()
+            };
+            (
+                texts.examples.iter().map(completion).collect::<Vec<_>>(),
+                texts.unread,
+            )
+        };
+        let gold = " So the answer is (B) hive.<|endoftext|>";
+        assert_eq!(
+            made(AppendAnswer::Gold),
+            (
+                vec![format!(" Bees live.{gold}"), format!(" Bees\nlive{gold}")],
+                0
+            )
+        );
+        assert_eq!(
+            made(AppendAnswer::Own),
+            (
+                vec![" Bees live. So the answer is (A) sea.<|endoftext|>".to_owned()],
+                1
+            )
+        );
+        // As they were written; what was cut goes on where it stops.
+        assert_eq!(
+            made(AppendAnswer::No),
+            (
+                vec![
+                    " Bees live. So the answer is (A).<|endoftext|>".to_owned(),
+                    " Bees\nlive".to_owned()
+                ],
+                0
+            )
+        );
+    }
+
+    #[test]
+    fn an_appended_answer_is_a_word_or_false() {
+        let read = |text: &str| serde_json::from_str::<AppendAnswer>(text);
+        for (text, append) in [
+            ("\"gold\"", AppendAnswer::Gold),
+            ("\"own\"", AppendAnswer::Own),
+            ("false", AppendAnswer::No),
+        ] {
+            assert_eq!(read(text).unwrap(), append);
+            assert_eq!(serde_json::to_string(&append).unwrap(), text);
+        }
+        assert!(read("true").is_err() && read("\"none\"").is_err());
     }
 
     #[test]

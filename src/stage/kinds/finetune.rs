@@ -2,8 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::examples::{ExampleWriter, TooLong, Written};
+use super::examples::{AppendAnswer, ExampleWriter, TooLong, Written};
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,
@@ -14,7 +15,7 @@ use crate::model::train::TrainOptions;
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind,
 };
-use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
+use crate::text::{ChoiceAnswer, Hint, PromptForm, Question, Reading, ReasoningPath};
 
 /// Parameters of `finetune`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,10 @@ use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
 pub(crate) struct FinetuneParams {
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
+    /// What answer stands at the end of a path: `gold`, whatever it concludes; `own`, the one that it concludes itself,
+    /// and one that concludes none is left out; `false`, none is appended, and the path is trained on as it was written,
+    /// with the end of text unless it was cut. Default `gold` (paper, II).
+    pub append_answer: AppendAnswer,
     /// By which rule a path's own answer is found, which the gold one takes the place of (docs/answers.md). Default
     /// `standard` (ours).
     pub reading: Reading,
@@ -80,7 +85,28 @@ impl StageKind for Finetune {
     }
 
     fn check(params: &FinetuneParams) -> Vec<ParamError> {
-        check_training(&params.train)
+        let mut param_errors = check_training(&params.train);
+        if params.append_answer == AppendAnswer::No && params.too_long == TooLong::CutReasoning {
+            param_errors.push(ParamError {
+                field: "too_long".to_owned(),
+                message: "a path's reasoning is cut so that its answer stays, and none is appended"
+                    .to_owned(),
+                hint: Some("take `too_long = \"drop\"` or `\"cut\"`".to_owned()),
+            });
+        }
+        param_errors
+    }
+
+    fn check_ports(params: &FinetuneParams, fed: &[&str]) -> Vec<ParamError> {
+        if params.append_answer == AppendAnswer::Gold || fed.contains(&"paths") {
+            return Vec::new();
+        }
+        vec![ParamError {
+            field: "append_answer".to_owned(),
+            message: "without `paths` there is the gold answer and nothing else to train on"
+                .to_owned(),
+            hint: Some("add `paths = \"STAGE\"`, or leave `append_answer` out".to_owned()),
+        }]
     }
 
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
@@ -100,11 +126,23 @@ impl StageKind for Finetune {
     fn run(params: &FinetuneParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
         let paths: Option<Vec<ReasoningPath>> = context.optional_input("paths")?;
+        let hinted = paths
+            .iter()
+            .flatten()
+            .filter(|path| path.hint != Hint::None);
+        let hinted = hinted.count();
+        if hinted > 0 {
+            context.report.info(format!(
+                "{hinted} of the paths were written with the answer in the prompt; they are trained on without it"
+            ));
+            context.record_use("hinted_paths", json!(hinted));
+        }
         let (_, student) = context.student("model")?;
         let written = Written {
             prompt: PromptForm::Answer,
             choice_answer: params.choice_answer,
             reading: params.reading,
+            append_answer: params.append_answer,
         };
         let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
         let texts = match &paths {
@@ -112,7 +150,7 @@ impl StageKind for Finetune {
             None => writer.labels(&questions)?,
         };
         let validation = writer.validation(context, paths.is_some(), params.train.keep)?;
-        writer.tell_too_long(context, &texts, &validation);
+        writer.tell_left_out(context, &texts, &validation);
         run_training(
             context,
             student,

@@ -52,6 +52,7 @@ pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
     ("if_empty", "\"fail\""),
     ("too_long", "\"cut\""),
     ("reading", "\"paper\""),
+    ("append_answer", "\"gold\""),
 ];
 
 /// What is wrong with the options, where their schema cannot say it.
