@@ -18,7 +18,7 @@ use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
 use super::{StageName, StageSpec, flow, needs};
-use crate::stage::{ParamError, Stage};
+use crate::stage::{ParamError, Port, Stage};
 
 /// The manifest's seed, or a stage's.
 pub(super) fn seed(node: &Node) -> Option<u64> {
@@ -70,7 +70,8 @@ pub(super) fn lay_defaults(tree: &mut Node, kinds: &[&'static dyn Stage]) {
     }
 }
 
-fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
+/// Lays a stage's own values over the defaults of its kind.
+pub(super) fn lay_one(stage: &mut Node, defaults: Option<&Entry>) {
     if let (Tree::Table(_), Some(Entry { value, .. })) = (&stage.value, defaults)
         && value.as_table().is_some()
     {
@@ -143,8 +144,8 @@ pub(super) fn resolve(
             .zip(params)
             .zip(&wiring.inputs)
             .filter_map(|((draft, params), inputs)| {
-                let input = |(port, wire): (&&'static str, &Wire)| {
-                    Some((*port, wiring.port_ref(wire.from)?))
+                let input = |(port, wire): (&String, &Wire)| {
+                    Some((port.clone(), wiring.port_ref(wire.from)?))
                 };
                 Some(StageSpec {
                     name: StageName::from(draft.name),
@@ -247,8 +248,15 @@ fn params(
         params.retain(|key, _| {
             key != "kind" && key != "seed" && kind.inputs().iter().all(|port| port.name != key)
         });
-        let ports = kind.inputs().iter().map(|port| port.name);
-        let fed: Vec<&str> = ports.filter(|port| table.get(port).is_some()).collect();
+        let written = |port: &'static Port| {
+            let places = table
+                .get(port.name)
+                .map(|entry| &entry.value)
+                .map(Node::items);
+            (0..places.map_or(0, <[Node]>::len)).map(move |place| port.input_name(place))
+        };
+        let fed: Vec<String> = kind.inputs().iter().flat_map(written).collect();
+        let fed: Vec<&str> = fed.iter().map(String::as_str).collect();
         match kind.complete(&params) {
             Ok(params) => {
                 let param_errors = kind.check(&params, &fed);

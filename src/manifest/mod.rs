@@ -6,7 +6,7 @@
 //! 1. `files`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
 //! 2. `quotes`, `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
 //! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
-//! 4. `when`, `graph`, `wire`, `flow`, `needs`: references, artifact kinds, cycles, the way of test data, scores;
+//! 4. `when`, `lists`, `graph`, `wire`, `flow`, `needs`: references, artifact kinds, cycles, the way of test data, scores;
 //! 5. `sweep` again, `tables`, `layout`, `figures`: the stages of all points as one list, what is shown of them;
 //! 6. `error`: what is wrong, with the text marked and a hint.
 //!
@@ -21,6 +21,7 @@ mod files;
 mod flow;
 mod graph;
 mod layout;
+mod lists;
 mod nearest;
 mod needs;
 mod overrides;
@@ -63,6 +64,8 @@ pub use sweep::{Axis, AxisValue, SEED, Sweep, SweepPoint};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 
+#[cfg(doc)]
+use crate::stage::Port;
 use crate::stage::{ParamError, Stage};
 
 /// A checked manifest.
@@ -99,8 +102,8 @@ pub struct StageSpec {
     pub kind: &'static dyn Stage,
     /// Its parameters with every default filled in.
     pub params: Map<String, Value>,
-    /// Its inputs by port; a port that stays empty is absent.
-    pub inputs: BTreeMap<&'static str, PortRef>,
+    /// Its inputs by name (see [`Port::input_name`]); a port that stays empty is absent.
+    pub inputs: BTreeMap<String, PortRef>,
     /// Its seed.
     pub seed: u64,
     /// Where it was declared.
@@ -208,6 +211,7 @@ fn build(
         graph::lay_defaults(&mut tree, kinds);
         let mut mistakes = graph::without_echoes(check::check_with(&schema, &tree, &patterns));
         let out = when::apply(&mut tree, &mut mistakes);
+        lists::expand(&mut tree, kinds);
         let of_point = graph::resolve(&tree, kinds, &out, &mut mistakes);
         stages.push(of_point.stages);
         tables.push(of_point.tables);

@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::figure::FigureSection;
 use super::part::Parts;
 use super::section::RootSection;
-use super::sugar::SUGAR;
+use super::sugar::{SUGAR, UNION};
 use super::table::TableSection;
+use crate::artifact::ArtifactKind;
 use crate::stage::{Port, Stage};
 
 /// `STAGE` or `STAGE.OUTPUT`.
@@ -29,10 +30,12 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
     let table = generator.subschema_for::<TableSection>().to_value();
     let figure = generator.subschema_for::<FigureSection>().to_value();
 
+    let unions = kinds.iter().any(|kind| kind.name() == UNION);
     let mut stage_defs = Map::new();
     for kind in kinds {
         let name = kind.name();
-        stage_defs.insert(format!("stage-{name}"), stage_schema(*kind, &mut generator));
+        let schema = stage_schema(*kind, unions, &mut generator);
+        stage_defs.insert(format!("stage-{name}"), schema);
     }
     let mut defs = generator.take_definitions(true);
     let mut properties = match root.get("properties") {
@@ -138,7 +141,8 @@ pub fn schema_text(kinds: &[&'static dyn Stage]) -> String {
     format!("{:#}\n", file_schema(kinds))
 }
 
-fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
+/// `unions`: whether several outputs may stand where one stage of paths is taken.
+fn stage_schema(kind: &dyn Stage, unions: bool, generator: &mut SchemaGenerator) -> Value {
     let params = kind.schema(generator).to_value();
     let mut properties = Map::new();
     properties.insert(
@@ -162,7 +166,7 @@ fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
         }),
     );
     for port in kind.inputs() {
-        properties.insert(port.name.to_owned(), port_schema(port));
+        properties.insert(port.name.to_owned(), port_schema(port, unions));
     }
     if let Some(Value::Object(own)) = params.get("properties") {
         properties.extend(own.clone());
@@ -187,12 +191,17 @@ fn stage_schema(kind: &dyn Stage, generator: &mut SchemaGenerator) -> Value {
     })
 }
 
-fn port_schema(port: &Port) -> Value {
+fn port_schema(port: &Port, unions: bool) -> Value {
     let mut schema = json!({
         "description": format!("Input ({}): {}", port.accepts, port.doc),
         "type": "string",
         "pattern": REFERENCE,
     });
+    if port.many || unions && port.accepts == ArtifactKind::Paths {
+        schema["type"] = json!(["string", "array"]);
+        schema["items"] = json!({"type": "string", "pattern": REFERENCE});
+        schema["minItems"] = Value::from(1);
+    }
     if let Some(default) = port.default {
         schema["default"] = Value::from(default);
     }

@@ -84,6 +84,14 @@ impl Node {
         }
     }
 
+    /// The items of a list; of anything else itself.
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Tree::Array(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     /// The value under `key`, if this is a table that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         Some(&self.as_table()?.get(key)?.value)

@@ -85,8 +85,8 @@ pub(super) struct Wiring<'a> {
     /// The places of the stages, by name.
     places: BTreeMap<&'a str, usize>,
     left_out: &'a LeftOut,
-    /// By stage, the ports that are fed.
-    pub(super) inputs: Vec<BTreeMap<&'static str, Wire>>,
+    /// By stage, what is fed, by the input's name.
+    pub(super) inputs: Vec<BTreeMap<String, Wire>>,
 }
 
 impl<'a> Wiring<'a> {
@@ -105,16 +105,23 @@ impl<'a> Wiring<'a> {
         };
         for draft in drafts {
             let ports = draft.kind.map_or(&[][..], Stage::inputs);
-            let wires = ports.iter().filter_map(|port| {
-                let from = wiring.port(draft, port, errors)?;
-                let origin = draft
-                    .node
-                    .get(port.name)
-                    .map_or(draft.origin, |node| &node.origin);
-                let origin = origin.clone();
-                Some((port.name, Wire { from, port, origin }))
-            });
-            let wires = wires.collect();
+            let mut wires = BTreeMap::new();
+            for port in ports {
+                // One that takes several takes one too.
+                let list = draft.node.get(port.name).filter(|_| port.many);
+                let places = list.map_or(1, |node| node.items().len());
+                for place in 0..places {
+                    let written = match list {
+                        Some(node) => node.items().get(place),
+                        None => draft.node.get(port.name),
+                    };
+                    let Some(from) = wiring.input(draft, port, (place, written), errors) else {
+                        continue;
+                    };
+                    let origin = written.map_or(draft.origin, |node| &node.origin).clone();
+                    wires.insert(port.input_name(place), Wire { from, port, origin });
+                }
+            }
             wiring.inputs.push(wires);
         }
         wiring
@@ -170,20 +177,25 @@ impl<'a> Wiring<'a> {
         found
     }
 
-    fn port(
+    /// What feeds a port of `draft` with what is written at a place of it.
+    fn input(
         &self,
         draft: &Draft<'_>,
         port: &'static Port,
+        (index, written): (usize, Option<&Node>),
         errors: &mut Vec<Diagnostic>,
     ) -> Option<Outlet> {
         let mut path = draft.path.clone();
         path.push(port.name.to_owned());
+        if port.many {
+            path.push(format!("[{index}]"));
+        }
         let place = format!("`{}`", dotted(&path));
-        let (text, origin) = match draft.node.get(port.name) {
+        let (text, origin) = match written {
             Some(node) => (node.as_str()?, &node.origin),
             None => (port.default?, draft.origin),
         };
-        let given = draft.node.get(port.name).is_some();
+        let given = written.is_some();
         match self.find(text) {
             Ok(outlet) => {
                 let fits = self.output(outlet)?.kind == port.accepts;

@@ -74,7 +74,7 @@ pub fn estimate(
         let here: Inputs = plan
             .inputs(each.node)
             .into_iter()
-            .filter_map(|(port, from)| Some((port.to_owned(), *digests.get(&from)?)))
+            .filter_map(|(port, from)| Some((port, *digests.get(&from)?)))
             .collect();
         let context = environment.context(node.name(), node.seed, &here);
         match node.kind.estimate(&node.params, &inputs, &context) {

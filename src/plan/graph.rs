@@ -61,8 +61,8 @@ impl Node {
 
 /// What an edge carries.
 pub struct Input {
-    /// The port that it leads to.
-    pub port: &'static str,
+    /// The input that it is, by name.
+    pub port: String,
     /// The output that it comes from.
     pub output: &'static str,
 }
@@ -157,11 +157,11 @@ impl Plan {
                     ready.insert(reader);
                 }
             }
-            let inputs: BTreeMap<&'static str, (NodeId, &'static str)> = spec
+            let inputs: BTreeMap<String, (NodeId, &'static str)> = spec
                 .inputs
                 .iter()
                 // A stage is ready only once all its inputs were taken, so these have names.
-                .map(|(port, input)| (*port, (plan.by_name[&input.stage], input.output)))
+                .map(|(port, input)| (port.clone(), (plan.by_name[&input.stage], input.output)))
                 .collect();
             let identity = canonical_json(&json!({
                 "kind": spec.kind.name(),
@@ -177,8 +177,8 @@ impl Plan {
                     params: spec.params.clone(),
                     seed: spec.seed,
                 });
-                for (port, (from, output)) in &inputs {
-                    plan.graph.add_edge(*from, node, Input { port, output });
+                for (port, (from, output)) in inputs {
+                    plan.graph.add_edge(from, node, Input { port, output });
                 }
                 plan.order.push(node);
                 node
@@ -204,18 +204,24 @@ impl Plan {
         &self.graph[id]
     }
 
-    /// A node's inputs, sorted by port: the port, and the node and output that feed it.
-    pub fn inputs(&self, id: NodeId) -> BTreeMap<&'static str, (NodeId, &'static str)> {
+    /// A node's inputs, sorted by name: the name, and the node and output that feed it.
+    pub fn inputs(&self, id: NodeId) -> BTreeMap<String, (NodeId, &'static str)> {
         self.graph
             .edges_directed(id, Direction::Incoming)
-            .map(|edge| (edge.weight().port, (edge.source(), edge.weight().output)))
+            .map(|edge| {
+                (
+                    edge.weight().port.clone(),
+                    (edge.source(), edge.weight().output),
+                )
+            })
             .collect()
     }
 
     /// The node and the output that feed a node's first port that accepts a kind of artifact.
     pub fn input(&self, id: NodeId, accepts: ArtifactKind) -> Option<(NodeId, &'static str)> {
         let port = self.node(id).kind.port(accepts)?;
-        self.inputs(id).get(port.name).copied()
+        let mut inputs = self.inputs(id).into_iter();
+        inputs.find_map(|(name, from)| port.takes(&name).then_some(from))
     }
 
     /// The node of a stage of the manifest.

@@ -82,7 +82,7 @@ fn resolve_node(
     for (port, (from, output)) in plan.inputs(id) {
         match known.get(&from).and_then(|outputs| outputs.get(output)) {
             Some(digest) => {
-                inputs.insert(port.to_owned(), *digest);
+                inputs.insert(port, *digest);
             }
             None if waiting.contains(&from) => {}
             None => waiting.push(from),

@@ -167,7 +167,7 @@ pub(super) fn behind(
         inputs: inputs
             .map(|(port, (from, output))| {
                 (
-                    port.to_owned(),
+                    port,
                     format!("{}.{output}", source.plan.node(from).name()),
                     source.digest(from, output),
                 )

@@ -33,7 +33,7 @@ pub(super) struct Scheduler<'a> {
 }
 
 struct Input {
-    port: &'static str,
+    port: String,
     from: usize,
     output: &'static str,
 }
@@ -195,7 +195,7 @@ impl<'a> Scheduler<'a> {
             match &states[input.from] {
                 StageState::Over(finished) if !finished.is_lost() => {
                     let digest = finished.outputs.get(input.output);
-                    inputs.extend(digest.map(|digest| (input.port.to_owned(), *digest)));
+                    inputs.extend(digest.map(|digest| (input.port.clone(), *digest)));
                 }
                 StageState::Over(_) | StageState::Open => return Task::Skip(place),
             }

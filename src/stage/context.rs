@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
+use super::port::of_list;
 use super::{ParamError, RunOptions, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, DataSource};
@@ -25,7 +26,7 @@ use crate::text::{ChoiceAnswer, PromptForm};
 /// What a stage made: the content digest of each output object, by output name.
 pub type Outputs = BTreeMap<String, Digest>;
 
-/// A stage's inputs: the content digest of each, by port.
+/// A stage's inputs: the content digest of each, by the name of its port; see [`super::Port::input_name`].
 pub type Inputs = BTreeMap<String, Digest>;
 
 /// An outside file or folder that a stage reads; its content digest enters the key, its path does not.
@@ -99,6 +100,11 @@ impl Context<'_> {
             .contains_key(port)
             .then(|| self.input(port))
             .transpose()
+    }
+
+    /// The names of the inputs that come in at a `port` that takes several, in the manifest's order.
+    pub fn input_names(&self, port: &str) -> Vec<String> {
+        of_list(self.inputs, port).map(|(name, _)| name).collect()
     }
 
     /// Keeps `value` and gives its digest.

@@ -50,7 +50,8 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What is wrong with which of the optional ports the manifest feeds; `fed` are their names.
+    /// What is wrong with which of the optional ports the manifest feeds; `fed` are the names of
+    /// their inputs (see [`Port::input_name`]).
     fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<ParamError> {
         Vec::new()
     }

@@ -29,6 +29,7 @@ pub use kind::StageKind;
 pub use kinds::KINDS;
 pub use options::RunOptions;
 pub use param_error::ParamError;
+pub(crate) use port::of_list;
 pub use port::{Brings, Output, Port, Split};
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};

@@ -1,5 +1,7 @@
 //! What goes into a stage and comes out of it, and what a kind brings into an experiment.
 
+use std::collections::BTreeMap;
+
 use crate::artifact::ArtifactKind;
 
 /// A typed input port.
@@ -17,6 +19,11 @@ pub struct Port {
     pub trains: bool,
     /// Whether all rows that come in here go out again, each with something added: who sees those has seen these.
     pub passes_on: bool,
+    /// Whether it takes several outputs, as a list; each is an input of its own ([`Port::input_name`]).
+    pub many: bool,
+    /// Whether what comes in here only takes rows of another port away. Test data may: what is left over is not made
+    /// from it.
+    pub screens: bool,
     /// One line for schema and help.
     pub doc: &'static str,
 }
@@ -31,6 +38,8 @@ impl Port {
             optional: false,
             trains: false,
             passes_on: false,
+            many: false,
+            screens: false,
             doc,
         }
     }
@@ -82,6 +91,21 @@ impl Port {
         }
     }
 
+    /// The same port, which takes several outputs.
+    #[must_use]
+    pub const fn many(self) -> Self {
+        Self { many: true, ..self }
+    }
+
+    /// The same port, by which rows of another are only taken away.
+    #[must_use]
+    pub const fn screens(self) -> Self {
+        Self {
+            screens: true,
+            ..self
+        }
+    }
+
     /// The same port, which takes questions of any split, test ones too.
     #[must_use]
     pub const fn any_split(self) -> Self {
@@ -90,6 +114,43 @@ impl Port {
             ..self
         }
     }
+
+    /// What the input is called that comes in here at `place`: the port's name, or `models.0`, `models.1`, ... where
+    /// several come in.
+    pub fn input_name(&self, place: usize) -> String {
+        if self.many {
+            listed(self.name, place)
+        } else {
+            self.name.to_owned()
+        }
+    }
+
+    /// Whether the input of this name comes in here.
+    pub fn takes(&self, input: &str) -> bool {
+        let place = input.strip_prefix(self.name);
+        match place {
+            Some("") => !self.many,
+            Some(place) => self.many && place.starts_with('.'),
+            None => false,
+        }
+    }
+}
+
+/// What the input at `place` of the list at `port` is called.
+fn listed(port: &str, place: usize) -> String {
+    format!("{port}.{place}")
+}
+
+/// What comes in at a port that takes several, in the manifest's order, each with its input's name.
+pub(crate) fn of_list<'i, V>(
+    inputs: &'i BTreeMap<String, V>,
+    port: &str,
+) -> impl Iterator<Item = (String, &'i V)> {
+    (0..).map_while(move |place| {
+        let name = listed(port, place);
+        let value = inputs.get(&name)?;
+        Some((name, value))
+    })
 }
 
 /// A typed output. The first output of a kind is meant when a reference names only the stage.
@@ -157,4 +218,39 @@ pub enum Brings {
     Judge,
     /// Rows that were made elsewhere.
     Rows,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_a_list_have_names_in_its_order() {
+        let one = Port::required("paths", ArtifactKind::Paths, "");
+        let many = one.many();
+        assert_eq!(
+            (one.input_name(0), many.input_name(11)),
+            ("paths".into(), "paths.11".into())
+        );
+        for (input, at_one, at_many) in [
+            ("paths", true, false),
+            ("paths.0", false, true),
+            ("paths.11", false, true),
+            ("paths_of", false, false),
+            ("questions", false, false),
+        ] {
+            assert_eq!(
+                (one.takes(input), many.takes(input)),
+                (at_one, at_many),
+                "{input}"
+            );
+        }
+        let inputs: BTreeMap<String, usize> = (0..12)
+            .map(|place| (many.input_name(place), place))
+            .collect();
+        // By place, not by the names' order, in which 10 comes before 2.
+        let found: Vec<usize> = of_list(&inputs, "paths").map(|(_, place)| *place).collect();
+        assert_eq!(found, (0..12).collect::<Vec<_>>());
+        assert_eq!(of_list(&inputs, "path").count(), 0);
+    }
 }

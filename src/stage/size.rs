@@ -66,8 +66,8 @@ pub struct Work {
     pub usd: Option<f64>,
 }
 
-/// The sizes of a stage's inputs, by port.
-pub type Sizes = BTreeMap<&'static str, Size>;
+/// The sizes of a stage's inputs, by name.
+pub type Sizes = BTreeMap<String, Size>;
 
 /// A stage's work and the sizes of its outputs, by output.
 pub type Estimate = (Work, BTreeMap<&'static str, Size>);

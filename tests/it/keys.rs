@@ -20,7 +20,7 @@ fn key(kind: &str, given: &serde_json::Value) -> String {
             .inputs()
             .iter()
             .filter(|port| !port.optional)
-            .map(|port| (port.name.to_owned(), Digest::of(port.name.as_bytes())))
+            .map(|port| (port.input_name(0), Digest::of(port.name.as_bytes())))
             .collect(),
         files: BTreeMap::new(),
         seed: kind.seeded().then_some(0),

@@ -65,7 +65,8 @@ pub(in crate::manifest) fn merge(sweep: &Sweep, points: &[Vec<StageSpec>]) -> Na
                 continue;
             }
             let inputs = stage.inputs.iter();
-            let inputs = inputs.filter_map(|(port, from)| Some((*port, named.at(place, from)?)));
+            let inputs =
+                inputs.filter_map(|(port, from)| Some((port.clone(), named.at(place, from)?)));
             let inputs = inputs.collect();
             named.stages.push(StageSpec {
                 name,
@@ -115,7 +116,7 @@ fn identities(stages: &[StageSpec]) -> BTreeMap<&str, Digest> {
 
 /// What a stage means, where it is known what its inputs mean.
 fn identity(stage: &StageSpec, known: &BTreeMap<&str, Digest>) -> Option<Digest> {
-    let input = |(port, input): (&&str, &PortRef)| {
+    let input = |(port, input): (&String, &PortRef)| {
         let digest = known.get(input.stage.base())?;
         Some(json!([port, digest, input.output]))
     };

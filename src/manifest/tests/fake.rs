@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::artifact::ArtifactKind;
 use crate::stage::{
-    Context, Output, Outputs, ParamError, Port, Split, Stage, StageError, StageKind, Typed,
+    Carried, Context, Output, Outputs, ParamError, Port, Split, Stage, StageError, StageKind, Typed,
 };
 
 pub(super) static KINDS: &[&dyn Stage] = &[
@@ -266,3 +266,83 @@ kind!(
     &[port("predictions", ArtifactKind::Predictions, None)],
     &[output("funnel", ArtifactKind::Funnel), output("evaluation", ArtifactKind::Evaluation)]
 );
+
+// What puts paths together, writes them by a hint, and takes them for answers.
+
+kind!(
+    Union,
+    Map<String, serde_json::Value>,
+    "union",
+    &[port("paths", ArtifactKind::Paths, None).many()],
+    &[output("paths", ArtifactKind::Paths)]
+);
+
+/// What its paths carry, and what of an input goes on.
+macro_rules! carrying {
+    ($type:ident, $name:literal, $inputs:expr, $outputs:expr, $carried:expr) => {
+        struct $type;
+        impl StageKind for $type {
+            type Params = Map<String, serde_json::Value>;
+            const NAME: &'static str = $name;
+            const VERSION: u32 = 1;
+            const DOC: &'static str = concat!("A fake ", $name);
+            const INPUTS: &'static [Port] = $inputs;
+            const OUTPUTS: &'static [Output] = $outputs;
+            fn carried(_: &Self::Params, input: Carried) -> Carried {
+                $carried(input)
+            }
+            fn run(_: &Self::Params, _: &Context<'_>) -> Result<Outputs, StageError> {
+                Ok(Outputs::new())
+            }
+        }
+    };
+}
+
+carrying!(
+    Hinted,
+    "hinted",
+    &[port(
+        "questions",
+        ArtifactKind::Questions,
+        Some("data.train")
+    )],
+    &[output("paths", ArtifactKind::Paths)],
+    |_| Carried {
+        hinted: true,
+        ..Carried::default()
+    }
+);
+
+carrying!(
+    Taken,
+    "paths-as-answers",
+    &[port("paths", ArtifactKind::Paths, None)],
+    &[output("predictions", ArtifactKind::Predictions)],
+    |input| input
+);
+
+carrying!(
+    Screen,
+    "screen",
+    &[
+        port("paths", ArtifactKind::Paths, None),
+        port("against", ArtifactKind::Questions, Some("data.test")).screens(),
+    ],
+    &[output("paths", ArtifactKind::Paths)],
+    |input| input
+);
+
+/// [`KINDS`] and these.
+pub(super) static MORE_KINDS: &[&dyn Stage] = &[
+    &Typed::<Dataset>::new(),
+    &Typed::<Student>::new(),
+    &Typed::<Sample>::new(),
+    &Typed::<Filter>::new(),
+    &Typed::<Finetune>::new(),
+    &Typed::<Predict>::new(),
+    &Typed::<Eval>::new(),
+    &Typed::<Union>::new(),
+    &Typed::<Hinted>::new(),
+    &Typed::<Taken>::new(),
+    &Typed::<Screen>::new(),
+];

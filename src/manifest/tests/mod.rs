@@ -2,6 +2,7 @@
 
 mod fake;
 mod graph;
+mod lists;
 mod loading;
 mod mistakes;
 mod overriding;
@@ -107,7 +108,11 @@ fn with(from: &str, to: &str) -> String {
 
 /// The mistakes as `line:column message | hint`.
 fn mistakes(text: &str, overrides: &[&str]) -> Vec<String> {
-    let errors = match load(text, overrides) {
+    mistakes_of(load(text, overrides))
+}
+
+fn mistakes_of(loaded: Result<Manifest, ManifestErrors>) -> Vec<String> {
+    let errors = match loaded {
         Ok(_) => return Vec::new(),
         Err(errors) => errors.errors,
     };

@@ -138,7 +138,10 @@ fn shown(source: &Source<'_>) -> Vec<Shown> {
             let inputs = source.plan.inputs(after);
             let ports = source.plan.node(after).kind.inputs().iter();
             let passing = ports.filter(|port| port.passes_on);
-            passing.filter_map(move |port| inputs.get(port.name).copied())
+            passing.flat_map(move |port| {
+                let inputs = inputs.clone().into_iter();
+                inputs.filter_map(move |(name, from)| port.takes(&name).then_some(from))
+            })
         })
         .collect();
     let mut shown = Vec::new();

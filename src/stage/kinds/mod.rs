@@ -29,6 +29,7 @@ mod shuffle;
 mod student;
 mod teach;
 mod training;
+mod union;
 mod unsolved;
 
 use super::{Stage, Typed};
@@ -43,6 +44,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<score::Score>::new(),
     &Typed::<judge::Judge>::new(),
     &Typed::<filter::Filter>::new(),
+    &Typed::<union::Union>::new(),
     &Typed::<shuffle::Shuffle>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
