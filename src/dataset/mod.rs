@@ -14,6 +14,7 @@ mod gsm8k;
 mod jsonl;
 pub(crate) mod microworld;
 mod microworld_params;
+mod near;
 mod params;
 #[cfg(test)]
 pub(crate) mod reference;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Splits;
+use super::near::{NEAR, near};
 use crate::key::Digest;
 use crate::text::{Question, fold};
 
@@ -55,7 +56,8 @@ pub(super) fn share_of(count: usize, fraction: f64) -> usize {
 }
 
 /// Warns of test and validation questions that are asked in training too, and of test questions that are asked in
-/// validation: in any Unicode form and case, with any white space, and with their choices in any order.
+/// validation: in any Unicode form and case, with any white space, and with their choices in any order. And of those that
+/// are nearly asked there.
 pub(super) fn warn_of_shared_questions(splits: &mut Splits) {
     let Splits {
         train,
@@ -74,21 +76,41 @@ pub(super) fn warn_of_shared_questions(splits: &mut Splits) {
             .rev() // the first of several stays
             .map(|question| (words(question), question.id.as_str()))
             .collect();
+        let same = |question: &Question| by_words.get(&words(question)).copied();
         let shared: Vec<String> = questions
             .iter()
-            .filter_map(|q| Some(format!("{} = {}", q.id, by_words.get(&words(q))?)))
+            .filter_map(|q| Some(format!("{} = {}", q.id, same(q)?)))
             .collect();
-        if shared.is_empty() {
-            continue;
+        if !shared.is_empty() {
+            warnings.push(format!(
+                "{} of {} {part} questions are {seen_in} questions too: {}",
+                shared.len(),
+                questions.len(),
+                some(&shared)
+            ));
         }
-        let some = shared[..shared.len().min(3)].join(", ");
-        let more = if shared.len() > 3 { ", ..." } else { "" };
-        warnings.push(format!(
-            "{} of {} {part} questions are {seen_in} questions too: {some}{more}",
-            shared.len(),
-            questions.len()
-        ));
+        let others: Vec<&Question> = questions.iter().filter(|q| same(q).is_none()).collect();
+        let seen: Vec<&Question> = seen.iter().collect();
+        let near: Vec<String> = near(&others, &seen)
+            .iter()
+            .map(|near| format!("{} ~ {}", others[near.question].id, seen[near.other].id))
+            .collect();
+        if !near.is_empty() {
+            warnings.push(format!(
+                "{} of {} {part} questions are nearly {seen_in} questions, with at least {:.0} % of their pairs of words in common: {}",
+                near.len(),
+                questions.len(),
+                100.0 * NEAR,
+                some(&near)
+            ));
+        }
     }
+}
+
+/// The first three, and whether there are more.
+fn some(all: &[String]) -> String {
+    let more = if all.len() > 3 { ", ..." } else { "" };
+    format!("{}{more}", all[..all.len().min(3)].join(", "))
 }
 
 /// What is equal of equal questions.
@@ -161,7 +183,9 @@ mod tests {
             splits.warnings,
             [
                 "4 of 6 test questions are training questions too: x = a, y = b, z = c, ...",
+                "1 of 6 test questions are nearly training questions, with at least 80 % of their pairs of words in common: t ~ a",
                 "1 of 6 test questions are validation questions too: x = v",
+                "1 of 6 test questions are nearly validation questions, with at least 80 % of their pairs of words in common: t ~ v",
                 "1 of 1 validation questions are training questions too: v = a",
             ]
         );

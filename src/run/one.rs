@@ -1,12 +1,14 @@
 //! One stage: what the store has of it, or what it makes.
 
+use serde_json::Value;
+
 use super::clock::Stopwatch;
 use super::provenance::provenance;
 use crate::event::{RunEvent, StageOutcome};
 use crate::guard::catch;
 use crate::key::{Recipe, StageKey};
 use crate::plan::{Node, NodeId, recipe};
-use crate::stage::{Context, Environment, Inputs, Outputs, StageError};
+use crate::stage::{Context, Environment, Inputs, Outputs, StageError, WARNINGS};
 use crate::store::{StageResult, StoreError};
 
 /// How one stage went.
@@ -95,7 +97,7 @@ fn try_once(
     let recipe = recipe(node, inputs, &context)?;
     let key = recipe.key();
     *known_key = Some(key);
-    if let Some(outputs) = stored(&key, environment)? {
+    if let Some(outputs) = stored(&key, &context)? {
         tracing::debug!(stage = node.name(), %key, "hit");
         return Ok(Some((StageOutcome::Hit, outputs)));
     }
@@ -107,7 +109,7 @@ fn try_once(
     };
     let lock = store.lock_stage(&key, &mut waiting, environment.cancel)?;
     let _lock = lock.ok_or(StageError::Cancelled)?;
-    if let Some(outputs) = stored(&key, environment)? {
+    if let Some(outputs) = stored(&key, &context)? {
         return Ok(Some((StageOutcome::Hit, outputs)));
     }
     environment.observer.event(&RunEvent::StageStarted {
@@ -168,12 +170,19 @@ fn read_what_the_key_says(
     Ok(all)
 }
 
-fn stored(key: &StageKey, environment: &Environment<'_>) -> Result<Option<Outputs>, StageError> {
-    let Some(result) = environment.store.result(key)? else {
+/// What is in the store under `key`, and the warnings that are told with it each time.
+fn stored(key: &StageKey, context: &Context<'_>) -> Result<Option<Outputs>, StageError> {
+    let Some(result) = context.store.result(key)? else {
         return Ok(None);
     };
-    let whole = environment.store.missing_outputs(&result)?.is_empty();
-    Ok(whole.then_some(result.outputs))
+    if !context.store.missing_outputs(&result)?.is_empty() {
+        return Ok(None);
+    }
+    let warnings = result.provenance["use"][WARNINGS].as_array();
+    for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+        context.report.warn(warning);
+    }
+    Ok(Some(result.outputs))
 }
 
 /// Whether the stage failed because something that comes in is gone from the store, or damaged.

@@ -38,6 +38,9 @@ pub struct OutsideFile {
     pub path: PathBuf,
 }
 
+/// What the warnings are recorded under that [`Context::warn_always`] gives.
+pub(crate) const WARNINGS: &str = "warnings";
+
 /// What a running stage is given.
 pub struct Context<'a> {
     /// The stage's name.
@@ -371,6 +374,16 @@ impl Context<'_> {
     /// example the requests that it sent. A later value under the same name wins.
     pub fn record_use(&self, name: &str, value: Value) {
         lock(&self.used).insert(name.to_owned(), value);
+    }
+
+    /// Warns of something in the inputs that every run is to tell, those too that find the result in the store.
+    pub fn warn_always(&self, messages: &[String]) {
+        for message in messages {
+            self.report.warn(message);
+        }
+        if !messages.is_empty() {
+            self.record_use(WARNINGS, messages.into());
+        }
     }
 
     /// What was recorded with [`Context::record_use`].

@@ -20,8 +20,8 @@ mod param_error;
 mod size;
 
 pub use carried::{Carried, Need, ScoreRange};
-pub(crate) use context::hub_files;
 pub use context::{Context, Inputs, Outputs, OutsideFile};
+pub(crate) use context::{WARNINGS, hub_files};
 pub use environment::Environment;
 pub use erased::{Stage, Typed};
 pub use error::StageError;

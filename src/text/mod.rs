@@ -8,6 +8,7 @@ mod excerpt;
 mod fold;
 mod imitation;
 mod number;
+mod overlap;
 mod path;
 mod prediction;
 mod printable;
@@ -28,6 +29,7 @@ pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
 pub use number::Number;
+pub use overlap::{NgramIndex, OverlapRow, Shared, plain_words};
 pub use path::{
     DropReason, EndReason, FilterDecision, FilteredPath, FirstToken, LogProbSummary, ReasoningPath,
 };

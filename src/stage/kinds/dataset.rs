@@ -99,9 +99,7 @@ impl StageKind for Dataset {
         for note in &splits.notes {
             context.report.info(note);
         }
-        for warning in &splits.warnings {
-            context.report.warn(warning);
-        }
+        context.warn_always(&splits.warnings);
         Ok(Outputs::from([
             ("train".to_owned(), context.keep(&splits.train)?),
             ("validation".to_owned(), context.keep(&splits.validation)?),
