@@ -9,6 +9,7 @@ mod calibration;
 mod carried;
 pub mod device;
 pub mod device_engine;
+mod difference;
 mod distance;
 mod dropout;
 mod dtype;

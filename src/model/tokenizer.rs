@@ -175,6 +175,16 @@ impl StudentTokenizer {
         &self.eos_token
     }
 
+    /// The token of this id, as the vocabulary has it.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// All that makes it, as its file would have it.
+    pub(super) fn settings(&self) -> Option<Value> {
+        serde_json::to_value(&self.inner).ok()
+    }
+
     /// A special token, written out; `None` where it is none: its text is then a text like others.
     pub(super) fn special_token(&self, id: u32) -> Option<String> {
         let added = self.inner.get_added_tokens_decoder();

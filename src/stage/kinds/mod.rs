@@ -15,6 +15,7 @@ mod judge_params;
 mod judge_server;
 mod judge_student;
 mod margin;
+mod merge;
 mod predict;
 mod predict_recorded;
 mod pretrain;
@@ -48,6 +49,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<shuffle::Shuffle>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
+    &Typed::<merge::Merge>::new(),
     &Typed::<predict::Predict>::new(),
     &Typed::<predict_recorded::PredictRecorded>::new(),
     &Typed::<answers_as_paths::AnswersAsPaths>::new(),
