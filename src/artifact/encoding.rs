@@ -7,7 +7,7 @@ use super::{ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
-use crate::text::{FilteredPath, Prediction, Question, ReasoningPath};
+use crate::text::{FilteredPath, OverlapRow, Prediction, Question, ReasoningPath};
 
 /// An artifact's bytes are not what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,7 @@ rows! {
     FilteredPaths: FilteredPath,
     Losses: LossPoint,
     Predictions: Prediction,
+    Overlap: OverlapRow,
 }
 
 documents! {

@@ -27,6 +27,8 @@ pub enum ArtifactKind {
     Predictions,
     /// Measured figures with their intervals.
     Evaluation,
+    /// Rows that share n-grams of words with questions.
+    Overlap,
 }
 
 impl ArtifactKind {
@@ -42,6 +44,7 @@ impl ArtifactKind {
             Self::Losses => "losses",
             Self::Predictions => "predictions",
             Self::Evaluation => "evaluation",
+            Self::Overlap => "overlap",
         }
     }
 }

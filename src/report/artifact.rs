@@ -12,7 +12,8 @@ use crate::filter::Funnel;
 use crate::metric::Evaluation;
 use crate::model::train::LossPoint;
 use crate::text::{
-    DropReason, FilterDecision, FilteredPath, Hint, Prediction, Question, ReasoningPath, printable,
+    DropReason, FilterDecision, FilteredPath, Hint, OverlapRow, Prediction, Question,
+    ReasoningPath, printable,
 };
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
@@ -77,6 +78,11 @@ pub(crate) fn artifact_text(
                 "predictions",
                 prediction_text,
             )
+        }
+        ArtifactKind::Overlap => {
+            let all = Vec::<OverlapRow>::decode(bytes)?;
+            let of_question = all.iter().filter(|row| wanted(&row.question_id));
+            listed(of_question, rows, "rows that share n-grams", overlap_text)
         }
         ArtifactKind::Losses => losses_text(&Vec::decode(bytes)?),
         ArtifactKind::Funnel => funnel_text(&Funnel::decode(bytes)?),
@@ -154,6 +160,17 @@ fn prediction_text(prediction: &Prediction) -> String {
         prediction.end.name(),
         printable(prediction.prompt.trim()),
         printable(prediction.output.trim())
+    )
+}
+
+fn overlap_text(row: &OverlapRow) -> String {
+    format!(
+        "{}  row {}  {:.1} % of its n-grams, with {}\n    {}\n",
+        printable(&row.question_id),
+        row.row,
+        100.0 * row.share,
+        printable(&row.with),
+        printable(&row.words)
     )
 }
 

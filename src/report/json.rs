@@ -31,9 +31,10 @@ pub(crate) fn artifact_json(
         }
         ArtifactKind::Text | ArtifactKind::Losses => None,
         ArtifactKind::Questions => Some("id"),
-        ArtifactKind::Paths | ArtifactKind::FilteredPaths | ArtifactKind::Predictions => {
-            Some("question_id")
-        }
+        ArtifactKind::Paths
+        | ArtifactKind::FilteredPaths
+        | ArtifactKind::Predictions
+        | ArtifactKind::Overlap => Some("question_id"),
     };
     let wanted = |line: &&[u8]| match (id, question) {
         (Some(field), Some(question)) => serde_json::from_slice::<Value>(line)

@@ -16,6 +16,7 @@ mod judge_server;
 mod judge_student;
 mod margin;
 mod merge;
+mod overlap;
 mod predict;
 mod predict_recorded;
 mod pretrain;
@@ -47,6 +48,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<filter::Filter>::new(),
     &Typed::<union::Union>::new(),
     &Typed::<shuffle::Shuffle>::new(),
+    &Typed::<overlap::Overlap>::new(),
     &Typed::<finetune::Finetune>::new(),
     &Typed::<distill::Distill>::new(),
     &Typed::<merge::Merge>::new(),
