@@ -23,6 +23,7 @@ mod keys;
 mod kill;
 mod layers;
 mod manifests;
+mod methods;
 #[path = "../../src/needs.rs"]
 mod needs;
 mod outside;
