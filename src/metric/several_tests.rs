@@ -4,7 +4,9 @@ use crate::metric::{
     Estimate, EvalParams, Evaluation, IntervalMethod, Metric, MetricError, OverSeeds, Test,
     compare, evaluate, evaluate_scored, fixture,
 };
-use crate::text::{AnswerForm, EndReason, LogProbSummary, Prediction, Question, ReasoningPath};
+use crate::text::{
+    AnswerForm, EndReason, Hint, LogProbSummary, Prediction, Question, ReasoningPath,
+};
 
 fn question(id: &str, answer: &str) -> Question {
     Question {
@@ -25,6 +27,7 @@ fn answers(id: &str, said: &[&str]) -> Vec<Prediction> {
             question_id: id.into(),
             draw,
             prompt: String::new(),
+            hint: Hint::None,
             output: match *said {
                 "" => "I do not know.".into(),
                 said => format!("So the answer is {said}."),
@@ -349,6 +352,7 @@ fn scores_come_with_the_paths() {
             stream: Digest::default(),
             first_token: None,
             draw: answer.draw,
+            hint: Hint::None,
             text: answer.output.clone(),
             tokens: vec![],
             log_prob: None,

@@ -152,12 +152,14 @@ mod tests {
     fn rows_that_were_told_the_answer_are_not_measured() {
         let answer = |hint| Prediction {
             question_id: "q-7".into(),
+            draw: 0,
             prompt: String::new(),
             hint,
             output: " yes".into(),
             tokens: Vec::new(),
             end: EndReason::EndOfText,
             end_token: None,
+            log_prob: None,
             option_log_probs: Vec::new(),
         };
         refuse_hinted(&[answer(Hint::None)]).unwrap();
