@@ -51,7 +51,7 @@ pub enum ModelError {
     },
     /// An option of `config.json` that this program does not do.
     #[error(
-        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: only GPT-2 as OpenAI published it is supported"
+        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: docs/students.md lists the models that are students"
     )]
     Unsupported {
         /// The key.
@@ -60,6 +60,18 @@ pub enum ModelError {
         found: String,
         /// What would do.
         accepted: &'static str,
+    },
+    /// A key of `config.json` that is not known of this family.
+    #[error(
+        "config.json: `{key}` is {found}, which is not known of `model_type` \"{model_type}\"\nhint: what is not computed is refused, not left out; if it changes nothing, take the key out"
+    )]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// The family.
+        model_type: &'static str,
     },
     /// `eos_token_id` of `config.json` is not one token.
     #[error(

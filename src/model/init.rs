@@ -8,7 +8,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::architecture::{Architecture, ArraySpec, Part, Role};
+use super::architecture::{Architecture, ArraySpec, NormKind, Part, Role};
 use super::weights::{Array, Weights};
 
 /// GPT-2's `initializer_range`.
@@ -18,16 +18,32 @@ impl Weights {
     /// GPT-2's initialisation. Every array has a random stream of its own, by its place among [`Architecture::arrays`].
     pub fn init(architecture: &Architecture, seed: u64) -> Self {
         let residual = STANDARD_DEVIATION / (2.0 * architecture.layers as f64).sqrt();
+        // What leaves a norm as it is.
+        let neutral = match architecture.norm.kind {
+            NormKind::Rms { plus_one: true } => 0.0,
+            NormKind::Rms { plus_one: false } | NormKind::Layer => 1.0,
+        };
         let array = |(stream, ArraySpec { id, shape, .. })| {
             let array = match (id.part, id.role) {
                 (Part::Bias, _) => Array::full(&shape, 0.0),
-                (_, Role::AttentionNorm | Role::FeedForwardNorm | Role::FinalNorm) => {
-                    Array::full(&shape, 1.0)
-                }
+                (
+                    _,
+                    Role::AttentionNorm
+                    | Role::AttentionPostNorm
+                    | Role::FeedForwardNorm
+                    | Role::FeedForwardPostNorm
+                    | Role::FinalNorm
+                    | Role::QueryNorm
+                    | Role::KeyNorm,
+                ) => Array::full(&shape, neutral),
                 (_, Role::AttentionOut | Role::Down) => normal(&shape, residual, seed, stream),
                 (
                     _,
-                    Role::TokenEmbedding | Role::PositionEmbedding | Role::QueryKeyValue | Role::Up,
+                    Role::TokenEmbedding
+                    | Role::PositionEmbedding
+                    | Role::QueryKeyValue
+                    | Role::Up
+                    | Role::Output,
                 ) => normal(&shape, STANDARD_DEVIATION, seed, stream),
             };
             (id, array)

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, FileArray, Layout, Role};
 use super::error::ModelError;
 use super::weights::{Array, Weights};
 
@@ -19,10 +19,15 @@ impl Weights {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path, architecture: &Architecture) -> Result<(), ModelError> {
-        let prefix = architecture.family.prefix();
-        let arrays = self.arrays.iter().map(|(id, array)| {
-            let name = architecture.name(*id);
-            (format!("{prefix}{name}"), ArrayView(array))
+        let specs = architecture.arrays();
+        let arrays = specs.iter().flat_map(|spec| {
+            let array = &self.arrays[&spec.id];
+            let prefix = match spec.id.role {
+                Role::Output => "",
+                _ => architecture.family.prefix(),
+            };
+            let files = spec.files.iter();
+            files.map(move |file| (format!("{prefix}{}", file.name), FileView { file, array }))
         });
         let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
         safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
@@ -35,28 +40,36 @@ impl Weights {
     }
 }
 
-struct ArrayView<'a>(&'a Array);
+/// An array of the file, made of one in memory.
+struct FileView<'a> {
+    file: &'a FileArray,
+    array: &'a Array,
+}
 
-impl View for ArrayView<'_> {
+impl View for FileView<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
 
     fn shape(&self) -> &[usize] {
-        &self.0.shape
+        &self.file.shape
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.0
-            .data
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<u8>>()
-            .into()
+        let bytes = |values: &[f32]| -> Vec<u8> {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+            bytes.collect()
+        };
+        let Array { shape, data } = self.array;
+        match (self.file.layout, shape.last()) {
+            (Layout::Outputs { .. }, Some(outputs)) => bytes(&self.file.take(data, *outputs)),
+            _ => bytes(data),
+        }
+        .into()
     }
 
     fn data_len(&self) -> usize {
-        4 * self.0.data.len()
+        4 * self.file.shape.iter().product::<usize>()
     }
 }
 

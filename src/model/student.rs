@@ -191,7 +191,7 @@ impl Student<WeightFiles> {
         tokenizer.check(&architecture)?;
         Ok(Self {
             weights: WeightFiles::open_digested(folder, &architecture, digests)?,
-            vocabulary: Vocabulary::load(folder, &tokenizer)?,
+            vocabulary: Vocabulary::load(folder, &tokenizer, &architecture.ends)?,
             carried: Some(Carried::load(folder)?),
             architecture,
             tokenizer,

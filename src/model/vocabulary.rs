@@ -5,7 +5,7 @@
 //!   such a row, so none is drawn. They stay in the softmax, as in HF transformers and in the training that made the
 //!   weights, so log-probabilities are the same as there.
 //! - A text ends at the tokenizer's end of text, which training texts are closed by, and at whatever else
-//!   `generation_config.json` names as `eos_token_id`, as where transformers generates.
+//!   `config.json` or `generation_config.json` name as `eos_token_id`, as where transformers generates.
 
 use std::path::Path;
 
@@ -38,16 +38,22 @@ impl Vocabulary {
 
     /// Every row of the embedding, and the end that `architecture` names: for a model without a tokenizer.
     pub fn of(architecture: &Architecture) -> Self {
-        Self::new(architecture.vocab_rows, architecture.end_of_text)
+        let ends = architecture.ends.iter().chain(&architecture.end_of_text);
+        Self::new(architecture.vocab_rows, ends.copied())
     }
 
-    /// Reads what ends a text in a Hub folder with this tokenizer. An end that is no token is left out: it cannot be
+    /// Reads what ends a text in a Hub folder with this tokenizer, beside what `config.json` has `named`. An end that is no token is left out: it cannot be
     /// drawn.
     ///
     /// # Errors
     /// `generation_config.json` cannot be read, or its `eos_token_id` is neither a token's id nor a list of such.
-    pub(super) fn load(folder: &Path, tokenizer: &StudentTokenizer) -> Result<Self, ModelError> {
+    pub(super) fn load(
+        folder: &Path,
+        tokenizer: &StudentTokenizer,
+        named: &[u32],
+    ) -> Result<Self, ModelError> {
         let mut ends = vec![tokenizer.eos_id()];
+        ends.extend(named);
         let path = folder.join(GENERATION_CONFIG);
         if disk::exists(&path).map_err(ModelError::reading(&path))? {
             let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
@@ -56,7 +62,7 @@ impl Vocabulary {
                 ModelError::Json { path, source }
             })?;
             ends.extend(
-                named(&settings["eos_token_id"]).ok_or_else(|| ModelError::Ends {
+                ids(&settings["eos_token_id"]).ok_or_else(|| ModelError::Ends {
                     path,
                     found: settings["eos_token_id"].to_string(),
                 })?,
@@ -77,7 +83,7 @@ impl Vocabulary {
 }
 
 /// The ids that `eos_token_id` names; `None` where it is something else.
-fn named(value: &Value) -> Option<Vec<u32>> {
+fn ids(value: &Value) -> Option<Vec<u32>> {
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     match value {
         Value::Null => Some(Vec::new()),
@@ -96,7 +102,7 @@ mod tests {
     fn ends_are_the_tokenizers_and_those_that_generation_config_names() {
         let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let load = || Vocabulary::load(folder.path(), &tokenizer);
+        let load = || Vocabulary::load(folder.path(), &tokenizer, &[]);
         assert_eq!(load().unwrap(), Vocabulary::new(257, [0]));
         let write = |text: &str| fs::write(folder.path().join(GENERATION_CONFIG), text).unwrap();
         for (text, ends) in [

@@ -18,11 +18,11 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
-use super::architecture::{Architecture, ArrayId, ArraySpec};
+use super::architecture::{Architecture, ArrayId, ArraySpec, FileArray, Layout, Output};
 use super::error::ModelError;
 use super::in_order::in_order;
 use super::safetensors::SINGLE;
-use super::weights::{Array, Weights, check_shapes};
+use super::weights::{Array, Weights, check_layers, check_shapes};
 use crate::disk;
 use crate::key::{Digest, DigestedFile, read_exact_at};
 use crate::memory::room_for;
@@ -74,7 +74,9 @@ impl WeightFiles {
             opened.push(Arc::clone(&file));
             for array in read_header(&file, architecture)? {
                 let name = array.name.to_string();
-                let before = if name == architecture.family.output_name() {
+                let before = if name == architecture.family.output_name()
+                    && architecture.output == Output::Tied
+                {
                     head.replace(array)
                 } else {
                     arrays.insert(name.clone(), array)
@@ -91,12 +93,26 @@ impl WeightFiles {
                 return Err(ModelError::UntiedHead);
             }
         }
-        let shapes = arrays.iter();
-        let shapes = shapes.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
-        let specs = check_shapes(architecture, &shapes.collect())?.into_iter();
-        let known = |ArraySpec { id, name, .. }| arrays.remove(&name).map(|array| (id, array));
+        let found = arrays.iter();
+        let found = found.map(|(name, array)| (name.as_str(), array.shape.as_slice()));
+        let found = found.collect();
+        check_layers(architecture, &found)?;
+        let specs = architecture.arrays();
+        let expected = specs.iter().flat_map(|spec| &spec.files);
+        let expected = expected.map(|file| (file.name.as_str(), file.shape.as_slice()));
+        check_shapes(expected.collect(), &found)?;
+        let stored = |ArraySpec {
+                          id, shape, files, ..
+                      }: ArraySpec| {
+            let parts = files.into_iter().filter_map(|file| {
+                let values = arrays.remove(&file.name)?;
+                Some(StoredPart { file, values })
+            });
+            let parts = parts.collect();
+            (id, StoredArray { shape, parts })
+        };
         Ok(Self {
-            arrays: specs.filter_map(known).collect(),
+            arrays: specs.into_iter().map(stored).collect(),
             files: opened,
         })
     }
@@ -132,10 +148,11 @@ impl WeightFiles {
     /// A file cannot be read, or a value is not a number.
     pub fn check_values(&self) -> Result<(), ModelError> {
         let arrays: Vec<&StoredArray> = self.arrays.values().collect();
-        let checked = arrays.into_par_iter().map_init(Vec::new, |room, array| {
-            (0..array.len()).step_by(PIECE).try_for_each(|first| {
-                room.resize(PIECE.min(array.len() - first), 0.0);
-                array.read_at(first, room)
+        let parts = arrays.into_par_iter().flat_map(|array| &array.parts);
+        let checked = parts.map_init(Vec::new, |room, StoredPart { values, .. }| {
+            (0..values.len()).step_by(PIECE).try_for_each(|first| {
+                room.resize(PIECE.min(values.len() - first), 0.0);
+                values.read_at(first, room)
             })
         });
         in_order(checked)
@@ -154,14 +171,18 @@ impl WeightFiles {
     }
 }
 
-/// One array of a file.
+/// One array as memory is to have it, in files.
 #[derive(Clone, Debug)]
 pub(super) struct StoredArray {
     pub(super) shape: Vec<usize>,
-    name: Arc<str>,
-    file: Arc<WeightFile>,
-    start: u64,
-    format: Format,
+    parts: Vec<StoredPart>,
+}
+
+/// An array of a file and where its values belong.
+#[derive(Clone, Debug)]
+struct StoredPart {
+    file: FileArray,
+    values: StoredValues,
 }
 
 impl StoredArray {
@@ -175,6 +196,63 @@ impl StoredArray {
     /// # Errors
     /// The file cannot be read, or a value is not a number.
     pub(super) fn read_at(&self, first: usize, into: &mut [f32]) -> Result<(), ModelError> {
+        match self.parts.as_slice() {
+            [part] if part.file.layout == Layout::Same => part.values.read_at(first, into),
+            _ if first == 0 && into.len() == self.len() => self.assemble(into),
+            _ => {
+                let mut all = vec![0.0; self.len()];
+                self.assemble(&mut all)?;
+                into.copy_from_slice(&all[first..][..into.len()]);
+                Ok(())
+            }
+        }
+    }
+
+    /// All values; threads of the caller's pool read together.
+    ///
+    /// # Errors
+    /// As of [`StoredArray::read_at`].
+    pub(super) fn read_all(&self) -> Result<Vec<f32>, ModelError> {
+        if let [part] = self.parts.as_slice()
+            && part.file.layout == Layout::Same
+        {
+            return part.values.read_all();
+        }
+        let mut values = vec![0.0; self.len()];
+        self.assemble(&mut values)?;
+        Ok(values)
+    }
+
+    /// Puts all parts where they belong.
+    fn assemble(&self, into: &mut [f32]) -> Result<(), ModelError> {
+        let outputs = self.shape.last().copied().unwrap_or(1);
+        for StoredPart { file, values } in &self.parts {
+            file.put(&values.read_all()?, into, outputs);
+        }
+        Ok(())
+    }
+}
+
+/// One array of a file.
+#[derive(Clone, Debug)]
+struct StoredValues {
+    shape: Vec<usize>,
+    name: Arc<str>,
+    file: Arc<WeightFile>,
+    start: u64,
+    format: Format,
+}
+
+impl StoredValues {
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The values from `first` on, as many as `into` has room for.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a value is not a number.
+    fn read_at(&self, first: usize, into: &mut [f32]) -> Result<(), ModelError> {
         let width = self.format.width();
         let mut bytes = [0; DigestedFile::BLOCK];
         let (mut at, mut rest) = (first, into);
@@ -207,8 +285,8 @@ impl StoredArray {
     /// All values.
     ///
     /// # Errors
-    /// As of [`StoredArray::read_at`].
-    pub(super) fn read_all(&self) -> Result<Vec<f32>, ModelError> {
+    /// As of [`StoredValues::read_at`].
+    fn read_all(&self) -> Result<Vec<f32>, ModelError> {
         let mut values = vec![0.0; self.len()];
         let pieces = values.par_chunks_mut(PIECE).enumerate();
         in_order::<_, _, ()>(pieces.map(|(index, piece)| self.read_at(index * PIECE, piece)))?;
@@ -406,7 +484,7 @@ fn own_name<'a>(name: &'a str, architecture: &Architecture) -> &'a str {
 fn read_header(
     file: &Arc<WeightFile>,
     architecture: &Architecture,
-) -> Result<Vec<StoredArray>, ModelError> {
+) -> Result<Vec<StoredValues>, ModelError> {
     let damaged = |reason: String| ModelError::Damaged {
         path: file.path.clone(),
         reason,
@@ -445,7 +523,7 @@ fn read_header(
             name: name.clone(),
             found: format!("{:?}", info.dtype),
         })?;
-        let array = StoredArray {
+        let array = StoredValues {
             shape: info.shape.clone(),
             name: own_name(&name, architecture).into(),
             file: Arc::clone(file),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::architecture::{Architecture, ArrayId, ArraySpec};
+use super::architecture::{Architecture, ArrayId};
 use super::error::ModelError;
 
 /// One dense row-major f32 array.
@@ -60,7 +60,12 @@ impl Weights {
         let found = found.map(|(id, array)| (architecture.name(*id), array.shape.as_slice()));
         let found: BTreeMap<String, &[usize]> = found.collect();
         let found = found.iter().map(|(name, shape)| (name.as_str(), *shape));
-        check_shapes(architecture, &found.collect())?;
+        let found = found.collect();
+        check_layers(architecture, &found)?;
+        let specs = architecture.arrays();
+        let expected = specs.iter();
+        let expected = expected.map(|spec| (spec.name.as_str(), spec.shape.as_slice()));
+        check_shapes(expected.collect(), &found)?;
         for (id, array) in &self.arrays {
             if array.data.len() != array.shape.iter().product::<usize>() {
                 return Err(ModelError::ArrayShape {
@@ -91,17 +96,17 @@ impl Weights {
     }
 }
 
-/// Checks that exactly the arrays of `architecture` were found, by name and shape, and gives these.
+/// Checks that an architecture has no more layers than so many arrays can make: its number is a stranger's, and not so many
+/// names are made as it says, where so few arrays are there.
 ///
 /// # Errors
-/// The first array, by name, that is missing, misshapen or unknown.
-pub(super) fn check_shapes(
+/// It has more.
+pub(super) fn check_layers(
     architecture: &Architecture,
     found: &BTreeMap<&str, &[usize]>,
-) -> Result<Vec<ArraySpec>, ModelError> {
-    // A stranger's number: not so many names are made as it says, where so few arrays are there.
+) -> Result<(), ModelError> {
     let of_layer = architecture.arrays_per_layer();
-    if architecture.layers > of_layer.max(found.len() / 6) {
+    if architecture.layers > of_layer.max(found.len() / of_layer.min(6)) {
         return Err(ModelError::BadShape(format!(
             "`{}` is {}, but the weights have {} arrays, and each layer has {of_layer}",
             architecture.family.keys().layers,
@@ -109,10 +114,20 @@ pub(super) fn check_shapes(
             found.len()
         )));
     }
-    let specs = architecture.arrays();
-    let known: BTreeSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-    for ArraySpec { name, shape, .. } in &specs {
-        let Some(&there) = found.get(name.as_str()) else {
+    Ok(())
+}
+
+/// Checks that exactly the arrays of `expected` were found, by name and shape.
+///
+/// # Errors
+/// The first array, in the order of `expected`, that is missing or misshapen, or the first that is unknown.
+pub(super) fn check_shapes(
+    expected: Vec<(&str, &[usize])>,
+    found: &BTreeMap<&str, &[usize]>,
+) -> Result<(), ModelError> {
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| *name).collect();
+    for (name, shape) in expected {
+        let Some(&there) = found.get(name) else {
             let ending = format!(".{name}");
             let longer = found
                 .keys()
@@ -120,32 +135,32 @@ pub(super) fn check_shapes(
             return Err(match longer {
                 Some(found) => ModelError::ArrayName {
                     found: (*found).to_owned(),
-                    expected: name.clone(),
+                    expected: name.to_owned(),
                 },
                 None => ModelError::MissingArray {
-                    name: name.clone(),
-                    expected: shape.clone(),
+                    name: name.to_owned(),
+                    expected: shape.to_vec(),
                 },
             });
         };
         if there != shape {
             return Err(ModelError::ArrayShape {
-                name: name.clone(),
+                name: name.to_owned(),
                 found: there.to_owned(),
-                expected: shape.clone(),
+                expected: shape.to_vec(),
             });
         }
     }
     match found.keys().find(|&&name| !known.contains(name)) {
         Some(&name) => Err(ModelError::UnknownArray(name.to_owned())),
-        None => Ok(specs),
+        None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::architecture::{Gpt2, Role};
+    use crate::model::architecture::{ArraySpec, Gpt2, Role};
 
     fn tiny() -> (Architecture, Weights) {
         let architecture = Architecture::from(Gpt2 {

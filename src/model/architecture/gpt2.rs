@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Activation, Architecture, ArrayId, Family, FeedForward, FeedForwardKind, Heads, Keys, Norm,
-    NormKind, Output, Part, Positions, Role,
+    Activation, Architecture, ArrayId, Attention, Biases, BlockAttention, Family, FeedForward,
+    FeedForwardKind, Heads, Keys, Norm, NormKind, Output, Part, Placement, Positions, Role,
 };
 use crate::model::ModelError;
 
@@ -65,16 +65,32 @@ impl From<Gpt2> for Architecture {
                 width: gpt2.width.checked_div(gpt2.heads).unwrap_or(0),
             },
             positions: Positions::Learned,
+            embedding_scale: 1.0,
+            attention: Attention {
+                scale: None,
+                score_cap: None,
+                query_key_norm: None,
+                pattern: vec![BlockAttention::default()],
+            },
             norm: Norm {
                 kind: NormKind::Layer,
+                placement: Placement {
+                    before: true,
+                    after: false,
+                },
                 epsilon: EPSILON,
             },
+            parallel: false,
+            biases: Biases::ALL,
             feed_forward: FeedForward {
                 kind: FeedForwardKind::Plain(Activation::GeluTanh),
                 inner: gpt2.width.saturating_mul(4),
             },
             output: Output::Tied,
+            logit_cap: None,
             end_of_text: None,
+            ends: Vec::new(),
+            config: Map::new(),
         }
     }
 }
@@ -249,6 +265,11 @@ impl Family for OnHub {
             Role::Up => "mlp.c_fc",
             Role::Down => "mlp.c_proj",
             Role::FinalNorm => "ln_f",
+            Role::QueryNorm
+            | Role::KeyNorm
+            | Role::AttentionPostNorm
+            | Role::FeedForwardPostNorm
+            | Role::Output => unreachable!("GPT-2 has no {:?}", id.role),
         };
         let part = match id.part {
             Part::Weight => "weight",
@@ -385,8 +406,8 @@ mod tests {
     fn each_refusal_names_the_key() {
         let cases = [
             (
-                r#"{"model_type": "llama"}"#.to_owned(),
-                "`model_type` is \"llama\"",
+                r#"{"model_type": "bloom"}"#.to_owned(),
+                "`model_type` is \"bloom\"",
             ),
             (
                 format!(r#"{TINY}, "activation_function": "relu"}}"#),

@@ -4,25 +4,35 @@
 //! the key. A choice that nothing computes has no variant here: with a new one the compiler shows each place that has to
 //! learn it. What a family calls its keys and arrays is in the family's file, and known there alone.
 
+mod arrays;
+mod config;
 mod gpt2;
+mod llama;
+mod rotary;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Debug;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+pub use self::arrays::{ArrayId, ArraySpec, FileArray, Layout, OutputOrder, Part, Role};
 pub use self::gpt2::Gpt2;
+pub use self::rotary::{Rotary, RotaryScaling};
 use super::error::ModelError;
 use crate::disk;
 
 /// The families that are read. Another is a file here and a line in this list.
 const FAMILIES: &[&dyn Family] = &[
     &gpt2::OnHub,
+    &llama::Llama,
     #[cfg(test)]
     &tests::Renamed,
 ];
+
+/// What messages say of [`FAMILIES`].
+const ACCEPTED: &str = "\"gpt2\", \"llama\"";
 
 /// What a family of models calls things on the Hub.
 pub trait Family: Debug + Sync {
@@ -47,13 +57,18 @@ pub trait Family: Debug + Sync {
     /// The `config.json` from which HF transformers makes this architecture.
     fn config_json(&self, architecture: &Architecture) -> String;
 
-    /// What an array is called.
+    /// What an array is called; of several in files that make one in memory, the first.
     fn name(&self, id: ArrayId) -> String;
+
+    /// What an array of this shape is in files.
+    fn files(&self, _: &Architecture, id: ArrayId, shape: &[usize]) -> Vec<FileArray> {
+        vec![FileArray::same(self.name(id), shape.to_vec())]
+    }
 
     /// What stands before the names of all arrays but the output's, where HF transformers writes them.
     fn prefix(&self) -> &'static str;
 
-    /// What the output's array is called where a file repeats a tied one.
+    /// What the output's array is called, which a file may repeat where it is tied.
     fn output_name(&self) -> &'static str;
 
     /// Whether a file's array of this name is none of the weights.
@@ -71,7 +86,7 @@ pub struct Keys {
     pub layers: &'static str,
 }
 
-/// An architecture: a decoder of equal blocks, attention and then feed-forward, each normed before and added after.
+/// An architecture: a decoder of blocks, each attention and a feed-forward half that are added to the residual stream.
 #[derive(Clone, Debug)]
 pub struct Architecture {
     /// What its configuration and arrays are called.
@@ -88,14 +103,28 @@ pub struct Architecture {
     pub heads: Heads,
     /// How a token's position is known.
     pub positions: Positions,
+    /// What the token embedding is multiplied by.
+    pub embedding_scale: f64,
+    /// How the heads look back.
+    pub attention: Attention,
     /// The norms.
     pub norm: Norm,
+    /// Whether both halves of a block read its input, and not the second what the first gives.
+    pub parallel: bool,
+    /// Which linear maps add a bias.
+    pub biases: Biases,
     /// The second half of a block.
     pub feed_forward: FeedForward,
     /// What makes logits.
     pub output: Output,
-    /// The token that ends a text; `None` where the configuration names none, and the tokenizer's holds.
+    /// `cap * tanh(logit / cap)` of each logit.
+    pub logit_cap: Option<f64>,
+    /// The token that ends a text; `None` where the configuration names none or several, and the tokenizer's holds.
     pub end_of_text: Option<u32>,
+    /// Where the configuration names several, all that end what a model writes.
+    pub ends: Vec<u32>,
+    /// The keys of `config.json` that count, where the family writes them as it read them; else empty.
+    pub config: Map<String, Value>,
 }
 
 /// The heads of attention.
@@ -132,15 +161,85 @@ impl Heads {
 pub enum Positions {
     /// By an embedding of its own for each, added to the token's.
     Learned,
+    /// By how queries and keys are turned; block by block, [`BlockAttention::rotary`].
+    Rotary,
 }
 
-/// A norm over the width.
+/// How heads look back.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attention {
+    /// What scores are multiplied by; `None` for `1 / sqrt(head width)`.
+    pub scale: Option<f64>,
+    /// `cap * tanh(score / cap)` of each scaled score.
+    pub score_cap: Option<f64>,
+    /// The norm of queries and keys, before they are turned.
+    pub query_key_norm: Option<QueryKeyNorm>,
+    /// What differs from block to block, repeated over all of them; at least one.
+    pub pattern: Vec<BlockAttention>,
+}
+
+/// What a block's attention does.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct BlockAttention {
+    /// The last positions that are seen, the token's own among them; `None` for all.
+    pub window: Option<usize>,
+    /// How queries and keys are turned; `None` where they are not.
+    pub rotary: Option<Rotary>,
+}
+
+/// Over what queries and keys are normed, by [`NormKind::Rms`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QueryKeyNorm {
+    /// Each head by itself; all heads share the weight.
+    Head,
+    /// All heads of a token together.
+    All,
+}
+
+/// The norms over the width.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Norm {
     /// What it takes out.
     pub kind: NormKind,
+    /// Where blocks have them.
+    pub placement: Placement,
     /// Added to the variance.
     pub epsilon: f64,
+}
+
+/// Where a block's norms are; the last block is always followed by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// Before each half.
+    pub before: bool,
+    /// After each half, before it is added.
+    pub after: bool,
+}
+
+/// Which linear maps add a bias.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Biases {
+    /// That to queries, keys and values.
+    pub query_key_value: bool,
+    /// That from the heads to the residual stream.
+    pub attention_out: bool,
+    /// Those of the feed-forward half.
+    pub feed_forward: bool,
+}
+
+impl Biases {
+    /// On every map.
+    pub const ALL: Self = Self {
+        query_key_value: true,
+        attention_out: true,
+        feed_forward: true,
+    };
+    /// On none.
+    pub const NONE: Self = Self {
+        query_key_value: false,
+        attention_out: false,
+        feed_forward: false,
+    };
 }
 
 /// What a norm takes out.
@@ -148,6 +247,11 @@ pub struct Norm {
 pub enum NormKind {
     /// Mean and scale; a weight and a bias follow.
     Layer,
+    /// The root of the mean square; a weight follows.
+    Rms {
+        /// Whether one is added to the weight.
+        plus_one: bool,
+    },
 }
 
 /// The second half of a block.
@@ -164,13 +268,19 @@ pub struct FeedForward {
 pub enum FeedForwardKind {
     /// Up, through an activation, down.
     Plain(Activation),
+    /// Up twice, one through an activation and times the other, down.
+    Gated(Activation),
 }
 
 /// An activation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Activation {
+    /// Gelu.
+    Gelu,
     /// Gelu by its approximation with tanh.
     GeluTanh,
+    /// `x * sigmoid(x)`.
+    Silu,
 }
 
 /// What makes logits of the last hidden state.
@@ -178,104 +288,8 @@ pub enum Activation {
 pub enum Output {
     /// The token embedding, transposed.
     Tied,
-}
-
-/// What an array is for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Role {
-    /// `[vocab_rows, width]`.
-    TokenEmbedding,
-    /// `[context, width]`.
-    PositionEmbedding,
-    /// Before a block's attention, `[width]`.
-    AttentionNorm,
-    /// Queries, keys and values at once, `[width, projected_width]`.
-    QueryKeyValue,
-    /// From the heads to the residual stream, `[query_width, width]`.
-    AttentionOut,
-    /// Before a block's feed-forward half, `[width]`.
-    FeedForwardNorm,
-    /// Into the feed-forward half, `[width, inner]`.
-    Up,
-    /// Out of it, `[inner, width]`.
-    Down,
-    /// After the last block, `[width]`.
-    FinalNorm,
-}
-
-/// Which of a role's arrays.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Part {
-    /// What is multiplied by: of a linear map `[inputs, outputs]`.
-    Weight,
-    /// What is added.
-    Bias,
-}
-
-/// One array of a model.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ArrayId {
-    /// What it is for.
-    pub role: Role,
-    /// In which block, from 0; `None` outside of them.
-    pub layer: Option<usize>,
-    /// Which part.
-    pub part: Part,
-}
-
-impl ArrayId {
-    /// The token embedding.
-    pub const TOKEN_EMBEDDING: Self = Self::outside(Role::TokenEmbedding);
-    /// The position embedding.
-    pub const POSITION_EMBEDDING: Self = Self::outside(Role::PositionEmbedding);
-
-    const fn outside(role: Role) -> Self {
-        Self {
-            role,
-            layer: None,
-            part: Part::Weight,
-        }
-    }
-
-    /// What a role multiplies by.
-    pub fn weight(role: Role, layer: impl Into<Option<usize>>) -> Self {
-        Self {
-            role,
-            layer: layer.into(),
-            part: Part::Weight,
-        }
-    }
-
-    /// What a role adds.
-    pub fn bias(role: Role, layer: impl Into<Option<usize>>) -> Self {
-        Self {
-            part: Part::Bias,
-            ..Self::weight(role, layer)
-        }
-    }
-}
-
-/// An array as an architecture has it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ArraySpec {
-    /// Which.
-    pub id: ArrayId,
-    /// Its shape, in files as in memory.
-    pub shape: Vec<usize>,
-    /// The Hub's name, without the family's prefix.
-    pub name: String,
-}
-
-impl ArraySpec {
-    /// How many values it has.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    /// An array of its own, transposed.
+    Separate,
 }
 
 impl Architecture {
@@ -313,7 +327,7 @@ impl Architecture {
         let family = family.ok_or_else(|| ModelError::Unsupported {
             key: "model_type",
             found: named.to_string(),
-            accepted: "\"gpt2\"",
+            accepted: ACCEPTED,
         })?;
         let architecture = family.read(config, path)?;
         architecture.check()?;
@@ -333,96 +347,14 @@ impl Architecture {
         self.family.config_json(self)
     }
 
-    /// How many parameters it has; a tied output counts once. For numbers that are not checked yet, too.
-    pub fn parameters(&self) -> u128 {
-        let blocks = count(&self.block_shapes()).saturating_mul(self.layers as u128);
-        count(&self.outer_shapes()).saturating_add(blocks)
+    /// What block `layer`'s attention does.
+    pub fn block_attention(&self, layer: usize) -> BlockAttention {
+        let pattern = &self.attention.pattern;
+        pattern[layer % pattern.len()]
     }
 
-    /// All its arrays, in the order of their names: that in which they are drawn, summed and written.
-    pub fn arrays(&self) -> Vec<ArraySpec> {
-        let outer = self.outer_shapes().into_iter();
-        let mut arrays: Vec<ArraySpec> = outer.map(|shape| self.spec(shape, None)).collect();
-        let block = self.block_shapes();
-        for layer in 0..self.layers {
-            let block = block.iter().cloned();
-            arrays.extend(block.map(|shape| self.spec(shape, Some(layer))));
-        }
-        arrays.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        arrays
+    /// What scores are multiplied by, where the configuration names nothing else.
+    pub fn default_scale(&self) -> f64 {
+        1.0 / (self.heads.width as f64).sqrt()
     }
-
-    /// Arrays of one block.
-    pub(super) fn arrays_per_layer(&self) -> usize {
-        self.block_shapes().len()
-    }
-
-    /// The Hub's name of an array, without the family's prefix.
-    pub fn name(&self, id: ArrayId) -> String {
-        self.family.name(id)
-    }
-
-    fn spec(&self, (role, part, shape): RoleShape, layer: Option<usize>) -> ArraySpec {
-        let id = ArrayId { role, layer, part };
-        let name = self.name(id);
-        ArraySpec { id, shape, name }
-    }
-
-    /// The arrays outside of the blocks.
-    fn outer_shapes(&self) -> Vec<RoleShape> {
-        let embedding = |role, rows| (role, Part::Weight, vec![rows, self.width]);
-        let mut shapes = match self.output {
-            Output::Tied => vec![embedding(Role::TokenEmbedding, self.vocab_rows)],
-        };
-        match self.positions {
-            Positions::Learned => shapes.push(embedding(Role::PositionEmbedding, self.context)),
-        }
-        shapes.extend(self.norm_shapes(Role::FinalNorm));
-        shapes
-    }
-
-    /// The arrays of a block.
-    fn block_shapes(&self) -> Vec<RoleShape> {
-        let (width, heads, inner) = (self.width, self.heads, self.feed_forward.inner);
-        let mut shapes = [
-            self.norm_shapes(Role::AttentionNorm),
-            linear_shapes(Role::QueryKeyValue, width, heads.projected_width()),
-            linear_shapes(Role::AttentionOut, heads.query_width(), width),
-            self.norm_shapes(Role::FeedForwardNorm),
-        ]
-        .concat();
-        match self.feed_forward.kind {
-            FeedForwardKind::Plain(_) => {
-                shapes.extend(linear_shapes(Role::Up, width, inner));
-                shapes.extend(linear_shapes(Role::Down, inner, width));
-            }
-        }
-        shapes
-    }
-
-    fn norm_shapes(&self, role: Role) -> Vec<RoleShape> {
-        match self.norm.kind {
-            NormKind::Layer => [Part::Weight, Part::Bias]
-                .map(|part| (role, part, vec![self.width]))
-                .into(),
-        }
-    }
-}
-
-/// An array of a block or outside of them.
-type RoleShape = (Role, Part, Vec<usize>);
-
-fn linear_shapes(role: Role, inputs: usize, outputs: usize) -> Vec<RoleShape> {
-    vec![
-        (role, Part::Weight, vec![inputs, outputs]),
-        (role, Part::Bias, vec![outputs]),
-    ]
-}
-
-fn count(shapes: &[RoleShape]) -> u128 {
-    let values = |(_, _, shape): &RoleShape| {
-        let sizes = shape.iter().map(|size| *size as u128);
-        sizes.fold(1, u128::saturating_mul)
-    };
-    shapes.iter().map(values).fold(0, u128::saturating_add)
 }

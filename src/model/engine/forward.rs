@@ -115,6 +115,7 @@ impl Model {
         for ((row, &token), x) in rows.iter().zip(tokens).zip(x.chunks_exact_mut(stride)) {
             self.head.copy_column(token as usize, x);
             match positions {
+                Positions::Rotary => todo!("families"),
                 Positions::Learned => {
                     let position = &self.position_embedding[row.position * width..][..width];
                     for (x, p) in x.iter_mut().zip(position) {
@@ -194,6 +195,7 @@ impl Model {
             };
             let activation = match feed_forward.kind {
                 FeedForwardKind::Plain(Activation::GeluTanh) => Epilogue::Gelu,
+                _ => todo!("families"),
             };
             block.up.multiply(parallel, input, activation, up, inner);
             let input = MatrixRows {
@@ -266,6 +268,7 @@ impl Model {
             let row = &x[i * stride..][..width];
             let (gain, bias) = (norm.gain.as_slice(), norm.bias.as_slice());
             match norm_of.kind {
+                NormKind::Rms { .. } => todo!("families"),
                 NormKind::Layer => {
                     layer_norm(parallel.isa(), row, gain, bias, epsilon, out);
                 }

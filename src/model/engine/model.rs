@@ -79,6 +79,7 @@ impl Model {
             linears.push(arrays.linear(Role::QueryKeyValue, layer)?);
             linears.push(arrays.linear(Role::AttentionOut, layer)?);
             match architecture.feed_forward.kind {
+                FeedForwardKind::Gated(_) => todo!("families"),
                 FeedForwardKind::Plain(_) => {
                     linears.push(arrays.linear(Role::Up, layer)?);
                     linears.push(arrays.linear(Role::Down, layer)?);
@@ -87,6 +88,7 @@ impl Model {
         }
         let final_norm = arrays.norm(Role::FinalNorm, None)?;
         let position_embedding = match architecture.positions {
+            Positions::Rotary => todo!("families"),
             Positions::Learned => arrays.read(ArrayId::POSITION_EMBEDDING)?,
         };
         let (embedding, _) = arrays.take(ArrayId::TOKEN_EMBEDDING)?;
@@ -107,6 +109,7 @@ impl Model {
             });
         }
         let head = match architecture.output {
+            Output::Separate => todo!("families"),
             Output::Tied => Linear::transposed(int8, &embedding, width, architecture.vocab_rows)?,
         };
         Ok(Self {
@@ -225,6 +228,7 @@ impl<'a> Arrays<'a> {
             Ok(buffer)
         };
         match kind {
+            NormKind::Rms { .. } => todo!("families"),
             NormKind::Layer => Ok(Norm {
                 gain: padded(ArrayId::weight(role, layer))?,
                 bias: padded(ArrayId::bias(role, layer))?,

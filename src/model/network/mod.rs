@@ -113,6 +113,7 @@ impl Embedding {
         Self {
             tokens: matrix(ArrayId::TOKEN_EMBEDDING),
             positions: match config.positions {
+                Positions::Rotary => todo!("families"),
                 Positions::Learned => matrix(ArrayId::POSITION_EMBEDDING),
             },
             config,
@@ -142,6 +143,7 @@ impl Embedding {
         let positions = ops::indices(positions, &device);
         let tokens = self.tokens.clone().select(0, tokens);
         match self.config.positions {
+            Positions::Rotary => todo!("families"),
             Positions::Learned => {
                 let positions = self.positions.clone().select(0, positions);
                 ops::single(tokens) + ops::single(positions)
@@ -155,6 +157,7 @@ impl Embedding {
     /// `hidden` `[rows, width]`; to `[rows, vocabulary]`.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         let output = match self.config.output {
+            Output::Separate => todo!("families"),
             Output::Tied => self.tokens.clone().transpose(),
         };
         ops::single(hidden.cast(output.dtype()).matmul(output))
@@ -165,7 +168,9 @@ impl Block {
     fn new(parameters: &Parameters, layer: usize, config: NetworkConfig) -> Self {
         let norm = |role| Norm::new(parameters, role, Some(layer), config);
         let affine = |role| Affine::new(parameters, role, layer, config);
-        let FeedForwardKind::Plain(activation) = config.feed_forward.kind;
+        let FeedForwardKind::Plain(activation) = config.feed_forward.kind else {
+            todo!("families")
+        };
         Self {
             attention_norm: norm(Role::AttentionNorm),
             query_key_value: affine(Role::QueryKeyValue),
@@ -224,6 +229,7 @@ impl Block {
         let inner = self.up.apply(self.feed_forward_norm.apply(x));
         let active = match self.activation {
             Activation::GeluTanh => activation::gelu_approximate(inner),
+            _ => todo!("families"),
         };
         ops::single(self.down.apply(active))
     }

@@ -67,6 +67,7 @@ impl Norm {
     /// `x` `[rows, width]`; to the same.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         match self.kind {
+            NormKind::Rms { .. } => todo!("families"),
             NormKind::Layer => {
                 let centred = x.clone() - x.mean_dim(1);
                 let variance = (centred.clone() * centred.clone()).mean_dim(1);

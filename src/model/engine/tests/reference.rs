@@ -56,7 +56,9 @@ impl Plain {
 
     fn norm(&self, x: &[f64], role: Role, layer: Option<usize>) -> Vec<f64> {
         let norm = self.architecture.norm;
-        let NormKind::Layer = norm.kind;
+        let NormKind::Layer = norm.kind else {
+            todo!("families")
+        };
         let gain = &self.arrays[&ArrayId::weight(role, layer)];
         let bias = &self.arrays[&ArrayId::bias(role, layer)];
         let w = x.len();
@@ -83,6 +85,7 @@ impl Plain {
         let row = |id, row: usize| self.arrays[&id][row * w..][..w].iter();
         let token = row(ArrayId::TOKEN_EMBEDDING, token);
         match self.architecture.positions {
+            Positions::Rotary => todo!("families"),
             Positions::Learned => {
                 let position = row(ArrayId::POSITION_EMBEDDING, position);
                 token.zip(position).map(|(t, p)| t + p).collect()
@@ -122,6 +125,7 @@ impl Plain {
         let up = self.linear(x, Role::Up, layer);
         let active: Vec<f64> = match self.architecture.feed_forward.kind {
             FeedForwardKind::Plain(Activation::GeluTanh) => up.into_iter().map(gelu_f64).collect(),
+            _ => todo!("families"),
         };
         self.linear(&active, Role::Down, layer)
     }
@@ -142,7 +146,9 @@ impl Plain {
 
     /// Logits of one hidden state.
     pub(super) fn logits(&self, hidden: &[f64]) -> Vec<f64> {
-        let Output::Tied = self.architecture.output;
+        let Output::Tied = self.architecture.output else {
+            todo!("families")
+        };
         let rows = self.arrays[&ArrayId::TOKEN_EMBEDDING].chunks_exact(hidden.len());
         rows.map(|row| {
             // Eight sums, or each addition would wait for the one before.

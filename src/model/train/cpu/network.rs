@@ -243,6 +243,7 @@ impl Network {
         let tokens = values(weights, ArrayId::TOKEN_EMBEDDING);
         let x = &mut self.streams[0];
         match self.architecture.positions {
+            Positions::Rotary => todo!("families"),
             Positions::Learned => {
                 let positions = values(weights, ArrayId::POSITION_EMBEDDING);
                 let places = micro_batch.tokens.iter().zip(micro_batch.spans.positions());
@@ -316,6 +317,8 @@ impl Network {
             &mut self.streams[stream],
         );
         match self.architecture.feed_forward.kind {
+            FeedForwardKind::Plain(Activation::Gelu | Activation::Silu)
+            | FeedForwardKind::Gated(_) => todo!("families"),
             FeedForwardKind::Plain(Activation::GeluTanh) => gelu(&kept.inner, &mut scratch.gelu),
         }
         let Affine { weight, bias, .. } = layer.down;
@@ -351,6 +354,7 @@ impl Network {
         } = self.architecture;
         normalize(norm, norm_weights, x, normed, moments);
         let output = match output {
+            Output::Separate => todo!("families"),
             Output::Tied => ArrayId::TOKEN_EMBEDDING,
         };
         let embedding = values(weights, output);
@@ -381,6 +385,7 @@ fn normalize(
     moments: &mut [[f32; 2]],
 ) {
     match norm.kind {
+        NormKind::Rms { .. } => todo!("families"),
         NormKind::Layer => layer_norm(x, weights.norm(), norm.epsilon as f32, normed, moments),
     }
 }

@@ -32,7 +32,9 @@ impl Network {
             feed_forward,
             ..
         } = self.architecture;
-        let FeedForwardKind::Plain(activation) = feed_forward.kind;
+        let FeedForwardKind::Plain(activation) = feed_forward.kind else {
+            todo!("families")
+        };
         let (x, kept) = (&self.streams[stream], &self.kept[kept]);
         let Scratch {
             normed,
@@ -50,12 +52,14 @@ impl Network {
         branch.copy_from_slice(dx);
         drop_out(micro_batch, site + 2, width, branch, mask);
         match activation {
+            Activation::Gelu | Activation::Silu => todo!("families"),
             Activation::GeluTanh => gelu(&kept.inner, active),
         }
         layer.down.add_gradients(gradients, active, branch);
         input_gradient(branch, layer.down.weight, width, dinner);
         let dactive = active;
         match activation {
+            Activation::Gelu | Activation::Silu => todo!("families"),
             Activation::GeluTanh => gelu_gradient(&kept.inner, dinner, dactive),
         }
         let middle = &kept.middle;
@@ -98,6 +102,7 @@ impl Network {
         let tokens = micro_batch.tokens.iter().map(|token| *token as usize);
         add(ArrayId::TOKEN_EMBEDDING, tokens.collect());
         match self.architecture.positions {
+            Positions::Rotary => todo!("families"),
             Positions::Learned => add(ArrayId::POSITION_EMBEDDING, micro_batch.spans.positions()),
         }
     }
@@ -117,6 +122,7 @@ pub(super) fn norm_backward(
     gradients: &mut Weights,
 ) {
     match norm.kind {
+        NormKind::Rms { .. } => todo!("families"),
         NormKind::Layer => {
             add_gamma_gradient(x, moments, upstream, weights.weight_gradient(gradients));
             add_bias_gradient(upstream, weights.bias_gradient(gradients));
