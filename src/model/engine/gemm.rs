@@ -20,10 +20,10 @@ use rayon::prelude::*;
 use super::parallel::Parallel;
 use crate::model::ModelError;
 use crate::model::in_order::in_order;
+use crate::model::kernel::activation::{Function, GeluTanh};
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::lanes::{LANES, Lanes, kernel};
 use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
-use crate::model::kernel::vector::gelu;
 use crate::model::source::Values;
 
 /// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
@@ -310,7 +310,7 @@ unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32
                 let sum = V::load(sums.add(r * PANEL + half));
                 let to = y.add(r * job.y_stride + half);
                 if job.epilogue == Epilogue::Gelu {
-                    gelu(sum).store(to);
+                    GeluTanh::value(sum).store(to);
                 } else {
                     V::load(to).add(sum).store(to);
                 }

@@ -17,11 +17,11 @@ use super::gemm::{Epilogue, MatrixRows, Out, PACK_PANELS, in_blocks};
 use super::parallel::Parallel;
 use crate::model::ModelError;
 use crate::model::in_order::in_order;
+use crate::model::kernel::activation::{Function, GeluTanh};
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::{Bytes, Group, STEP, Sums, ZERO, multiply_groups, quantize};
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
 use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL};
-use crate::model::kernel::vector::gelu;
 use crate::model::source::Values;
 
 /// Values that one task of quantising should hold at least.
@@ -284,7 +284,7 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
                     let to = job.y.add(row * job.y_stride + half);
                     match job.epilogue {
                         Epilogue::Store => value.store(to),
-                        Epilogue::Gelu => gelu(value).store(to),
+                        Epilogue::Gelu => GeluTanh::value(value).store(to),
                         Epilogue::Add => V::load(to).add(value).store(to),
                     }
                 }

@@ -1,12 +1,17 @@
 //! Every instruction set against the portable lanes, and every machine against the one that wrote the digest below.
 #![expect(unsafe_code, reason = "calls kernels that are generic over `Lanes`")]
 
+use super::activation::{activate, activate_backward, gated, gated_backward};
 use super::int8::{Bytes, Group, STEP, Sums, ZERO, multiply_groups, quantize};
 use super::lanes::{Isa, LANES, Lanes, kernel};
+use super::rms_norm::{rms_norm, rms_norm_backward};
+use super::rotary::{rotate, rotate_backward};
+use super::soft_cap::{exp_all_of_capped, soft_cap, soft_cap_backward};
 use super::tile::{MAX_TILE_ROWS, PANEL};
-use super::vector::{
-    dot, exp_all, gelu_all, gelu_backward, layer_norm, layer_norm_backward, softmax, sum_exp,
-};
+use super::vector::{dot, exp_all, layer_norm, layer_norm_backward, softmax, sum_exp};
+use crate::model::architecture::Activation;
+
+mod accuracy;
 
 /// Signs, limits, subnormal numbers, numbers that round, what `pow2` takes, and what is no number.
 const SPECIAL: [f32; LANES] = [
@@ -80,15 +85,15 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Everything that row kernels make of rows of many lengths.
+/// What the row kernels of GPT-2 make of rows of many lengths.
 fn rows(isa: Isa) -> Vec<f32> {
     let mut all = Vec::new();
     for width in (1..=50).chain([129, 1000]) {
         let [x, gain, bias, upstream] = [1, 2, 3, 4].map(|seed| numbers(width, seed));
         let mut out = vec![0.0; width];
-        gelu_all(isa, &x, &mut out);
+        activate(isa, Activation::GeluTanh, &x, &mut out);
         all.extend(&out);
-        gelu_backward(isa, &x, &upstream, &mut out);
+        activate_backward(isa, Activation::GeluTanh, &x, &upstream, &mut out);
         all.extend(&out);
         let moments = layer_norm(isa, &x, &gain, &bias, 1e-5, &mut out);
         all.extend(moments);
@@ -111,15 +116,64 @@ fn rows(isa: Isa) -> Vec<f32> {
     all
 }
 
-/// A kernel that is changed on purpose changes this, and the numbers of `model::numerics` with it.
+/// The same of those that other families need.
+fn rows_of_families(isa: Isa) -> Vec<f32> {
+    let mut all = Vec::new();
+    for width in (1..=50).chain([129, 1000]) {
+        let [x, gain, upstream] = [5, 6, 7].map(|seed| numbers(width, seed));
+        let mut out = vec![0.0; width];
+        let mut other = out.clone();
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+            activate(isa, activation, &x, &mut out);
+            all.extend(&out);
+            activate_backward(isa, activation, &x, &upstream, &mut out);
+            all.extend(&out);
+            gated(isa, activation, &x, &gain, &mut out);
+            all.extend(&out);
+            let gradients = [&mut out[..], &mut other];
+            gated_backward(isa, activation, [&x, &gain], &upstream, gradients);
+            all.extend(out.iter().chain(&other));
+        }
+        for offset in [0.0, 1.0] {
+            let scale = rms_norm(isa, &x, &gain, offset, 1e-6, &mut out);
+            all.push(scale);
+            all.extend(&out);
+            rms_norm_backward(isa, &x, &gain, offset, scale, &upstream, &mut out);
+            all.extend(&out);
+        }
+        // Two heads, of which the last values stay where they are.
+        let mut heads = numbers(2 * (2 * width + 3), 8);
+        rotate(isa, &mut heads, 2 * width + 3, &gain, &upstream);
+        all.extend(&heads);
+        rotate_backward(isa, &mut heads, 2 * width + 3, &upstream, &x);
+        all.extend(&heads);
+        out.copy_from_slice(&x);
+        soft_cap(isa, &mut out, 0.7, 2.5);
+        all.extend(&out);
+        other.copy_from_slice(&upstream);
+        soft_cap_backward(isa, &out, 2.5, &mut other);
+        all.extend(&other);
+        exp_all_of_capped(isa, &mut out, 2.0, 3.0, 2.5);
+        all.extend(&out);
+    }
+    all
+}
+
+/// FNV-1a, by words.
+fn digest(values: &[f32]) -> String {
+    let digest = values.iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
+        (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{digest:016x}")
+}
+
+/// A kernel that is changed on purpose changes these, and the numbers of `model::numerics` with them.
 #[test]
 fn rows_have_the_same_bits_on_every_machine() {
     for isa in Isa::available() {
-        // FNV-1a, by words.
-        let digest = rows(isa).iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
-            (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3)
-        });
-        assert_eq!(format!("{digest:016x}"), "a889d7582120d026", "{isa:?}");
+        assert_eq!(digest(&rows(isa)), "a889d7582120d026", "{isa:?}");
+        let digest = digest(&rows_of_families(isa));
+        assert_eq!(digest, "4b8300d650b98bbe", "{isa:?}");
     }
 }
 

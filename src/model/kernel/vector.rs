@@ -1,8 +1,8 @@
-//! Row kernels: exp, GELU, layer norm, soft maximum. Reductions keep sixteen partial sums joined in
+//! Row kernels: exp, tanh, layer norm, soft maximum. Reductions keep sixteen partial sums joined in
 //! one fixed tree, so a row's result depends on that row alone.
 //!
 //! Accuracy: `exp` is within 2 units in the last place on [-87.33, 88.37] (arguments are clamped to
-//! it), after range reduction by ln 2 in two parts and Cephes' degree-7 polynomial; `gelu` within 4.
+//! it), after range reduction by ln 2 in two parts and Cephes' degree-7 polynomial.
 #![expect(unsafe_code, reason = "calls vector instructions through `Lanes`")]
 #![expect(
     clippy::inline_always,
@@ -28,13 +28,13 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 /// Values whose exponentials are summed in f32 before the sum goes to f64.
 const SUM_BLOCK: usize = 32 * LANES;
 
-/// `exp`, not-a-number passed on. Safety: the CPU has `V`'s instructions.
+/// `exp(r) - 1` and `2^n`, where `x` is `n ln 2 + r`, not-a-number passed on. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
 #[expect(
     clippy::many_single_char_names,
     reason = "the letters of Cephes' source"
 )]
-pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
+unsafe fn exp_parts<V: Lanes>(x: V) -> [V; 2] {
     // SAFETY: the caller's promise.
     unsafe {
         // The bound first: then a NaN in `x` is what comes out.
@@ -48,99 +48,35 @@ pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
         p = p.fma(r, V::splat(EXP[3]));
         p = p.fma(r, V::splat(EXP[4]));
         p = p.fma(r, V::splat(EXP[5]));
-        let y = p.fma(r.mul(r), r).add(V::splat(1.0));
-        y.mul(rounded.pow2())
+        [p.fma(r.mul(r), r), rounded.pow2()]
     }
 }
 
-/// GPT-2's `gelu_new`: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, written as `x` times a
-/// logistic function. Safety: the CPU has `V`'s instructions.
+/// `exp`, not-a-number passed on. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
-pub(crate) unsafe fn gelu<V: Lanes>(x: V) -> V {
+pub(crate) unsafe fn exp<V: Lanes>(x: V) -> V {
     // SAFETY: the caller's promise.
     unsafe {
-        // -2 sqrt(2 / pi), and that times 0.044715.
-        let inner = x.mul(x).fma(V::splat(-0.071_354_82), V::splat(-1.595_769));
-        x.div(V::splat(1.0).add(exp(x.mul(inner))))
+        let [less_one, power] = exp_parts(x);
+        less_one.add(V::splat(1.0)).mul(power)
     }
 }
 
-/// The derivative of [`gelu`]. Safety: the CPU has `V`'s instructions.
+/// `tanh(x / 2)`, not-a-number passed on; within 4 units in the last place. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
-unsafe fn gelu_slope<V: Lanes>(x: V) -> V {
+pub(super) unsafe fn tanh_of_half<V: Lanes>(x: V) -> V {
     // SAFETY: the caller's promise.
     unsafe {
-        let (one, square) = (V::splat(1.0), x.mul(x));
-        // gelu = x s with s = 1 / (1 + e), e = exp(-2u); s' = s (1 - s) 2u', and 1 - s = e s.
-        let inner = square.fma(V::splat(-0.071_354_82), V::splat(-1.595_769));
-        let e = exp(x.mul(inner));
-        let s = one.div(one.add(e));
-        // 2u' = 2 sqrt(2 / pi) (1 + 3 * 0.044715 x^2).
-        let slope = square.fma(V::splat(0.214_064_46), V::splat(1.595_769));
-        x.mul(slope).mul(e.mul(s)).fma(s, s)
+        // (e - 1) / (e + 1); e - 1 from its parts, since near 0 the difference of e and 1 has few digits.
+        let [less_one, power] = exp_parts(x);
+        let less_one = less_one.fma(power, power.sub(V::splat(1.0)));
+        less_one.div(less_one.add(V::splat(2.0)))
     }
-}
-
-/// The body of [`gelu_all`]. Safety: the CPU has `V`'s instructions.
-///
-/// # Shapes
-/// `x` and `out` are of one length.
-#[inline(always)]
-unsafe fn gelu_all_generic<V: Lanes>(x: &[f32], out: &mut [f32]) {
-    let (blocks, tail) = x.as_chunks::<LANES>();
-    let (outs, last) = out.as_chunks_mut::<LANES>();
-    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
-    unsafe {
-        for (x, out) in blocks.iter().zip(outs) {
-            gelu(V::load(x.as_ptr())).store(out.as_mut_ptr());
-        }
-        let values = gelu(load_head::<V>(tail, 0.0)).to_array();
-        last.copy_from_slice(&values[..last.len()]);
-    }
-}
-
-kernel! {
-    /// `gelu` of every value, into `out`.
-    ///
-    /// # Shapes
-    /// `x` and `out` are of one length.
-    fn gelu_all(x: &[f32], out: &mut [f32]) = gelu_all_generic
-}
-
-/// The body of [`gelu_backward`]. Safety: the CPU has `V`'s instructions.
-///
-/// # Shapes
-/// `x`, `gradient` and `out` are of one length.
-#[inline(always)]
-unsafe fn gelu_backward_generic<V: Lanes>(x: &[f32], gradient: &[f32], out: &mut [f32]) {
-    let (blocks, tail) = x.as_chunks::<LANES>();
-    let (gradients, gradient_tail) = gradient.as_chunks::<LANES>();
-    let (outs, last) = out.as_chunks_mut::<LANES>();
-    // SAFETY: the CPU is the caller's promise; every pointer is to an array of sixteen.
-    unsafe {
-        for ((x, gradient), out) in blocks.iter().zip(gradients).zip(outs) {
-            let slope = gelu_slope(V::load(x.as_ptr()));
-            slope
-                .mul(V::load(gradient.as_ptr()))
-                .store(out.as_mut_ptr());
-        }
-        let slope = gelu_slope(load_head::<V>(tail, 0.0));
-        let values = slope.mul(load_head::<V>(gradient_tail, 0.0)).to_array();
-        last.copy_from_slice(&values[..last.len()]);
-    }
-}
-
-kernel! {
-    /// `gradient` times the derivative of `gelu` at `x`, into `out`.
-    ///
-    /// # Shapes
-    /// `x`, `gradient` and `out` are of one length.
-    fn gelu_backward(x: &[f32], gradient: &[f32], out: &mut [f32]) = gelu_backward_generic
 }
 
 /// Reads up to sixteen values from the head of `from`, the rest is `fill`.
 #[inline(always)]
-unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {
+pub(super) unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {
     let mut lanes = [fill; LANES];
     let count = from.len().min(LANES);
     lanes[..count].copy_from_slice(&from[..count]);
@@ -150,7 +86,7 @@ unsafe fn load_head<V: Lanes>(from: &[f32], fill: f32) -> V {
 
 /// Writes the first of sixteen values that `to` has room for.
 #[inline(always)]
-fn store_head<V: Lanes>(values: V, to: &mut [f32]) {
+pub(super) fn store_head<V: Lanes>(values: V, to: &mut [f32]) {
     let count = to.len().min(LANES);
     to[..count].copy_from_slice(&values.to_array()[..count]);
 }

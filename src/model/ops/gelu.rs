@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use super::gemm::isa;
-use crate::model::kernel::vector::{gelu_all, gelu_backward};
+use crate::model::architecture::Activation;
+use crate::model::kernel::activation::{activate, activate_backward};
 
 /// Elements that a thread takes at a time; each stands alone, so it changes no bit.
 const BLOCK: usize = 1 << 13;
@@ -15,7 +16,7 @@ const BLOCK: usize = 1 << 13;
 /// `x` and `out` are of one length.
 pub(crate) fn gelu(x: &[f32], out: &mut [f32]) {
     let blocks = out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
-    blocks.for_each(|(out, x)| gelu_all(isa(), x, out));
+    blocks.for_each(|(out, x)| activate(isa(), Activation::GeluTanh, x, out));
 }
 
 /// The gradient of `x`, into `dx`.
@@ -26,5 +27,7 @@ pub(crate) fn gelu_gradient(x: &[f32], upstream: &[f32], dx: &mut [f32]) {
     let blocks = x.par_chunks(BLOCK).zip(upstream.par_chunks(BLOCK));
     dx.par_chunks_mut(BLOCK)
         .zip(blocks)
-        .for_each(|(dx, (x, upstream))| gelu_backward(isa(), x, upstream, dx));
+        .for_each(|(dx, (x, upstream))| {
+            activate_backward(isa(), Activation::GeluTanh, x, upstream, dx)
+        });
 }

@@ -9,10 +9,11 @@ use super::reference::gelu_f64;
 use super::{Numbers, bits};
 use crate::model::engine::gemm::{Epilogue, MatrixRows, Packed, multiply};
 use crate::model::engine::parallel::Parallel;
+use crate::model::kernel::activation::{Function, GeluTanh};
 use crate::model::kernel::buffer::row_stride;
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
 use crate::model::kernel::vector::{
-    dot, exp, exp_all, exp_of_scores, gelu, layer_norm, most_probable, softmax, sum_exp,
+    dot, exp, exp_all, exp_of_scores, layer_norm, most_probable, softmax, sum_exp,
 };
 use crate::model::source::Values;
 
@@ -98,7 +99,7 @@ unsafe fn apply_generic<V: Lanes>(x: &[f32], exps: &mut Vec<f32>, gelus: &mut Ve
         // SAFETY: as above.
         exps.extend(unsafe { exp(v) }.to_array());
         // SAFETY: as above.
-        gelus.extend(unsafe { gelu(v) }.to_array());
+        gelus.extend(unsafe { GeluTanh::value(v) }.to_array());
     }
 }
 kernel! { fn apply(x: &[f32], exps: &mut Vec<f32>, gelus: &mut Vec<f32>) = apply_generic }
