@@ -1,78 +1,12 @@
 //! Keys and values of what a sequence has read so far, in pages that never move.
 //!
-//! A page holds sixteen positions of every block (layer). Within a head, keys lie lane by position
-//! (`[head_dim][16]`), so that one vector operation advances sixteen scores; values lie by position
-//! (`[16][head_dim]`). A prompt is read once; its pages become a [`Prefix`] that all sequences of the
-//! prompt share, and each sequence adds pages of its own.
+//! A prompt is read once; its pages become a [`Prefix`] that all sequences of the prompt share, and each sequence adds
+//! pages of its own.
 
 use std::sync::Arc;
 
-use crate::model::kernel::buffer::Buffer;
+use super::pages::{Page, PagePool};
 use crate::model::kernel::lanes::LANES;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct PageShape {
-    /// Blocks of the model.
-    pub(super) layers: usize,
-    /// Heads per block.
-    pub(super) heads: usize,
-    /// Width of a head.
-    pub(super) head_dim: usize,
-}
-
-impl PageShape {
-    /// A head's width in whole vectors.
-    pub(super) fn padded_dim(self) -> usize {
-        self.head_dim.next_multiple_of(LANES)
-    }
-
-    /// Keys, then values, of one head: the same room for both.
-    fn head_len(self) -> usize {
-        2 * self.padded_dim() * LANES
-    }
-
-    pub(super) fn page_bytes(self) -> usize {
-        self.layers * self.heads * self.head_len() * size_of::<f32>()
-    }
-}
-
-/// Sixteen positions.
-pub(super) struct Page(Buffer);
-
-impl Page {
-    fn new(shape: PageShape) -> Self {
-        Self(Buffer::zeroed(shape.page_bytes() / size_of::<f32>()))
-    }
-
-    /// Keys and values of one head.
-    ///
-    /// # Shapes
-    /// Keys `[padded_dim, LANES]`, of which the first `head_dim` lines count, a lane for each position; values
-    /// `[LANES, padded_dim]`, of which the first `head_dim` columns count.
-    pub(super) fn head(&self, shape: PageShape, layer: usize, head: usize) -> (&[f32], &[f32]) {
-        let len = shape.head_len();
-        let at = (layer * shape.heads + head) * len;
-        self.0.as_slice()[at..at + len].split_at(len / 2)
-    }
-
-    /// Stores the keys and values of one position.
-    ///
-    /// # Shapes
-    /// `keys` and `values` `[heads * head_dim]`.
-    fn write(&mut self, shape: PageShape, layer: usize, slot: usize, keys: &[f32], values: &[f32]) {
-        let (dim, padded, len) = (shape.head_dim, shape.padded_dim(), shape.head_len());
-        let first = layer * shape.heads * len;
-        let pages = self.0.as_mut_slice()[first..].chunks_exact_mut(len);
-        let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim));
-        for (page, (keys, values)) in pages.zip(heads) {
-            let (page_keys, page_values) = page.split_at_mut(len / 2);
-            for (lanes, &key) in page_keys.as_chunks_mut::<LANES>().0.iter_mut().zip(keys) {
-                lanes[slot] = key;
-            }
-            page_values[slot * padded..slot * padded + dim].copy_from_slice(values);
-        }
-    }
-}
 
 /// A prompt that has been read.
 pub(super) struct Prefix {
@@ -85,6 +19,33 @@ pub(super) struct SequenceCache {
     prefix: Option<Arc<Prefix>>,
     pages: Vec<Page>,
     len: usize,
+}
+
+/// Neighbouring positions in pages.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) pages: &'a [Page],
+    /// The place of the first in the first page.
+    pub(super) skip: usize,
+    /// How many there are.
+    pub(super) count: usize,
+}
+
+impl<'a> Run<'a> {
+    /// The positions from `first` up to `end` of those that `pages` hold.
+    fn new(pages: &'a [Page], first: usize, end: usize) -> Self {
+        let count = end.saturating_sub(first);
+        let held = if count == 0 {
+            0..0
+        } else {
+            first / LANES..end.div_ceil(LANES)
+        };
+        Self {
+            pages: &pages[held],
+            skip: first % LANES,
+            count,
+        }
+    }
 }
 
 impl SequenceCache {
@@ -124,16 +85,21 @@ impl SequenceCache {
         })
     }
 
+    /// Positions that are shared with other sequences.
+    fn shared(&self) -> usize {
+        self.prefix.as_ref().map_or(0, |prefix| prefix.len)
+    }
+
     /// Positions read in all.
     pub(super) fn len(&self) -> usize {
-        self.prefix.as_ref().map_or(0, |prefix| prefix.len) + self.len
+        self.shared() + self.len
     }
 
     /// Makes room for `count` more positions and counts them as read; `write` must follow, per layer.
-    pub(super) fn grow(&mut self, shape: PageShape, count: usize) {
+    pub(super) fn grow(&mut self, pool: &Arc<PagePool>, count: usize) {
         self.len += count;
         while self.pages.len() * LANES < self.len {
-            self.pages.push(Page::new(shape));
+            self.pages.push(pool.page());
         }
     }
 
@@ -141,28 +107,19 @@ impl SequenceCache {
     ///
     /// # Shapes
     /// `keys` and `values` `[heads * head_dim]`.
-    pub(super) fn write(
-        &mut self,
-        shape: PageShape,
-        layer: usize,
-        position: usize,
-        keys: &[f32],
-        values: &[f32],
-    ) {
-        let own = position - (self.len() - self.len);
-        self.pages[own / LANES].write(shape, layer, own % LANES, keys, values);
+    pub(super) fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
+        let own = position - self.shared();
+        self.pages[own / LANES].write(layer, own % LANES, keys, values);
     }
 
-    /// The runs of pages before absolute position `end`: the prefix's and the sequence's own, each
-    /// with its number of positions.
-    pub(super) fn runs(&self, end: usize) -> [(&[Page], usize); 2] {
-        let (pages, shared): (&[Page], usize) = self
-            .prefix
-            .as_ref()
-            .map_or((&[], 0), |prefix| (&prefix.pages, prefix.len));
+    /// The absolute positions from `first` up to `end`: the prefix's and the sequence's own.
+    pub(super) fn runs(&self, first: usize, end: usize) -> [Run<'_>; 2] {
+        let shared = self.shared();
+        let prefix: &[Page] = self.prefix.as_ref().map_or(&[], |prefix| &prefix.pages);
+        let own = |position: usize| position.saturating_sub(shared);
         [
-            (pages, shared.min(end)),
-            (&self.pages, end.saturating_sub(shared)),
+            Run::new(prefix, first, end.min(shared)),
+            Run::new(&self.pages, own(first), own(end)),
         ]
     }
 }

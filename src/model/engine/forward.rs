@@ -4,21 +4,24 @@
 
 use std::ops::Range;
 
-use super::attention::attend;
 use super::cache::SequenceCache;
 use super::gemm::{Epilogue, MatrixRows};
+use super::heads::{Heads, TokenRow};
+use super::linear::Linear;
 use super::model::{Model, Norm};
 use super::parallel::Parallel;
-use crate::model::architecture::{Activation, Architecture, FeedForwardKind, NormKind, Positions};
+use super::turns::Turns;
+use crate::model::architecture::{FeedForwardKind, NormKind, Positions};
 use crate::model::kernel::buffer::{Buffer, row_stride};
+use crate::model::kernel::lanes::Isa;
+use crate::model::kernel::rms_norm::rms_norm;
+use crate::model::kernel::soft_cap::soft_cap;
 use crate::model::kernel::vector::layer_norm;
 
 /// Rows whose logits are held at a time where every row's are wanted.
 pub(super) const LOGIT_ROWS: usize = 96;
 /// Values that one task of a row-wise kernel should hold at least.
-const ROW_WORK: usize = 32 * 1024;
-/// Scores and weighted values that one task of attention should hold at least.
-const ATTENTION_WORK: usize = 64 * 1024;
+pub(super) const ROW_WORK: usize = 32 * 1024;
 
 /// New tokens of one sequence.
 pub(super) struct Segment<'a> {
@@ -36,31 +39,31 @@ pub(super) struct Scratch {
     x: Buffer,
     /// What a half of a block reads, then what its heads give.
     normal: Buffer,
+    /// What the second half of a block reads, where it does not wait for the first.
+    beside: Buffer,
+    /// Queries, keys and values, then what a half of a block gives, where that is normed.
     projected: Buffer,
     inner: Buffer,
-    /// The wanted positions, segment by segment, after the final layer norm.
+    turns: Turns,
+    /// The wanted positions, segment by segment, after the final norm.
     hidden: Buffer,
     logits: Buffer,
 }
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        let [x, normal, projected, inner, hidden, logits] = [0; 6].map(Buffer::zeroed);
+        let [x, normal, beside, projected, inner, hidden, logits] = [0; 7].map(Buffer::zeroed);
         Self {
             x,
             normal,
+            beside,
             projected,
             inner,
+            turns: Turns::default(),
             hidden,
             logits,
         }
     }
-}
-
-/// A row of the pass.
-struct TokenRow {
-    segment: usize,
-    position: usize,
 }
 
 impl Model {
@@ -76,23 +79,17 @@ impl Model {
         segments: &mut [Segment<'_>],
         scratch: &mut Scratch,
     ) {
-        let Architecture {
-            width,
-            heads,
-            positions,
-            feed_forward,
-            ..
-        } = self.architecture;
-        let (queries, keys) = (heads.query_width(), heads.key_width());
-        let (stride, mixed_stride) = (row_stride(width), row_stride(queries));
-        let wide = row_stride(heads.projected_width());
-        let inner = row_stride(feed_forward.inner);
-        let mut rows = Vec::new();
-        let mut firsts = Vec::new();
+        let (stride, mixed_stride) = (
+            self.stride(),
+            row_stride(self.architecture.heads.query_width()),
+        );
+        let wide = row_stride(self.architecture.heads.projected_width());
+        let inner = row_stride(self.architecture.feed_forward.inner);
         // Shared out, since a new page of memory takes the system longer than much of what is computed in it.
         parallel.for_each_mut(segments, 1, |_, segment| {
-            segment.cache.grow(self.page, segment.tokens.len());
+            segment.cache.grow(&self.pages, segment.tokens.len());
         });
+        let (mut rows, mut firsts) = (Vec::new(), Vec::new());
         for (index, segment) in segments.iter().enumerate() {
             let start = segment.cache.len() - segment.tokens.len();
             firsts.push(rows.len());
@@ -102,115 +99,76 @@ impl Model {
             }));
         }
         let count = rows.len();
-        scratch.x.reserve(count * stride);
-        scratch.normal.reserve(count * stride.max(mixed_stride));
-        scratch.projected.reserve(count * wide);
-        scratch.inner.reserve(count * inner);
-        let x = &mut scratch.x.as_mut_slice()[..count * stride];
-        let normal = &mut scratch.normal.as_mut_slice()[..count * stride.max(mixed_stride)];
-        let projected = &mut scratch.projected.as_mut_slice()[..count * wide];
-        let up = &mut scratch.inner.as_mut_slice()[..count * inner];
+        let positions = rows.iter().map(|row| row.position);
+        self.turning.fill(&mut scratch.turns, positions);
+        let beside = if self.architecture.parallel {
+            count * stride
+        } else {
+            0
+        };
+        let x = part(&mut scratch.x, count * stride);
+        let normal = part(&mut scratch.normal, count * stride.max(mixed_stride));
+        let beside = part(&mut scratch.beside, beside);
+        let projected = part(&mut scratch.projected, count * wide.max(2 * stride));
+        let up = part(&mut scratch.inner, count * inner);
+        let heads = Heads::new(self, parallel, &rows, &scratch.turns, wide, mixed_stride);
 
         let tokens = segments.iter().flat_map(|segment| segment.tokens);
         for ((row, &token), x) in rows.iter().zip(tokens).zip(x.chunks_exact_mut(stride)) {
-            self.head.copy_column(token as usize, x);
-            match positions {
-                Positions::Rotary => todo!("families"),
-                Positions::Learned => {
-                    let position = &self.position_embedding[row.position * width..][..width];
-                    for (x, p) in x.iter_mut().zip(position) {
-                        *x += p;
-                    }
-                }
-            }
-            x[width..].fill(0.0);
+            self.embed(token as usize, row.position, x);
         }
-        // Attention's work per row, for the mean length.
-        let reach = rows.iter().map(|row| row.position + 1).sum::<usize>() / count.max(1);
-        let attention_grain = (ATTENTION_WORK / (2 * queries * reach.max(1))).max(1);
         for (layer, block) in self.blocks.iter().enumerate() {
-            self.norm_rows(
-                parallel,
-                &block.attention_norm,
-                x,
-                &mut normal[..count * stride],
+            if self.architecture.parallel {
+                self.normed(parallel, block.feed_forward_norm.as_ref(), x, beside);
+            }
+            let input = self.normed(parallel, block.attention_norm.as_ref(), x, normal);
+            let (input, projection) = (
+                MatrixRows::new(input, stride, count),
+                &block.query_key_value,
             );
-            let input = MatrixRows {
-                data: normal,
-                stride,
-                count,
-            };
-            block
-                .query_key_value
-                .multiply(parallel, input, Epilogue::Store, projected, wide);
-            let write_grain = (ROW_WORK / (2 * keys)).max(1);
-            parallel.for_each_mut(segments, write_grain, |index, segment| {
-                let first = firsts[index];
-                for i in first..first + segment.tokens.len() {
-                    let row = &projected[i * wide..][queries..heads.projected_width()];
-                    let (keys, values) = row.split_at(keys);
-                    let position = rows[i].position;
-                    let cache = &mut *segment.cache;
-                    cache.write(self.page, layer, position, keys, values);
-                }
-            });
-            let (segments, projected) = (&*segments, &*projected);
-            let mixed = normal.chunks_exact_mut(mixed_stride).take(count);
-            let mut outs: Vec<&mut [f32]> = mixed.collect();
-            parallel.for_each_mut(&mut outs, attention_grain, |i, out| {
-                let row = &rows[i];
-                let (cache, query) = (
-                    &*segments[row.segment].cache,
-                    &projected[i * wide..][..queries],
-                );
-                let end = row.position + 1;
-                attend(
-                    parallel.isa(),
-                    self.page,
-                    layer,
-                    cache,
-                    end,
-                    query,
-                    &mut out[..queries],
-                );
-            });
-            let input = MatrixRows {
-                data: normal,
-                stride: mixed_stride,
-                count,
-            };
-            block
-                .attention_out
-                .multiply(parallel, input, Epilogue::Add, x, stride);
-            self.norm_rows(
-                parallel,
-                &block.feed_forward_norm,
-                x,
-                &mut normal[..count * stride],
+            projection.multiply(parallel, input, Epilogue::Store, projected, wide);
+            heads.keep(layer, block, segments, &firsts, projected);
+            heads.attend(layer, segments, projected, normal);
+            let (mixed, post_norm) = (
+                MatrixRows::new(normal, mixed_stride, count),
+                &block.attention_post_norm,
             );
-            let input = MatrixRows {
-                data: normal,
-                stride,
-                count,
+            self.add(
+                parallel,
+                &block.attention_out,
+                mixed,
+                post_norm.as_ref(),
+                projected,
+                x,
+            );
+
+            let input = if self.architecture.parallel {
+                &*beside
+            } else {
+                self.normed(parallel, block.feed_forward_norm.as_ref(), x, normal)
             };
-            let activation = match feed_forward.kind {
-                FeedForwardKind::Plain(Activation::GeluTanh) => Epilogue::Gelu,
-                _ => todo!("families"),
+            let activation = match self.architecture.feed_forward.kind {
+                FeedForwardKind::Plain(activation) => Epilogue::Activate(activation),
+                FeedForwardKind::Gated(activation) => Epilogue::Gate(activation),
             };
+            let input = MatrixRows::new(input, stride, count);
             block.up.multiply(parallel, input, activation, up, inner);
-            let input = MatrixRows {
-                data: up,
-                stride: inner,
-                count,
-            };
-            block
-                .down
-                .multiply(parallel, input, Epilogue::Add, x, stride);
+            let (active, post_norm) = (
+                MatrixRows::new(up, inner, count),
+                &block.feed_forward_post_norm,
+            );
+            self.add(
+                parallel,
+                &block.down,
+                active,
+                post_norm.as_ref(),
+                projected,
+                x,
+            );
         }
 
         let wanted: usize = segments.iter().map(|segment| segment.wanted).sum();
-        scratch.hidden.reserve(wanted * stride);
-        let hidden = scratch.hidden.as_mut_slice();
+        let hidden = part(&mut scratch.hidden, wanted * stride);
         let mut to = 0;
         for (first, segment) in firsts.iter().zip(segments.iter()) {
             let end = (first + segment.tokens.len()) * stride;
@@ -232,18 +190,20 @@ impl Model {
         scratch: &'s mut Scratch,
         range: Range<usize>,
     ) -> &'s [f32] {
-        let stride = row_stride(self.architecture.width);
-        let logit_stride = self.logit_stride();
-        scratch.logits.reserve(range.len() * logit_stride);
-        let input = MatrixRows {
-            data: &scratch.hidden.as_slice()[range.start * stride..range.end * stride],
-            stride,
-            count: range.len(),
-        };
-        let logits = scratch.logits.as_mut_slice();
+        let (stride, logit_stride) = (self.stride(), self.logit_stride());
+        let hidden = &scratch.hidden.as_slice()[range.start * stride..range.end * stride];
+        let input = MatrixRows::new(hidden, stride, range.len());
+        let logits = part(&mut scratch.logits, range.len() * logit_stride);
         self.head
             .multiply(parallel, input, Epilogue::Store, logits, logit_stride);
-        &scratch.logits.as_slice()[..range.len() * logit_stride]
+        if let Some(cap) = self.architecture.logit_cap {
+            let mut rows: Vec<&mut [f32]> = logits.chunks_exact_mut(logit_stride).collect();
+            parallel.for_each_mut(&mut rows, ROW_WORK.div_ceil(logit_stride), |_, row| {
+                let row = &mut row[..self.architecture.vocab_rows];
+                soft_cap(parallel.isa(), row, 1.0, single(cap));
+            });
+        }
+        logits
     }
 
     /// The distance between rows of logits.
@@ -251,28 +211,128 @@ impl Model {
         row_stride(self.architecture.vocab_rows)
     }
 
+    /// The distance between rows of the residual stream.
+    fn stride(&self) -> usize {
+        row_stride(self.architecture.width)
+    }
+
+    /// What goes into the first block.
+    ///
+    /// # Shapes
+    /// `x` `[row_stride(width)]`, of which what is beyond `width` becomes 0.
+    fn embed(&self, token: usize, position: usize, x: &mut [f32]) {
+        let width = self.architecture.width;
+        match &self.token_embedding {
+            Some(rows) => x[..width].copy_from_slice(&rows[token * width..][..width]),
+            None => self.head.copy_column(token, x),
+        }
+        let x = {
+            let (x, rest) = x.split_at_mut(width);
+            rest.fill(0.0);
+            x
+        };
+        let scale = single(self.architecture.embedding_scale);
+        x.iter_mut().for_each(|x| *x *= scale);
+        match self.architecture.positions {
+            Positions::Rotary => {}
+            Positions::Learned => {
+                let embedding = &self.position_embedding[position * width..][..width];
+                x.iter_mut().zip(embedding).for_each(|(x, p)| *x += p);
+            }
+        }
+    }
+
+    /// What half of a block reads: `x` after a norm, in `room`, or `x` itself.
+    ///
+    /// # Shapes
+    /// `x` `[rows, stride]`, `room` the same or longer.
+    fn normed<'a>(
+        &self,
+        parallel: Parallel,
+        norm: Option<&Norm>,
+        x: &'a [f32],
+        room: &'a mut [f32],
+    ) -> &'a [f32] {
+        let Some(norm) = norm else { return x };
+        let room = &mut room[..x.len()];
+        self.norm_rows(parallel, norm, x, room);
+        room
+    }
+
+    /// Adds what `linear` makes of `input` to `x`, after a norm where there is one.
+    ///
+    /// # Shapes
+    /// `x` `[rows, stride]`, `room` twice that or longer.
+    fn add(
+        &self,
+        parallel: Parallel,
+        linear: &Linear,
+        input: MatrixRows<'_>,
+        norm: Option<&Norm>,
+        room: &mut [f32],
+        x: &mut [f32],
+    ) {
+        let stride = self.stride();
+        let Some(norm) = norm else {
+            linear.multiply(parallel, input, Epilogue::Add, x, stride);
+            return;
+        };
+        let (given, normed) = room.split_at_mut(x.len());
+        linear.multiply(parallel, input, Epilogue::Store, given, stride);
+        let rows = normed
+            .chunks_exact_mut(stride)
+            .zip(x.chunks_exact_mut(stride));
+        let mut rows: Vec<(&mut [f32], &mut [f32])> = rows.collect();
+        parallel.for_each_mut(&mut rows, ROW_WORK.div_ceil(stride), |i, (normed, x)| {
+            let given = &given[i * stride..][..self.architecture.width];
+            self.norm_row(parallel.isa(), norm, given, normed);
+            x.iter_mut().zip(&**normed).for_each(|(x, more)| *x += more);
+        });
+    }
+
     /// Norms every row of `x`, into `out`.
     ///
     /// # Shapes
     /// `x` and `out` `[rows, stride]`, of which the first `width` values count.
     fn norm_rows(&self, parallel: Parallel, norm: &Norm, x: &[f32], out: &mut [f32]) {
-        let (width, norm_of) = (self.architecture.width, self.architecture.norm);
-        let stride = row_stride(width);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "f32 is the engine's precision"
-        )]
-        let epsilon = norm_of.epsilon as f32;
+        let stride = self.stride();
         let mut outs: Vec<&mut [f32]> = out.chunks_exact_mut(stride).collect();
         parallel.for_each_mut(&mut outs, ROW_WORK.div_ceil(stride), |i, out| {
-            let row = &x[i * stride..][..width];
-            let (gain, bias) = (norm.gain.as_slice(), norm.bias.as_slice());
-            match norm_of.kind {
-                NormKind::Rms { .. } => todo!("families"),
-                NormKind::Layer => {
-                    layer_norm(parallel.isa(), row, gain, bias, epsilon, out);
-                }
-            }
+            let row = &x[i * stride..][..self.architecture.width];
+            self.norm_row(parallel.isa(), norm, row, out);
         });
     }
+
+    /// Norms `x`, into the head of `out`.
+    ///
+    /// # Shapes
+    /// `x` as long as the norm, `out` the same or longer.
+    pub(super) fn norm_row(&self, isa: Isa, norm: &Norm, x: &[f32], out: &mut [f32]) {
+        let (gain, epsilon) = (norm.gain.as_slice(), single(self.architecture.norm.epsilon));
+        match (self.architecture.norm.kind, &norm.bias) {
+            (NormKind::Layer, Some(bias)) => {
+                layer_norm(isa, x, gain, bias.as_slice(), epsilon, out);
+            }
+            (NormKind::Rms { plus_one }, _) => {
+                let offset = if plus_one { 1.0 } else { 0.0 };
+                rms_norm(isa, x, gain, offset, epsilon, out);
+            }
+            (NormKind::Layer, None) => unreachable!("a layer norm has a bias"),
+        }
+    }
+}
+
+/// The first `len` values of a buffer, which grows to hold them.
+fn part(buffer: &mut Buffer, len: usize) -> &mut [f32] {
+    buffer.reserve(len);
+    &mut buffer.as_mut_slice()[..len]
+}
+
+/// A number in the engine's precision.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "f32 is the engine's precision"
+)]
+pub(super) fn single(number: f64) -> f32 {
+    number as f32
 }

@@ -13,11 +13,11 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::gemm::{Epilogue, MatrixRows, Out, PACK_PANELS, in_blocks};
+use super::gemm::{Epilogue, MatrixRows, Out, activated, in_blocks};
+use super::packed::{Columns, PACK_PANELS};
 use super::parallel::Parallel;
 use crate::model::ModelError;
 use crate::model::in_order::in_order;
-use crate::model::kernel::activation::{Function, GeluTanh};
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::{Bytes, Group, STEP, Sums, ZERO, multiply_groups, quantize};
 use crate::model::kernel::lanes::{Isa, LANES, Lanes, kernel};
@@ -34,29 +34,33 @@ pub(super) struct PackedInt8 {
     lower: Vec<Sums>,
     scales: Buffer,
     bias: Buffer,
+    columns: Columns,
     k: usize,
-    n: usize,
 }
 
 impl PackedInt8 {
-    /// Quantises a matrix, row-major, and takes its bias as it is.
+    /// Quantises a matrix, row-major, and takes its bias, if it has one, as it is.
     ///
     /// # Shapes
-    /// `weights` `[k, n]`, `bias` `[n]`.
-    pub(super) fn new(weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
-        let mut packed = Self::zeros(k, n);
-        packed.bias.as_mut_slice()[..n].copy_from_slice(bias);
+    /// `weights` `[k, n]`, `bias` `[n]`, with the `n` of `columns`.
+    pub(super) fn new(weights: &[f32], k: usize, columns: Columns, bias: Option<&[f32]>) -> Self {
+        let mut packed = Self::zeros(k, columns);
+        if let Some(bias) = bias {
+            let panels = packed.bias.as_mut_slice().as_chunks_mut::<PANEL>().0;
+            for (index, panel) in panels.iter_mut().enumerate() {
+                columns.gather(index, bias, panel);
+            }
+        }
         packed.parts(1).for_each_init(
-            || vec![0.0; PANEL * k],
-            |columns, (panel, part)| {
-                let first = panel * PANEL;
-                let width = PANEL.min(n - first);
-                for (row, values) in weights.chunks_exact(n).enumerate() {
-                    for (column, &value) in values[first..first + width].iter().enumerate() {
-                        columns[column * k + row] = value;
+            || (vec![0.0; PANEL * k], [0.0; PANEL]),
+            |(turned, line), (panel, part)| {
+                for (row, values) in weights.chunks_exact(columns.count()).enumerate() {
+                    columns.gather(panel, values, line);
+                    for (column, &value) in line.iter().enumerate() {
+                        turned[column * k + row] = value;
                     }
                 }
-                part.fill(&columns[..width * k]);
+                part.fill(turned);
             },
         );
         packed
@@ -70,7 +74,7 @@ impl PackedInt8 {
     /// # Errors
     /// A file cannot be read, or a value in one is not a number.
     pub(super) fn transposed(weights: &Values<'_>, k: usize, n: usize) -> Result<Self, ModelError> {
-        let mut packed = Self::zeros(k, n);
+        let mut packed = Self::zeros(k, Columns::Plain(n));
         let done = packed.parts(PACK_PANELS);
         let done = done.map_init(Vec::new, |room, (index, part)| {
             let first = index * PACK_PANELS * PANEL;
@@ -82,15 +86,15 @@ impl PackedInt8 {
         Ok(packed)
     }
 
-    fn zeros(k: usize, n: usize) -> Self {
-        let panels = n.div_ceil(PANEL);
+    fn zeros(k: usize, columns: Columns) -> Self {
+        let panels = columns.panels();
         Self {
             groups: vec![Group([0; PANEL * STEP]); panels * k.div_ceil(STEP)],
             lower: vec![[0; PANEL]; panels],
             scales: Buffer::zeroed(panels * PANEL),
             bias: Buffer::zeroed(panels * PANEL),
+            columns,
             k,
-            n,
         }
     }
 
@@ -115,7 +119,7 @@ impl PackedInt8 {
         })
     }
 
-    /// Column `column`, into the head of `out`.
+    /// Column `column` of a matrix whose columns stand as they come, into the head of `out`.
     ///
     /// # Shapes
     /// `out` `[k]`, or longer.
@@ -176,7 +180,7 @@ thread_local! {
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
 ///
 /// # Shapes
-/// `x` `[rows, k]`, `w` `[k, n]`, `y` `[rows, y_stride]` with `y_stride` at least `n` up to a whole panel.
+/// `x` `[rows, k]`, `w` `[k, n]`, `y` `[rows, y_stride]` with `y_stride` at least what whole panels make.
 pub(super) fn multiply_int8(
     parallel: Parallel,
     x: MatrixRows<'_>,
@@ -188,9 +192,11 @@ pub(super) fn multiply_int8(
     if x.count == 0 {
         return;
     }
-    let (panels, steps) = (w.n.div_ceil(PANEL), w.k.div_ceil(STEP));
+    let (panels, outputs) = (w.columns.panels(), w.columns.outputs_per_panel());
+    let steps = w.k.div_ceil(STEP);
     assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
-    assert!(y_stride >= panels * PANEL && y.len() >= (x.count - 1) * y_stride + panels * PANEL);
+    assert!(y_stride >= panels * outputs && y.len() >= (x.count - 1) * y_stride + panels * outputs);
+    assert_eq!(outputs == LANES, matches!(epilogue, Epilogue::Gate(_)));
     // A cache line more than needed, lest rows compete for the same cache set.
     let stride = (steps * STEP).next_multiple_of(64) + 64;
     let (mut bytes, mut scales) = ROOM.take();
@@ -219,7 +225,7 @@ pub(super) fn multiply_int8(
             scales: &w.scales.as_slice()[panel * PANEL..][..PANEL],
             bias: &w.bias.as_slice()[panel * PANEL..][..PANEL],
             // SAFETY: inside `y`, whose length was checked.
-            y: unsafe { out.at(first * y_stride + panel * PANEL) },
+            y: unsafe { out.at(first * y_stride + panel * outputs) },
             y_stride,
             epilogue,
         };
@@ -269,23 +275,37 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
         };
         multiply_groups(job.isa, x, job.panel, job.lower, &mut sums);
         for (row, sums) in (first..first + rows).zip(&sums) {
-            for half in [0, LANES] {
-                let mut exact = [0.0_f32; LANES];
-                for (exact, &sum) in exact.iter_mut().zip(&sums[half..]) {
-                    *exact = sum as f32;
-                }
-                // SAFETY: the CPU is the caller's promise, and that `y` has the job's rows and panel; a panel's scales
-                // and bias are two vectors.
-                unsafe {
-                    let scale =
-                        V::splat(job.x_scales[row]).mul(V::load(job.scales[half..].as_ptr()));
+            // SAFETY: the CPU is the caller's promise, and that `y` has the job's rows and panel; a panel's scales and
+            // bias are two vectors.
+            unsafe {
+                let x_scale = V::splat(job.x_scales[row]);
+                let value = |half: usize| {
+                    let mut exact = [0.0_f32; LANES];
+                    for (exact, &sum) in exact.iter_mut().zip(&sums[half..]) {
+                        *exact = sum as f32;
+                    }
+                    let scale = x_scale.mul(V::load(job.scales[half..].as_ptr()));
                     let bias = V::load(job.bias[half..].as_ptr());
-                    let value = V::load(exact.as_ptr()).fma(scale, bias);
-                    let to = job.y.add(row * job.y_stride + half);
-                    match job.epilogue {
-                        Epilogue::Store => value.store(to),
-                        Epilogue::Gelu => GeluTanh::value(value).store(to),
-                        Epilogue::Add => V::load(to).add(value).store(to),
+                    V::load(exact.as_ptr()).fma(scale, bias)
+                };
+                let (low, high) = (value(0), value(LANES));
+                let low_to = job.y.add(row * job.y_stride);
+                let high_to = low_to.wrapping_add(LANES);
+                match job.epilogue {
+                    Epilogue::Store => {
+                        low.store(low_to);
+                        high.store(high_to);
+                    }
+                    Epilogue::Activate(activation) => {
+                        activated(activation, low).store(low_to);
+                        activated(activation, high).store(high_to);
+                    }
+                    Epilogue::Gate(activation) => {
+                        activated(activation, low).mul(high).store(low_to);
+                    }
+                    Epilogue::Add => {
+                        V::load(low_to).add(low).store(low_to);
+                        V::load(high_to).add(high).store(high_to);
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! A linear map in the number format that the caller chose.
 
-use super::gemm::{Epilogue, MatrixRows, Packed, multiply};
+use super::gemm::{Epilogue, MatrixRows, multiply};
 use super::gemm_int8::{PackedInt8, multiply_int8};
+use super::packed::{Columns, Packed};
 use super::parallel::Parallel;
 use crate::model::ModelError;
 use crate::model::source::Values;
@@ -15,15 +16,21 @@ pub(super) enum Linear {
 }
 
 impl Linear {
-    /// Packs a matrix, row-major, and its bias.
+    /// Packs a matrix, row-major, and its bias, if it has one.
     ///
     /// # Shapes
-    /// `weights` `[k, n]`, `bias` `[n]`.
-    pub(super) fn new(int8: bool, weights: &[f32], k: usize, n: usize, bias: &[f32]) -> Self {
+    /// `weights` `[k, n]`, `bias` `[n]`, with the `n` of `columns`.
+    pub(super) fn new(
+        int8: bool,
+        weights: &[f32],
+        k: usize,
+        columns: Columns,
+        bias: Option<&[f32]>,
+    ) -> Self {
         if int8 {
-            Self::Int8(PackedInt8::new(weights, k, n, bias))
+            Self::Int8(PackedInt8::new(weights, k, columns, bias))
         } else {
-            Self::F32(Packed::new(weights, k, n, bias))
+            Self::F32(Packed::new(weights, k, columns, bias))
         }
     }
 
@@ -50,7 +57,7 @@ impl Linear {
     /// Multiplies `x` into `y`, whose rows are `y_stride` apart and have room for whole panels.
     ///
     /// # Shapes
-    /// `x` `[rows, k]`, `y` `[rows, y_stride]` with `y_stride` at least `n` up to a whole panel.
+    /// `x` `[rows, k]`, `y` `[rows, y_stride]` with `y_stride` at least what whole panels make.
     pub(super) fn multiply(
         &self,
         parallel: Parallel,
@@ -65,7 +72,7 @@ impl Linear {
         }
     }
 
-    /// Column `column`, into the head of `out`.
+    /// Column `column` of a matrix whose columns stand as they come, into the head of `out`.
     ///
     /// # Shapes
     /// `out` `[k]`, or longer.

@@ -11,17 +11,22 @@
 //! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`), or is of
 //! integers (`gemm_int8`, with [`Dtype::Int8`](crate::model::Dtype::Int8)).
 
+mod arrays;
 mod attention;
 mod cache;
 mod decoder;
 mod forward;
 mod gemm;
 mod gemm_int8;
+mod heads;
 mod linear;
 mod model;
+mod packed;
+mod pages;
 mod parallel;
 mod peak;
 mod score;
+mod turns;
 #[cfg(test)]
 mod tests;
 
@@ -98,7 +103,7 @@ impl Engine {
     /// a few that are left alone would stream all weights for themselves.
     fn batch(&self, max_new_tokens: usize) -> (usize, usize) {
         let sequence_bytes =
-            |tokens: usize| self.model.page.page_bytes() * tokens.max(1).div_ceil(LANES);
+            |tokens: usize| self.model.pages.shape().page_bytes() * tokens.max(1).div_ceil(LANES);
         if self.max_batch != 0 {
             // Not more than memory can hold: no result depends on it.
             let longest = sequence_bytes(max_new_tokens.min(self.model.architecture.context));

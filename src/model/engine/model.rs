@@ -1,45 +1,54 @@
 //! A model's weights as the kernels want them: checked by shape, packed once.
 
-use indexmap::IndexMap;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
-use super::cache::PageShape;
+use super::arrays::Arrays;
 use super::linear::Linear;
-use crate::model::architecture::{
-    Architecture, ArrayId, ArraySpec, FeedForwardKind, NormKind, Output, Positions, Role,
-};
+use super::packed::Columns;
+use super::pages::{PagePool, PageShape};
+use super::turns::Turning;
+use crate::model::architecture::{Architecture, ArrayId, FeedForwardKind, Output, Positions, Role};
 use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::LONGEST;
-use crate::model::source::Values;
-use crate::model::{Dtype, EngineError, ModelError, WeightSource};
+use crate::model::{Dtype, EngineError, WeightSource};
 
-/// A norm's weight and bias, padded with zeros to whole vectors.
+/// A norm's weight, and its bias where it has one, padded with zeros to whole vectors.
 pub(super) struct Norm {
     pub(super) gain: Buffer,
-    pub(super) bias: Buffer,
+    pub(super) bias: Option<Buffer>,
 }
 
 /// One transformer block.
 pub(super) struct Block {
-    pub(super) attention_norm: Norm,
+    pub(super) attention_norm: Option<Norm>,
     pub(super) query_key_value: Linear,
+    /// Of queries and of keys.
+    pub(super) head_norms: [Option<Norm>; 2],
     pub(super) attention_out: Linear,
-    pub(super) feed_forward_norm: Norm,
+    pub(super) attention_post_norm: Option<Norm>,
+    pub(super) feed_forward_norm: Option<Norm>,
     pub(super) up: Linear,
     pub(super) down: Linear,
+    pub(super) feed_forward_post_norm: Option<Norm>,
 }
 
 /// A packed model.
 pub(super) struct Model {
     pub(super) architecture: Architecture,
-    pub(super) page: PageShape,
+    pub(super) pages: Arc<PagePool>,
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
-    /// The tied embedding, transposed: the vocabulary projection; a column is a token's embedding.
+    /// The vocabulary projection. Of a tied one a column is a token's embedding.
     pub(super) head: Linear,
-    /// `[context, width]`.
+    /// `[vocab_rows, width]` where the projection is not it, transposed.
+    pub(super) token_embedding: Option<Vec<f32>>,
+    /// `[context, width]` where positions are learned.
     pub(super) position_embedding: Vec<f32>,
+    /// How queries and keys are turned.
+    pub(super) turning: Turning,
 }
 
 impl Model {
@@ -70,58 +79,61 @@ impl Model {
             files.check_room(if int8 { 1 } else { 4 })?;
         }
         let mut arrays = Arrays::new(architecture, weights)?;
-        let (mut norms, mut linears) = (Vec::new(), Vec::new());
+        let mut linears = Vec::new();
         for layer in 0..architecture.layers {
-            norms.push([
-                arrays.norm(Role::AttentionNorm, Some(layer))?,
-                arrays.norm(Role::FeedForwardNorm, Some(layer))?,
-            ]);
-            linears.push(arrays.linear(Role::QueryKeyValue, layer)?);
-            linears.push(arrays.linear(Role::AttentionOut, layer)?);
-            match architecture.feed_forward.kind {
-                FeedForwardKind::Gated(_) => todo!("families"),
-                FeedForwardKind::Plain(_) => {
-                    linears.push(arrays.linear(Role::Up, layer)?);
-                    linears.push(arrays.linear(Role::Down, layer)?);
-                }
-            }
+            let up = |columns| match architecture.feed_forward.kind {
+                FeedForwardKind::Plain(_) => Columns::Plain(columns),
+                FeedForwardKind::Gated(_) => Columns::Gated(columns / 2),
+            };
+            linears.push(arrays.linear(Role::QueryKeyValue, layer, Columns::Plain)?);
+            linears.push(arrays.linear(Role::AttentionOut, layer, Columns::Plain)?);
+            linears.push(arrays.linear(Role::Up, layer, up)?);
+            linears.push(arrays.linear(Role::Down, layer, Columns::Plain)?);
         }
-        let final_norm = arrays.norm(Role::FinalNorm, None)?;
-        let position_embedding = match architecture.positions {
-            Positions::Rotary => todo!("families"),
-            Positions::Learned => arrays.read(ArrayId::POSITION_EMBEDDING)?,
-        };
-        let (embedding, _) = arrays.take(ArrayId::TOKEN_EMBEDDING)?;
-
         let packed = linears.into_par_iter().with_max_len(1);
         let packed = packed.map_init(Vec::new, |room, linear| linear.pack(int8, room));
         let mut packed = in_order::<_, _, Vec<Linear>>(packed)?.into_iter();
         let mut next = || packed.next().expect("four for each layer");
         let mut blocks = Vec::new();
-        for [attention_norm, feed_forward_norm] in norms {
+        for layer in 0..architecture.layers {
+            let mut norm = |role| arrays.norm(role, Some(layer));
             blocks.push(Block {
-                attention_norm,
+                attention_norm: norm(Role::AttentionNorm)?,
                 query_key_value: next(),
+                head_norms: [norm(Role::QueryNorm)?, norm(Role::KeyNorm)?],
                 attention_out: next(),
-                feed_forward_norm,
+                attention_post_norm: norm(Role::AttentionPostNorm)?,
+                feed_forward_norm: norm(Role::FeedForwardNorm)?,
                 up: next(),
                 down: next(),
+                feed_forward_post_norm: norm(Role::FeedForwardPostNorm)?,
             });
         }
-        let head = match architecture.output {
-            Output::Separate => todo!("families"),
-            Output::Tied => Linear::transposed(int8, &embedding, width, architecture.vocab_rows)?,
+        let final_norm = arrays.norm(Role::FinalNorm, None)?;
+        let position_embedding = match architecture.positions {
+            Positions::Rotary => Vec::new(),
+            Positions::Learned => arrays.read(ArrayId::POSITION_EMBEDDING)?,
         };
+        let (head, token_embedding) = match architecture.output {
+            Output::Tied => (ArrayId::TOKEN_EMBEDDING, None),
+            Output::Separate => {
+                let embedding = arrays.read(ArrayId::TOKEN_EMBEDDING)?;
+                (ArrayId::OUTPUT, Some(embedding))
+            }
+        };
+        let (head, _) = arrays.take(head)?;
         Ok(Self {
-            page: PageShape {
+            pages: PagePool::new(PageShape {
                 layers: architecture.layers,
                 heads: heads.key,
                 head_dim: heads.width,
-            },
+            }),
             blocks,
-            final_norm,
-            head,
+            final_norm: final_norm.expect("every architecture has one"),
+            head: Linear::transposed(int8, &head, width, architecture.vocab_rows)?,
+            token_embedding,
             position_embedding,
+            turning: Turning::new(architecture),
             architecture: architecture.clone(),
         })
     }
@@ -140,99 +152,5 @@ impl Model {
             .sum::<usize>()
         });
         blocks.sum::<usize>() + self.head.bytes()
-    }
-}
-
-/// A weight matrix `[k, n]` and its bias, still to be packed.
-struct Unpacked<'a> {
-    weights: Values<'a>,
-    bias: Values<'a>,
-    k: usize,
-    n: usize,
-}
-
-impl Unpacked<'_> {
-    /// `room` holds what has to be read.
-    fn pack(self, int8: bool, room: &mut Vec<f32>) -> Result<Linear, ModelError> {
-        let bias = self.bias.all(room)?.to_vec();
-        let weights = self.weights.all(room)?;
-        Ok(Linear::new(int8, weights, self.k, self.n, &bias))
-    }
-}
-
-/// The arrays that are there, and those that are to be.
-struct Arrays<'a> {
-    weights: WeightSource<'a>,
-    specs: IndexMap<ArrayId, ArraySpec>,
-    norm: NormKind,
-}
-
-impl<'a> Arrays<'a> {
-    /// # Errors
-    /// There is an array that the architecture has not: the weights are another's.
-    fn new(architecture: &Architecture, weights: WeightSource<'a>) -> Result<Self, EngineError> {
-        let specs = architecture.arrays().into_iter();
-        let specs: IndexMap<ArrayId, ArraySpec> = specs.map(|spec| (spec.id, spec)).collect();
-        let mut ids = weights.ids().into_iter();
-        if let Some(stranger) = ids.find(|id| !specs.contains_key(id)) {
-            return Err(EngineError::UnknownArray(architecture.name(stranger)));
-        }
-        Ok(Self {
-            weights,
-            specs,
-            norm: architecture.norm.kind,
-        })
-    }
-
-    /// An array's values and shape.
-    fn take(&mut self, id: ArrayId) -> Result<(Values<'a>, &[usize]), EngineError> {
-        let ArraySpec { name, shape, .. } = &self.specs[&id];
-        let array = self.weights.take(id);
-        let (found, values) = array.ok_or_else(|| EngineError::MissingArray {
-            name: name.clone(),
-            shape: shape.clone(),
-        })?;
-        if found != *shape || values.len() != shape.iter().product::<usize>() {
-            return Err(EngineError::ArrayShape {
-                name: name.clone(),
-                found,
-                values: values.len(),
-                expected: shape.clone(),
-            });
-        }
-        Ok((values, shape))
-    }
-
-    fn read(&mut self, id: ArrayId) -> Result<Vec<f32>, EngineError> {
-        let (values, _) = self.take(id)?;
-        Ok(values.all(&mut Vec::new())?.to_vec())
-    }
-
-    fn linear(&mut self, role: Role, layer: usize) -> Result<Unpacked<'a>, EngineError> {
-        let (bias, _) = self.take(ArrayId::bias(role, layer))?;
-        let (weights, shape) = self.take(ArrayId::weight(role, layer))?;
-        Ok(Unpacked {
-            weights,
-            bias,
-            k: shape[0],
-            n: shape[1],
-        })
-    }
-
-    fn norm(&mut self, role: Role, layer: Option<usize>) -> Result<Norm, EngineError> {
-        let kind = self.norm;
-        let mut padded = |id| -> Result<Buffer, EngineError> {
-            let values = self.read(id)?;
-            let mut buffer = Buffer::zeroed(values.len());
-            buffer.as_mut_slice()[..values.len()].copy_from_slice(&values);
-            Ok(buffer)
-        };
-        match kind {
-            NormKind::Rms { .. } => todo!("families"),
-            NormKind::Layer => Ok(Norm {
-                gain: padded(ArrayId::weight(role, layer))?,
-                bias: padded(ArrayId::bias(role, layer))?,
-            }),
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::gemm::{Epilogue, MatrixRows, Packed, multiply};
+use super::gemm::{Epilogue, MatrixRows, multiply};
+use super::packed::{Columns, Packed};
 use super::parallel::Parallel;
 use crate::model::kernel::buffer::{Buffer, row_stride};
 use crate::model::kernel::lanes::Isa;
@@ -22,18 +23,14 @@ pub fn product_rate(
     let pool = thread_pool(threads)?;
     // Values repeat, which costs the kernel what any others do; none is subnormal.
     let values: Vec<f32> = (0..k * n).map(|i| (i % 17) as f32 - 8.0).collect();
-    let weights = Packed::new(&values, k, n, &vec![0.0; n]);
+    let weights = Packed::new(&values, k, Columns::Plain(n), None);
     let (x_stride, y_stride) = (row_stride(k), row_stride(n));
     let mut x = Buffer::zeroed(rows * x_stride);
     x.as_mut_slice().fill(0.5);
     let mut y = Buffer::zeroed(rows * y_stride);
     let least = pool.install(|| {
         let once = |_| {
-            let input = MatrixRows {
-                data: x.as_slice(),
-                stride: x_stride,
-                count: rows,
-            };
+            let input = MatrixRows::new(x.as_slice(), x_stride, rows);
             let parallel = Parallel::pool(Isa::available()[0]);
             let began = Instant::now();
             multiply(

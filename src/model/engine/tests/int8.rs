@@ -11,9 +11,11 @@ use super::reference::gelu_f64;
 use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
+use crate::model::architecture::Activation;
 use crate::model::distance::furthest;
 use crate::model::engine::gemm::{Epilogue, MatrixRows};
 use crate::model::engine::gemm_int8::{PackedInt8, multiply_int8};
+use crate::model::engine::packed::Columns;
 use crate::model::kernel::buffer::row_stride;
 use crate::model::source::Values;
 
@@ -44,7 +46,7 @@ struct Case {
 impl Case {
     fn new(x: Vec<f32>, w: Vec<f32>, [k, n]: [usize; 2]) -> Self {
         let bias = Numbers(3).list(n, 1.0);
-        let packed = PackedInt8::new(&w, k, n, &bias);
+        let packed = PackedInt8::new(&w, k, Columns::Plain(n), Some(&bias));
         Self {
             x,
             w,
@@ -95,14 +97,14 @@ impl Case {
                 let whole = &all[stride..(1 + count) * stride];
                 assert_eq!(bits(&part), bits(whole), "{isa:?} {count} rows");
             }
-            for epilogue in [Epilogue::Gelu, Epilogue::Add] {
+            for epilogue in [Epilogue::Activate(Activation::GeluTanh), Epilogue::Add] {
                 let found = self.run(isa, 0, rows, epilogue);
                 for r in 0..rows {
                     for (found, &sum) in found[r * stride..].iter().zip(&all[r * stride..]).take(n)
                     {
                         let sum = f64::from(sum);
                         let expected = match epilogue {
-                            Epilogue::Gelu => gelu_f64(sum),
+                            Epilogue::Activate(_) => gelu_f64(sum),
                             _ => 1.0 + sum,
                         };
                         let error = (f64::from(*found) - expected).abs();

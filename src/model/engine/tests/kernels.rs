@@ -5,9 +5,12 @@
     reason = "the letters of matrix products"
 )]
 
-use super::reference::gelu_f64;
+use super::reference::{activated, gelu_f64};
 use super::{Numbers, bits};
-use crate::model::engine::gemm::{Epilogue, MatrixRows, Packed, multiply};
+use crate::model::architecture::Activation;
+use crate::model::engine::gemm::{Epilogue, MatrixRows, multiply};
+use crate::model::engine::gemm_int8::{PackedInt8, multiply_int8};
+use crate::model::engine::packed::{Columns, Packed};
 use crate::model::engine::parallel::Parallel;
 use crate::model::kernel::activation::{Function, GeluTanh};
 use crate::model::kernel::buffer::row_stride;
@@ -26,9 +29,15 @@ fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
         numbers.list(n, 1.0),
         numbers.list(rows * row_stride(n), 1.0),
     );
-    let packed = Packed::new(&w, k, n, &bias);
+    let packed = Packed::new(&w, k, Columns::Plain(n), Some(&bias));
     let stride = row_stride(n);
-    for epilogue in [Epilogue::Store, Epilogue::Gelu, Epilogue::Add] {
+    for epilogue in [
+        Epilogue::Store,
+        Epilogue::Activate(Activation::Gelu),
+        Epilogue::Activate(Activation::GeluTanh),
+        Epilogue::Activate(Activation::Silu),
+        Epilogue::Add,
+    ] {
         let run = |isa: Isa, first: usize, count: usize| {
             let mut y = old[first * stride..(first + count) * stride].to_vec();
             let input = MatrixRows {
@@ -53,7 +62,8 @@ fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
                 let sum = (0..k).map(dot).sum::<f64>() + f64::from(bias[j]);
                 let expected = match epilogue {
                     Epilogue::Store => sum,
-                    Epilogue::Gelu => gelu_f64(sum),
+                    Epilogue::Activate(activation) => activated(activation, sum),
+                    Epilogue::Gate(_) => unreachable!("tried below"),
                     Epilogue::Add => sum + f64::from(old[r * stride + j]),
                 };
                 let found = f64::from(all[r * stride + j]);
@@ -74,13 +84,69 @@ fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
     }
 }
 
+/// A gate of `half` columns and what it gates are one product, whatever `half` leaves of a panel.
+#[test]
+fn gated_products_are_the_gate_times_what_it_gates() {
+    let (k, rows) = (23, 13);
+    for half in [5, 16, 41] {
+        let mut numbers = Numbers(5);
+        let x = numbers.list(rows * k, 2.0);
+        let (w, bias) = (numbers.list(k * 2 * half, 2.0), numbers.list(2 * half, 1.0));
+        let stride = row_stride(half);
+        let f32 = Packed::new(&w, k, Columns::Gated(half), Some(&bias));
+        let int8 = PackedInt8::new(&w, k, Columns::Gated(half), Some(&bias));
+        let whole = PackedInt8::new(&w, k, Columns::Plain(2 * half), Some(&bias));
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+            let gate = Epilogue::Gate(activation);
+            let mut first = None;
+            for isa in Isa::available() {
+                let parallel = Parallel::serial(isa);
+                let input = || MatrixRows::new(&x, k, rows);
+                let (mut y, mut y8) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+                multiply(parallel, input(), &f32, gate, &mut y, stride);
+                multiply_int8(parallel, input(), &int8, gate, &mut y8, stride);
+                let mut sums = vec![0.0; rows * row_stride(2 * half)];
+                let store = Epilogue::Store;
+                multiply_int8(
+                    parallel,
+                    input(),
+                    &whole,
+                    store,
+                    &mut sums,
+                    row_stride(2 * half),
+                );
+                for r in 0..rows {
+                    for j in 0..half {
+                        let sum = |j: usize| {
+                            let dot = |i| f64::from(x[r * k + i]) * f64::from(w[i * 2 * half + j]);
+                            (0..k).map(dot).sum::<f64>() + f64::from(bias[j])
+                        };
+                        let expected = activated(activation, sum(j)) * sum(half + j);
+                        let found = f64::from(y[r * stride + j]);
+                        assert!((found - expected).abs() < 2e-5, "{found} {expected}");
+                        let sum = |j: usize| f64::from(sums[r * row_stride(2 * half) + j]);
+                        let expected = activated(activation, sum(j)) * sum(half + j);
+                        let found = f64::from(y8[r * stride + j]);
+                        assert!((found - expected).abs() < 2e-5, "int8 {found} {expected}");
+                    }
+                }
+                let seen = (bits(&y), bits(&y8));
+                assert!(
+                    *first.get_or_insert_with(|| seen.clone()) == seen,
+                    "{isa:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_transposed_pack_is_the_same_matrix() {
     let (k, n) = (5, 40);
     let w = Numbers(2).list(k * n, 1.0);
     let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
     let (a, b) = (
-        Packed::new(&w, k, n, &vec![0.0; n]),
+        Packed::new(&w, k, Columns::Plain(n), None),
         Packed::transposed(&Values::Borrowed(&turned), k, n).unwrap(),
     );
     let mut columns = [vec![0.0; k], vec![0.0; k]];

@@ -1,0 +1,127 @@
+//! The arrays that a model is packed of: looked up by role, checked by shape, read or taken as they are packed.
+
+use indexmap::IndexMap;
+
+use super::linear::Linear;
+use super::model::Norm;
+use super::packed::Columns;
+use crate::model::architecture::{Architecture, ArrayId, ArraySpec, Role};
+use crate::model::kernel::buffer::Buffer;
+use crate::model::source::Values;
+use crate::model::{EngineError, ModelError, WeightSource};
+
+/// The arrays that are there, and those that are to be.
+pub(super) struct Arrays<'a> {
+    weights: WeightSource<'a>,
+    specs: IndexMap<ArrayId, ArraySpec>,
+}
+
+impl<'a> Arrays<'a> {
+    /// # Errors
+    /// There is an array that the architecture has not: the weights are another's.
+    pub(super) fn new(
+        architecture: &Architecture,
+        weights: WeightSource<'a>,
+    ) -> Result<Self, EngineError> {
+        let specs = architecture.arrays().into_iter();
+        let specs: IndexMap<ArrayId, ArraySpec> = specs.map(|spec| (spec.id, spec)).collect();
+        let mut ids = weights.ids().into_iter();
+        if let Some(stranger) = ids.find(|id| !specs.contains_key(id)) {
+            return Err(EngineError::UnknownArray(architecture.name(stranger)));
+        }
+        Ok(Self { weights, specs })
+    }
+
+    /// An array's values and shape.
+    pub(super) fn take(&mut self, id: ArrayId) -> Result<(Values<'a>, &[usize]), EngineError> {
+        let ArraySpec { name, shape, .. } = &self.specs[&id];
+        let array = self.weights.take(id);
+        let (found, values) = array.ok_or_else(|| EngineError::MissingArray {
+            name: name.clone(),
+            shape: shape.clone(),
+        })?;
+        if found != *shape || values.len() != shape.iter().product::<usize>() {
+            return Err(EngineError::ArrayShape {
+                name: name.clone(),
+                found,
+                values: values.len(),
+                expected: shape.clone(),
+            });
+        }
+        Ok((values, shape))
+    }
+
+    /// An array's values, in memory.
+    pub(super) fn read(&mut self, id: ArrayId) -> Result<Vec<f32>, EngineError> {
+        let (values, _) = self.take(id)?;
+        Ok(values.all(&mut Vec::new())?.to_vec())
+    }
+
+    /// A linear map, still to be packed.
+    pub(super) fn linear(
+        &mut self,
+        role: Role,
+        layer: usize,
+        columns: impl Fn(usize) -> Columns,
+    ) -> Result<Unpacked<'a>, EngineError> {
+        let bias = ArrayId::bias(role, layer);
+        let bias = match self.specs.contains_key(&bias) {
+            true => Some(self.take(bias)?.0),
+            false => None,
+        };
+        let (weights, shape) = self.take(ArrayId::weight(role, layer))?;
+        Ok(Unpacked {
+            weights,
+            bias,
+            k: shape[0],
+            columns: columns(shape[1]),
+        })
+    }
+
+    /// A norm, padded with zeros to whole vectors; `None` where the architecture has none there.
+    pub(super) fn norm(
+        &mut self,
+        role: Role,
+        layer: Option<usize>,
+    ) -> Result<Option<Norm>, EngineError> {
+        let gain = self.padded(ArrayId::weight(role, layer))?;
+        let bias = self.padded(ArrayId::bias(role, layer))?;
+        Ok(gain.map(|gain| Norm { gain, bias }))
+    }
+
+    fn padded(&mut self, id: ArrayId) -> Result<Option<Buffer>, EngineError> {
+        if !self.specs.contains_key(&id) {
+            return Ok(None);
+        }
+        let values = self.read(id)?;
+        let mut buffer = Buffer::zeroed(values.len());
+        buffer.as_mut_slice()[..values.len()].copy_from_slice(&values);
+        Ok(Some(buffer))
+    }
+}
+
+/// A weight matrix `[k, n]` and its bias, still to be packed.
+pub(super) struct Unpacked<'a> {
+    weights: Values<'a>,
+    bias: Option<Values<'a>>,
+    k: usize,
+    columns: Columns,
+}
+
+impl Unpacked<'_> {
+    /// `room` holds what has to be read.
+    pub(super) fn pack(self, int8: bool, room: &mut Vec<f32>) -> Result<Linear, ModelError> {
+        let bias = match &self.bias {
+            Some(bias) => Some(bias.all(room)?.to_vec()),
+            None => None,
+        };
+        let weights = self.weights.all(room)?;
+        Ok(Linear::new(
+            int8,
+            weights,
+            self.k,
+            self.columns,
+            bias.as_deref(),
+        ))
+    }
+}
