@@ -1,37 +1,23 @@
-//! What families after GPT-2 share: the keys of their `config.json`, their arrays' names, and the checks of their sizes.
-//!
-//! A family reads its own `config.json` through a [`Config`], starts from [`Config::llama`] and changes what it does
-//! otherwise. What it was read from is kept in [`Architecture::config`], of which [`written`] gives back the keys that count.
+//! A `config.json`, key by key: what a family asks it for, and what it is written as.
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Activation, Architecture, ArrayId, Attention, Biases, BlockAttention, Family, FeedForward,
-    FeedForwardKind, FileArray, Heads, Keys, Layout, Norm, NormKind, Output, OutputOrder, Part,
-    Placement, Positions, Role, Rotary, RotaryScaling,
-};
+use super::{Activation, Architecture};
 use crate::model::ModelError;
 
-/// The largest number of each kind that is believed (ours): products of a few of them can be counted.
-const MOST: usize = 1 << 24;
-/// The most parameters that are (ours), a hundred times the largest models of 2026.
-const MOST_PARAMETERS: u128 = 1_000_000_000_000_000;
-
-/// The keys that these families share.
-pub(super) const KEYS: Keys = Keys {
-    width: "hidden_size",
-    inner: "intermediate_size",
-    layers: "num_hidden_layers",
-};
+/// Blocks that are described one by one, at most (ours): a list of so many is no burden.
+const MOST_LAYERS: usize = 1 << 16;
 
 /// Keys that say nothing of what is computed here, and are not written either. Beside the ids of tokens, which tokenizer and
 /// generation settings name, they are of training, of loading, and of transformers' own bookkeeping.
 const SILENT: &[&str] = &[
     "_name_or_path",
+    "_attn_implementation",
     "_attn_implementation_autoset",
     "architectures",
     "attention_dropout",
     "attention_probs_dropout_prob",
+    "attn_implementation",
     "auto_map",
     "bos_token_id",
     "classifier_dropout",
@@ -54,17 +40,40 @@ const SILENT: &[&str] = &[
     "problem_type",
     "resid_pdrop",
     "return_dict",
+    "tokenizer_class",
     "torch_dtype",
     "transformers.js_config",
     "transformers_version",
+    "unsloth_fixed",
+    "unsloth_version",
     "use_cache",
     "use_return_dict",
+];
+
+/// Keys that mean the same in each of these families.
+const SHARED: &[&str] = &[
+    "attention_bias",
+    "head_dim",
+    "hidden_act",
+    "hidden_size",
+    "intermediate_size",
+    "max_position_embeddings",
+    "mlp_bias",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "rms_norm_eps",
+    "rope_parameters",
+    "rope_scaling",
+    "rope_theta",
+    "tie_word_embeddings",
+    "vocab_size",
 ];
 
 /// A `config.json`.
 pub(super) struct Config {
     map: Map<String, Value>,
-    /// The family's own name, for the keys that it writes.
+    /// The family's own name, for messages and for what is written.
     model_type: &'static str,
 }
 
@@ -108,7 +117,13 @@ impl Config {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn wrong(&self, key: &'static str, accepted: &'static str) -> ModelError {
+    /// Whether a key is there, if only as null.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
+    /// That a key's value is none of those accepted.
+    pub(super) fn wrong(&self, key: &'static str, accepted: &'static str) -> ModelError {
         let found = self
             .map
             .get(key)
@@ -141,6 +156,15 @@ impl Config {
         self.get(key).map(number).transpose()
     }
 
+    /// A number above 0, `None` where it is absent or null.
+    pub(super) fn positive_or(&self, key: &'static str) -> Result<Option<f64>, ModelError> {
+        let number = self.number_or(key)?;
+        match number.is_none_or(|number| number > 0.0 && number.is_finite()) {
+            true => Ok(number),
+            false => Err(self.wrong(key, "a number above 0")),
+        }
+    }
+
     /// Yes or no.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> Result<bool, ModelError> {
         let flag = |value: &Value| {
@@ -157,89 +181,53 @@ impl Config {
         key: &'static str,
         default: Activation,
     ) -> Result<Activation, ModelError> {
+        const ACCEPTED: &str =
+            "\"silu\", \"gelu\", \"gelu_new\", \"gelu_fast\", \"gelu_pytorch_tanh\"";
         match self.get(key).map(Value::as_str) {
             None => Ok(default),
             Some(Some("silu" | "swish")) => Ok(Activation::Silu),
             Some(Some("gelu")) => Ok(Activation::Gelu),
-            Some(Some("gelu_new" | "gelu_pytorch_tanh")) => Ok(Activation::GeluTanh),
-            Some(_) => Err(self.wrong(
-                key,
-                "\"silu\", \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\"",
-            )),
+            Some(Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh")) => Ok(Activation::GeluTanh),
+            Some(_) => Err(self.wrong(key, ACCEPTED)),
         }
     }
 
-    /// Llama's architecture with these sizes, from which the others differ in a few choices. `tied` is the family's
-    /// default of `tie_word_embeddings`.
-    pub(super) fn llama(
-        self,
-        family: &'static dyn Family,
-        tied: bool,
-    ) -> Result<Architecture, ModelError> {
-        let (width, query) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
-        let heads = Heads {
-            query,
-            key: self.size_or("num_key_value_heads")?.unwrap_or(query),
-            width: match self.size_or("head_dim")? {
-                Some(head_width) => head_width,
-                None => width.checked_div(query).unwrap_or(0),
-            },
+    /// What is said of every block, one by one: `list` if it is there, `default` of each block's number otherwise.
+    ///
+    /// # Errors
+    /// The list has another length, or an entry of which `read` makes nothing.
+    pub(super) fn by_layer<T>(
+        &self,
+        key: &'static str,
+        accepted: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+        default: impl Fn(usize) -> T,
+    ) -> Result<Vec<T>, ModelError> {
+        let layers = self.size("num_hidden_layers")?;
+        if layers > MOST_LAYERS {
+            let most = format!("`num_hidden_layers` is {layers}, accepted: up to {MOST_LAYERS}");
+            return Err(ModelError::BadShape(most));
+        }
+        let Some(named) = self.get(key) else {
+            return Ok((0..layers).map(default).collect());
         };
-        let rotary = self.rotary(heads.width, None)?;
-        let tied = self.flag("tie_word_embeddings", tied)?;
-        let (end_of_text, ends) = self.ends()?;
-        let bias = self.flag("attention_bias", false)?;
-        Ok(Architecture {
-            family,
-            vocab_rows: self.size("vocab_size")?,
-            context: self.size("max_position_embeddings")?,
-            width,
-            layers: self.size("num_hidden_layers")?,
-            heads,
-            positions: Positions::Rotary,
-            embedding_scale: 1.0,
-            attention: Attention {
-                scale: None,
-                score_cap: None,
-                query_key_norm: None,
-                pattern: vec![BlockAttention {
-                    window: None,
-                    rotary: Some(rotary),
-                }],
-            },
-            norm: Norm {
-                kind: NormKind::Rms { plus_one: false },
-                placement: Placement {
-                    before: true,
-                    after: false,
-                },
-                epsilon: self.number_or("rms_norm_eps")?.unwrap_or(1e-6),
-            },
-            parallel: false,
-            biases: Biases {
-                query_key_value: bias,
-                attention_out: bias,
-                feed_forward: self.flag("mlp_bias", false)?,
-            },
-            feed_forward: FeedForward {
-                kind: FeedForwardKind::Gated(self.activation("hidden_act", Activation::Silu)?),
-                inner: self.size("intermediate_size")?,
-            },
-            output: if tied { Output::Tied } else { Output::Separate },
-            logit_cap: None,
-            end_of_text,
-            ends,
-            config: self.kept(),
-        })
+        let list = named.as_array().filter(|list| list.len() == layers);
+        let read = list.and_then(|list| list.iter().map(read).collect());
+        read.ok_or_else(|| self.wrong(key, accepted))
     }
 
-    /// What is written again.
-    fn kept(self) -> Map<String, Value> {
-        let mut kept = self.map;
-        kept.retain(|key, value| !value.is_null() && !SILENT.contains(&key.as_str()));
-        kept.insert("model_type".to_owned(), json!(self.model_type));
-        kept.sort_keys();
-        kept
+    /// Which blocks see a window alone, by `layer_types`, or by `default` where that is absent.
+    ///
+    /// # Errors
+    /// As of [`Config::by_layer`].
+    pub(super) fn sliding(&self, default: impl Fn(usize) -> bool) -> Result<Vec<bool>, ModelError> {
+        let read = |kind: &Value| match kind.as_str()? {
+            "full_attention" => Some(false),
+            "sliding_attention" => Some(true),
+            _ => None,
+        };
+        let accepted = "\"full_attention\" or \"sliding_attention\" for each layer";
+        self.by_layer("layer_types", accepted, read, default)
     }
 
     /// The one token that `eos_token_id` names, or all of several.
@@ -258,122 +246,15 @@ impl Config {
         }
     }
 
-    /// Rotary positions of heads of this width: `rope_theta` and `rope_scaling` as transformers wrote them up to version 4, or
-    /// `rope_parameters` as it does since, where `of` names the blocks that it is for.
-    pub(super) fn rotary(&self, head_width: usize, of: Option<&str>) -> Result<Rotary, ModelError> {
-        const TYPES: &str = "\"default\", \"linear\", \"dynamic\", \"llama3\", \"yarn\"";
-        let named = self.get("rope_parameters").map(|all| match of {
-            Some(of) if all.get(of).is_some() => &all[of],
-            _ => all,
-        });
-        let (key, scaling) = match named {
-            Some(named) => ("rope_parameters", Some(named)),
-            None => ("rope_scaling", self.get("rope_scaling")),
-        };
-        let null = Value::Null;
-        let scaling = scaling.unwrap_or(&null);
-        let number = |name: &str| scaling.get(name).and_then(Value::as_f64);
-        let needed = |name: &str, accepted| {
-            let positive = number(name).filter(|value| *value > 0.0 && value.is_finite());
-            positive.ok_or_else(|| self.wrong(key, accepted))
-        };
-        let theta = match number("rope_theta") {
-            Some(theta) => theta,
-            None => self.number_or("rope_theta")?.unwrap_or(10_000.0),
-        };
-        let partial = match number("partial_rotary_factor") {
-            Some(partial) => partial,
-            None => self.number_or("partial_rotary_factor")?.unwrap_or(1.0),
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "transformers truncates too; the width is checked"
-        )]
-        let width = (head_width as f64 * partial) as usize;
-        // The context of the first training.
-        let first_context = || {
-            let named = scaling.get("original_max_position_embeddings");
-            match named.and_then(Value::as_u64) {
-                Some(context) => Ok(usize::try_from(context).unwrap_or(usize::MAX)),
-                None => self.size("max_position_embeddings"),
-            }
-        };
-        let kind = scaling.get("rope_type").or_else(|| scaling.get("type"));
-        let scaling = match kind.map_or(Some("default"), Value::as_str) {
-            // Within `max_position_embeddings` dynamic scaling changes nothing.
-            Some("default" | "dynamic") => RotaryScaling::None,
-            Some("linear") => RotaryScaling::Linear {
-                factor: needed("factor", "a `factor` above 0 with \"linear\"")?,
-            },
-            Some("llama3") => {
-                const WANTS: &str =
-                    "`factor`, `low_freq_factor` and `high_freq_factor` above 0 with \"llama3\"";
-                RotaryScaling::Llama3 {
-                    factor: needed("factor", WANTS)?,
-                    low_frequency: needed("low_freq_factor", WANTS)?,
-                    high_frequency: needed("high_freq_factor", WANTS)?,
-                    context: first_context()?,
-                }
-            }
-            Some("yarn") => {
-                let factor = needed("factor", "a `factor` above 0 with \"yarn\"")?;
-                RotaryScaling::Yarn {
-                    factor,
-                    fast: number("beta_fast").unwrap_or(32.0),
-                    slow: number("beta_slow").unwrap_or(1.0),
-                    context: first_context()?,
-                    attention_factor: yarn_magnitude(factor, &number),
-                    truncate: scaling.get("truncate") != Some(&json!(false)),
-                }
-            }
-            _ => return Err(self.wrong(key, TYPES)),
-        };
-        Ok(Rotary {
-            theta,
-            width,
-            scaling,
-        })
+    /// What is written again. A null stays: with some keys it says another thing than their absence.
+    pub(super) fn kept(&self) -> Map<String, Value> {
+        let mut kept = self.map.clone();
+        kept.retain(|key, _| !SILENT.contains(&key.as_str()));
+        kept.insert("model_type".to_owned(), json!(self.model_type));
+        kept.sort_keys();
+        kept
     }
 }
-
-/// What `YaRN` multiplies queries and keys by. Source: HF transformers, `_compute_yarn_parameters`.
-fn yarn_magnitude(factor: f64, number: &dyn Fn(&str) -> Option<f64>) -> f64 {
-    let sharpened = |by: f64| {
-        if factor <= 1.0 {
-            1.0
-        } else {
-            0.1 * by * libm::log(factor) + 1.0
-        }
-    };
-    if let Some(named) = number("attention_factor") {
-        return named;
-    }
-    match (number("mscale"), number("mscale_all_dim")) {
-        (Some(own), Some(all)) if own != 0.0 && all != 0.0 => sharpened(own) / sharpened(all),
-        _ => sharpened(1.0),
-    }
-}
-
-/// Keys that mean the same in each of these families.
-const SHARED: &[&str] = &[
-    "attention_bias",
-    "head_dim",
-    "hidden_act",
-    "hidden_size",
-    "intermediate_size",
-    "max_position_embeddings",
-    "mlp_bias",
-    "num_attention_heads",
-    "num_hidden_layers",
-    "num_key_value_heads",
-    "rms_norm_eps",
-    "rope_parameters",
-    "rope_scaling",
-    "rope_theta",
-    "tie_word_embeddings",
-    "vocab_size",
-];
 
 /// The `config.json` of an architecture that was read from one: the keys that count, as they were, in f32.
 pub(super) fn written(architecture: &Architecture, class: &str) -> String {
@@ -388,159 +269,4 @@ pub(super) fn written(architecture: &Architecture, class: &str) -> String {
     map.extend(end.map(|end| ("eos_token_id".to_owned(), end)));
     let text = serde_json::to_string_pretty(&map);
     text.expect("a map with string keys serialises") + "\n"
-}
-
-/// Checks that the numbers go together.
-///
-/// # Errors
-/// The first that does not.
-pub(super) fn check(architecture: &Architecture) -> Result<(), ModelError> {
-    let keys = architecture.family.keys();
-    let (layers, heads) = (architecture.layers, architecture.heads);
-    let sizes = [
-        ("vocab_size", architecture.vocab_rows),
-        ("max_position_embeddings", architecture.context),
-        (keys.width, architecture.width),
-        (keys.layers, layers),
-        (keys.inner, architecture.feed_forward.inner),
-        ("num_attention_heads", heads.query),
-        ("num_key_value_heads", heads.key),
-        ("head_dim", heads.width),
-    ];
-    let bad = |says: String| Err(ModelError::BadShape(says));
-    if let Some((key, _)) = sizes.iter().find(|(_, value)| *value == 0) {
-        return bad(format!("`{key}` is 0, accepted: 1 or more"));
-    }
-    if let Some((key, value)) = sizes.iter().find(|(_, value)| *value > MOST) {
-        return bad(format!("`{key}` is {value}, accepted: up to {MOST}"));
-    }
-    let parameters = architecture.parameters();
-    if parameters > MOST_PARAMETERS {
-        return bad(format!(
-            "`{}` {layers}, `{}` {} and `vocab_size` {} make a model of {:.1e} parameters, accepted: up to {:.0e}",
-            keys.layers,
-            keys.width,
-            architecture.width,
-            architecture.vocab_rows,
-            parameters as f64,
-            MOST_PARAMETERS as f64
-        ));
-    }
-    if heads.query % heads.key != 0 {
-        return bad(format!(
-            "`num_attention_heads` {} is not a multiple of `num_key_value_heads` {}",
-            heads.query, heads.key
-        ));
-    }
-    let epsilon = architecture.norm.epsilon;
-    if !(epsilon.is_finite() && epsilon >= 0.0) {
-        return bad(format!(
-            "the norms' epsilon is {epsilon}, accepted: 0 or more"
-        ));
-    }
-    for block in &architecture.attention.pattern {
-        if block.window == Some(0) {
-            return bad("`sliding_window` is 0, accepted: 1 or more".to_owned());
-        }
-        if let Some(Rotary { theta, width, .. }) = block.rotary {
-            if !(theta.is_finite() && theta > 1.0) {
-                return bad(format!("`rope_theta` is {theta}, accepted: above 1"));
-            }
-            if width == 0 || width % 2 != 0 || width > heads.width {
-                return bad(format!(
-                    "rotary positions turn {width} values of a head of {}, accepted: an even number up to that",
-                    heads.width
-                ));
-            }
-        }
-    }
-    let ends = architecture.end_of_text.iter().chain(&architecture.ends);
-    for end in ends {
-        if *end as usize >= architecture.vocab_rows {
-            return bad(format!(
-                "`eos_token_id` {end} is outside the vocabulary of {}",
-                architecture.vocab_rows
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// What Llama and most after it call an array; of several that make one, the first.
-pub(super) fn name(id: ArrayId) -> String {
-    named(id, module(id.role))
-}
-
-/// Llama's name of a role.
-fn module(role: Role) -> &'static str {
-    match role {
-        Role::TokenEmbedding => "embed_tokens",
-        Role::AttentionNorm => "input_layernorm",
-        Role::QueryKeyValue => "self_attn.q_proj",
-        Role::QueryNorm => "self_attn.q_norm",
-        Role::KeyNorm => "self_attn.k_norm",
-        Role::AttentionOut => "self_attn.o_proj",
-        Role::AttentionPostNorm => "post_attention_layernorm",
-        Role::FeedForwardNorm => "post_attention_layernorm",
-        Role::Up => "mlp.gate_proj",
-        Role::Down => "mlp.down_proj",
-        Role::FeedForwardPostNorm => "post_feedforward_layernorm",
-        Role::FinalNorm => "norm",
-        Role::Output => "lm_head",
-        Role::PositionEmbedding => unreachable!("positions are rotary"),
-    }
-}
-
-/// An array's name where its module is called so.
-pub(super) fn named(id: ArrayId, module: &str) -> String {
-    let part = match id.part {
-        Part::Weight => "weight",
-        Part::Bias => "bias",
-    };
-    match id.layer {
-        Some(layer) => format!("layers.{layer}.{module}.{part}"),
-        None => format!("{module}.{part}"),
-    }
-}
-
-/// What Llama's files hold of an array: maps as `[outputs, inputs]`; queries, keys and values apart, and the gate from what it
-/// gates. `name` is the family's.
-pub(super) fn files(
-    architecture: &Architecture,
-    id: ArrayId,
-    shape: &[usize],
-    name: String,
-) -> Vec<FileArray> {
-    let heads = architecture.heads;
-    let parts: Vec<(String, usize)> = match id.role {
-        Role::QueryKeyValue => vec![
-            (name, heads.query_width()),
-            (named(id, "self_attn.k_proj"), heads.key_width()),
-            (named(id, "self_attn.v_proj"), heads.key_width()),
-        ],
-        Role::Up => vec![
-            (name, architecture.feed_forward.inner),
-            (named(id, "mlp.up_proj"), architecture.feed_forward.inner),
-        ],
-        Role::AttentionOut | Role::Down => vec![(name, architecture.width)],
-        _ => return vec![FileArray::same(name, shape.to_vec())],
-    };
-    let mut first = 0;
-    let file = |(name, outputs)| {
-        let layout = Layout::Outputs {
-            first,
-            order: OutputOrder::Same,
-        };
-        first += outputs;
-        let shape = match id.part {
-            Part::Weight => vec![outputs, shape[0]],
-            Part::Bias => vec![outputs],
-        };
-        FileArray {
-            name,
-            shape,
-            layout,
-        }
-    };
-    parts.into_iter().map(file).collect()
 }

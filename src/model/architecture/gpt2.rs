@@ -7,16 +7,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::check::{MOST, MOST_PARAMETERS};
 use super::{
     Activation, Architecture, ArrayId, Attention, Biases, BlockAttention, Family, FeedForward,
     FeedForwardKind, Heads, Keys, Norm, NormKind, Output, Part, Placement, Positions, Role,
 };
 use crate::model::ModelError;
 
-/// The largest number of each kind that is believed (ours): products of a few of them can be counted.
-const MOST: usize = 1 << 24;
-/// The most parameters that are (ours), a hundred times the largest models of 2026.
-const MOST_PARAMETERS: u128 = 1_000_000_000_000_000;
 /// GPT-2's, and the default of HF's `GPT2Config`.
 const EPSILON: f64 = 1e-5;
 /// GPT-2's `<|endoftext|>`, and the default of HF's `GPT2Config`.
@@ -167,7 +164,7 @@ impl Family for OnHub {
         }
     }
 
-    fn read(&self, mut config: Value, path: &Path) -> Result<Architecture, ModelError> {
+    fn read(&'static self, mut config: Value, path: &Path) -> Result<Architecture, ModelError> {
         check_kind(&config)?;
         let eos = end_of_text(&config)?;
         if let Value::Object(map) = &mut config {

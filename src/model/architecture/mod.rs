@@ -5,10 +5,19 @@
 //! learn it. What a family calls its keys and arrays is in the family's file, and known there alone.
 
 mod arrays;
+mod check;
 mod config;
+mod gemma;
 mod gpt2;
+mod gpt_neox;
+mod like_llama;
 mod llama;
+mod mistral;
+mod olmo2;
+mod qwen;
+mod rope_keys;
 mod rotary;
+mod smollm3;
 #[cfg(test)]
 mod tests;
 
@@ -26,13 +35,21 @@ use crate::disk;
 /// The families that are read. Another is a file here and a line in this list.
 const FAMILIES: &[&dyn Family] = &[
     &gpt2::OnHub,
-    &llama::Llama,
+    &llama::LLAMA,
+    &mistral::MISTRAL,
+    &qwen::QWEN2,
+    &qwen::QWEN3,
+    &gemma::GEMMA2,
+    &gemma::GEMMA3,
+    &olmo2::OLMO2,
+    &gpt_neox::GptNeox,
+    &smollm3::SMOLLM3,
     #[cfg(test)]
     &tests::Renamed,
 ];
 
 /// What messages say of [`FAMILIES`].
-const ACCEPTED: &str = "\"gpt2\", \"llama\"";
+const ACCEPTED: &str = "\"gpt2\", \"llama\", \"mistral\", \"qwen2\", \"qwen3\", \"gemma2\", \"gemma3_text\", \"olmo2\", \"gpt_neox\", \"smollm3\"";
 
 /// What a family of models calls things on the Hub.
 pub trait Family: Debug + Sync {
@@ -46,7 +63,7 @@ pub trait Family: Debug + Sync {
     ///
     /// # Errors
     /// It lacks a key, or asks for what this program does not do.
-    fn read(&self, config: Value, path: &Path) -> Result<Architecture, ModelError>;
+    fn read(&'static self, config: Value, path: &Path) -> Result<Architecture, ModelError>;
 
     /// Checks that the numbers go together.
     ///

@@ -61,11 +61,16 @@ impl Rotary {
     /// To `[width / 2]`.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "transformers' angles are f32"
+        clippy::float_cmp,
+        reason = "transformers' angles are f32, and equal bounds are equal"
     )]
     pub fn frequencies(&self) -> Vec<f32> {
         let width = self.width as f64;
-        let base = |pair: usize| 1.0 / libm::pow(self.theta, 2.0 * pair as f64 / width);
+        // Rounded as transformers rounds: at far positions the last bit of a frequency shows.
+        let base = |pair: usize| {
+            let exponent = (2 * pair) as f32 / self.width as f32;
+            f64::from(1.0 / (libm::pow(self.theta, f64::from(exponent)) as f32))
+        };
         let scaled = |pair: usize| {
             let frequency = base(pair);
             match self.scaling {
@@ -100,8 +105,8 @@ impl Rotary {
                         (low, high) = (low.floor(), high.ceil());
                     }
                     let (low, mut high) = (low.max(0.0), high.min(width - 1.0));
-                    if low >= high {
-                        high = low + 0.001;
+                    if low == high {
+                        high += 0.001;
                     }
                     let stretched = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
                     frequency / factor * stretched + frequency * (1.0 - stretched)

@@ -27,7 +27,7 @@ impl Family for Renamed {
         }
     }
 
-    fn read(&self, config: Value, _: &Path) -> Result<Architecture, ModelError> {
+    fn read(&'static self, config: Value, _: &Path) -> Result<Architecture, ModelError> {
         let size = |key: &str| {
             config[key]
                 .as_u64()
