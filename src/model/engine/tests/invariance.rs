@@ -37,13 +37,27 @@ fn reading_in_pieces_changes_no_bit() {
     reading_in_pieces(Dtype::Int8);
 }
 
+/// A small Llama with three queries to a head of keys.
+const LLAMA: &str = r#"{"model_type": "llama", "vocab_size": 60, "max_position_embeddings": 64, "hidden_size": 36,
+    "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2,
+    "head_dim": 20, "eos_token_id": 0}"#;
+/// A small Gemma 3 whose windows end within what is shared and within what is not.
+const GEMMA: &str = r#"{"model_type": "gemma3_text", "vocab_size": 60, "max_position_embeddings": 64, "hidden_size": 36,
+    "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 1,
+    "head_dim": 10, "sliding_window": 19, "sliding_window_pattern": 3, "eos_token_id": 0}"#;
+
 fn reading_in_pieces(dtype: Dtype) {
-    let config = config([48, 2, 3, 40, 64]);
+    for config in [config([48, 2, 3, 40, 64]), parse(LLAMA), parse(GEMMA)] {
+        reading_in_pieces_of(&config, dtype);
+    }
+}
+
+fn reading_in_pieces_of(config: &Architecture, dtype: Dtype) {
     let options = EngineOptions {
         dtype,
         ..options(1, 0)
     };
-    let engine = Engine::new(&config, random(&config), options).unwrap();
+    let engine = Engine::new(config, random(config), options).unwrap();
     let tokens: Vec<u32> = (0..50).map(|i| (i * 7 + 1) % 40).collect();
     let whole = engine.logits(&tokens).unwrap();
     let parallel = Parallel::serial(engine.isa);
@@ -67,7 +81,7 @@ fn reading_in_pieces(dtype: Dtype) {
         engine.model.forward(parallel, &mut [segment], &mut scratch);
         let rows = engine.model.project(parallel, &mut scratch, 0..wanted);
         for row in rows.chunks_exact(engine.model.logit_stride()) {
-            logits.extend_from_slice(&row[..40]);
+            logits.extend_from_slice(&row[..config.vocab_rows]);
         }
     }
     assert_eq!(bits(&logits), bits(&whole));
@@ -132,19 +146,23 @@ fn batch_threads_order_and_company_change_no_bit() {
         [256, 1, 8, 50_257, 48],
     ];
     let (f32, int8) = (Dtype::F32, Dtype::Int8);
-    for (dtype, shape, draws, tokens) in [
-        (f32, shapes[0], 27, 40),
-        (f32, shapes[1], 5, 12),
-        (f32, shapes[2], 3, 4),
-        (int8, shapes[0], 27, 40),
-        (int8, [400, 3, 4, 5000, 48], 5, 8),
+    let [small, shared, wide] = shapes.map(config);
+    let [llama, gemma] = [parse(LLAMA), parse(GEMMA)];
+    for (dtype, config, draws, tokens) in [
+        (f32, &small, 27, 40),
+        (f32, &shared, 5, 12),
+        (f32, &wide, 3, 4),
+        (int8, &small, 27, 40),
+        (int8, &config([400, 3, 4, 5000, 48]), 5, 8),
+        (f32, &llama, 27, 40),
+        (f32, &gemma, 27, 40),
+        (int8, &gemma, 9, 20),
     ] {
         let options = |threads, max_batch| EngineOptions {
             dtype,
             ..options(threads, max_batch)
         };
-        let config = config(shape);
-        let weights = random(&config);
+        let weights = random(config);
         let prompts: Vec<Vec<u32>> = (1..5)
             .map(|p| (0..=p * 5).map(|i| (i * p * 13 + 5) % 60).collect())
             .collect();
@@ -152,12 +170,12 @@ fn batch_threads_order_and_company_change_no_bit() {
             max_new_tokens: tokens,
             ..SamplingParams::default()
         };
-        let alone = Engine::new(&config, &weights, options(1, 1)).unwrap();
-        assert_eq!(alone.sharded, shape[0] == 32);
+        let alone = Engine::new(config, &weights, options(1, 1)).unwrap();
+        assert_eq!(alone.sharded, config.width <= 36);
         let expected = generated(&alone, &prompts, &params, draws);
         assert_eq!(expected.len(), prompts.len() * draws as usize);
         for (threads, batch) in [(4, 1), (1, 7), (4, 7), (2, 32), (4, 32), (2, 0)] {
-            let engine = Engine::new(&config, &weights, options(threads, batch)).unwrap();
+            let engine = Engine::new(config, &weights, options(threads, batch)).unwrap();
             let found = generated(&engine, &prompts, &params, draws);
             assert!(
                 found.len() == expected.len()

@@ -2,14 +2,17 @@
 //! for bit, its rules by hand.
 
 mod agreement;
+mod families;
 mod int8;
 mod invariance;
 mod kernels;
 mod reference;
 mod rules;
 
+use std::path::Path;
+
 use super::*;
-use crate::model::architecture::{ArrayId, Gpt2, Role};
+use crate::model::architecture::{ArrayId, Gpt2, NormKind, Role};
 use crate::model::sampling::{
     FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
 };
@@ -48,6 +51,11 @@ fn config(shape: [usize; 5]) -> Architecture {
     }
 }
 
+/// What a `config.json` says.
+fn parse(config: &str) -> Architecture {
+    Architecture::parse(config.as_bytes(), Path::new("config.json")).unwrap()
+}
+
 /// Random weights, large enough that attention and the draws are far from uniform.
 fn random(architecture: &Architecture) -> Weights {
     let mut numbers = Numbers(7);
@@ -58,14 +66,22 @@ fn random(architecture: &Architecture) -> Weights {
     let arrays = zeros.collect();
     let mut weights = Weights { arrays };
     let mut add = |id: ArrayId, scale: f32, shift: f32| {
-        let array = &mut weights.arrays[&id].data;
-        *array = numbers.list(array.len(), scale);
-        for value in array {
+        let Some(array) = weights.arrays.get_mut(&id) else {
+            return;
+        };
+        array.data = numbers.list(array.data.len(), scale);
+        for value in &mut array.data {
             *value += shift;
         }
     };
+    // What leaves a norm as it is.
+    let neutral = match architecture.norm.kind {
+        NormKind::Rms { plus_one: true } => 0.0,
+        NormKind::Rms { plus_one: false } | NormKind::Layer => 1.0,
+    };
     let scale = 4.0 / (w as f32).sqrt();
     add(ArrayId::TOKEN_EMBEDDING, scale, 0.0);
+    add(ArrayId::OUTPUT, scale, 0.0);
     add(ArrayId::POSITION_EMBEDDING, 0.5, 0.0);
     for layer in 0..architecture.layers {
         for role in [
@@ -77,12 +93,19 @@ fn random(architecture: &Architecture) -> Weights {
             add(ArrayId::weight(role, layer), scale, 0.0);
             add(ArrayId::bias(role, layer), 0.2, 0.0);
         }
-        for role in [Role::AttentionNorm, Role::FeedForwardNorm] {
-            add(ArrayId::weight(role, layer), 0.4, 1.0);
+        for role in [
+            Role::AttentionNorm,
+            Role::FeedForwardNorm,
+            Role::QueryNorm,
+            Role::KeyNorm,
+            Role::AttentionPostNorm,
+            Role::FeedForwardPostNorm,
+        ] {
+            add(ArrayId::weight(role, layer), 0.4, neutral);
             add(ArrayId::bias(role, layer), 0.2, 0.0);
         }
     }
-    add(ArrayId::weight(Role::FinalNorm, None), 0.4, 1.0);
+    add(ArrayId::weight(Role::FinalNorm, None), 0.4, neutral);
     add(ArrayId::bias(Role::FinalNorm, None), 0.2, 0.0);
     weights
 }
