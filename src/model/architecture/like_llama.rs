@@ -2,6 +2,7 @@
 //!
 //! Such a family is a value: it says what it does otherwise.
 
+use std::fmt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -24,7 +25,6 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 /// A family whose files are laid out as Llama's.
-#[derive(Debug)]
 pub(super) struct LikeLlama {
     /// Its `model_type`.
     pub(super) model_type: &'static str,
@@ -40,8 +40,14 @@ pub(super) struct LikeLlama {
     pub(super) module: fn(Role) -> &'static str,
 }
 
+impl fmt::Debug for LikeLlama {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model_type)
+    }
+}
+
 /// What holds where a key of a `config.json` is absent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Defaults {
     /// `tie_word_embeddings`.
     pub(super) tied: bool,

@@ -29,7 +29,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// What holds where the keys of rotary positions are absent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct RotaryDefaults {
     /// The base of the wavelengths, and an older key of it.
     pub(super) theta: (f64, &'static str),

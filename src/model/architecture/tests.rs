@@ -1,6 +1,8 @@
 //! Another family in one file and one line: [`Renamed`] is GPT-2 under other keys and names. What is read by its names is
 //! the same model.
 
+mod families;
+
 use std::fs;
 use std::path::Path;
 

@@ -208,11 +208,11 @@ unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32
             let (sums, to) = (sums.add(row * PANEL), y.add(row * job.y_stride));
             match job.epilogue {
                 Epilogue::Store => return,
+                // No closures: what is not inlined here has not the instructions.
                 Epilogue::Activate(activation) => {
-                    let sums = [V::load(sums), V::load(sums.add(LANES))];
-                    let [low, high] = sums.map(|sum| activated(activation, sum));
-                    low.store(to);
-                    high.store(to.add(LANES));
+                    for half in [0, LANES] {
+                        activated(activation, V::load(sums.add(half))).store(to.add(half));
+                    }
                 }
                 Epilogue::Gate(activation) => {
                     let gate = activated(activation, V::load(sums));

@@ -278,17 +278,9 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
             // SAFETY: the CPU is the caller's promise, and that `y` has the job's rows and panel; a panel's scales and
             // bias are two vectors.
             unsafe {
-                let x_scale = V::splat(job.x_scales[row]);
-                let value = |half: usize| {
-                    let mut exact = [0.0_f32; LANES];
-                    for (exact, &sum) in exact.iter_mut().zip(&sums[half..]) {
-                        *exact = sum as f32;
-                    }
-                    let scale = x_scale.mul(V::load(job.scales[half..].as_ptr()));
-                    let bias = V::load(job.bias[half..].as_ptr());
-                    V::load(exact.as_ptr()).fma(scale, bias)
-                };
-                let (low, high) = (value(0), value(LANES));
+                let scale = V::splat(job.x_scales[row]);
+                let low = value::<V>(&job, scale, sums, 0);
+                let high = value::<V>(&job, scale, sums, LANES);
                 let low_to = job.y.add(row * job.y_stride);
                 let high_to = low_to.wrapping_add(LANES);
                 match job.epilogue {
@@ -310,5 +302,20 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
                 }
             }
         }
+    }
+}
+
+/// Sixteen values from their sums. Safety: the CPU has `V`'s instructions.
+#[inline(always)]
+unsafe fn value<V: Lanes>(job: &Job<'_>, x_scale: V, sums: &Sums, half: usize) -> V {
+    let mut exact = [0.0_f32; LANES];
+    for (exact, &sum) in exact.iter_mut().zip(&sums[half..]) {
+        *exact = sum as f32;
+    }
+    // SAFETY: the CPU is the caller's promise; a panel's scales and bias are two vectors.
+    unsafe {
+        let scale = x_scale.mul(V::load(job.scales[half..].as_ptr()));
+        let bias = V::load(job.bias[half..].as_ptr());
+        V::load(exact.as_ptr()).fma(scale, bias)
     }
 }
