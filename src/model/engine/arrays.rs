@@ -3,10 +3,12 @@
 use indexmap::IndexMap;
 
 use super::linear::Linear;
-use super::model::Norm;
+use super::norm::Norm;
 use super::packed::Columns;
-use crate::model::architecture::{Architecture, ArrayId, ArraySpec, Role};
-use crate::model::kernel::buffer::Buffer;
+use super::pass::single;
+use crate::model::architecture::{
+    Architecture, ArrayId, ArraySpec, Norm as NormSpec, NormKind, Role,
+};
 use crate::model::source::Values;
 use crate::model::{EngineError, ModelError, WeightSource};
 
@@ -14,6 +16,7 @@ use crate::model::{EngineError, ModelError, WeightSource};
 pub(super) struct Arrays<'a> {
     weights: WeightSource<'a>,
     specs: IndexMap<ArrayId, ArraySpec>,
+    norm: NormSpec,
 }
 
 impl<'a> Arrays<'a> {
@@ -29,7 +32,11 @@ impl<'a> Arrays<'a> {
         if let Some(stranger) = ids.find(|id| !specs.contains_key(id)) {
             return Err(EngineError::UnknownArray(architecture.name(stranger)));
         }
-        Ok(Self { weights, specs })
+        Ok(Self {
+            weights,
+            specs,
+            norm: architecture.norm,
+        })
     }
 
     /// An array's values and shape.
@@ -78,25 +85,23 @@ impl<'a> Arrays<'a> {
         })
     }
 
-    /// A norm, padded with zeros to whole vectors; `None` where the architecture has none there.
+    /// A norm; `None` where the architecture has none there.
     pub(super) fn norm(
         &mut self,
         role: Role,
         layer: Option<usize>,
     ) -> Result<Option<Norm>, EngineError> {
-        let gain = self.padded(ArrayId::weight(role, layer))?;
-        let bias = self.padded(ArrayId::bias(role, layer))?;
-        Ok(gain.map(|gain| Norm { gain, bias }))
-    }
-
-    fn padded(&mut self, id: ArrayId) -> Result<Option<Buffer>, EngineError> {
-        if !self.specs.contains_key(&id) {
+        let gain = ArrayId::weight(role, layer);
+        if !self.specs.contains_key(&gain) {
             return Ok(None);
         }
-        let values = self.read(id)?;
-        let mut buffer = Buffer::zeroed(values.len());
-        buffer.as_mut_slice()[..values.len()].copy_from_slice(&values);
-        Ok(Some(buffer))
+        let gain = self.read(gain)?;
+        let bias = match self.norm.kind {
+            NormKind::Layer => self.read(ArrayId::bias(role, layer))?,
+            NormKind::Rms { .. } => Vec::new(),
+        };
+        let NormSpec { kind, epsilon, .. } = self.norm;
+        Ok(Some(Norm::new(kind, &gain, &bias, single(epsilon))))
     }
 }
 

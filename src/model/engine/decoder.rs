@@ -1,8 +1,9 @@
 //! The engine as the sampling scheduler drives it.
 
 use super::cache::SequenceCache;
-use super::forward::{LOGIT_ROWS, Scratch, Segment};
+use super::forward::{LOGIT_ROWS, Scratch};
 use super::parallel::Parallel;
+use super::pass::Segment;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::model::sampling::{

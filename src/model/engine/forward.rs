@@ -4,34 +4,20 @@
 
 use std::ops::Range;
 
-use super::cache::SequenceCache;
 use super::gemm::{Epilogue, MatrixRows};
-use super::heads::{Heads, TokenRow};
+use super::heads::Heads;
 use super::linear::Linear;
-use super::model::{Model, Norm};
+use super::model::Model;
+use super::norm::Norm;
 use super::parallel::Parallel;
+use super::pass::{ROW_WORK, Segment, TokenRow, single};
 use super::turns::Turns;
-use crate::model::architecture::{FeedForwardKind, NormKind, Positions};
+use crate::model::architecture::{FeedForwardKind, Positions};
 use crate::model::kernel::buffer::{Buffer, row_stride};
-use crate::model::kernel::lanes::Isa;
-use crate::model::kernel::rms_norm::rms_norm;
 use crate::model::kernel::soft_cap::soft_cap;
-use crate::model::kernel::vector::layer_norm;
 
 /// Rows whose logits are held at a time where every row's are wanted.
 pub(super) const LOGIT_ROWS: usize = 96;
-/// Values that one task of a row-wise kernel should hold at least.
-pub(super) const ROW_WORK: usize = 32 * 1024;
-
-/// New tokens of one sequence.
-pub(super) struct Segment<'a> {
-    /// What the sequence has read; grows by the new tokens.
-    pub(super) cache: &'a mut SequenceCache,
-    /// The new tokens.
-    pub(super) tokens: &'a [u32],
-    /// How many of the last new positions are wanted in [`Scratch::hidden`].
-    pub(super) wanted: usize,
-}
 
 /// Buffers that passes reuse.
 pub(super) struct Scratch {
@@ -285,7 +271,7 @@ impl Model {
         let mut rows: Vec<(&mut [f32], &mut [f32])> = rows.collect();
         parallel.for_each_mut(&mut rows, ROW_WORK.div_ceil(stride), |i, (normed, x)| {
             let given = &given[i * stride..][..self.architecture.width];
-            self.norm_row(parallel.isa(), norm, given, normed);
+            norm.row(parallel.isa(), given, normed);
             x.iter_mut().zip(&**normed).for_each(|(x, more)| *x += more);
         });
     }
@@ -299,26 +285,8 @@ impl Model {
         let mut outs: Vec<&mut [f32]> = out.chunks_exact_mut(stride).collect();
         parallel.for_each_mut(&mut outs, ROW_WORK.div_ceil(stride), |i, out| {
             let row = &x[i * stride..][..self.architecture.width];
-            self.norm_row(parallel.isa(), norm, row, out);
+            norm.row(parallel.isa(), row, out);
         });
-    }
-
-    /// Norms `x`, into the head of `out`.
-    ///
-    /// # Shapes
-    /// `x` as long as the norm, `out` the same or longer.
-    pub(super) fn norm_row(&self, isa: Isa, norm: &Norm, x: &[f32], out: &mut [f32]) {
-        let (gain, epsilon) = (norm.gain.as_slice(), single(self.architecture.norm.epsilon));
-        match (self.architecture.norm.kind, &norm.bias) {
-            (NormKind::Layer, Some(bias)) => {
-                layer_norm(isa, x, gain, bias.as_slice(), epsilon, out);
-            }
-            (NormKind::Rms { plus_one }, _) => {
-                let offset = if plus_one { 1.0 } else { 0.0 };
-                rms_norm(isa, x, gain, offset, epsilon, out);
-            }
-            (NormKind::Layer, None) => unreachable!("a layer norm has a bias"),
-        }
     }
 }
 
@@ -326,13 +294,4 @@ impl Model {
 fn part(buffer: &mut Buffer, len: usize) -> &mut [f32] {
     buffer.reserve(len);
     &mut buffer.as_mut_slice()[..len]
-}
-
-/// A number in the engine's precision.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "f32 is the engine's precision"
-)]
-pub(super) fn single(number: f64) -> f32 {
-    number as f32
 }

@@ -1,21 +1,16 @@
 //! The heads of a block's attention: keys and values into the caches, queries over what is there.
 
 use super::attention::{Look, attend};
-use super::forward::{ROW_WORK, Segment, single};
-use super::model::{Block, Model, Norm};
+use super::model::{Block, Model};
+use super::norm::Norm;
 use super::parallel::Parallel;
+use super::pass::{ROW_WORK, Segment, TokenRow, single};
 use super::turns::Turns;
 use crate::model::architecture::QueryKeyNorm;
 use crate::model::kernel::rotary::rotate;
 
 /// Scores and weighted values that one task of attention should hold at least.
 const ATTENTION_WORK: usize = 64 * 1024;
-
-/// A row of a pass.
-pub(super) struct TokenRow {
-    pub(super) segment: usize,
-    pub(super) position: usize,
-}
 
 /// The heads in one pass.
 pub(super) struct Heads<'p> {
@@ -109,7 +104,7 @@ impl<'p> Heads<'p> {
             Some(QueryKeyNorm::All) | None => heads.len(),
         };
         for (from, to) in room.chunks_exact(width).zip(heads.chunks_exact_mut(width)) {
-            self.model.norm_row(self.parallel.isa(), norm, from, to);
+            norm.row(self.parallel.isa(), from, to);
         }
     }
 

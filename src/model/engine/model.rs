@@ -6,20 +6,14 @@ use rayon::prelude::*;
 
 use super::arrays::Arrays;
 use super::linear::Linear;
+use super::norm::Norm;
 use super::packed::Columns;
 use super::pages::{PagePool, PageShape};
 use super::turns::Turning;
 use crate::model::architecture::{Architecture, ArrayId, FeedForwardKind, Output, Positions, Role};
 use crate::model::in_order::in_order;
-use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::int8::LONGEST;
 use crate::model::{Dtype, EngineError, WeightSource};
-
-/// A norm's weight, and its bias where it has one, padded with zeros to whole vectors.
-pub(super) struct Norm {
-    pub(super) gain: Buffer,
-    pub(super) bias: Option<Buffer>,
-}
 
 /// One transformer block.
 pub(super) struct Block {

@@ -1,8 +1,9 @@
 //! Log-probabilities of given continuations, by the same kernels that draw them.
 
 use super::cache::SequenceCache;
-use super::forward::{LOGIT_ROWS, Scratch, Segment};
+use super::forward::{LOGIT_ROWS, Scratch};
 use super::parallel::Parallel;
+use super::pass::Segment;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
 use crate::model::sampling::{LogitsRow, Normalizer, Read};
