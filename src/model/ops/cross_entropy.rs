@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Into, Matrix, isa, product};
 use crate::model::kernel::scalar::ln;
+use crate::model::kernel::soft_cap::{exp_all_of_capped, soft_cap};
 use crate::model::kernel::vector::{exp_all, sum_exp};
 use crate::model::rows::Targets;
 
@@ -19,22 +20,32 @@ pub(crate) struct HeadScratch {
     drows: Vec<f32>,
 }
 
-/// `scale` times the sum of -ln p(target) over `targets`, with the head tied to `embedding`. Adds the gradients of
-/// hidden rows and of the embedding to `gradients`, in this order, where they are wanted.
+/// What makes logits of hidden rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// `[vocabulary, width]`.
+    pub(crate) weight: &'a [f32],
+    pub(crate) width: usize,
+    /// `cap * tanh(logit / cap)` of each logit.
+    pub(crate) cap: Option<f32>,
+}
+
+/// `scale` times the sum of -ln p(target) over `targets`. Adds the gradients of hidden rows and of the head's weight to
+/// `gradients`, in this order, where they are wanted.
 ///
 /// # Shapes
-/// `hidden` `[rows, width]`, `embedding` `[vocabulary, width]`, gradients as what they are of.
+/// `hidden` `[rows, width]`, gradients as what they are of.
 pub(crate) fn cross_entropy(
     hidden: &[f32],
-    embedding: &[f32],
-    width: usize,
+    head: Head<'_>,
     targets: &Targets,
     scale: f32,
     mut gradients: Option<[&mut [f32]; 2]>,
     scratch: &mut HeadScratch,
 ) -> f64 {
-    let vocabulary = embedding.len() / width;
-    let embedding = Matrix::rows(embedding, width);
+    let Head { weight, width, cap } = head;
+    let vocabulary = weight.len() / width;
+    let weight = Matrix::rows(weight, width);
     let most = ROWS.min(targets.rows.len());
     let HeadScratch {
         logits,
@@ -53,20 +64,20 @@ pub(crate) fn cross_entropy(
         let left = Matrix::rows(gathered, width);
         let logits = &mut logits[..rows.len() * vocabulary];
         let sizes = [rows.len(), width, vocabulary];
-        let right = embedding.transposed();
+        let right = weight.transposed();
         product(sizes, left, right, Into::Set, logits, vocabulary);
         let losses: Vec<f64> = logits
             .par_chunks_mut(vocabulary)
             .zip(tokens)
-            .map(|(logits, token)| loss_and_gradient(logits, *token as usize, scale))
+            .map(|(logits, token)| loss_and_gradient(logits, cap, *token as usize, scale))
             .collect();
         loss += losses.iter().sum::<f64>();
-        let Some([dhidden, dembedding]) = &mut gradients else {
+        let Some([dhidden, dweight]) = &mut gradients else {
             continue;
         };
         let dlogits = Matrix::rows(logits, vocabulary);
         let sizes = [rows.len(), vocabulary, width];
-        product(sizes, dlogits, embedding, Into::Set, drows, width);
+        product(sizes, dlogits, weight, Into::Set, drows, width);
         for (row, drow) in rows.iter().zip(drows.chunks_exact(width)) {
             let dhidden = &mut dhidden[row * width..(row + 1) * width];
             for (sum, value) in dhidden.iter_mut().zip(drow) {
@@ -75,24 +86,36 @@ pub(crate) fn cross_entropy(
         }
         let sizes = [vocabulary, rows.len(), width];
         let dlogits = dlogits.transposed();
-        product(sizes, dlogits, left, Into::Add, dembedding, width);
+        product(sizes, dlogits, left, Into::Add, dweight, width);
     }
     loss * f64::from(scale)
 }
 
-/// -ln softmax(logits)[target]; leaves `scale` times its gradient in `logits`.
+/// -ln softmax(logits)[target], of capped logits; leaves `scale` times its gradient in `logits`.
 ///
 /// # Shapes
 /// `logits` `[vocabulary]`.
 #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-fn loss_and_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
+fn loss_and_gradient(logits: &mut [f32], cap: Option<f32>, target: usize, scale: f32) -> f64 {
+    if let Some(cap) = cap {
+        soft_cap(isa(), logits, 1.0, cap);
+    }
     let (largest, total) = sum_exp(isa(), logits, 1.0);
-    let chosen = logits[target] - largest;
-    exp_all(isa(), logits, largest, (f64::from(scale) / total) as f32);
-    logits[target] -= scale;
+    let (chosen, factor) = (logits[target], (f64::from(scale) / total) as f32);
+    match cap {
+        None => {
+            exp_all(isa(), logits, largest, factor);
+            logits[target] -= scale;
+        }
+        Some(cap) => {
+            exp_all_of_capped(isa(), logits, largest, factor, cap);
+            let tanh = chosen / cap;
+            logits[target] -= scale * (1.0 - tanh * tanh);
+        }
+    }
     // A diverged training has to show: `ln` is for finite numbers.
     if total.is_finite() {
-        ln(total) - f64::from(chosen)
+        ln(total) - f64::from(chosen - largest)
     } else {
         f64::NAN
     }

@@ -7,7 +7,7 @@ use super::linear::column_sums;
 use crate::model::kernel::vector::{self, layer_norm_backward};
 
 /// Rows that a thread takes at a time; each stands alone, so it changes no bit.
-const ROWS: usize = 32;
+pub(super) const ROWS: usize = 32;
 
 /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, row by row, into `out`; each row's mean and
 /// 1 / standard deviation into `moments`.

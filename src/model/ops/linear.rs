@@ -9,16 +9,22 @@ use super::gemm::{Into, Matrix, product};
 /// Columns that one thread sums at a time; fixed, so that threads do not change a sum.
 const COLUMNS: usize = 64;
 
-/// `out = x * weight + bias`.
+/// `out = x * weight + bias`; `outputs` columns in `out`.
 ///
 /// # Shapes
 /// `x` `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`, `out` `[rows, outputs]`.
-pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
-    let outputs = bias.len();
+pub(crate) fn linear(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    outputs: usize,
+    out: &mut [f32],
+) {
     let inputs = weight.len() / outputs;
     let sizes = [x.len() / inputs, inputs, outputs];
     let (x, weight) = (Matrix::rows(x, inputs), Matrix::rows(weight, outputs));
-    product(sizes, x, weight, Into::Bias(bias), out, outputs);
+    let begin = bias.map_or(Into::Set, Into::Bias);
+    product(sizes, x, weight, begin, out, outputs);
 }
 
 /// The gradient of `x`: `dx = upstream * weight^T`; `outputs` columns in `upstream`.

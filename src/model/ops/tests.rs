@@ -2,13 +2,16 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 
+use super::activation::{activate, activate_gradient};
 use super::attention::Attention;
-use super::cross_entropy::{HeadScratch, cross_entropy};
-use super::gelu::{gelu, gelu_gradient};
+use super::cross_entropy::{Head, HeadScratch, cross_entropy};
 use super::layer_norm::{add_gamma_gradient, add_input_gradient, layer_norm};
 use super::linear::{add_bias_gradient, add_weight_gradient, input_gradient, linear};
+use crate::model::architecture::{Activation, Heads};
 use crate::model::dropout::Dropout;
 use crate::model::rows::{Spans, Targets};
+
+mod families;
 
 /// Numbers in [-1, 1), another set for each `seed`.
 fn numbers([rows, columns]: [usize; 2], seed: u32) -> Vec<f32> {
@@ -71,7 +74,7 @@ fn linear_agrees_with_stock() {
     // What is set may hold anything before; what is added to holds ones.
     let (mut out, mut dx) = (vec![f32::NAN; 37 * 70], vec![f32::NAN; 37 * 5]);
     let (mut dweight, mut dbias) = (vec![1.0; 5 * 70], vec![1.0; 70]);
-    linear(&x, &weight, &bias, &mut out);
+    linear(&x, &weight, Some(&bias), 70, &mut out);
     input_gradient(&upstream, &weight, 70, &mut dx);
     add_weight_gradient(&x, &upstream, 70, &mut dweight);
     add_bias_gradient(&upstream, &mut dbias);
@@ -79,15 +82,19 @@ fn linear_agrees_with_stock() {
 }
 
 #[test]
-fn gelu_agrees_with_stock() {
-    let wanted = stock(&[[31, 7]], |inputs| {
-        activation::gelu_approximate(inputs[0].clone())
-    });
-    let (x, upstream) = (numbers([31, 7], 1), numbers([31, 7], 99));
-    let (mut out, mut dx) = (vec![f32::NAN; 217], vec![f32::NAN; 217]);
-    gelu(&x, &mut out);
-    gelu_gradient(&x, &upstream, &mut dx);
-    assert_close(&[out, dx], &wanted);
+fn activations_agree_with_stock() {
+    for kind in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+        let wanted = stock(&[[31, 7]], |inputs| match kind {
+            Activation::Gelu => activation::gelu(inputs[0].clone()),
+            Activation::GeluTanh => activation::gelu_approximate(inputs[0].clone()),
+            Activation::Silu => activation::silu(inputs[0].clone()),
+        });
+        let (x, upstream) = (numbers([31, 7], 1), numbers([31, 7], 99));
+        let (mut out, mut dx) = (vec![f32::NAN; 217], vec![f32::NAN; 217]);
+        activate(kind, &x, &mut out);
+        activate_gradient(kind, &x, &upstream, &mut dx);
+        assert_close(&[out, dx], &wanted);
+    }
 }
 
 #[test]
@@ -128,8 +135,14 @@ fn attention_agrees_with_stock_with_and_without_dropout() {
         let (qkv, upstream) = (numbers([12, 24], 1), numbers([12, 8], 99));
         let attention = Attention {
             spans: &spans,
-            heads,
-            width,
+            heads: Heads {
+                query: heads,
+                key: heads,
+                width: width / heads,
+            },
+            scale: 0.5,
+            cap: None,
+            window: None,
             mask,
         };
         let (mut out, mut dqkv) = (vec![f32::NAN; 12 * 8], vec![f32::NAN; 12 * 24]);
@@ -188,15 +201,12 @@ fn cross_entropy_agrees_with_stock() {
     let mut scratch = HeadScratch::default();
     let mut loss = |gradients| {
         let scale = 1.0 / 140.0;
-        cross_entropy(
-            &hidden,
-            &embedding,
-            6,
-            &targets,
-            scale,
-            gradients,
-            &mut scratch,
-        )
+        let head = Head {
+            weight: &embedding,
+            width: 6,
+            cap: None,
+        };
+        cross_entropy(&hidden, head, &targets, scale, gradients, &mut scratch)
     };
     let found = loss(Some([&mut dhidden[..], &mut dembedding[..]]));
     assert_eq!(found.to_bits(), loss(None).to_bits());
@@ -217,14 +227,11 @@ fn a_loss_worked_by_hand() {
     // Logits 0 and ln 3: p = 1/4.
     let embedding = [0.0, 0.0, 3.0_f32.ln(), 0.0];
     let mut scratch = HeadScratch::default();
-    let loss = cross_entropy(
-        &[1.0, 0.0],
-        &embedding,
-        2,
-        &targets,
-        1.0,
-        None,
-        &mut scratch,
-    );
+    let head = Head {
+        weight: &embedding,
+        width: 2,
+        cap: None,
+    };
+    let loss = cross_entropy(&[1.0, 0.0], head, &targets, 1.0, None, &mut scratch);
     assert!((loss - 4.0_f64.ln()).abs() < 1e-6);
 }

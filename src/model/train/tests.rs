@@ -12,6 +12,7 @@ use crate::model::architecture::{ArrayId, Role};
 use crate::model::distance::furthest;
 use crate::model::engine::Engine;
 
+mod families;
 mod resume;
 
 #[derive(Deserialize)]

@@ -1,26 +1,25 @@
-//! A model forward and backward on slices. Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`; the plan of
-//! the memory after Karpathy's llm.c.
+//! A model forward and backward on slices. Source: Radford et al. 2019; HF transformers, `modeling_*.py` of each family;
+//! the plan of the memory after Karpathy's llm.c.
 //!
 //! A block keeps what its backward pass cannot make again cheaply: its input, queries, keys and values, what attention
-//! gave, the middle of the residual stream, and the inner layer before gelu: 10 times the width for each token. Norms,
-//! gelu, attention weights and dropout masks are made again. With gradient checkpointing only inputs are kept, and the
+//! gave, the middle of the residual stream, and the inner layer before its activation, of GPT-2 10 times the width for
+//! each token; where norms follow its halves, what these gave too. Other norms, rotations, activations, attention
+//! weights and dropout masks are made again. With gradient checkpointing only inputs are kept, and the
 //! whole block is made again, by the same operations: the same bits.
 
 mod backward;
+mod forward;
+mod operations;
 
 use rayon::prelude::*;
 
-use self::backward::norm_backward;
+use self::operations::{drop_out, norm_backward, normalize};
 use super::layers::{Affine, Layer, values, values_mut};
-use crate::model::architecture::{
-    Activation, ArrayId, FeedForwardKind, Heads, Norm, NormKind, Output, Positions, Role,
-};
-use crate::model::dropout::{Dropout, EMBEDDING_SITE, block_site};
-use crate::model::ops::attention::Attention;
-use crate::model::ops::cross_entropy::{HeadScratch, cross_entropy};
-use crate::model::ops::gelu::gelu;
-use crate::model::ops::layer_norm::layer_norm;
-use crate::model::ops::linear::linear;
+use crate::model::architecture::{ArrayId, FeedForwardKind, Output, Positions, Role};
+use crate::model::dropout::{Dropout, EMBEDDING_SITE};
+use crate::model::ops::cross_entropy::{Head, HeadScratch, cross_entropy};
+use crate::model::ops::query_key_norm::QueryKeyNorm;
+use crate::model::ops::rotary::Turns;
 use crate::model::rows::{Spans, Targets};
 use crate::model::train::data::Example;
 use crate::model::train::packed::Packed;
@@ -35,6 +34,8 @@ pub(in crate::model::train) struct Network {
     architecture: Architecture,
     micro_batch_tokens: usize,
     checkpointing: bool,
+    /// Of each way in which blocks rotate.
+    turns: Vec<Turns>,
     /// Each block's input, and the last one's output: `[rows, width]`.
     streams: Vec<Vec<f32>>,
     /// Of each block, or of the block at work.
@@ -45,14 +46,18 @@ pub(in crate::model::train) struct Network {
 /// What a block's forward pass leaves for its backward pass.
 #[derive(Default)]
 struct Kept {
-    /// `[rows, projected_width]`.
+    /// `[rows, projected_width]`; rotated already where they are not normed before.
     qkv: Vec<f32>,
     /// `[rows, query_width]`.
     mixed: Vec<f32>,
+    /// What the post-norm of the attention reads, `[rows, width]`; elsewhere empty.
+    attended: Vec<f32>,
     /// `[rows, width]`.
     middle: Vec<f32>,
-    /// `[rows, inner]`.
-    inner: Vec<f32>,
+    /// `[rows, up width]`.
+    up: Vec<f32>,
+    /// What the post-norm of the feed-forward half reads, `[rows, width]`; elsewhere empty.
+    fed: Vec<f32>,
 }
 
 #[derive(Default)]
@@ -62,11 +67,21 @@ struct Scratch {
     branch: Vec<f32>,
     mask: Vec<f32>,
     dx: Vec<f32>,
+    /// The gradient of what a post-norm reads.
+    dread: Vec<f32>,
+    /// The gradient of the output of a block whose halves are parallel.
+    doutput: Vec<f32>,
     /// `[rows, query_width]`.
     dmixed: Vec<f32>,
     /// `[rows, inner]` each.
-    gelu: Vec<f32>,
-    dinner: Vec<f32>,
+    active: Vec<f32>,
+    dactive: Vec<f32>,
+    /// `[rows, up width]` where that is gated; elsewhere `active` serves.
+    dup: Vec<f32>,
+    /// Queries and keys normed and rotated, and values, `[rows, projected_width]`.
+    normed_qkv: Vec<f32>,
+    /// What each part of them was multiplied by, `[rows, parts]`.
+    qk_scales: Vec<f32>,
     /// `[rows, projected_width]`.
     dqkv: Vec<f32>,
     /// `[rows]`.
@@ -76,6 +91,8 @@ struct Scratch {
 
 struct MicroBatch {
     spans: Spans,
+    /// Of each row in its sequence.
+    positions: Vec<usize>,
     tokens: Vec<u32>,
     targets: Targets,
     /// What each token's loss counts.
@@ -92,6 +109,7 @@ impl MicroBatch {
             targets,
         } = Packed::new(examples);
         Self {
+            positions: spans.positions(),
             spans,
             tokens,
             targets,
@@ -108,10 +126,18 @@ impl Network {
         micro_batch_tokens: usize,
         checkpointing: bool,
     ) -> Self {
+        let mut turns: Vec<Turns> = Vec::new();
+        let blocks = architecture.attention.pattern.iter();
+        for rotary in blocks.filter_map(|block| block.rotary) {
+            if turns.iter().all(|known| known.rotary != rotary) {
+                turns.push(Turns::new(rotary));
+            }
+        }
         Self {
             architecture: architecture.clone(),
             micro_batch_tokens,
             checkpointing,
+            turns,
             streams: Vec::new(),
             kept: Vec::new(),
             scratch: Scratch::default(),
@@ -160,7 +186,7 @@ impl Network {
         // Without a backward pass two streams take turns.
         let keeps_inputs = gradients.is_some();
         let keeps_blocks = keeps_inputs && !self.checkpointing;
-        self.reserve(micro_batch.tokens.len(), keeps_inputs, keeps_blocks);
+        self.reserve(micro_batch, keeps_inputs, keeps_blocks);
         let count = self.architecture.layers;
         let layers: Vec<Layer<'_>> = (0..count).map(|layer| Layer::new(weights, layer)).collect();
         self.embed(weights, micro_batch);
@@ -171,8 +197,8 @@ impl Network {
                 [index % 2, (index + 1) % 2]
             };
             let kept = if keeps_blocks { index } else { 0 };
-            self.attention_half(layer, block_site(index), streams[0], kept, micro_batch);
-            self.mlp_half(layer, block_site(index), streams[1], kept, micro_batch);
+            self.attention_half(layer, streams[0], kept, micro_batch);
+            self.feed_forward_half(layer, streams[1], kept, micro_batch);
         }
         let last = if keeps_inputs { count } else { count % 2 };
         let (loss, gradients) = self.head(weights, micro_batch, last, gradients);
@@ -182,33 +208,38 @@ impl Network {
         for (index, layer) in layers.iter().enumerate().rev() {
             let kept = if keeps_blocks { index } else { 0 };
             if !keeps_blocks && index + 1 < count {
-                self.attention_half(layer, block_site(index), index, kept, micro_batch);
+                self.attention_half(layer, index, kept, micro_batch);
+                if layer.feed_forward_post_norm.is_some() {
+                    self.feed(layer, kept);
+                }
             }
-            self.block_backward(
-                layer,
-                block_site(index),
-                index,
-                kept,
-                micro_batch,
-                gradients,
-            );
+            self.block_backward(layer, index, kept, micro_batch, gradients);
         }
         self.embed_backward(micro_batch, gradients);
         loss
     }
 
     /// Gives every buffer the length that so many rows need; memory is only ever added.
-    fn reserve(&mut self, rows: usize, keeps_inputs: bool, keeps_blocks: bool) {
+    fn reserve(&mut self, micro_batch: &MicroBatch, keeps_inputs: bool, keeps_blocks: bool) {
         let Architecture {
             width,
             layers,
             heads,
             feed_forward,
+            parallel,
             ..
         } = self.architecture;
-        let (wide, inner) = (rows * width, rows * feed_forward.inner);
+        let rows = micro_batch.tokens.len();
+        let gated = matches!(feed_forward.kind, FeedForwardKind::Gated(_));
+        let inner = rows * feed_forward.inner;
+        let (wide, up) = (rows * width, if gated { 2 * inner } else { inner });
         let [queries, projected] = [heads.query_width(), heads.projected_width()];
         let [queries, projected] = [rows * queries, rows * projected];
+        let after = if self.architecture.norm.placement.after {
+            wide
+        } else {
+            0
+        };
         let streams = if keeps_inputs { layers + 1 } else { 2 };
         let kept = if keeps_blocks { layers } else { 1 };
         self.streams
@@ -221,38 +252,61 @@ impl Network {
         for kept in &mut self.kept[..kept] {
             kept.qkv.resize(projected, 0.0);
             kept.mixed.resize(queries, 0.0);
+            kept.attended.resize(after, 0.0);
             kept.middle.resize(wide, 0.0);
-            kept.inner.resize(inner, 0.0);
+            kept.up.resize(up, 0.0);
+            kept.fed.resize(after, 0.0);
         }
         let scratch = &mut self.scratch;
         scratch.normed.resize(wide, 0.0);
         scratch.branch.resize(wide, 0.0);
         scratch.mask.resize(wide, 0.0);
-        scratch.gelu.resize(inner, 0.0);
+        scratch.active.resize(inner, 0.0);
         scratch.moments.resize(rows, [0.0; 2]);
+        if let Some(over) = self.architecture.attention.query_key_norm {
+            let parts = QueryKeyNorm::count(over, heads);
+            scratch.normed_qkv.resize(projected, 0.0);
+            scratch.qk_scales.resize(rows * parts, 0.0);
+        }
         if keeps_inputs {
             scratch.dx.resize(wide, 0.0);
+            scratch.dread.resize(after, 0.0);
+            scratch.doutput.resize(if parallel { wide } else { 0 }, 0.0);
             scratch.dmixed.resize(queries, 0.0);
-            scratch.dinner.resize(inner, 0.0);
+            scratch.dactive.resize(inner, 0.0);
+            scratch.dup.resize(if gated { up } else { 0 }, 0.0);
             scratch.dqkv.resize(projected, 0.0);
+        }
+        let lengths = micro_batch
+            .spans
+            .ranges()
+            .iter()
+            .map(ExactSizeIterator::len);
+        let longest = lengths.max().unwrap_or(0);
+        for turns in &mut self.turns {
+            turns.reserve(longest);
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
     fn embed(&mut self, weights: &Weights, micro_batch: &MicroBatch) {
         let width = self.architecture.width;
+        let scale = self.architecture.embedding_scale as f32;
         let tokens = values(weights, ArrayId::TOKEN_EMBEDDING);
         let x = &mut self.streams[0];
+        for (x, token) in x.chunks_exact_mut(width).zip(&micro_batch.tokens) {
+            let token = &tokens[*token as usize * width..][..width];
+            for (x, token) in x.iter_mut().zip(token) {
+                *x = token * scale;
+            }
+        }
         match self.architecture.positions {
-            Positions::Rotary => todo!("families"),
+            Positions::Rotary => {}
             Positions::Learned => {
                 let positions = values(weights, ArrayId::POSITION_EMBEDDING);
-                let places = micro_batch.tokens.iter().zip(micro_batch.spans.positions());
-                for (x, (token, position)) in x.chunks_exact_mut(width).zip(places) {
-                    let token = &tokens[*token as usize * width..][..width];
+                for (x, position) in x.chunks_exact_mut(width).zip(&micro_batch.positions) {
                     let position = &positions[position * width..][..width];
-                    for ((x, token), position) in x.iter_mut().zip(token).zip(position) {
-                        *x = token + position;
-                    }
+                    x.iter_mut().zip(position).for_each(|(x, p)| *x += p);
                 }
             }
         }
@@ -265,70 +319,8 @@ impl Network {
         );
     }
 
-    /// From a block's input to what is before gelu.
-    fn attention_half(
-        &mut self,
-        layer: &Layer<'_>,
-        site: u32,
-        stream: usize,
-        kept: usize,
-        micro_batch: &MicroBatch,
-    ) {
-        let (x, kept, scratch) = (
-            &self.streams[stream],
-            &mut self.kept[kept],
-            &mut self.scratch,
-        );
-        let Scratch {
-            normed,
-            mask,
-            moments,
-            ..
-        } = scratch;
-        let Architecture {
-            width, heads, norm, ..
-        } = self.architecture;
-        normalize(norm, layer.attention_norm, x, normed, moments);
-        let Affine { weight, bias, .. } = layer.query_key_value;
-        linear(normed, weight, bias, &mut kept.qkv);
-        attention(heads, site, micro_batch).forward(&kept.qkv, &mut kept.mixed);
-        let Affine { weight, bias, .. } = layer.attention_out;
-        linear(&kept.mixed, weight, bias, &mut kept.middle);
-        drop_out(micro_batch, site + 1, width, &mut kept.middle, mask);
-        add(&mut kept.middle, x);
-        let norm_weights = layer.feed_forward_norm;
-        normalize(norm, norm_weights, &kept.middle, normed, moments);
-        let Affine { weight, bias, .. } = layer.up;
-        linear(normed, weight, bias, &mut kept.inner);
-    }
-
-    /// From what is before gelu to the next block's input.
-    fn mlp_half(
-        &mut self,
-        layer: &Layer<'_>,
-        site: u32,
-        stream: usize,
-        kept: usize,
-        micro_batch: &MicroBatch,
-    ) {
-        let (kept, scratch, x) = (
-            &self.kept[kept],
-            &mut self.scratch,
-            &mut self.streams[stream],
-        );
-        match self.architecture.feed_forward.kind {
-            FeedForwardKind::Plain(Activation::Gelu | Activation::Silu)
-            | FeedForwardKind::Gated(_) => todo!("families"),
-            FeedForwardKind::Plain(Activation::GeluTanh) => gelu(&kept.inner, &mut scratch.gelu),
-        }
-        let Affine { weight, bias, .. } = layer.down;
-        linear(&scratch.gelu, weight, bias, x);
-        let width = self.architecture.width;
-        drop_out(micro_batch, site + 2, width, x, &mut scratch.mask);
-        add(x, &kept.middle);
-    }
-
     /// The loss; with gradients, leaves that of the last block's output in `scratch.dx`.
+    #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
     fn head<'a>(
         &mut self,
         weights: &Weights,
@@ -342,7 +334,7 @@ impl Network {
             branch,
             dx,
             moments,
-            head,
+            head: scratch,
             ..
         } = scratch;
         let norm_weights = Affine::new(weights, Role::FinalNorm, None);
@@ -350,76 +342,29 @@ impl Network {
             width,
             norm,
             output,
+            logit_cap,
             ..
         } = self.architecture;
         normalize(norm, norm_weights, x, normed, moments);
         let output = match output {
-            Output::Separate => todo!("families"),
+            Output::Separate => ArrayId::OUTPUT,
             Output::Tied => ArrayId::TOKEN_EMBEDDING,
         };
-        let embedding = values(weights, output);
+        let head = Head {
+            weight: values(weights, output),
+            width,
+            cap: logit_cap.map(|cap| cap as f32),
+        };
         let (targets, scale) = (&micro_batch.targets, micro_batch.scale);
         let Some(gradients) = gradients else {
-            let loss = cross_entropy(normed, embedding, width, targets, scale, None, head);
+            let loss = cross_entropy(normed, head, targets, scale, None, scratch);
             return (loss, None);
         };
         branch.fill(0.0);
         let wanted = [&mut branch[..], values_mut(gradients, output)];
-        let loss = cross_entropy(normed, embedding, width, targets, scale, Some(wanted), head);
+        let loss = cross_entropy(normed, head, targets, scale, Some(wanted), scratch);
         dx.fill(0.0);
         norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
         (loss, Some(gradients))
     }
-}
-
-/// `x` normed, and what the norm took out of each row.
-///
-/// # Shapes
-/// `x` and `normed` `[rows, width]`, `moments` `[rows]`.
-#[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
-fn normalize(
-    norm: Norm,
-    weights: Affine<'_>,
-    x: &[f32],
-    normed: &mut [f32],
-    moments: &mut [[f32; 2]],
-) {
-    match norm.kind {
-        NormKind::Rms { .. } => todo!("families"),
-        NormKind::Layer => layer_norm(x, weights.norm(), norm.epsilon as f32, normed, moments),
-    }
-}
-
-fn attention(heads: Heads, site: u32, micro_batch: &MicroBatch) -> Attention<'_> {
-    Attention {
-        spans: &micro_batch.spans,
-        heads: heads.query,
-        width: heads.query_width(),
-        mask: micro_batch.dropout.map(|dropout| (dropout, site)),
-    }
-}
-
-/// Multiplies rows by their mask, made in `mask`.
-///
-/// # Shapes
-/// `x` and `mask` `[rows, width]`.
-fn drop_out(micro_batch: &MicroBatch, site: u32, width: usize, x: &mut [f32], mask: &mut [f32]) {
-    if let Some(dropout) = micro_batch.dropout {
-        dropout.fill_rows(site, &micro_batch.spans, width, mask);
-        let blocks = x.par_chunks_mut(BLOCK).zip(mask.par_chunks(BLOCK));
-        blocks.for_each(|(x, mask)| x.iter_mut().zip(mask).for_each(|(x, mask)| *x *= mask));
-    }
-}
-
-/// Adds `values` to `sum`.
-///
-/// # Shapes
-/// `sum` and `values` are of one length.
-fn add(sum: &mut [f32], values: &[f32]) {
-    let blocks = sum.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK));
-    blocks.for_each(|(sum, values)| {
-        for (sum, value) in sum.iter_mut().zip(values) {
-            *sum += value;
-        }
-    });
 }

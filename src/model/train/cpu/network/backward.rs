@@ -1,15 +1,14 @@
 //! The way back through a block and the embedding, from what the forward pass kept.
 
-use super::{MicroBatch, Network, Scratch, attention, drop_out, normalize};
-use crate::model::Weights;
-use crate::model::architecture::{
-    Activation, Architecture, ArrayId, FeedForwardKind, Norm, NormKind, Positions,
+use super::operations::{
+    activation, activation_gradient, add, attention, drop_out, norm_backward, normalize,
+    query_key_norm, turns,
 };
-use crate::model::dropout::EMBEDDING_SITE;
-use crate::model::ops::gelu::{gelu, gelu_gradient};
-use crate::model::ops::layer_norm::{add_gamma_gradient, add_input_gradient};
-use crate::model::ops::linear::{add_bias_gradient, input_gradient};
-use crate::model::train::cpu::layers::{Affine, Layer, values_mut};
+use super::{MicroBatch, Network, Scratch};
+use crate::model::Weights;
+use crate::model::architecture::{Architecture, ArrayId, FeedForwardKind, Positions};
+use crate::model::dropout::{EMBEDDING_SITE, block_site};
+use crate::model::train::cpu::layers::{Layer, values_mut};
 
 impl Network {
     /// From the gradient of a block's output to that of its input, both in `scratch.dx`.
@@ -19,7 +18,26 @@ impl Network {
     pub(super) fn block_backward(
         &mut self,
         layer: &Layer<'_>,
-        site: u32,
+        stream: usize,
+        kept: usize,
+        micro_batch: &MicroBatch,
+        gradients: &mut Weights,
+    ) {
+        if self.architecture.parallel {
+            let Scratch { dx, doutput, .. } = &mut self.scratch;
+            doutput.copy_from_slice(dx);
+        }
+        self.feed_forward_backward(layer, stream, kept, micro_batch, gradients);
+        self.attention_backward(layer, stream, kept, micro_batch, gradients);
+    }
+
+    /// Adds what comes back through the feed-forward half to `scratch.dx`, the gradient of what it was added to.
+    ///
+    /// # Shapes
+    /// `scratch.dx` `[rows, width]`.
+    fn feed_forward_backward(
+        &mut self,
+        layer: &Layer<'_>,
         stream: usize,
         kept: usize,
         micro_batch: &MicroBatch,
@@ -27,106 +45,176 @@ impl Network {
     ) {
         let Architecture {
             width,
-            heads,
             norm,
             feed_forward,
+            parallel,
             ..
         } = self.architecture;
-        let FeedForwardKind::Plain(activation) = feed_forward.kind else {
-            todo!("families")
-        };
         let (x, kept) = (&self.streams[stream], &self.kept[kept]);
         let Scratch {
             normed,
             branch,
             mask,
             dx,
-            gelu: active,
-            dinner,
-            dmixed,
-            dqkv,
+            dread,
+            active,
+            dactive,
+            dup,
             moments,
             ..
         } = &mut self.scratch;
 
         branch.copy_from_slice(dx);
-        drop_out(micro_batch, site + 2, width, branch, mask);
-        match activation {
-            Activation::Gelu | Activation::Silu => todo!("families"),
-            Activation::GeluTanh => gelu(&kept.inner, active),
+        let site = block_site(layer.index) + 2;
+        drop_out(micro_batch, site, width, branch, mask);
+        let upstream = match layer.feed_forward_post_norm {
+            None => &*branch,
+            Some(weights) => {
+                normalize(norm, weights, &kept.fed, normed, moments);
+                dread.fill(0.0);
+                norm_backward(norm, weights, &kept.fed, moments, branch, dread, gradients);
+                &*dread
+            }
+        };
+        activation(feed_forward, &kept.up, active);
+        layer.down.add_gradients(gradients, active, upstream);
+        layer.down.input_gradient(upstream, dactive);
+        let dup = match feed_forward.kind {
+            FeedForwardKind::Plain(_) => active,
+            FeedForwardKind::Gated(_) => dup,
+        };
+        activation_gradient(feed_forward, &kept.up, dactive, dup);
+        let read = if parallel { x } else { &kept.middle };
+        match layer.feed_forward_norm {
+            None => {
+                layer.up.add_gradients(gradients, read, dup);
+                layer.up.input_gradient(dup, branch);
+                add(dx, branch);
+            }
+            Some(weights) => {
+                normalize(norm, weights, read, normed, moments);
+                layer.up.add_gradients(gradients, normed, dup);
+                layer.up.input_gradient(dup, branch);
+                norm_backward(norm, weights, read, moments, branch, dx, gradients);
+            }
         }
-        layer.down.add_gradients(gradients, active, branch);
-        input_gradient(branch, layer.down.weight, width, dinner);
-        let dactive = active;
-        match activation {
-            Activation::Gelu | Activation::Silu => todo!("families"),
-            Activation::GeluTanh => gelu_gradient(&kept.inner, dinner, dactive),
-        }
-        let middle = &kept.middle;
-        let norm_weights = layer.feed_forward_norm;
-        normalize(norm, norm_weights, middle, normed, moments);
-        layer.up.add_gradients(gradients, normed, dactive);
-        input_gradient(dactive, layer.up.weight, feed_forward.inner, branch);
-        norm_backward(norm, norm_weights, middle, moments, branch, dx, gradients);
+    }
 
-        branch.copy_from_slice(dx);
-        drop_out(micro_batch, site + 1, width, branch, mask);
+    /// Adds what comes back through the attention to `scratch.dx`.
+    ///
+    /// # Shapes
+    /// `scratch.dx` `[rows, width]`.
+    fn attention_backward(
+        &mut self,
+        layer: &Layer<'_>,
+        stream: usize,
+        kept: usize,
+        micro_batch: &MicroBatch,
+        gradients: &mut Weights,
+    ) {
+        let architecture = &self.architecture;
+        let Architecture {
+            width, heads, norm, ..
+        } = *architecture;
+        let (x, kept) = (&self.streams[stream], &self.kept[kept]);
+        let Scratch {
+            normed,
+            branch,
+            mask,
+            dx,
+            dread,
+            doutput,
+            dmixed,
+            normed_qkv,
+            qk_scales,
+            dqkv,
+            moments,
+            ..
+        } = &mut self.scratch;
+
+        branch.copy_from_slice(if architecture.parallel { doutput } else { dx });
+        let site = block_site(layer.index) + 1;
+        drop_out(micro_batch, site, width, branch, mask);
+        let upstream = match layer.attention_post_norm {
+            None => &*branch,
+            Some(weights) => {
+                let attended = &kept.attended;
+                normalize(norm, weights, attended, normed, moments);
+                dread.fill(0.0);
+                norm_backward(norm, weights, attended, moments, branch, dread, gradients);
+                &*dread
+            }
+        };
         let out = layer.attention_out;
-        out.add_gradients(gradients, &kept.mixed, branch);
-        input_gradient(branch, out.weight, width, dmixed);
-        attention(heads, site, micro_batch).backward(&kept.qkv, dmixed, dqkv);
-        let norm_weights = layer.attention_norm;
-        normalize(norm, norm_weights, x, normed, moments);
+        out.add_gradients(gradients, &kept.mixed, upstream);
+        out.input_gradient(upstream, dmixed);
+        let turns = turns(architecture, &self.turns, layer.index);
+        let query_key_norm = query_key_norm(architecture, layer);
+        let used = match query_key_norm {
+            None => &kept.qkv,
+            Some(norm) => {
+                norm.forward(&kept.qkv, normed_qkv, qk_scales);
+                if let Some(turns) = turns {
+                    turns.rotate(heads, &micro_batch.positions, normed_qkv);
+                }
+                &*normed_qkv
+            }
+        };
+        attention(architecture, layer.index, micro_batch).backward(used, dmixed, dqkv);
+        if let Some(turns) = turns {
+            turns.rotate_gradient(heads, &micro_batch.positions, dqkv);
+        }
+        if let Some(norm) = query_key_norm {
+            let gains = layer.query_norm.into_iter().chain(layer.key_norm);
+            for (which, gain) in gains.enumerate() {
+                let gain = gain.weight_gradient(gradients);
+                norm.add_gain_gradient(which, &kept.qkv, qk_scales, dqkv, gain);
+            }
+            norm.input_gradient(&kept.qkv, qk_scales, dqkv);
+        }
         let projection = layer.query_key_value;
-        projection.add_gradients(gradients, normed, dqkv);
-        input_gradient(dqkv, projection.weight, heads.projected_width(), branch);
-        norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);
+        match layer.attention_norm {
+            None => {
+                projection.add_gradients(gradients, x, dqkv);
+                projection.input_gradient(dqkv, branch);
+                add(dx, branch);
+            }
+            Some(weights) => {
+                normalize(norm, weights, x, normed, moments);
+                projection.add_gradients(gradients, normed, dqkv);
+                projection.input_gradient(dqkv, branch);
+                norm_backward(norm, weights, x, moments, branch, dx, gradients);
+            }
+        }
     }
 
     /// From the gradient of the first block's input, in `scratch.dx`, to those of the embeddings, which it is added to.
     ///
     /// # Shapes
     /// `scratch.dx` `[rows, width]`.
+    #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is f32")]
     pub(super) fn embed_backward(&mut self, micro_batch: &MicroBatch, gradients: &mut Weights) {
         let width = self.architecture.width;
         let Scratch { dx, mask, .. } = &mut self.scratch;
         drop_out(micro_batch, EMBEDDING_SITE, width, dx, mask);
         // One row after another: a token may come twice, and a sum has one order.
-        let mut add = |id, places: Vec<usize>| {
+        let mut add = |id, scale: f32, places: &mut dyn Iterator<Item = usize>| {
             let sums = values_mut(gradients, id);
-            for (place, dx) in places.iter().zip(dx.chunks_exact(width)) {
+            for (place, dx) in places.zip(dx.chunks_exact(width)) {
                 let sums = &mut sums[place * width..][..width];
-                sums.iter_mut().zip(dx).for_each(|(sum, dx)| *sum += dx);
+                let pairs = sums.iter_mut().zip(dx);
+                pairs.for_each(|(sum, dx)| *sum += dx * scale);
             }
         };
-        let tokens = micro_batch.tokens.iter().map(|token| *token as usize);
-        add(ArrayId::TOKEN_EMBEDDING, tokens.collect());
+        let mut tokens = micro_batch.tokens.iter().map(|token| *token as usize);
+        let scale = self.architecture.embedding_scale as f32;
+        add(ArrayId::TOKEN_EMBEDDING, scale, &mut tokens);
         match self.architecture.positions {
-            Positions::Rotary => todo!("families"),
-            Positions::Learned => add(ArrayId::POSITION_EMBEDDING, micro_batch.spans.positions()),
-        }
-    }
-}
-
-/// Adds the gradients of a norm's weights to `gradients`, and that of its input to `dx`.
-///
-/// # Shapes
-/// `x`, `upstream` and `dx` `[rows, width]`, `moments` `[rows]`.
-pub(super) fn norm_backward(
-    norm: Norm,
-    weights: Affine<'_>,
-    x: &[f32],
-    moments: &[[f32; 2]],
-    upstream: &[f32],
-    dx: &mut [f32],
-    gradients: &mut Weights,
-) {
-    match norm.kind {
-        NormKind::Rms { .. } => todo!("families"),
-        NormKind::Layer => {
-            add_gamma_gradient(x, moments, upstream, weights.weight_gradient(gradients));
-            add_bias_gradient(upstream, weights.bias_gradient(gradients));
-            add_input_gradient(x, weights.weight, moments, upstream, dx);
+            Positions::Rotary => {}
+            Positions::Learned => {
+                let positions = &mut micro_batch.positions.iter().copied();
+                add(ArrayId::POSITION_EMBEDDING, 1.0, positions);
+            }
         }
     }
 }
