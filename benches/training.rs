@@ -1,6 +1,7 @@
 //! Tokens per second of training, and the process's greatest memory (Linux): `cargo bench --bench training -- small`.
 //!
-//! `narrow` (width 128), `small` (GPT-2 small), `large` (GPT-2 large: minutes, about 15 GB by count); random weights, two threads
+//! `narrow` (width 128), `small` (GPT-2 small), `large` (GPT-2 large: minutes, about 15 GB by count), `smollm2` (SmolLM2-135M:
+//! Llama); random weights, two threads
 //! unless `threads=N`; `checkpointing` makes blocks again in the backward pass. Time runs from the first step's end to
 //! the last's, best of three trainings (of one for `large`). Machines are noisy: compare figures of one run only.
 #![expect(
@@ -9,12 +10,13 @@
     reason = "a benchmark prints, and stops at an error"
 )]
 
+use std::path::Path;
 use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::model::architecture::Gpt2;
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
-use sert_run::model::{Student, StudentTokenizer};
+use sert_run::model::{Architecture, Student, StudentTokenizer};
 
 struct Shape {
     name: &'static str,
@@ -28,7 +30,7 @@ struct Shape {
     rounds: usize,
 }
 
-const SHAPES: [Shape; 3] = [
+const SHAPES: [Shape; 4] = [
     Shape {
         name: "narrow",
         width: 128,
@@ -62,6 +64,17 @@ const SHAPES: [Shape; 3] = [
         steps: 2,
         rounds: 1,
     },
+    Shape {
+        name: "smollm2",
+        width: 576,
+        layers: 30,
+        heads: 9,
+        vocabulary: 49152,
+        batch: 8,
+        length: 128,
+        steps: 4,
+        rounds: 3,
+    },
 ];
 
 fn main() {
@@ -87,15 +100,8 @@ fn main() {
 
 /// Tokens per second of the quickest round.
 fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
-    let gpt2 = Gpt2 {
-        vocab_rows: shape.vocabulary,
-        context: 256,
-        width: shape.width,
-        layers: shape.layers,
-        heads: shape.heads,
-    };
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
-    let mut student = Some(Student::init(gpt2.into(), tokenizer, 1).unwrap());
+    let mut student = Some(Student::init(architecture(shape), tokenizer, 1).unwrap());
     let examples: Vec<Example> = (0..shape.batch * shape.steps)
         .map(|index| Example {
             tokens: (0..shape.length)
@@ -136,6 +142,26 @@ fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
         best = best.max(tokens as f64 / seconds);
     }
     best
+}
+
+fn architecture(shape: &Shape) -> Architecture {
+    if shape.name == "smollm2" {
+        let config = format!(
+            r#"{{"model_type": "llama", "vocab_size": {}, "max_position_embeddings": 256, "hidden_size": {},
+            "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": 3, "intermediate_size": 1536,
+            "tie_word_embeddings": true, "rope_theta": 100000.0}}"#,
+            shape.vocabulary, shape.width, shape.layers, shape.heads
+        );
+        return Architecture::parse(config.as_bytes(), Path::new("config.json")).unwrap();
+    }
+    let gpt2 = Gpt2 {
+        vocab_rows: shape.vocabulary,
+        context: 256,
+        width: shape.width,
+        layers: shape.layers,
+        heads: shape.heads,
+    };
+    gpt2.into()
 }
 
 /// The most memory that this process has had so far.

@@ -30,10 +30,6 @@ const SUM_BLOCK: usize = 32 * LANES;
 
 /// `exp(r) - 1` and `2^n`, where `x` is `n ln 2 + r`, not-a-number passed on. Safety: the CPU has `V`'s instructions.
 #[inline(always)]
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the letters of Cephes' source"
-)]
 unsafe fn exp_parts<V: Lanes>(x: V) -> [V; 2] {
     // SAFETY: the caller's promise.
     unsafe {

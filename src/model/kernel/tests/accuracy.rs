@@ -14,7 +14,7 @@ fn exact(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Gelu => x / 2.0 * libm::erfc(-x / 2.0_f64.sqrt()),
         Activation::GeluTanh => {
-            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
             x / (1.0 + (-2.0 * inner).exp())
         }
         Activation::Silu => x / (1.0 + (-x).exp()),

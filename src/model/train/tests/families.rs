@@ -323,6 +323,7 @@ fn sequences() -> Vec<Example> {
 
 /// The gradient of an array along itself against the loss that so changes.
 #[test]
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
 fn gradients_are_what_the_loss_changes_by() {
     for (which, architecture) in architectures().iter().enumerate() {
         let (weights, examples) = (weights(architecture), sequences());
