@@ -1,104 +1,305 @@
-//! Causal multi-head attention of packed sequences: they are padded to one length for this alone.
+//! A block's attention: heads and how they are normed and turned, what they see, and what they make of it.
+//!
+//! The same for packed sequences (`packed`) and for those that are read and go on (`reading`): an [`AttentionContext`]
+//! says where their rows stand.
 
-use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, activation};
+use burn::tensor::{Bool, Device, FloatDType, Tensor, TensorData, activation};
 
-use super::ops::{expanded, indices};
-use crate::model::architecture::Heads;
-use crate::model::dropout::Dropout;
-use crate::model::rows::Spans;
+use super::ops::{indices, norm_weight, normed_by_rms};
+use super::rotary::{Turns, turned};
+use super::{NetworkConfig, Parameters};
+use crate::model::architecture::{ArrayId, BlockAttention, Heads, QueryKeyNorm, Role, Rotary};
 
-/// How packed rows go to padded ones and back.
-pub(super) struct Padded {
-    spans: Spans,
-    length: usize,
-    /// The packed row of each padded one, `[sequences * length]`; the last of its sequence beyond its end.
-    there: Tensor<1, Int>,
-    /// The padded row of each packed one, `[rows]`.
-    back: Tensor<1, Int>,
-    /// What each row must not see, `[1, 1, length, length]`.
-    future: Tensor<4, Bool>,
+/// What a block's attention does.
+pub(super) struct Attention {
+    heads: Heads,
+    scale: Option<f64>,
+    score_cap: Option<f64>,
+    query_norm: Option<HeadNorm>,
+    key_norm: Option<HeadNorm>,
+    block: BlockAttention,
 }
 
-impl Padded {
-    pub(super) fn new(spans: &Spans, device: &Device) -> Self {
-        let ranges = spans.ranges();
-        let length = ranges.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-        let (mut there, mut back) = (Vec::new(), Vec::new());
-        for (sequence, range) in ranges.iter().enumerate() {
-            there.extend((0..length).map(|row| (range.start + row).min(range.end - 1)));
-            back.extend((0..range.len()).map(|row| sequence * length + row));
-        }
+impl Attention {
+    pub(super) fn new(parameters: &Parameters, layer: usize, config: NetworkConfig<'_>) -> Self {
+        let architecture = config.architecture;
+        let (heads, attention) = (architecture.heads, &architecture.attention);
+        let norm = |role, heads| {
+            let over = attention.query_key_norm?;
+            Some(HeadNorm::new(parameters, role, layer, over, heads, config))
+        };
         Self {
-            spans: spans.clone(),
-            length,
-            there: indices(there, device),
-            back: indices(back, device),
-            future: Tensor::<2, Bool>::tril_mask([length, length], 0, device).unsqueeze(),
+            heads,
+            scale: attention.scale,
+            score_cap: attention.score_cap,
+            query_norm: norm(Role::QueryNorm, heads.query),
+            key_norm: norm(Role::KeyNorm, heads.key),
+            block: architecture.block_attention(layer),
         }
     }
 
-    /// Each sequence attends to its own past; `dropout` names the masks of the attention weights.
+    /// Queries, keys and values, head by head; queries and keys normed and turned.
     ///
     /// # Shapes
-    /// `qkv` `[rows, projected_width]`: queries, keys, values; to `[rows, query_width]`.
-    pub(super) fn attention(
+    /// `qkv` `[batch * length, projected_width]`; to `[batch, its heads, length, head width]` each.
+    pub(super) fn split(
         &self,
-        qkv: &Tensor<2>,
-        heads: Heads,
-        dropout: Option<(Dropout, u32)>,
-    ) -> Tensor<2> {
-        let batch = self.spans.ranges().len();
-        let qkv = qkv.clone().select(0, self.there.clone());
-        let [query, key, value] = split_heads(qkv, batch, heads);
-        let mut weights = attention_weights(query, key, self.future.clone());
-        if let Some(dropout) = dropout {
-            weights = weights * self.mask(heads.query, dropout, &value.device());
+        qkv: Tensor<2>,
+        batch: usize,
+        context: &AttentionContext,
+    ) -> [Tensor<4>; 3] {
+        let heads = self.heads;
+        let [rows, _] = qkv.dims();
+        let (first_key, first_value) = (heads.query, heads.query + heads.key);
+        let all = first_value + heads.key;
+        let parts = qkv.reshape([batch, rows / batch, all, heads.width]);
+        let [query, key, value] =
+            [0..first_key, first_key..first_value, first_value..all].map(|part| {
+                parts
+                    .clone()
+                    .slice([0..batch, 0..rows / batch, part, 0..heads.width])
+                    .swap_dims(1, 2)
+            });
+        [
+            self.placed(query, self.query_norm.as_ref(), context),
+            self.placed(key, self.key_norm.as_ref(), context),
+            value,
+        ]
+    }
+
+    /// Queries or keys as they meet: normed and turned in f32, then in their own number format again.
+    ///
+    /// # Shapes
+    /// `x` `[batch, heads, length, head width]`; to the same.
+    fn placed(
+        &self,
+        x: Tensor<4>,
+        norm: Option<&HeadNorm>,
+        context: &AttentionContext,
+    ) -> Tensor<4> {
+        if norm.is_none() && self.block.rotary.is_none() {
+            return x;
         }
-        let mixed = weights.cast(value.dtype()).matmul(value);
+        let dtype = x.dtype();
+        let mut x = x.cast(FloatDType::F32);
+        if let Some(norm) = norm {
+            x = norm.apply(x);
+        }
+        if let Some(rotary) = self.block.rotary {
+            x = turned(x, rotary.width, context.turns(rotary));
+        }
+        x.cast(dtype)
+    }
+
+    /// Softmax over what is seen, f32.
+    ///
+    /// # Shapes
+    /// `query` `[batch, query heads, queries, head width]`, `key` `[batch, key heads, keys, head width]`; to `[batch, query
+    /// heads, queries, keys]`.
+    pub(super) fn weights(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        context: &AttentionContext,
+    ) -> Tensor<4> {
+        let scores = self.grouped(query).matmul(key.swap_dims(2, 3));
+        let scores = self.apart(scores).cast(FloatDType::F32);
+        let scores = match self.scale {
+            None => scores / (self.heads.width as f64).sqrt(),
+            Some(scale) => scores * scale,
+        };
+        let scores = match self.score_cap {
+            None => scores,
+            Some(cap) => (scores / cap).tanh() * cap,
+        };
+        let unseen = context.unseen(self.block.window).expand(scores.dims());
+        activation::softmax(scores.mask_fill(unseen, f32::NEG_INFINITY), 3)
+    }
+
+    /// The values by their weights, all heads of a row side by side.
+    ///
+    /// # Shapes
+    /// `weights` `[batch, query heads, queries, keys]`, `value` `[batch, key heads, keys, head width]`; to `[batch *
+    /// queries, query_width]`.
+    pub(super) fn mix(&self, weights: Tensor<4>, value: Tensor<4>) -> Tensor<2> {
+        let [batch, _, queries, _] = weights.dims();
+        let weights = self.grouped(weights.cast(value.dtype()));
+        let mixed = self.apart(weights.matmul(value));
         mixed
             .swap_dims(1, 2)
-            .reshape([batch * self.length, heads.query_width()])
-            .select(0, self.back.clone())
+            .reshape([batch * queries, self.heads.query_width()])
     }
 
-    /// The dropout mask `[batch, heads, length, length]`: each sequence has its own, whatever it is padded to.
-    fn mask(&self, heads: usize, (dropout, site): (Dropout, u32), device: &Device) -> Tensor<4> {
-        let (batch, length) = (self.spans.ranges().len(), self.length);
-        let bits = dropout.head_bits(site, &self.spans, heads, length);
-        expanded(&bits, length, dropout, device).reshape([batch, heads, length, length])
+    /// The query heads that read one key head as more rows of one: keys and values are not repeated for them.
+    ///
+    /// # Shapes
+    /// `[batch, query heads, rows, columns]` to `[batch, key heads, group * rows, columns]`.
+    fn grouped(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, rows, columns] = x.dims();
+        if heads == self.heads.key {
+            return x;
+        }
+        x.reshape([
+            batch,
+            self.heads.key,
+            heads / self.heads.key * rows,
+            columns,
+        ])
+    }
+
+    /// [`Attention::grouped`] taken back.
+    ///
+    /// # Shapes
+    /// `[batch, key heads, group * rows, columns]` to `[batch, query heads, rows, columns]`.
+    fn apart(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, rows, columns] = x.dims();
+        if heads == self.heads.query {
+            return x;
+        }
+        let group = self.heads.query / heads;
+        x.reshape([batch, self.heads.query, rows / group, columns])
     }
 }
 
-/// Queries, keys and values, head by head.
-///
-/// # Shapes
-/// `qkv` `[batch * length, projected_width]`; to `[batch, its heads, length, head width]` each.
-pub(super) fn split_heads(qkv: Tensor<2>, batch: usize, heads: Heads) -> [Tensor<4>; 3] {
-    let [rows, _] = qkv.dims();
-    let (first_key, first_value) = (heads.query, heads.query + heads.key);
-    let all = first_value + heads.key;
-    let parts = qkv.reshape([batch, rows / batch, all, heads.width]);
-    [0..first_key, first_key..first_value, first_value..all].map(|part| {
-        parts
-            .clone()
-            .slice([0..batch, 0..rows / batch, part, 0..heads.width])
-            .swap_dims(1, 2)
-    })
+/// The norm of queries, or of keys, in f32.
+struct HeadNorm {
+    /// `[1, heads or 1, 1, head width]`
+    weight: Tensor<4>,
+    /// The dimensions of `[batch, heads, length, head width]` that it is over.
+    over: &'static [usize],
+    epsilon: f64,
 }
 
-/// Softmax over the past, f32; nothing is given to what `future` marks.
-///
-/// # Shapes
-/// `query` `[batch, heads, queries, head width]`, `key` `[batch, heads, keys, head width]`, `future` to be expanded to
-/// the result; to `[batch, heads, queries, keys]`.
-pub(super) fn attention_weights(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    future: Tensor<4, Bool>,
-) -> Tensor<4> {
-    let [_, _, _, head_width] = query.dims();
-    let scores = query.matmul(key.swap_dims(2, 3)).cast(FloatDType::F32);
-    let scores = scores / (head_width as f64).sqrt();
-    let future = future.expand(scores.dims());
-    activation::softmax(scores.mask_fill(future, f32::NEG_INFINITY), 3)
+impl HeadNorm {
+    fn new(
+        parameters: &Parameters,
+        role: Role,
+        layer: usize,
+        over: QueryKeyNorm,
+        heads: usize,
+        config: NetworkConfig<'_>,
+    ) -> Self {
+        let norm = config.architecture.norm;
+        let width = config.architecture.heads.width;
+        let weight = parameters.vector(ArrayId::weight(role, layer));
+        let (weights, over): (_, &[usize]) = match over {
+            QueryKeyNorm::Head => (1, &[3]),
+            QueryKeyNorm::All => (heads, &[1, 3]),
+        };
+        Self {
+            weight: norm_weight(weight, norm.kind).reshape([1, weights, 1, width]),
+            over,
+            epsilon: norm.epsilon,
+        }
+    }
+
+    /// `x` normed.
+    ///
+    /// # Shapes
+    /// `x` `[batch, heads, length, head width]`; to the same.
+    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        normed_by_rms(x, self.over, self.epsilon) * self.weight.clone()
+    }
+}
+
+/// Where the rows of a pass stand, for whatever a block's attention does.
+pub(super) struct AttentionContext {
+    /// By window what a query must not see, to be expanded to `[batch, heads, queries, keys]`.
+    unseen: Vec<(Option<usize>, Tensor<4, Bool>)>,
+    /// Cosines and sines, to be expanded to `[batch, heads, queries, width / 2]`.
+    turns: Vec<(Rotary, [Tensor<4>; 2])>,
+}
+
+impl AttentionContext {
+    /// Of sequences whose rows stand at the positions from 0 to `length`, as their keys do.
+    ///
+    /// # Shapes
+    /// `turns` of `length` positions.
+    pub(super) fn of_sequences(
+        pattern: &[BlockAttention],
+        turns: &Turns,
+        length: usize,
+        device: &Device,
+    ) -> Self {
+        let square = [length, length];
+        let unseen = |window| {
+            let future = Tensor::<2, Bool>::tril_mask(square, 0, device);
+            match window {
+                None => future.unsqueeze(),
+                Some(window) => {
+                    let offset = i64::try_from(length.min(window)).expect("lengths fit");
+                    let past = Tensor::<2, Bool>::triu_mask(square, 1 - offset, device);
+                    future.bool_or(past).unsqueeze()
+                }
+            }
+        };
+        Self {
+            unseen: by_window(pattern, unseen),
+            turns: turns.map(Tensor::unsqueeze),
+        }
+    }
+
+    /// Of one row each of some sequences, at these positions, over their keys at the positions from 0 to `keys`.
+    ///
+    /// # Shapes
+    /// `turns` of `keys` positions.
+    pub(super) fn of_tokens(
+        pattern: &[BlockAttention],
+        turns: &Turns,
+        positions: &[usize],
+        keys: usize,
+        device: &Device,
+    ) -> Self {
+        let count = positions.len();
+        let unseen = |window: Option<usize>| {
+            let one = |&position: &usize| {
+                let seen = window.map_or(0, |window| (position + 1).saturating_sub(window));
+                (0..keys).map(move |column| column < seen || column > position)
+            };
+            let unseen: Vec<bool> = positions.iter().flat_map(one).collect();
+            Tensor::from_data(TensorData::new(unseen, [count, 1, 1, keys]), device)
+        };
+        let rows = indices(positions.iter().copied(), device);
+        let turns = turns.map(|table| {
+            let [_, half] = table.dims();
+            let rows = table.select(0, rows.clone());
+            rows.reshape([count, 1, 1, half])
+        });
+        Self {
+            unseen: by_window(pattern, unseen),
+            turns,
+        }
+    }
+
+    /// What a query must not see.
+    ///
+    /// # Shapes
+    /// To be expanded to `[batch, heads, queries, keys]`.
+    fn unseen(&self, window: Option<usize>) -> Tensor<4, Bool> {
+        let found = self.unseen.iter().find(|(of, _)| *of == window);
+        found.expect("made for every block").1.clone()
+    }
+
+    /// Cosines and sines.
+    ///
+    /// # Shapes
+    /// To be expanded to `[batch, heads, queries, width / 2]`.
+    fn turns(&self, rotary: Rotary) -> [Tensor<4>; 2] {
+        let found = self.turns.iter().find(|(of, _)| *of == rotary);
+        found.expect("made for every block").1.clone()
+    }
+}
+
+/// `make` of each window that a block has.
+fn by_window<T>(
+    pattern: &[BlockAttention],
+    make: impl Fn(Option<usize>) -> T,
+) -> Vec<(Option<usize>, T)> {
+    let mut made: Vec<(Option<usize>, T)> = Vec::new();
+    for &BlockAttention { window, .. } in pattern {
+        if made.iter().all(|(of, _)| *of != window) {
+            made.push((window, make(window)));
+        }
+    }
+    made
 }

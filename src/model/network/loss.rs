@@ -2,10 +2,9 @@
 
 use burn::tensor::{FloatDType, Int, Tensor, activation};
 
-use super::ops::Norm;
-use super::{Block, Embedding, Network, NetworkConfig, Parameters, PassContext, ops};
+use super::packed::PassContext;
+use super::{Block, Embedding, Network, NetworkConfig, Parameters, final_norm, ops};
 use crate::model::Architecture;
-use crate::model::architecture::Role;
 use crate::model::dropout::Dropout;
 use crate::model::rows::{Spans, Targets};
 
@@ -95,13 +94,17 @@ fn checkpointed(
     asked: &Asked<'_>,
     dtype: FloatDType,
 ) -> (Tensor<1>, Vec<Option<Tensor<1>>>) {
-    let config = NetworkConfig::new(architecture, dtype);
+    let config = NetworkConfig {
+        architecture,
+        dtype,
+    };
+    let pattern = &architecture.attention.pattern;
     let plain = Embedding::new(parameters, config);
-    let context = PassContext::new(asked.spans, asked.dropout, &plain.device());
+    let context = PassContext::new(pattern, asked.spans, asked.dropout, &plain.device());
     let mut inputs = vec![plain.embed(asked.tokens, &context)];
     for layer in 0..architecture.layers {
         let block = Block::new(parameters, layer, config);
-        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &context, config));
+        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &context));
     }
     let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.arrays.len()];
     let mut next = || {
@@ -113,15 +116,15 @@ fn checkpointed(
     };
     // The head. Graphs live for one pass each, so every part is made anew from the leaves.
     let input = next();
-    let hidden = Norm::new(leaves, Role::FinalNorm, None, config).apply(input.clone());
+    let hidden = final_norm(leaves, config).apply(input.clone());
     let loss = head_loss(&Embedding::new(leaves, config), hidden, asked);
     let mut upstream = back(&loss, &input, leaves, &mut found);
     // The blocks, from the last.
-    let context = PassContext::new(asked.spans, asked.dropout, &input.device());
+    let context = PassContext::new(pattern, asked.spans, asked.dropout, &input.device());
     for layer in (0..architecture.layers).rev() {
         let input = next();
-        let output =
-            Block::new(leaves, layer, config).apply_packed(input.clone(), layer, &context, config);
+        let block = Block::new(leaves, layer, config);
+        let output = block.apply_packed(input.clone(), layer, &context);
         let product = (output * upstream.autodiff()).sum();
         upstream = back(&product, &input, leaves, &mut found);
     }

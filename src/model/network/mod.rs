@@ -2,14 +2,19 @@
 //!
 //! In: [`Parameters`] on a device. Out: hidden states of packed training rows ([`Network::hidden`]), or logits and keys
 //! and values of sequences that are read and go on token by token (`reading`). Weights and products are in the
-//! parameters' number format; the residual stream, layer norms, softmax and loss are f32.
-//! Source: Radford et al. 2019; HF transformers, `modeling_gpt2.py`.
+//! parameters' number format; the residual stream, norms, rotation, softmax and loss are f32.
+//! Source: HF transformers, `modeling_gpt2.py`, `modeling_llama.py` and those of the other families.
 
 mod attention;
 mod loss;
 mod ops;
+mod packed;
 mod parameters;
 mod reading;
+mod rotary;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use burn::tensor::{Device, FloatDType, Tensor, activation};
 
@@ -17,11 +22,13 @@ pub(crate) use self::loss::{Arithmetic, Asked, add, gradients, loss_alone};
 pub(crate) use self::parameters::{Parameter, Parameters};
 pub(crate) use self::reading::{DECODE_BATCH, DecodeBatch, LOGIT_BATCH, READ_BATCH, bucket};
 
-use self::attention::Padded;
+use self::attention::Attention;
 use self::ops::{Affine, Norm};
+use self::packed::PassContext;
+use self::rotary::Turns;
 use super::architecture::{
-    self, Activation, Architecture, ArrayId, FeedForward, FeedForwardKind, Heads, Output,
-    Positions, Role,
+    Activation, Architecture, ArrayId, BlockAttention, FeedForwardKind, Heads, Output, Positions,
+    Role,
 };
 use super::dropout::{Dropout, EMBEDDING_SITE, block_site};
 use super::rows::Spans;
@@ -31,17 +38,16 @@ pub(crate) struct Network {
     embedding: Embedding,
     blocks: Vec<Block>,
     final_norm: Norm,
-    config: NetworkConfig,
+    heads: Heads,
+    pattern: Vec<BlockAttention>,
+    /// By the number of positions, those that were asked for.
+    turns: Mutex<BTreeMap<usize, Turns>>,
 }
 
 /// What all parts of a network are told.
 #[derive(Clone, Copy)]
-struct NetworkConfig {
-    heads: Heads,
-    positions: Positions,
-    norm: architecture::Norm,
-    feed_forward: FeedForward,
-    output: Output,
+struct NetworkConfig<'a> {
+    architecture: &'a Architecture,
     /// Of weights and products.
     dtype: FloatDType,
 }
@@ -49,31 +55,27 @@ struct NetworkConfig {
 /// What becomes of tokens, and of hidden states.
 struct Embedding {
     tokens: Tensor<2>,
-    positions: Tensor<2>,
-    config: NetworkConfig,
+    /// What the tokens' rows are multiplied by.
+    scale: f64,
+    positions: Option<Tensor<2>>,
+    /// `None` where it is the tokens'.
+    output: Option<Tensor<2>>,
+    logit_cap: Option<f64>,
 }
 
 struct Block {
-    attention_norm: Norm,
+    attention_norm: Option<Norm>,
     query_key_value: Affine,
+    attention: Attention,
     attention_out: Affine,
-    feed_forward_norm: Norm,
+    attention_post_norm: Option<Norm>,
+    /// Whether the second half reads the block's input.
+    parallel: bool,
+    feed_forward_norm: Option<Norm>,
     up: Affine,
-    activation: Activation,
+    feed_forward: FeedForwardKind,
     down: Affine,
-}
-
-impl NetworkConfig {
-    fn new(architecture: &Architecture, dtype: FloatDType) -> Self {
-        Self {
-            heads: architecture.heads,
-            positions: architecture.positions,
-            norm: architecture.norm,
-            feed_forward: architecture.feed_forward,
-            output: architecture.output,
-            dtype,
-        }
-    }
+    feed_forward_post_norm: Option<Norm>,
 }
 
 impl Network {
@@ -83,13 +85,18 @@ impl Network {
         parameters: &Parameters,
         dtype: FloatDType,
     ) -> Self {
-        let config = NetworkConfig::new(architecture, dtype);
+        let config = NetworkConfig {
+            architecture,
+            dtype,
+        };
         let block = |layer| Block::new(parameters, layer, config);
         Self {
             embedding: Embedding::new(parameters, config),
             blocks: (0..architecture.layers).map(block).collect(),
-            final_norm: Norm::new(parameters, Role::FinalNorm, None, config),
-            config,
+            final_norm: final_norm(parameters, config),
+            heads: architecture.heads,
+            pattern: architecture.attention.pattern.clone(),
+            turns: Mutex::default(),
         }
     }
 
@@ -98,25 +105,37 @@ impl Network {
     /// # Shapes
     /// `tokens` are the sequences of `spans` end to end; to `[rows, width]`.
     fn hidden(&self, tokens: &[u32], spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
-        let context = PassContext::new(spans, dropout, &self.embedding.device());
+        let context = PassContext::new(&self.pattern, spans, dropout, &self.embedding.device());
         let mut x = self.embedding.embed(tokens, &context);
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.apply_packed(x, layer, &context, self.config);
+            x = block.apply_packed(x, layer, &context);
         }
         self.final_norm.apply(x)
     }
 }
 
+/// The norm after the last block.
+fn final_norm(parameters: &Parameters, config: NetworkConfig<'_>) -> Norm {
+    let norm = Norm::new(parameters, Role::FinalNorm, None, config);
+    norm.expect("the weights were checked against the architecture")
+}
+
 impl Embedding {
-    fn new(parameters: &Parameters, config: NetworkConfig) -> Self {
+    fn new(parameters: &Parameters, config: NetworkConfig<'_>) -> Self {
         let matrix = |id| parameters.matrix(id).cast(config.dtype);
+        let architecture = config.architecture;
         Self {
             tokens: matrix(ArrayId::TOKEN_EMBEDDING),
-            positions: match config.positions {
-                Positions::Rotary => todo!("families"),
-                Positions::Learned => matrix(ArrayId::POSITION_EMBEDDING),
+            scale: architecture.embedding_scale,
+            positions: match architecture.positions {
+                Positions::Rotary => None,
+                Positions::Learned => Some(matrix(ArrayId::POSITION_EMBEDDING)),
             },
-            config,
+            output: match architecture.output {
+                Output::Tied => None,
+                Output::Separate => Some(matrix(ArrayId::OUTPUT)),
+            },
+            logit_cap: architecture.logit_cap,
         }
     }
 
@@ -129,8 +148,7 @@ impl Embedding {
     /// # Shapes
     /// `tokens` `[rows]`; to `[rows, width]`.
     fn embed(&self, tokens: &[u32], context: &PassContext<'_>) -> Tensor<2> {
-        let positions = context.spans.positions();
-        context.drop_out(self.look_up(tokens, positions), EMBEDDING_SITE)
+        context.drop_out(self.look_up(tokens, context.positions()), EMBEDDING_SITE)
     }
 
     /// The embeddings of tokens at these positions, f32.
@@ -140,13 +158,16 @@ impl Embedding {
     fn look_up(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Tensor<2> {
         let device = self.device();
         let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
-        let positions = ops::indices(positions, &device);
-        let tokens = self.tokens.clone().select(0, tokens);
-        match self.config.positions {
-            Positions::Rotary => todo!("families"),
-            Positions::Learned => {
-                let positions = self.positions.clone().select(0, positions);
-                ops::single(tokens) + ops::single(positions)
+        let mut x = ops::single(self.tokens.clone().select(0, tokens));
+        #[expect(clippy::float_cmp, reason = "what families without a scale have")]
+        if self.scale != 1.0 {
+            x = x * self.scale;
+        }
+        match &self.positions {
+            None => x,
+            Some(table) => {
+                let positions = ops::indices(positions, &device);
+                x + ops::single(table.clone().select(0, positions))
             }
         }
     }
@@ -156,29 +177,32 @@ impl Embedding {
     /// # Shapes
     /// `hidden` `[rows, width]`; to `[rows, vocabulary]`.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let output = match self.config.output {
-            Output::Separate => todo!("families"),
-            Output::Tied => self.tokens.clone().transpose(),
-        };
-        ops::single(hidden.cast(output.dtype()).matmul(output))
+        let output = self.output.as_ref().unwrap_or(&self.tokens);
+        let output = output.clone().transpose();
+        let logits = ops::single(hidden.cast(output.dtype()).matmul(output));
+        match self.logit_cap {
+            None => logits,
+            Some(cap) => (logits / cap).tanh() * cap,
+        }
     }
 }
 
 impl Block {
-    fn new(parameters: &Parameters, layer: usize, config: NetworkConfig) -> Self {
+    fn new(parameters: &Parameters, layer: usize, config: NetworkConfig<'_>) -> Self {
         let norm = |role| Norm::new(parameters, role, Some(layer), config);
         let affine = |role| Affine::new(parameters, role, layer, config);
-        let FeedForwardKind::Plain(activation) = config.feed_forward.kind else {
-            todo!("families")
-        };
         Self {
             attention_norm: norm(Role::AttentionNorm),
             query_key_value: affine(Role::QueryKeyValue),
+            attention: Attention::new(parameters, layer, config),
             attention_out: affine(Role::AttentionOut),
+            attention_post_norm: norm(Role::AttentionPostNorm),
+            parallel: config.architecture.parallel,
             feed_forward_norm: norm(Role::FeedForwardNorm),
             up: affine(Role::Up),
-            activation,
+            feed_forward: config.architecture.feed_forward.kind,
             down: affine(Role::Down),
+            feed_forward_post_norm: norm(Role::FeedForwardPostNorm),
         }
     }
 
@@ -194,29 +218,24 @@ impl Block {
         attend: impl FnOnce(Tensor<2>) -> Tensor<2>,
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
-        let normed = self.attention_norm.apply(x.clone());
-        let mixed = attend(self.query_key_value.apply(normed));
+        let input = normed(&self.attention_norm, x.clone());
+        let mixed = attend(self.query_key_value.apply(input));
         let mixed = ops::single(self.attention_out.apply(mixed));
-        let x = x + drop_out(mixed, 1);
-        x.clone() + drop_out(self.feed_forward(x), 2)
+        let mixed = normed(&self.attention_post_norm, mixed);
+        let after = x.clone() + drop_out(mixed, 1);
+        let input = if self.parallel { x } else { after.clone() };
+        after + drop_out(self.fed_forward(input), 2)
     }
 
     /// The block on packed rows.
     ///
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
-    fn apply_packed(
-        &self,
-        x: Tensor<2>,
-        layer: usize,
-        context: &PassContext<'_>,
-        config: NetworkConfig,
-    ) -> Tensor<2> {
+    fn apply_packed(&self, x: Tensor<2>, layer: usize, context: &PassContext<'_>) -> Tensor<2> {
         let site = block_site(layer);
-        let mask = context.dropout.map(|dropout| (dropout, site));
         self.apply(
             x,
-            |qkv| context.padded.attention(&qkv, config.heads, mask),
+            |qkv| context.attend(&self.attention, qkv, site),
             |x, branch| context.drop_out(x, site + branch),
         )
     }
@@ -225,34 +244,46 @@ impl Block {
     ///
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
-    fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.up.apply(self.feed_forward_norm.apply(x));
-        let active = match self.activation {
-            Activation::GeluTanh => activation::gelu_approximate(inner),
-            _ => todo!("families"),
+    fn fed_forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let inner = self.up.apply(normed(&self.feed_forward_norm, x));
+        let active = match self.feed_forward {
+            FeedForwardKind::Plain(activation) => activated(activation, inner),
+            FeedForwardKind::Gated(activation) => {
+                let [gate, up] = halves(inner);
+                activated(activation, gate) * up
+            }
         };
-        ops::single(self.down.apply(active))
+        let out = ops::single(self.down.apply(active));
+        normed(&self.feed_forward_post_norm, out)
     }
 }
 
-/// What all blocks are told of the rows that they work on.
-struct PassContext<'a> {
-    spans: &'a Spans,
-    dropout: Option<Dropout>,
-    padded: Padded,
+/// `x` through a norm that may not be there.
+///
+/// # Shapes
+/// `x` `[rows, width]`; to the same.
+fn normed(norm: &Option<Norm>, x: Tensor<2>) -> Tensor<2> {
+    match norm {
+        None => x,
+        Some(norm) => norm.apply(x),
+    }
 }
 
-impl<'a> PassContext<'a> {
-    fn new(spans: &'a Spans, dropout: Option<Dropout>, device: &Device) -> Self {
-        let padded = Padded::new(spans, device);
-        Self {
-            spans,
-            dropout,
-            padded,
-        }
+/// # Shapes
+/// `x` `[rows, inner]`; to the same.
+fn activated(activation: Activation, x: Tensor<2>) -> Tensor<2> {
+    match activation {
+        Activation::Gelu => activation::gelu(x),
+        Activation::GeluTanh => activation::gelu_approximate(x),
+        Activation::Silu => activation::silu(x),
     }
+}
 
-    fn drop_out(&self, x: Tensor<2>, site: u32) -> Tensor<2> {
-        ops::drop_out(x, site, self.spans, self.dropout)
-    }
+/// The first columns and the others.
+///
+/// # Shapes
+/// `x` `[rows, 2 * inner]`; to `[rows, inner]` each.
+fn halves(x: Tensor<2>) -> [Tensor<2>; 2] {
+    let inner = x.dims()[1] / 2;
+    [0, inner].map(|first| x.clone().narrow(1, first, inner))
 }

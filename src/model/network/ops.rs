@@ -10,7 +10,7 @@ use crate::model::rows::Spans;
 /// `x * weight + bias`; `weight` `[inputs, outputs]`, `bias` `[outputs]`.
 pub(super) struct Affine {
     weight: Tensor<2>,
-    bias: Tensor<1>,
+    bias: Option<Tensor<1>>,
 }
 
 impl Affine {
@@ -18,12 +18,14 @@ impl Affine {
         parameters: &Parameters,
         role: Role,
         layer: usize,
-        config: NetworkConfig,
+        config: NetworkConfig<'_>,
     ) -> Self {
-        let (weight, bias) = (ArrayId::weight(role, layer), ArrayId::bias(role, layer));
+        let bias = parameters.find(ArrayId::bias(role, layer));
         Self {
-            weight: parameters.matrix(weight).cast(config.dtype),
-            bias: parameters.vector(bias).cast(config.dtype),
+            weight: parameters
+                .matrix(ArrayId::weight(role, layer))
+                .cast(config.dtype),
+            bias: bias.map(|bias| bias.cast(config.dtype)),
         }
     }
 
@@ -32,33 +34,39 @@ impl Affine {
     /// # Shapes
     /// `[rows, inputs]` to `[rows, outputs]`.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = x.cast(self.weight.dtype());
-        x.matmul(self.weight.clone()) + self.bias.clone().unsqueeze()
+        let product = x.cast(self.weight.dtype()).matmul(self.weight.clone());
+        match &self.bias {
+            None => product,
+            Some(bias) => product + bias.clone().unsqueeze(),
+        }
     }
 }
 
-/// A norm, in f32.
+/// A norm over the width, in f32.
 pub(super) struct Norm {
     kind: NormKind,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
+    weight: Tensor<1>,
+    bias: Option<Tensor<1>>,
     epsilon: f64,
 }
 
 impl Norm {
+    /// `None` where the architecture has none there.
     pub(super) fn new(
         parameters: &Parameters,
         role: Role,
         layer: Option<usize>,
-        config: NetworkConfig,
-    ) -> Self {
-        let single = |id| parameters.vector(id).cast(FloatDType::F32);
-        Self {
-            kind: config.norm.kind,
-            gamma: single(ArrayId::weight(role, layer)),
-            beta: single(ArrayId::bias(role, layer)),
-            epsilon: config.norm.epsilon,
-        }
+        config: NetworkConfig<'_>,
+    ) -> Option<Self> {
+        let norm = config.architecture.norm;
+        let weight = parameters.find(ArrayId::weight(role, layer))?;
+        let bias = parameters.find(ArrayId::bias(role, layer));
+        Some(Self {
+            kind: norm.kind,
+            weight: norm_weight(weight, norm.kind),
+            bias: bias.map(|bias| bias.cast(FloatDType::F32)),
+            epsilon: norm.epsilon,
+        })
     }
 
     /// `x` normed, row by row.
@@ -66,16 +74,45 @@ impl Norm {
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        match self.kind {
-            NormKind::Rms { .. } => todo!("families"),
+        let normed = match self.kind {
+            NormKind::Rms { .. } => normed_by_rms(x, &[1], self.epsilon),
             NormKind::Layer => {
                 let centred = x.clone() - x.mean_dim(1);
                 let variance = (centred.clone() * centred.clone()).mean_dim(1);
-                let normed = centred / (variance + self.epsilon).sqrt();
-                normed * self.gamma.clone().unsqueeze() + self.beta.clone().unsqueeze()
+                centred / (variance + self.epsilon).sqrt()
             }
+        };
+        let scaled = normed * self.weight.clone().unsqueeze();
+        match &self.bias {
+            None => scaled,
+            Some(bias) => scaled + bias.clone().unsqueeze(),
         }
     }
+}
+
+/// What a norm of this kind multiplies by, f32.
+///
+/// # Shapes
+/// `weight` of any length; to the same.
+pub(super) fn norm_weight(weight: Tensor<1>, kind: NormKind) -> Tensor<1> {
+    let weight = weight.cast(FloatDType::F32);
+    match kind {
+        NormKind::Rms { plus_one: true } => weight + 1.0,
+        NormKind::Rms { plus_one: false } | NormKind::Layer => weight,
+    }
+}
+
+/// `x` over the root of its mean square along `over`.
+///
+/// # Shapes
+/// `x` of any shape; to the same.
+pub(super) fn normed_by_rms<const D: usize>(
+    x: Tensor<D>,
+    over: &[usize],
+    epsilon: f64,
+) -> Tensor<D> {
+    let squares = (x.clone() * x.clone()).mean_dims(over);
+    x / (squares + epsilon).sqrt()
 }
 
 /// `x` in f32.

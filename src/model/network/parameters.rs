@@ -113,6 +113,15 @@ impl Parameters {
         self.get(id).values.clone()
     }
 
+    /// An array of one dimension, `None` where the architecture has none such.
+    ///
+    /// # Shapes
+    /// To `[values]`.
+    pub(super) fn find(&self, id: ArrayId) -> Option<Tensor<1>> {
+        let parameter = self.arrays.get(&id)?;
+        Some(parameter.values.clone())
+    }
+
     fn get(&self, id: ArrayId) -> &Parameter {
         self.arrays
             .get(&id)

@@ -4,9 +4,12 @@
 //! are: batches are filled up with sequences that nobody reads, and keys and values are as long as the bucket of
 //! the sequence's own length. What comes of a sequence then depends on nothing but itself.
 
-use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData};
+use std::sync::PoisonError;
 
-use super::attention::{attention_weights, split_heads};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
+
+use super::attention::AttentionContext;
+use super::rotary::Turns;
 use super::{Network, ops};
 
 /// Sequences that are read together, however few there are.
@@ -27,7 +30,7 @@ pub(crate) fn bucket(length: usize, positions: usize) -> usize {
 }
 
 /// Keys and values of some sequences, in one bucket: for each layer two tensors
-/// `[sequences, heads, bucket, width / heads]`, zeros beyond a sequence's end.
+/// `[sequences, key heads, bucket, head width]`, zeros beyond a sequence's end.
 #[derive(Clone)]
 pub(crate) struct DecodeBatch {
     pub(crate) bucket: usize,
@@ -37,7 +40,7 @@ pub(crate) struct DecodeBatch {
 impl DecodeBatch {
     /// A batch for [`DECODE_BATCH`] sequences, empty.
     pub(crate) fn new(network: &Network, bucket: usize) -> Self {
-        let heads = network.config.heads;
+        let heads = network.heads;
         let empty = || {
             let options = (
                 &network.embedding.device(),
@@ -88,10 +91,9 @@ impl Network {
     ///
     /// # Shapes
     /// `sequences` of `bucket` tokens at most; hidden states `[READ_BATCH * bucket, width]`, a sequence's rows from its
-    /// place times `bucket` on; keys and values `[READ_BATCH, heads, bucket, head width]`.
+    /// place times `bucket` on; keys and values `[READ_BATCH, key heads, bucket, head width]`.
     pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, DecodeBatch) {
         let device = self.embedding.device();
-        let heads = self.config.heads;
         let mut tokens = vec![0; READ_BATCH * bucket];
         let mut kept = vec![0.0_f32; READ_BATCH * bucket];
         for (place, sequence) in sequences.iter().enumerate() {
@@ -102,19 +104,18 @@ impl Network {
         let dtype = self.embedding.tokens.dtype();
         let kept = TensorData::new(kept, [READ_BATCH, 1, bucket, 1]);
         let kept = Tensor::<4>::from_data(kept, (&device, DType::F32)).cast(dtype);
-        let future = Tensor::<2, Bool>::tril_mask([bucket, bucket], 0, &device).unsqueeze();
+        let (pattern, turns) = (&self.pattern, self.turns(bucket));
+        let context = AttentionContext::of_sequences(pattern, &turns, bucket, &device);
         let positions = (0..READ_BATCH).flat_map(|_| 0..bucket);
         let mut x = self.embedding.look_up(&tokens, positions);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let attend = |qkv| {
-                let [query, key, value] = split_heads(qkv, READ_BATCH, heads);
-                let weights = attention_weights(query, key.clone(), Tensor::clone(&future));
-                let mixed = weights.cast(value.dtype()).matmul(value.clone());
-                layers.push([key * kept.clone(), value * kept.clone()]);
-                mixed
-                    .swap_dims(1, 2)
-                    .reshape([READ_BATCH * bucket, heads.query_width()])
+                let attention = &block.attention;
+                let [query, key, value] = attention.split(qkv, READ_BATCH, &context);
+                let weights = attention.weights(query, key.clone(), &context);
+                layers.push([key * kept.clone(), value.clone() * kept.clone()]);
+                attention.mix(weights, value)
             };
             x = block.apply(x, attend, |x, _| x);
         }
@@ -132,34 +133,39 @@ impl Network {
         positions: &[usize],
     ) -> Vec<f32> {
         let device = self.embedding.device();
-        let heads = self.config.heads;
-        let count = tokens.len();
-        let future: Vec<bool> = positions
-            .iter()
-            .flat_map(|&position| (0..batch.bucket).map(move |column| column > position))
-            .collect();
-        let future = TensorData::new(future, [count, 1, 1, batch.bucket]);
-        let future = Tensor::<4, Bool>::from_data(future, &device);
+        let (heads, count) = (self.heads, tokens.len());
+        let (pattern, turns) = (&self.pattern, self.turns(batch.bucket));
+        let context =
+            AttentionContext::of_tokens(pattern, &turns, positions, batch.bucket, &device);
         let column: Tensor<4, Int> = ops::indices(positions.iter().copied(), &device)
             .reshape([count, 1, 1, 1])
             .expand([count, heads.key, 1, heads.width]);
         let mut x = self.embedding.look_up(tokens, positions.iter().copied());
         for (block, [keys, values]) in self.blocks.iter().zip(&mut batch.layers) {
             let attend = |qkv| {
-                let [query, key, value] = split_heads(qkv, count, heads);
+                let attention = &block.attention;
+                let [query, key, value] = attention.split(qkv, count, &context);
                 // Added to zeros: the place was empty.
                 let add = IndexingUpdateOp::Add;
                 in_place(keys, |keys| keys.scatter(2, column.clone(), key, add));
                 in_place(values, |values| {
                     values.scatter(2, column.clone(), value, add)
                 });
-                let weights = attention_weights(query, keys.clone(), future.clone());
-                let mixed = weights.cast(values.dtype()).matmul(values.clone());
-                mixed.swap_dims(1, 2).reshape([count, heads.query_width()])
+                let weights = attention.weights(query, keys.clone(), &context);
+                attention.mix(weights, values.clone())
             };
             x = block.apply(x, attend, |x, _| x);
         }
         to_host(self.embedding.logits(self.final_norm.apply(x)))
+    }
+
+    /// How the positions of a bucket are turned; made at its first use.
+    fn turns(&self, bucket: usize) -> Turns {
+        let mut made = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = made
+            .entry(bucket)
+            .or_insert_with(|| Turns::new(&self.pattern, bucket, &self.embedding.device()));
+        turns.clone()
     }
 
     /// Logits of up to [`LOGIT_BATCH`] rows of hidden states, to the host.
