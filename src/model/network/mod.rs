@@ -218,10 +218,10 @@ impl Block {
         attend: impl FnOnce(Tensor<2>) -> Tensor<2>,
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
-        let input = normed(&self.attention_norm, x.clone());
+        let input = normed(self.attention_norm.as_ref(), x.clone());
         let mixed = attend(self.query_key_value.apply(input));
         let mixed = ops::single(self.attention_out.apply(mixed));
-        let mixed = normed(&self.attention_post_norm, mixed);
+        let mixed = normed(self.attention_post_norm.as_ref(), mixed);
         let after = x.clone() + drop_out(mixed, 1);
         let input = if self.parallel { x } else { after.clone() };
         after + drop_out(self.fed_forward(input), 2)
@@ -245,7 +245,7 @@ impl Block {
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
     fn fed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.up.apply(normed(&self.feed_forward_norm, x));
+        let inner = self.up.apply(normed(self.feed_forward_norm.as_ref(), x));
         let active = match self.feed_forward {
             FeedForwardKind::Plain(activation) => activated(activation, inner),
             FeedForwardKind::Gated(activation) => {
@@ -254,7 +254,7 @@ impl Block {
             }
         };
         let out = ops::single(self.down.apply(active));
-        normed(&self.feed_forward_post_norm, out)
+        normed(self.feed_forward_post_norm.as_ref(), out)
     }
 }
 
@@ -262,7 +262,7 @@ impl Block {
 ///
 /// # Shapes
 /// `x` `[rows, width]`; to the same.
-fn normed(norm: &Option<Norm>, x: Tensor<2>) -> Tensor<2> {
+fn normed(norm: Option<&Norm>, x: Tensor<2>) -> Tensor<2> {
     match norm {
         None => x,
         Some(norm) => norm.apply(x),
