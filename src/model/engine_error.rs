@@ -37,7 +37,7 @@ pub enum EngineError {
     #[error(transparent)]
     Weights(#[from] ModelError),
     /// An array that the architecture does not have.
-    #[error("array `{0}` is not part of a GPT-2 with this configuration")]
+    #[error("array `{0}` is not part of a model with this configuration")]
     UnknownArray(String),
     /// A sampling parameter is out of range.
     #[error("sampling parameters: {0}")]
@@ -62,7 +62,7 @@ pub enum EngineError {
     },
     /// Too long for the context.
     #[error(
-        "prompt {index}: {tokens} tokens, at most {limit} fit the context\nhint: shorten the text, or use a model with a longer context (n_positions)"
+        "prompt {index}: {tokens} tokens, at most {limit} fit the context\nhint: shorten the text, or use a model with a longer context"
     )]
     TooLong {
         /// Which prompt, from 0.

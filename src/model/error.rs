@@ -126,7 +126,7 @@ pub enum ModelError {
     },
     /// An array is there under a name with something before its own.
     #[error(
-        "weights: there is `{found}` where `{expected}` was expected\nhint: `transformer.`, `module.` and `_orig_mod.` may stand before a name, nothing else"
+        "weights: there is `{found}` where `{expected}` was expected\nhint: the family's prefix (`model.`, `transformer.`), `module.` and `_orig_mod.` may stand before a name, nothing else"
     )]
     ArrayName {
         /// Its name there.
@@ -148,12 +148,12 @@ pub enum ModelError {
     },
     /// An array that the architecture does not have.
     #[error(
-        "weights: array `{0}` has no place in a GPT-2\nhint: does config.json belong to these weights?"
+        "weights: array `{0}` has no place in the model that config.json describes\nhint: does config.json belong to these weights?"
     )]
     UnknownArray(String),
     /// An array is there under two names that mean the same.
     #[error(
-        "weights: array `{0}` is there twice\nhint: names with and without `transformer.`, `module.` or `_orig_mod.` mean the same array"
+        "weights: array `{0}` is there twice\nhint: names with and without the family's prefix (`model.`, `transformer.`), `module.` or `_orig_mod.` mean the same array"
     )]
     ArrayTwice(String),
     /// Infinite or not a number.
@@ -168,11 +168,16 @@ pub enum ModelError {
         /// What.
         value: f32,
     },
-    /// The head is not the transpose of the embedding.
+    /// What makes logits is tied to the embedding, and differs from it.
     #[error(
-        "weights: `lm_head.weight` differs from `wte.weight`\nhint: only tied heads are supported"
+        "weights: `{output}` differs from `{embedding}`, but config.json ties them\nhint: an output of its own is `\"tie_word_embeddings\": false`; GPT-2's is always tied"
     )]
-    UntiedHead,
+    UntiedHead {
+        /// What makes logits.
+        output: &'static str,
+        /// The token embedding.
+        embedding: String,
+    },
     /// The tokenizer cannot be read, trained or used.
     #[error("tokenizer{}: {reason}", at(path.as_deref()))]
     Tokenizer {

@@ -90,7 +90,10 @@ impl WeightFiles {
             let embedding = arrays.entry(architecture.name(ArrayId::TOKEN_EMBEDDING));
             let embedding = embedding.or_insert_with(|| head.clone());
             if !embedding.equals(&head)? {
-                return Err(ModelError::UntiedHead);
+                return Err(ModelError::UntiedHead {
+                    output: architecture.family.output_name(),
+                    embedding: architecture.name(ArrayId::TOKEN_EMBEDDING),
+                });
             }
         }
         let found = arrays.iter();

@@ -260,7 +260,7 @@ impl StageKind for Student {
         }
         if !marks.ends.is_empty() {
             context.report.info(format!(
-                "a text ends at any of the tokens {:?}, by generation_config.json",
+                "a text ends at any of the tokens {:?}, by config.json and generation_config.json",
                 marks.ends
             ));
         }
