@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::Architecture;
+use crate::model::architecture::FeedForwardKind;
 
 /// Bytes of text per token, roughly, for sizes that are not counted (ours).
 const TEXT_BYTES_PER_TOKEN: u64 = 4;
@@ -29,6 +30,8 @@ pub struct Size {
 pub struct Shape {
     /// Parameters, embeddings included.
     pub parameters: u64,
+    /// Those that each token is multiplied by: not those of which it takes a row.
+    pub multiplied: u64,
     /// Blocks.
     pub layers: u64,
     /// Width.
@@ -37,6 +40,10 @@ pub struct Shape {
     pub vocab: u64,
     /// Context in tokens.
     pub positions: u64,
+    /// Values that a block keeps of each token while it generates: its keys and values.
+    pub block_cache: u64,
+    /// Values that a block keeps of each token while it trains, roughly (ours).
+    pub block_activations: u64,
 }
 
 /// How much work a stage is.
@@ -99,18 +106,32 @@ impl Size {
 impl Shape {
     /// The shape of an architecture.
     pub fn of(architecture: &Architecture) -> Self {
+        let count = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
+        let (width, heads) = (architecture.width as u64, architecture.heads);
+        let rows_only = architecture.parameters_read_by_row();
+        let feed_forward = architecture.feed_forward;
+        let up = match feed_forward.kind {
+            FeedForwardKind::Plain(_) => feed_forward.inner as u64,
+            FeedForwardKind::Gated(_) => product(&[2, feed_forward.inner as u64]),
+        };
+        let projected = heads.projected_width() as u64;
+        let activations = [(10, width), (4, projected), (3, up)];
+        let activations = activations.map(|(times, values)| product(&[times, values]));
         Self {
-            parameters: u64::try_from(architecture.parameters()).unwrap_or(u64::MAX),
+            parameters: count(architecture.parameters()),
+            multiplied: count(architecture.parameters().saturating_sub(rows_only)),
             layers: architecture.layers as u64,
-            width: architecture.width as u64,
+            width,
             vocab: architecture.vocab_rows as u64,
             positions: architecture.context as u64,
+            block_cache: product(&[2, heads.key_width() as u64]),
+            block_activations: activations.iter().copied().fold(0, u64::saturating_add),
         }
     }
 
     /// Operations for one token forward: two for each weight that multiplies.
     fn forward_flop(&self) -> f64 {
-        2.0 * (self.parameters - self.positions * self.width) as f64
+        2.0 * self.multiplied as f64
     }
 
     fn weight_bytes(&self) -> u64 {
@@ -128,7 +149,7 @@ impl Work {
         length: u64,
     ) -> Self {
         let length = length.min(shape.positions);
-        let cache = product(&[batch, length, shape.layers, shape.width, 8]);
+        let cache = product(&[batch, length, shape.layers, shape.block_cache, 4]);
         Self {
             read_tokens,
             generated_tokens,
@@ -142,7 +163,8 @@ impl Work {
 
     /// Training on so many tokens, in batches of `batch_tokens`.
     pub fn training(shape: Shape, trained_tokens: u64, batch_tokens: u64) -> Self {
-        let of_token = shape.layers * shape.width * 34 + 3 * shape.vocab;
+        let blocks = product(&[shape.layers, shape.block_activations]);
+        let of_token = blocks.saturating_add(product(&[3, shape.vocab]));
         let activations = product(&[batch_tokens, of_token, 4]);
         Self {
             trained_tokens,
@@ -187,10 +209,47 @@ pub(crate) fn product(factors: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    /// GPT-2 small has 124,439,808 parameters.
+    /// GPT-2 small has 124,439,808 parameters, of which no token is multiplied by its 1,024 positions.
     #[test]
-    fn parameters_of_gpt2_small() {
+    fn the_shape_of_gpt2_small() {
         let gpt2 = crate::model::architecture::Gpt2::default();
-        assert_eq!(Shape::of(&gpt2.into()).parameters, 124_439_808);
+        let shape = Shape::of(&gpt2.into());
+        assert_eq!(shape.parameters, 124_439_808);
+        assert_eq!(shape.multiplied, 124_439_808 - 1024 * 768);
+        assert_eq!(shape.block_cache, 2 * 768);
+        assert_eq!(shape.block_activations, 34 * 768);
+    }
+
+    /// SmolLM2-135M has 134,515,008 parameters; three query heads share a key head. Sources: its model card; its
+    /// `config.json`.
+    #[test]
+    fn the_shape_of_a_model_with_grouped_keys() {
+        let mut config = serde_json::json!({
+            "model_type": "llama",
+            "vocab_size": 49_152,
+            "max_position_embeddings": 8192,
+            "hidden_size": 576,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "intermediate_size": 1536,
+            "tie_word_embeddings": true,
+        });
+        let shape = |config: &serde_json::Value| {
+            let path = std::path::Path::new("config.json");
+            Shape::of(&Architecture::parse(config.to_string().as_bytes(), path).unwrap())
+        };
+        let tied = shape(&config);
+        assert_eq!(tied.parameters, 134_515_008);
+        assert_eq!(tied.multiplied, tied.parameters);
+        assert_eq!(tied.block_cache, 2 * 3 * 64);
+        // An output of its own is multiplied by; of the token embedding a row is taken then.
+        config["tie_word_embeddings"] = false.into();
+        let separate = shape(&config);
+        assert_eq!(separate.parameters, tied.parameters + 49_152 * 576);
+        assert_eq!(separate.multiplied, tied.multiplied);
+        // A sequence at its full length is 8192 * 30 * 384 values of four bytes.
+        let work = Work::inference(tied, 0, 0, 1, u64::MAX);
+        assert_eq!(work.memory_bytes, 8192 * 30 * 384 * 4 + 8 * tied.parameters);
     }
 }

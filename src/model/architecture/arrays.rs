@@ -236,6 +236,21 @@ impl Architecture {
         count(&self.outer_shapes()).saturating_add(blocks)
     }
 
+    /// How many of its parameters only ever lend a row for a token or a position. For numbers that are not checked yet,
+    /// too.
+    pub fn parameters_read_by_row(&self) -> u128 {
+        let rows = |rows: usize| (rows as u128).saturating_mul(self.width as u128);
+        let tokens = match self.output {
+            Output::Tied => 0,
+            Output::Separate => rows(self.vocab_rows),
+        };
+        let positions = match self.positions {
+            Positions::Learned => rows(self.context),
+            Positions::Rotary => 0,
+        };
+        tokens.saturating_add(positions)
+    }
+
     /// All its arrays, in the order of their names: that in which they are drawn, summed and written.
     pub fn arrays(&self) -> Vec<ArraySpec> {
         let outer = self.outer_shapes().into_iter();
