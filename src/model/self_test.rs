@@ -1,8 +1,11 @@
-//! Whether a device computes what the CPU does, and the same each time: seconds of work on a small model.
+//! Whether a device computes what the CPU does, and the same each time: seconds of work on two small models, a GPT-2 and a
+//! Llama with grouped keys and a window.
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::EngineOptions;
 use super::architecture::Gpt2;
@@ -48,6 +51,10 @@ impl SelfTest {
 
 /// Training steps that are compared.
 const STEPS: usize = 4;
+/// Tokens of the vocabulary: the bytes and the end of text.
+const TOKENS: usize = 257;
+/// The last positions that the Llama sees; paths go far beyond it.
+const WINDOW: usize = 24;
 /// Weights are this many times larger than fresh ones, so that nothing is near uniform.
 const SPREAD: f32 = 6.0;
 
@@ -69,26 +76,42 @@ pub fn tolerances(dtype: Dtype) -> (f64, f64) {
 /// What the device says when it fails, or has not the number format.
 pub fn self_test(device: DeviceName, dtype: Dtype, threads: usize) -> Result<SelfTest, String> {
     let began = Instant::now();
-    let student = student();
+    let students = [gpt2(), llama()].map(student);
     let (logit_tolerance, loss_tolerance) = tolerances(dtype);
     let logits = |device, dtype| {
         let tokens: Vec<u32> = (0..40).map(|index| index * 37 % 257).collect();
-        let engine = engine(&student, device, dtype, threads, 0)?;
-        engine.logits(&tokens).map_err(|error| error.to_string())
+        let mut logits = Vec::new();
+        for student in &students {
+            let engine = engine(student, device, dtype, threads, 0)?;
+            let found = engine.logits(&tokens);
+            logits.extend(found.map_err(|error| error.to_string())?);
+        }
+        Ok::<_, String>(logits)
     };
     let expected = logits(DeviceName::Cpu, Dtype::F32)?;
     let logit_difference = furthest(&expected, &logits(device, dtype)?);
     let sampled = |batch| {
-        let engine = engine(&student, device, dtype, threads, batch)?;
-        sample(&engine, &student.vocabulary)
+        let sample = |student| {
+            let engine = engine(student, device, dtype, threads, batch)?;
+            sample(&engine, &student.vocabulary)
+        };
+        students.iter().map(sample).collect::<Result<Vec<_>, _>>()
     };
     let sampling_repeats = sampled(0)? == sampled(7)?;
     let (mut loss_difference, mut training_repeats) = (None, None);
     if device != DeviceName::Cpu || dtype == Dtype::F32 {
-        let (expected, _) = trained(&student, DeviceName::Cpu, Dtype::F32, threads)?;
-        let (losses, weights) = trained(&student, device, dtype, threads)?;
-        loss_difference = Some(furthest(&losses, &expected));
-        training_repeats = Some(trained(&student, device, dtype, threads)? == (losses, weights));
+        let all = |device, dtype| {
+            let trained = |student| trained(student, device, dtype, threads);
+            students.iter().map(trained).collect::<Result<Vec<_>, _>>()
+        };
+        let losses = |trained: &[(Vec<f64>, Weights)]| {
+            let losses = trained.iter().map(|(losses, _)| losses.as_slice());
+            losses.collect::<Vec<_>>().concat()
+        };
+        let expected = losses(&all(DeviceName::Cpu, Dtype::F32)?);
+        let found = all(device, dtype)?;
+        loss_difference = Some(furthest(&losses(&found), &expected));
+        training_repeats = Some(all(device, dtype)? == found);
     }
     Ok(SelfTest {
         logit_difference,
@@ -101,21 +124,46 @@ pub fn self_test(device: DeviceName, dtype: Dtype, threads: usize) -> Result<Sel
     })
 }
 
-fn student() -> Student {
-    let mut architecture = Architecture::from(Gpt2 {
-        vocab_rows: 257,
+fn gpt2() -> Architecture {
+    let gpt2 = Gpt2 {
+        vocab_rows: TOKENS,
         context: 128,
         width: 64,
         layers: 2,
         heads: 4,
+    };
+    gpt2.into()
+}
+
+fn llama() -> Architecture {
+    let config = json!({
+        "model_type": "llama",
+        "vocab_size": TOKENS,
+        "max_position_embeddings": 128,
+        "hidden_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 96,
     });
+    let config = config.to_string();
+    let read = Architecture::parse(config.as_bytes(), Path::new("config.json"));
+    let mut architecture = read.expect("it is a Llama");
+    for block in &mut architecture.attention.pattern {
+        block.window = Some(WINDOW);
+    }
+    architecture
+}
+
+fn student(mut architecture: Architecture) -> Student {
     let mut weights = Weights::init(&architecture, 1);
     for array in weights.arrays.values_mut() {
         if array.shape.len() > 1 {
             array.data.iter_mut().for_each(|value| *value *= SPREAD);
         }
     }
-    let tokenizer = StudentTokenizer::train(std::iter::empty(), 257)
+    let tokenizer = StudentTokenizer::train(std::iter::empty(), TOKENS)
         .expect("the bytes and end-of-text are a vocabulary");
     architecture.end_of_text = Some(tokenizer.eos_id());
     Student::new(architecture, weights, tokenizer).expect("they are made for one another")
