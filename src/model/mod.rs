@@ -24,6 +24,8 @@ mod kernel;
 mod network;
 mod numerics;
 mod ops;
+#[cfg(test)]
+mod parity;
 mod rows;
 mod safetensors;
 pub mod sampling;

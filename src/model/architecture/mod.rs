@@ -19,7 +19,7 @@ mod rope_keys;
 mod rotary;
 mod smollm3;
 #[cfg(test)]
-mod tests;
+pub(in crate::model) mod tests;
 
 use std::fmt::Debug;
 use std::path::Path;

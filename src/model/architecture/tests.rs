@@ -2,6 +2,7 @@
 //! the same model.
 
 mod families;
+pub(in crate::model) mod variants;
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! The engine on burn's `flex`, and on what `SERT_TEST_DEVICES` names: the numbers of transformers, the CPU engine's paths, the
 //! same at any batch size and when memory runs out.
 
+mod families;
+
 use std::path::Path;
 
 use super::*;
@@ -59,13 +61,20 @@ fn model() -> (Architecture, Weights) {
 }
 
 fn engine(device: DeviceName, max_batch: usize) -> DeviceEngine {
-    let (config, weights) = model();
+    engine_of(&model(), device, max_batch)
+}
+
+fn engine_of(
+    (config, weights): &(Architecture, Weights),
+    device: DeviceName,
+    max_batch: usize,
+) -> DeviceEngine {
     let options = EngineOptions {
         max_batch,
         ..EngineOptions::default()
     };
     let device = device.open().unwrap();
-    DeviceEngine::new(&config, &weights, &device, options).unwrap()
+    DeviceEngine::new(config, weights, &device, options).unwrap()
 }
 
 /// Prompts of two buckets.
@@ -118,26 +127,46 @@ fn paths(generate: &mut Generate<'_>) -> Vec<Generated> {
 }
 
 fn on(engine: &DeviceEngine) -> Vec<Generated> {
+    drawn(&mut |request, expand, done| {
+        engine.generate(request, expand, done, &CancelToken::default())
+    })
+}
+
+type Draw<'a> = dyn FnMut(
+        GenerationRequest<'_>,
+        &mut Expand<'_>,
+        &mut (dyn FnMut(Generated) + Send),
+    ) -> Result<(), EngineError>
+    + 'a;
+
+/// All paths by tag of an engine's `generate`.
+fn drawn(generate: &mut Draw<'_>) -> Vec<Generated> {
     paths(&mut |expand, done| {
         let drawing = SamplingParams {
             max_new_tokens: 60,
             ..SamplingParams::default()
         };
-        engine
-            .generate(
-                GenerationRequest {
-                    prompts: &prompts(),
-                    candidates: 3,
-                    params: &drawing,
-                    vocabulary: &Vocabulary::new(257, []),
-                    stop: None,
-                },
-                expand,
-                done,
-                &CancelToken::default(),
-            )
-            .unwrap();
+        let request = GenerationRequest {
+            prompts: &prompts(),
+            candidates: 3,
+            params: &drawing,
+            vocabulary: &Vocabulary::new(257, []),
+            stop: None,
+        };
+        generate(request, expand, done).unwrap();
     })
+}
+
+fn cpu_paths(config: &Architecture, weights: &Weights) -> Vec<Generated> {
+    let cpu = Engine::new(config, weights, EngineOptions::default()).unwrap();
+    drawn(&mut |request, expand, done| cpu.generate(request, expand, done, &CancelToken::default()))
+}
+
+/// How many of the paths are token for token the same.
+fn share_alike(found: &[Generated], expected: &[Generated]) -> f64 {
+    let pairs = found.iter().zip(expected);
+    let same = pairs.filter(|(a, b)| a.tokens == b.tokens && a.end == b.end);
+    same.count() as f64 / found.len() as f64
 }
 
 #[test]
@@ -172,35 +201,12 @@ fn logits_are_those_of_transformers() {
 #[test]
 fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
     let (config, weights) = model();
-    let cpu = Engine::new(&config, &weights, EngineOptions::default()).unwrap();
-    let drawing = SamplingParams {
-        max_new_tokens: 60,
-        ..SamplingParams::default()
-    };
-    let expected = paths(&mut |expand, done| {
-        cpu.generate(
-            GenerationRequest {
-                prompts: &prompts(),
-                candidates: 3,
-                params: &drawing,
-                vocabulary: &Vocabulary::new(257, []),
-                stop: None,
-            },
-            expand,
-            done,
-            &CancelToken::default(),
-        )
-        .unwrap();
-    });
+    let expected = cpu_paths(&config, &weights);
     assert_eq!(expected.len(), 11 * 15);
     for device in devices() {
         let all = on(&engine(device, 0));
         assert_eq!(all.len(), expected.len(), "{device}");
-        let same = all
-            .iter()
-            .zip(&expected)
-            .filter(|(a, b)| a.tokens == b.tokens && a.end == b.end);
-        let share = same.count() as f64 / all.len() as f64;
+        let share = share_alike(&all, &expected);
         eprintln!(
             "{device}: {:.1} % of {} paths are the CPU's",
             100.0 * share,
@@ -244,8 +250,11 @@ fn memory_that_runs_out_changes_no_path() {
 
 #[test]
 fn scores_are_the_cpus() {
-    let (config, weights) = model();
-    let cpu = Engine::new(&config, &weights, EngineOptions::default()).unwrap();
+    scores_are_alike("GPT-2", &model(), &devices());
+}
+
+fn scores_are_alike(name: &str, model: &(Architecture, Weights), devices: &[DeviceName]) {
+    let cpu = Engine::new(&model.0, &model.1, EngineOptions::default()).unwrap();
     let jobs: Vec<ScoreJob> = prompts()
         .into_iter()
         .map(|prompt| ScoreJob {
@@ -260,9 +269,9 @@ fn scores_are_the_cpus() {
         &CancelToken::default(),
     )
     .unwrap();
-    for device in devices() {
+    for &device in devices {
         let mut found = Vec::new();
-        engine(device, 0)
+        engine_of(model, device, 0)
             .score(
                 &jobs,
                 &mut |index, scores| {
@@ -276,7 +285,7 @@ fn scores_are_the_cpus() {
             |all: &[Vec<Vec<f64>>]| all.iter().flatten().flatten().copied().collect::<Vec<_>>();
         let (found, expected) = (flat(&found), flat(&expected));
         let worst = furthest(&found, &expected);
-        assert!(worst < 1e-3, "{device}: {worst}");
+        assert!(worst < 1e-3, "{name} on {device}: {worst}");
     }
 }
 

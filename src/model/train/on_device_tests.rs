@@ -4,8 +4,10 @@
 use super::super::data::Example;
 use super::*;
 use crate::event::CancelToken;
+use crate::model::architecture::tests::variants::variants;
 use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
+use crate::model::parity::Parity;
 use crate::model::train::TrainOptions;
 use crate::model::train::cpu::Network;
 use crate::model::train::{TrainRuntime, Trained, train};
@@ -78,12 +80,26 @@ fn devices() -> Vec<DeviceName> {
 /// Weights tell little of them: Adam's first steps are of one size whatever the gradient.
 #[test]
 fn gradients_are_the_cpus() {
-    let (student, options, examples) = (student(), options(), examples());
+    let student = student();
+    gradients_alike("GPT-2", &student.architecture, &student.weights);
+}
+
+#[test]
+fn gradients_are_the_cpus_for_every_family() {
+    for (name, architecture) in variants() {
+        let weights = Weights::spread(&architecture, 4, 8.0);
+        gradients_alike(name, &architecture, &weights);
+    }
+}
+
+/// Loss and gradients with dropout, with and without gradient checkpointing.
+fn gradients_alike(name: &str, architecture: &Architecture, weights: &Weights) {
+    let (options, examples) = (options(), examples());
     let batch = Batch::new(&examples);
     let dropout = crate::model::dropout::Dropout::new(0.1, 1, 2);
-    let mut network = Network::new(&student.architecture, 1 << 10, false);
-    let mut expected = student.weights.zeros();
-    let loss = network.gradients(&student.weights, &batch, dropout, &mut expected);
+    let mut network = Network::new(architecture, 1 << 10, false);
+    let mut expected = weights.zeros();
+    let loss = network.gradients(weights, &batch, dropout, &mut expected);
     let update = Update {
         options: &options,
         learning_rate: 1e-3,
@@ -91,28 +107,89 @@ fn gradients_are_the_cpus() {
     };
     for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let there = device.open().unwrap();
-        let mut backend =
-            OnDevice::new(&student.architecture, there, Dtype::F32, checkpointing).unwrap();
-        backend
-            .upload(&TrainState::new(student.weights.clone()))
-            .unwrap();
-        let there = backend.resident.as_ref().unwrap();
-        let found = backend.gradients(there, &batch, &update).unwrap();
+        let mut backend = OnDevice::new(architecture, there, Dtype::F32, checkpointing).unwrap();
+        let (found_loss, found) = gradients_on(&mut backend, weights, &batch, &update);
         assert!(
-            (found.loss - loss).abs() < 1e-4,
-            "{device}: {} {loss}",
-            found.loss
+            (found_loss - loss).abs() < 1e-4,
+            "{name} on {device}: {found_loss} {loss}"
         );
         assert_eq!(found.arrays.len(), expected.arrays.len());
-        for ((id, array), found) in expected.arrays.iter().zip(found.arrays) {
-            let found: Vec<f32> = found.unwrap().into_data().try_into_vec().unwrap();
+        for (id, array) in &expected.arrays {
             let squares = array.data.iter().map(|x| f64::from(*x).powi(2));
             let scale = (squares.sum::<f64>() / array.data.len() as f64).sqrt();
-            let worst = furthest(&found, &array.data);
+            let worst = furthest(&found.arrays[id].data, &array.data);
             assert!(
                 worst < 1e-3 * scale.max(1e-3),
-                "{device}: {id:?}: {worst:e} of {scale:e}"
+                "{name} on {device}: {id:?}: {worst:e} of {scale:e}"
             );
+        }
+    }
+}
+
+/// The loss and the gradients of a batch, brought here.
+fn gradients_on(
+    backend: &mut OnDevice<'_>,
+    weights: &Weights,
+    batch: &Batch<'_>,
+    update: &Update<'_>,
+) -> (f64, Weights) {
+    backend.upload(&TrainState::new(weights.clone())).unwrap();
+    let there = backend.resident.as_ref().unwrap();
+    let found = backend.gradients(there, batch, update).unwrap();
+    let mut gradients = weights.zeros();
+    assert_eq!(found.arrays.len(), gradients.arrays.len());
+    for (array, found) in gradients.arrays.values_mut().zip(found.arrays) {
+        array.data = found.unwrap().into_data().try_into_vec().unwrap();
+    }
+    (found.loss, gradients)
+}
+
+#[test]
+fn every_familys_training_is_that_of_transformers() {
+    for parity in Parity::all() {
+        let (name, expected) = (&parity.name, &parity.expected);
+        let texts = expected.sequences.iter().zip(&expected.loss_from);
+        let examples: Vec<Example> = texts
+            .filter_map(|(tokens, loss_from)| {
+                Some(Example {
+                    tokens: tokens.clone(),
+                    loss_from: (*loss_from)?,
+                })
+            })
+            .collect();
+        let batch = Batch::new(&examples);
+        let options = TrainOptions::default();
+        let update = Update {
+            options: &options,
+            learning_rate: options.learning_rate,
+            dropout: None,
+        };
+        for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
+            let Student {
+                architecture,
+                weights,
+                ..
+            } = &parity.student;
+            let there = device.open().unwrap();
+            let backend = || OnDevice::new(architecture, there.clone(), Dtype::F32, checkpointing);
+            let (loss, gradients) = gradients_on(&mut backend().unwrap(), weights, &batch, &update);
+            let (apart, array) = parity.gradients_apart(&gradients);
+            assert!(
+                (loss - expected.loss).abs() < 1e-4 && apart <= 1e-4,
+                "{name} on {device}: loss {loss} {}, `{array}` {apart:e}",
+                expected.loss
+            );
+            let (mut backend, mut state) = (backend().unwrap(), TrainState::new(weights.clone()));
+            let losses: Vec<f64> = (0..expected.adam_losses.len())
+                .map(|_| backend.step(&mut state, &batch, &update).unwrap())
+                .collect();
+            backend.sync(&mut state).unwrap();
+            let worst = furthest(&losses, &expected.adam_losses);
+            let (moved, others) = parity.trained_apart(&state.weights);
+            eprintln!(
+                "{name} on {device}: of transformers', gradients within {apart:.1e} of their largest, losses within {worst:.1e}, weights within {moved:.1e} ({others} others)"
+            );
+            assert!(worst < 1e-4 && moved <= 1e-4, "{name} on {device}");
         }
     }
 }
