@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::distance::furthest;
-use super::{Student, Weights};
+use super::{Architecture, WeightFiles, Weights};
 
 /// One family's model and what is expected of it.
 pub(super) struct Parity {
     /// The folder's name.
     pub(super) name: String,
-    pub(super) student: Student,
+    pub(super) architecture: Architecture,
+    pub(super) weights: Weights,
     pub(super) expected: Expected,
     folder: PathBuf,
 }
@@ -50,11 +51,14 @@ impl Parity {
 
     fn read(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let student = Student::load(&folder).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let architecture =
+            Architecture::load(&folder).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let weights = WeightFiles::open(&folder, &architecture).unwrap();
         let expected = fs::read(folder.join("expected.json")).unwrap();
         Self {
             name,
-            student,
+            weights: weights.read().unwrap(),
+            architecture,
             expected: serde_json::from_slice(&expected).unwrap(),
             folder,
         }
@@ -125,7 +129,7 @@ impl Parity {
 
     /// Arrays as files have them, by their names there.
     fn in_files(&self, weights: &Weights) -> Vec<(String, Vec<f32>)> {
-        let architecture = &self.student.architecture;
+        let architecture = &self.architecture;
         let prefix = architecture.family.prefix();
         let known = |name: &str| self.expected.arrays.iter().any(|(known, _)| known == name);
         let mut all = Vec::new();

@@ -249,7 +249,7 @@ impl Block {
         let active = match self.feed_forward {
             FeedForwardKind::Plain(activation) => activated(activation, inner),
             FeedForwardKind::Gated(activation) => {
-                let [gate, up] = halves(inner);
+                let [gate, up] = halves(&inner);
                 activated(activation, gate) * up
             }
         };
@@ -283,7 +283,7 @@ fn activated(activation: Activation, x: Tensor<2>) -> Tensor<2> {
 ///
 /// # Shapes
 /// `x` `[rows, 2 * inner]`; to `[rows, inner]` each.
-fn halves(x: Tensor<2>) -> [Tensor<2>; 2] {
+fn halves(x: &Tensor<2>) -> [Tensor<2>; 2] {
     let inner = x.dims()[1] / 2;
     [0, inner].map(|first| x.clone().narrow(1, first, inner))
 }

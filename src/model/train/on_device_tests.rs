@@ -165,11 +165,7 @@ fn every_familys_training_is_that_of_transformers() {
             dropout: None,
         };
         for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
-            let Student {
-                architecture,
-                weights,
-                ..
-            } = &parity.student;
+            let (architecture, weights) = (&parity.architecture, &parity.weights);
             let there = device.open().unwrap();
             let backend = || OnDevice::new(architecture, there.clone(), Dtype::F32, checkpointing);
             let (loss, gradients) = gradients_on(&mut backend().unwrap(), weights, &batch, &update);

@@ -96,9 +96,8 @@ fn scores_are_the_cpus_for_every_family() {
 #[test]
 fn every_familys_logits_and_greedy_tokens_are_those_of_transformers() {
     for parity in Parity::all() {
-        let (name, student) = (&parity.name, &parity.student);
-        let (architecture, wanted) = (&student.architecture, parity.logits());
-        let model = (architecture.clone(), student.weights.clone());
+        let (name, wanted) = (&parity.name, parity.logits());
+        let model = (parity.architecture.clone(), parity.weights.clone());
         for device in devices() {
             let engine = engine_of(&model, device, 0);
             let sequences = parity.expected.sequences.iter();
@@ -127,7 +126,7 @@ fn greedy(parity: &Parity, engine: &DeviceEngine, name: &str) {
         prompts: &prompts,
         candidates: 0,
         params: &drawing,
-        vocabulary: &Vocabulary::new(parity.student.architecture.vocab_rows, []),
+        vocabulary: &Vocabulary::new(parity.architecture.vocab_rows, []),
         stop: None,
     };
     let one = |prompt: usize| SequenceSpec {
