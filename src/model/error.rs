@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::gguf::GgufError;
 use crate::disk::advice;
 use crate::memory::Shortage;
 
@@ -37,6 +38,17 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A GGUF file is damaged, or asks for what is not done.
+    #[error(transparent)]
+    Gguf(GgufError),
+    /// Several GGUF files lie in a folder.
+    #[error("`{}` has several GGUF files: {}\nhint: name one of them as the model", folder.display(), names.join(", "))]
+    SeveralGguf {
+        /// The folder.
+        folder: PathBuf,
+        /// Their names.
+        names: Vec<String>,
     },
     /// There is not so much memory.
     #[error(transparent)]

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::architecture::Architecture;
 use super::carried::Carried;
 use super::error::ModelError;
+use super::gguf::Gguf;
+use super::gguf_folder::{GGUF_FILE, find_gguf, unpack};
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
 use super::vocabulary::Vocabulary;
-use super::weight_files::WeightFiles;
+use super::weight_files::{WeightFile, WeightFiles};
 use super::weights::Weights;
 use crate::key::Digest;
 use crate::memory::room_for;
@@ -130,6 +133,22 @@ impl Student<()> {
     }
 }
 
+impl Student<()> {
+    /// What a Hub folder says beside the weights.
+    fn open_small(folder: &Path) -> Result<Self, ModelError> {
+        let architecture = Architecture::load(folder)?;
+        let tokenizer = StudentTokenizer::load(folder, architecture.end_of_text)?;
+        tokenizer.check(&architecture)?;
+        Ok(Self {
+            vocabulary: Vocabulary::load(folder, &tokenizer, &architecture.ends)?,
+            carried: Some(Carried::load(folder)?),
+            weights: (),
+            architecture,
+            tokenizer,
+        })
+    }
+}
+
 impl<W> Student<W> {
     /// The same with other weights.
     pub fn with<V>(self, weights: V) -> Student<V> {
@@ -169,7 +188,7 @@ impl<W> Student<W> {
 }
 
 impl Student<WeightFiles> {
-    /// Opens a Hub folder: reads all but the values of the weights.
+    /// Opens a Hub folder, or a GGUF file: reads all but the values of the weights.
     ///
     /// # Errors
     /// A file is missing or damaged, or they do not belong together.
@@ -186,16 +205,25 @@ impl Student<WeightFiles> {
         folder: &Path,
         digests: &BTreeMap<String, Digest>,
     ) -> Result<Self, ModelError> {
-        let architecture = Architecture::load(folder)?;
-        let tokenizer = StudentTokenizer::load(folder, architecture.end_of_text)?;
-        tokenizer.check(&architecture)?;
-        Ok(Self {
-            weights: WeightFiles::open_digested(folder, &architecture, digests)?,
-            vocabulary: Vocabulary::load(folder, &tokenizer, &architecture.ends)?,
-            carried: Some(Carried::load(folder)?),
-            architecture,
-            tokenizer,
-        })
+        if let Some(path) = find_gguf(folder)? {
+            return Self::open_gguf(&path, digests.get(GGUF_FILE).copied());
+        }
+        let student = Student::open_small(folder)?;
+        let weights = WeightFiles::open_digested(folder, &student.architecture, digests)?;
+        Ok(student.with(weights))
+    }
+
+    /// A GGUF file says in one what a folder has in several files: these are made of it, and read as others are.
+    fn open_gguf(path: &Path, digest: Option<Digest>) -> Result<Self, ModelError> {
+        let file = Arc::new(WeightFile::open(path, digest)?);
+        let gguf = Gguf::parse(path, file.length()?, Arc::<WeightFile>::clone(&file))
+            .map_err(ModelError::Gguf)?;
+        let folder = tempfile::tempdir();
+        let folder = folder.map_err(ModelError::writing(&std::env::temp_dir()))?;
+        unpack(&gguf, folder.path())?;
+        let student = Student::open_small(folder.path())?;
+        let weights = WeightFiles::of_gguf(&gguf, file, &student.architecture)?;
+        Ok(student.with(weights))
     }
 
     /// The same with its weights in memory.

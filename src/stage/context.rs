@@ -17,8 +17,8 @@ use crate::fetch::Fetcher;
 use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::{
-    Arithmetic, Dtype, EngineOptions, HUB_FILES, Inference, ModelError, Student, WeightFiles,
-    thread_pool,
+    Arithmetic, Dtype, EngineOptions, GGUF_FILE, HUB_FILES, Inference, ModelError, Student,
+    WeightFiles, find_gguf, thread_pool,
 };
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -205,12 +205,7 @@ impl Context<'_> {
         marks: TextMarks,
     ) -> Result<Digest, StageError> {
         let mut files = BTreeMap::new();
-        for path in hub_files(folder)? {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+        for (name, path) in hub_files(folder)? {
             let digest = self.store.put_file(&path)?;
             files.insert(name, digest);
             self.saw(path, digest);
@@ -417,19 +412,23 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What names the shards of weights.
 const INDEX: &str = "model.safetensors.index.json";
 
-/// The files of a folder in Hub format that make the student, sorted by name.
-pub(crate) fn hub_files(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+/// The files of a model, by the names that they are known by, in their order: those of a Hub folder that make the student or go
+/// with it; a GGUF file under one name, whatever it is called.
+pub(crate) fn hub_files(model: &Path) -> Result<Vec<(String, PathBuf)>, StageError> {
+    if let Some(file) = find_gguf(model)? {
+        return Ok(vec![(GGUF_FILE.to_owned(), file)]);
+    }
     let io = |source| StageError::Io {
-        path: folder.to_owned(),
+        path: model.to_owned(),
         source,
     };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
+    for entry in std::fs::read_dir(model).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let weights = name.ends_with(".safetensors") || name == INDEX;
         if (weights || HUB_FILES.contains(&name.as_ref())) && path.is_file() {
-            files.push(path);
+            files.push((name.into_owned(), path));
         }
     }
     files.sort();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
-use crate::model::Architecture;
+use crate::model::{Architecture, find_gguf, is_gguf};
 use crate::stage::{
     Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Shape, Size, Sizes,
     StageError, StageKind, Work, hub_files,
@@ -21,7 +21,7 @@ use crate::text::{ChoiceAnswer, PromptForm};
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StudentParams {
     /// A model on the Hugging Face hub, for example `openai-community/gpt2-medium`, or a local
-    /// folder in Hub format (a path with a `/` that exists, or one that starts with `.` or `/`).
+    /// folder in Hub format (a path with a `/` that exists, or one that starts with `.` or `/`), or a GGUF file (`*.gguf`).
     /// Default `openai-community/gpt2` (paper, III-A: GPT-2 small, medium and large).
     pub model: String,
     /// Branch, tag or commit on the hub. Default `main`.
@@ -50,17 +50,18 @@ impl Student {
     /// The folder that `model` names, where it names no model on the hub.
     fn local(params: &StudentParams, context: &Context<'_>) -> Option<PathBuf> {
         let local = context.resolve(&params.model);
-        let looks_local = params.model.starts_with(['.', '/']) || local.is_dir();
+        let named = is_gguf(Path::new(&params.model));
+        let looks_local = params.model.starts_with(['.', '/']) || local.is_dir() || named;
         looks_local.then_some(local)
     }
 
     fn folder(params: &StudentParams, context: &Context<'_>) -> Result<PathBuf, StageError> {
         if let Some(local) = Self::local(params, context) {
-            if local.is_dir() {
+            if local.is_dir() || find_gguf(&local)?.is_some() {
                 return Ok(local);
             }
             return Err(StageError::Invalid(format!(
-                "the model folder `{}` does not exist\nhint: relative paths start at the manifest's folder, or else at the folder you are in",
+                "the model `{}` does not exist\nhint: relative paths start at the manifest's folder, or else at the folder you are in",
                 params.model
             )));
         }
@@ -118,6 +119,10 @@ impl Student {
         let folder = Self::folder(params, context)
             .or_else(|_| Self::without_weights(params, context))
             .ok()?;
+        if find_gguf(&folder).ok()?.is_some() {
+            let student = crate::model::Student::open(&folder).ok()?;
+            return Some(student.architecture);
+        }
         Architecture::load(&folder).ok()
     }
 
@@ -133,7 +138,7 @@ impl Student {
     fn param_error(params: &StudentParams, context: &Context<'_>) -> Option<ParamError> {
         let of = |error: &dyn std::fmt::Display| ParamError::of("model", &error);
         if let Some(local) = Self::local(params, context) {
-            if !local.is_dir() {
+            if !local.is_dir() && !(is_gguf(&local) && local.is_file()) {
                 return Some(context.missing("model", Path::new(&params.model)));
             }
             return Self::of_folder(&local, context);
@@ -209,16 +214,9 @@ impl StageKind for Student {
         let folder = Self::folder(params, context)?;
         // Before anything is digested: files with holes may claim to be larger than any disk.
         crate::model::Student::open(&folder)?;
-        Ok(hub_files(&folder)?
-            .into_iter()
-            .map(|path| OutsideFile {
-                role: path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
-                path,
-            })
+        let files = hub_files(&folder)?.into_iter();
+        Ok(files
+            .map(|(role, path)| OutsideFile { role, path })
             .collect())
     }
 
