@@ -52,7 +52,10 @@ impl View for FileView<'_> {
     }
 
     fn shape(&self) -> &[usize] {
-        &self.file.shape
+        match self.file.layout {
+            Layout::Same => &self.array.shape,
+            Layout::Outputs { .. } => &self.file.shape,
+        }
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
@@ -69,7 +72,7 @@ impl View for FileView<'_> {
     }
 
     fn data_len(&self) -> usize {
-        4 * self.file.shape.iter().product::<usize>()
+        4 * self.shape().iter().product::<usize>()
     }
 }
 

@@ -267,6 +267,50 @@ mod tests {
     }
 
     #[test]
+    fn a_gguf_file_is_the_student_that_it_was_made_of() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let hub = Student::load(&fixtures.join("families/llama")).unwrap();
+        let path = fixtures.join("gguf/llama.gguf");
+        let student = Student::load(&path).unwrap();
+        assert_eq!(student.weights, hub.weights);
+        let what = |student: &Student| {
+            let Architecture {
+                vocab_rows,
+                context,
+                heads,
+                end_of_text,
+                attention,
+                norm,
+                ..
+            } = student.architecture.clone();
+            (vocab_rows, context, heads, end_of_text, attention, norm)
+        };
+        assert_eq!(what(&student), what(&hub));
+        for text in ["a cat", " the Question: is it?", "\u{e9}\n\n  1.5"] {
+            let ids = |student: &Student| student.tokenizer.encode(text).unwrap();
+            assert_eq!(ids(&student), ids(&hub), "{text}");
+        }
+        // Written, it is a Hub folder.
+        let folder = tempfile::tempdir().unwrap();
+        student.save(folder.path()).unwrap();
+        let again = Student::load(folder.path()).unwrap();
+        assert_eq!((what(&again), &again.weights), (what(&hub), &hub.weights));
+        assert_eq!(again.vocabulary, student.vocabulary);
+
+        // In a folder of its own it is meant, two are not.
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(&path, folder.path().join("a.gguf")).unwrap();
+        assert_eq!(Student::load(folder.path()).unwrap().weights, hub.weights);
+        fs::copy(&path, folder.path().join("b.gguf")).unwrap();
+        let message = Student::load(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("a.gguf, b.gguf\nhint: "), "{message}");
+        // Damage is told by the digest that a store has of it.
+        let known = BTreeMap::from([(GGUF_FILE.to_owned(), Digest::of(b"another"))]);
+        let opened = Student::open_digested(&path, &known).unwrap();
+        assert!(opened.weights.check_digests().is_err());
+    }
+
+    #[test]
     fn parts_that_do_not_belong_together_are_refused() {
         let student = Student::load(&parity()).unwrap();
         let mut less = student.architecture.clone();

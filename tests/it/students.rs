@@ -627,3 +627,55 @@ fn training_texts_lose_the_students_own_end_of_text() {
     assert_ne!(made(3), made(0), "no end of text: a text like others");
     assert!(made(0).contains("\"end_of_text\":\"</s>\""), "{}", made(0));
 }
+
+/// A file of llama.cpp is a student: sampled and trained, known by its content whatever it is called, and written as a Hub
+/// folder.
+#[test]
+fn a_gguf_file_is_a_student() {
+    let bench = Bench::new(&format!("seed = 3\n{WORLD}{USE}"));
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/llama.gguf");
+    std::fs::copy(&fixture, bench.path("first.gguf")).unwrap();
+    std::fs::copy(&fixture, bench.path("second.gguf")).unwrap();
+    let small = |name: &'static str| {
+        let names: &[&str] = &[
+            "m.toml",
+            "--set",
+            name,
+            "--set",
+            "stages.answers.max_new_tokens=4",
+            "--set",
+            "stages.sampled.max_new_tokens=4",
+        ];
+        bench.run(&[names, &["--stage", "answers", "--stage", "trained"]].concat())
+    };
+    let run = small("student.model=first.gguf");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("3 layers of width 36"),
+        "{}",
+        run.stderr
+    );
+    // Another name, the same student: nothing is made again.
+    let run = small("student.model=./second.gguf");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!run.stderr.contains("layers of width"), "{}", run.stderr);
+
+    let set = ["--set", "student.model=first.gguf"];
+    let run = bench.run(&[&["export", "m.toml", "trained", "out"][..], &set].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let trained = Student::load(&bench.path("out")).unwrap();
+    assert_eq!(trained.architecture.layers, 3);
+    assert!(bench.path("out/config.json").is_file());
+
+    // What is none is told before anything runs.
+    std::fs::write(bench.path("none.gguf"), "no model").unwrap();
+    for (model, wanted) in [
+        ("none.gguf", "header: it begins with"),
+        ("absent.gguf", "absent.gguf"),
+    ] {
+        let set = format!("student.model={model}");
+        let run = bench.run(&["plan", "m.toml", "--set", &set]);
+        assert_ne!(run.code, Some(0), "{model}");
+        assert!(run.stderr.contains(wanted), "{model}: {}", run.stderr);
+    }
+}
