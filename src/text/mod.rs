@@ -20,15 +20,16 @@ mod word_list;
 pub(crate) mod teacher_fixture;
 mod thought;
 
+pub(crate) use answer::{Declared, behind_opening_number, composed, declared, without_markup};
 pub use answer::{
     Parsed, Reading, answers_given, conclusion, gold, is_gold, parse_answer, parse_reply,
     reasoning_part,
 };
-pub(crate) use answer::{behind_opening_number, without_markup};
 pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
 pub use number::Number;
+pub(crate) use number::whole as whole_number;
 pub use overlap::{NgramIndex, OverlapRow, Shared, plain_words};
 pub use path::{
     DropReason, EndReason, FilterDecision, FilteredPath, FirstToken, LogProbSummary, ReasoningPath,

@@ -128,7 +128,7 @@ pub(super) fn is_long(plain: &str) -> bool {
 }
 
 /// `text` up to a reason behind the answer: `Paris because it is the capital`.
-fn because(text: &str) -> &str {
+pub(super) fn because(text: &str) -> &str {
     let Some((answer, reason)) = text.split_once(" because ") else {
         return text;
     };

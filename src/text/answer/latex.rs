@@ -50,6 +50,27 @@ pub(super) fn latex(text: &str) -> String {
     plain
 }
 
+/// `text` with the marks of its boxes, and all other LaTeX as it is.
+pub(super) fn boxes(text: &str) -> String {
+    let mut marked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        marked.push_str(&rest[..at]);
+        let behind = ["\\boxed", "\\fbox"]
+            .iter()
+            .find_map(|name| rest[at..].strip_prefix(name))
+            .filter(|behind| !behind.starts_with(|c: char| c.is_ascii_alphabetic()));
+        rest = if let Some(behind) = behind {
+            boxed(behind, &mut marked, boxes)
+        } else {
+            marked.push('\\');
+            &rest[at + 1..]
+        };
+    }
+    marked.push_str(rest);
+    marked
+}
+
 /// Writes what the command at the head of `text` means, and gives what stands behind it.
 fn command<'t>(text: &'t str, plain: &mut String) -> &'t str {
     let len = text
@@ -70,7 +91,7 @@ fn command<'t>(text: &'t str, plain: &mut String) -> &'t str {
             }
             return &text[c.len_utf8()..];
         }
-        "boxed" | "fbox" => return boxed(behind, plain),
+        "boxed" | "fbox" => return boxed(behind, plain, latex),
         "text" | "textbf" | "textit" | "texttt" | "textrm" | "mathrm" | "mathbf" | "mathit"
         | "mathsf" | "mathtt" | "mbox" | "emph" | "underline" | "boldsymbol" | "operatorname" => {
             return match group(behind, LONGEST) {
@@ -122,12 +143,12 @@ fn command<'t>(text: &'t str, plain: &mut String) -> &'t str {
     behind
 }
 
-/// What a box holds, between its marks. A box that never ends was cut off: it holds no answer.
-fn boxed<'t>(text: &'t str, plain: &mut String) -> &'t str {
+/// What a box holds, as `inside` makes it, between its marks. A box that never ends was cut off: it holds no answer.
+fn boxed<'t>(text: &'t str, plain: &mut String, inside: fn(&str) -> String) -> &'t str {
     plain.push(BOX);
     let text = text.trim_start();
     if let Some((inner, behind)) = group(text, LONGEST) {
-        plain.push_str(&latex(inner));
+        plain.push_str(&inside(inner));
         plain.push(BOX_END);
         return behind;
     }

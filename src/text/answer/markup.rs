@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
-use super::latex::{BOX, BOX_END, latex};
+use super::latex::{BOX, BOX_END, boxes, latex};
 use crate::text::number::is_unspaced;
 
 /// `####`, `GSM8K`'s mark.
@@ -33,6 +33,29 @@ fn pattern(text: &str) -> Regex {
 
 /// `text` as plain text.
 pub(super) fn plain(text: &str) -> String {
+    composed(&without(text, latex))
+}
+
+/// `text` with the marks of an answer as single letters and without markdown and tags; LaTeX and Unicode as they are.
+pub(super) fn marked(text: &str) -> String {
+    without(text, boxes)
+}
+
+/// `text` in NFKC, but for exponents and fractions, which stay apart from the number before them.
+pub(crate) fn composed(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let raised = raised(text);
+    if is_nfkc(&raised) {
+        raised
+    } else {
+        raised.nfkc().collect()
+    }
+}
+
+/// `text` without markup, its LaTeX as `latex` makes it.
+fn without(text: &str, latex: fn(&str) -> String) -> String {
     let mut text = Cow::Borrowed(text);
     let mut change = |holds: &dyn Fn(&str) -> bool, to: &dyn Fn(&str) -> String| {
         if holds(&text) {
@@ -57,14 +80,6 @@ pub(super) fn plain(text: &str) -> String {
     });
     change(&|t| t.contains('*'), &emphasis);
     change(&|t| t.contains('`'), &|t| t.replace('`', ""));
-    change(&|t| !t.is_ascii(), &|t| {
-        let raised = raised(t);
-        if is_nfkc(&raised) {
-            raised
-        } else {
-            raised.nfkc().collect()
-        }
-    });
     text.into_owned()
 }
 

@@ -11,6 +11,7 @@
 //! answers another question and never counts.
 
 mod choice;
+mod declared;
 mod free_text;
 mod latex;
 mod markup;
@@ -28,7 +29,9 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use declared::{Declared, declared};
 use marks::{Mark, Sort};
+pub(crate) use markup::composed;
 
 use super::number::whole;
 use super::thought::parted;

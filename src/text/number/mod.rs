@@ -20,7 +20,7 @@ pub(super) use units::is_unspaced;
 pub use value::Number;
 
 /// The number that all of `text` is, in any notation, with a sign of currency or per cent at most: `$18`, `50%`, `.5`.
-pub(super) fn whole(text: &str) -> Option<Number> {
+pub(crate) fn whole(text: &str) -> Option<Number> {
     let text = text.trim().trim_end_matches('.');
     let mut found = statements(text).into_iter();
     let (Some(only), None) = (found.next(), found.next()) else {

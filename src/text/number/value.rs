@@ -19,7 +19,7 @@ pub struct Number(BigRational);
 
 impl Number {
     /// `digits` with at most one decimal point among them: `12`, `1.5`, `.5`.
-    pub(super) fn decimal(digits: &str) -> Option<Self> {
+    pub(crate) fn decimal(digits: &str) -> Option<Self> {
         let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
         if whole.len() + part.len() > MOST_DIGITS {
             return None;
@@ -63,6 +63,11 @@ impl Number {
     /// `-self`.
     pub(super) fn negated(&self) -> Self {
         Self(-&self.0)
+    }
+
+    /// Its value.
+    pub(crate) fn rational(&self) -> &BigRational {
+        &self.0
     }
 
     /// Whether it is a whole number.
