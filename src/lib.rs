@@ -6,6 +6,7 @@
 mod beneath;
 pub mod key;
 pub mod text;
+pub mod verify;
 pub mod event;
 mod guard;
 mod memory;
