@@ -359,7 +359,7 @@ fn an_unparsed_score_is_dropped_as_such() {
     let filtered = funnel(&paths, &params);
     assert_eq!(
         decisions(&filtered)[3],
-        "score judge: judge is unparsed: the judge's reply has no such score"
+        "score judge: judge is unparsed: the stage that was asked for it found none"
     );
     let step = filtered
         .funnel
@@ -502,4 +502,135 @@ fn kept_paths_that_contradict_gold_are_counted() {
             none: 1
         }
     );
+}
+
+/// What `verify` found decides, each reason by its name; a path that was never checked is an error.
+#[test]
+fn right_answers_pass_rates_and_copies() {
+    let mut paths: Vec<ReasoningPath> = (0..6).map(|draw| path("q", draw, 0)).collect();
+    for (path, text) in paths.iter_mut().zip([
+        "3 * 4 = 12, so 12.",
+        "Three fours: 3 x 4 = 12.",
+        "3 + 4 = 7, so 7.",
+        "Twelve, I say.",
+        "Twelve,  i say.",
+        "Seven times nothing.",
+    ]) {
+        path.text = text.into();
+        path.scores.insert("pass_rate".into(), 0.75);
+        path.scores.insert("correct".into(), 1.0);
+    }
+    paths[2].scores.insert("correct".into(), 0.0);
+    paths[5].scores.remove("correct");
+    paths[5].unparsed.insert("correct".into());
+    let run = |paths: &[ReasoningPath], text: &str| {
+        let params: FilterParams = toml::from_str(text).unwrap();
+        filter(paths.to_vec(), &[question("q")], &params, 1)
+    };
+    let kept = |filtered: &Filtered| -> Vec<u32> { filtered.kept().map(|it| it.draw).collect() };
+    let right = run(&paths, "steps = ['correct']").unwrap();
+    let told = decisions(&right);
+    assert_eq!(told[2], "correct: correct 0, 1 wanted");
+    let unparsed = "correct: correct is unparsed: there was no answer that could be checked";
+    assert_eq!(told[5], unparsed);
+    assert_eq!(kept(&right), [0, 1, 3, 4]);
+    let rules = BTreeMap::from([("wrong".to_owned(), 1), ("unparsed".to_owned(), 1)]);
+    assert_eq!(right.funnel.steps[0].by_rule, rules);
+
+    let easy = run(&paths, "steps = ['pass_rate']\npass_rate.max = 0.5").unwrap();
+    assert_eq!(
+        decisions(&easy)[0],
+        "pass_rate: pass_rate 0.750, at most 0.5 wanted"
+    );
+    assert_eq!(easy.funnel.steps[0].by_rule["too-easy"], 6);
+    let hard = run(&paths, "steps = [{ step = 'pass_rate', min = 0.8 }]").unwrap();
+    assert_eq!(hard.funnel.steps[0].by_rule["too-hard"], 6);
+    let between = "steps = ['pass_rate']\npass_rate = { min = 0.75, max = 0.75 }";
+    assert_eq!(run(&paths, between).unwrap().funnel.kept, 6);
+    paths[1].scores.remove("pass_rate");
+    paths[1].unparsed.insert("pass_rate".into());
+    let unknown = run(&paths, between).unwrap();
+    assert_eq!(unknown.funnel.steps[0].by_rule["unparsed"], 1);
+
+    let mut turned = paths.clone();
+    turned.reverse();
+    for (by, left) in [("text", 5), ("equations", 4), ("ngram", 5)] {
+        let step = format!("steps = ['dedup']\ndedup.by = '{by}'");
+        let found = run(&paths, &step).unwrap();
+        assert_eq!(found.funnel.kept, left, "{by}: {found:?}");
+        // Whichever comes first.
+        let mut again = kept(&run(&turned, &step).unwrap());
+        again.reverse();
+        assert_eq!(again, kept(&found), "{by}");
+    }
+    let same = run(&paths, "steps = [{ step = 'dedup', by = 'equations' }]").unwrap();
+    let dropped = |text: &str| decisions(&same).iter().any(|each| each == text);
+    assert!(dropped("dedup: it calculates as draw 0") || dropped("dedup: it calculates as draw 1"));
+    // Other questions' paths are no copies.
+    let mut two = paths[3..5].to_vec();
+    two[1].question_id = "p".into();
+    let params: FilterParams = toml::from_str("steps = ['dedup']\ndedup.by = 'text'").unwrap();
+    let both = filter(two, &[question("q"), question("p")], &params, 1).unwrap();
+    assert_eq!(both.funnel.kept, 2);
+
+    let unchecked = run(&[path("q", 0, 0)], "steps = ['correct']");
+    assert!(matches!(unchecked, Err(FilterError::NoScore { .. })));
+}
+
+/// Each rule of `select` ranks by what it says, and says so of those that it leaves out.
+#[test]
+fn each_rule_of_select_ranks() {
+    let mut paths: Vec<ReasoningPath> = (0..3).map(|draw| path("q", draw, 0)).collect();
+    for (path, (tokens, perplexity, score)) in
+        (paths.iter_mut()).zip([(30, 8f64, 0.5), (28, 9.0, 0.9), (29, 7.0, 0.1)])
+    {
+        path.tokens.truncate(tokens);
+        path.log_prob = path.log_prob.map(|known| LogProbSummary {
+            sum: -31.0 * perplexity.ln(),
+            ..known
+        });
+        path.scores.insert("s".into(), score);
+    }
+    for (rule, best, last) in [
+        (
+            "shortest",
+            1,
+            "select: 30 tokens come 3 of 3, lowest first; 1 kept per question",
+        ),
+        (
+            "longest",
+            0,
+            "select: 28 tokens come 3 of 3, highest first; 1 kept per question",
+        ),
+        (
+            "highest-perplexity",
+            1,
+            "select: perplexity 7.000 comes 3 of 3, highest first; 1 kept per question",
+        ),
+        (
+            "lowest-perplexity",
+            2,
+            "select: perplexity 9.000 comes 3 of 3, lowest first; 1 kept per question",
+        ),
+        (
+            "highest-score",
+            1,
+            "select: score 0.1 comes 3 of 3, highest first; 1 kept per question",
+        ),
+        (
+            "lowest-score",
+            2,
+            "select: score 0.9 comes 3 of 3, lowest first; 1 kept per question",
+        ),
+    ] {
+        let text = format!("steps = ['select']\nselect = {{ rule = '{rule}', score = 's' }}");
+        let params: FilterParams = toml::from_str(&text).unwrap();
+        let filtered = filter(paths.clone(), &[question("q")], &params, 1).unwrap();
+        let kept: Vec<u32> = filtered.kept().map(|path| path.draw).collect();
+        assert_eq!(kept, [best], "{rule}");
+        assert!(
+            decisions(&filtered).iter().any(|each| each == last),
+            "{rule}: {filtered:?}"
+        );
+    }
 }

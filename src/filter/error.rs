@@ -31,7 +31,7 @@ pub enum FilterError {
     },
     /// A score is named and a path has none of that name.
     #[error(
-        "filter: score `{name}` is missing on a path of question `{question_id}`; its scores: {found}\nhint: put a `score` stage that adds `{name}` before this filter"
+        "filter: score `{name}` is missing on a path of question `{question_id}`; its scores: {found}\nhint: put a stage that adds `{name}` before this filter: `verify`, `score` or `judge`"
     )]
     NoScore {
         /// The score's name.

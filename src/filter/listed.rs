@@ -76,6 +76,7 @@ impl FilterParams {
             match listed {
                 Listed::Named(_) => {
                     for (place, step) in (kind.of_section)(self) {
+                        step.check_listed(&place)?;
                         add(kind, place, step);
                     }
                 }
@@ -86,6 +87,7 @@ impl FilterParams {
                         refuse(&place, "", &Value::Object(settings), error.to_string())
                     })?;
                     step.check(&place)?;
+                    step.check_listed(&place)?;
                     add(kind, place, step);
                 }
             }
@@ -106,8 +108,11 @@ impl FilterParams {
             let is_listed = list.iter().any(|listed| listed.name() == Some(*name));
             let on = |params: &Self| {
                 let steps = of_section(params);
-                steps.first().map(|(_, step)| step.enabled())
+                let first = steps.first()?;
+                first.1.has_switch().then(|| first.1.enabled())
             };
+            let is_set = of_section(self).iter().any(|(_, step)| step.enabled());
+            let is_named = list.contains(&Listed::Named((*name).to_owned()));
             match (on(self), on(&usual)) {
                 (Some(now), Some(usual)) if now != usual && now != is_listed => {
                     let said = if is_listed { "is" } else { "is not" };
@@ -115,8 +120,11 @@ impl FilterParams {
                     let accepted = format!("{is_listed}, or none: `steps` says which steps run");
                     return refuse(section, ENABLED, &found, accepted);
                 }
-                (Some(_), None) if !list.contains(&Listed::Named((*name).to_owned())) => {
-                    let found = format!("limits, but `{name}` is not in `steps`");
+                // Limits on scores have their places in the list; others are what a table there starts from.
+                (Some(_), None) if is_named => {}
+                (None, None) if is_listed || !is_set => {}
+                (_, None) => {
+                    let found = format!("settings, but `{name}` is not in `steps`");
                     return refuse(section, "", &found, format!("none, or `{name}` in `steps`"));
                 }
                 _ => {}

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::listed::Listed;
 use super::step::{Section, Step};
-use super::{EndedRule, FilterError, LengthLimit, PatternRules, PerplexityLimit};
-use super::{RepetitionLimit, ScoreLimit, Select};
+use super::{CorrectRule, Dedup, EndedRule, FilterError, LengthLimit, PassRateLimit, PatternRules};
+use super::{PerplexityLimit, RepetitionLimit, ScoreLimit, Select};
 use crate::text::Reading;
 
 /// A kind of step.
@@ -90,6 +90,12 @@ steps! {
     /// Step 5: limits on what `score` and `judge` stages added, in order. Default none (the paper has
     /// none).
     "score" scores: Vec<ScoreLimit>,
+    /// After them: drop paths whose answer a `verify` stage did not find right.
+    "correct" correct: CorrectRule,
+    /// Then: limits on the share of a question's paths that are right.
+    "pass_rate" pass_rate: PassRateLimit,
+    /// Then: keep one of the paths of a question that are the same.
+    "dedup" dedup: Dedup,
     /// Step 6: what to keep of each question's survivors.
     "select" select: Select,
     /// Drop texts with a word: a step that only tests have.
@@ -193,6 +199,19 @@ mod tests {
                 "steps = ['length']\nscores = [{ name = 'x', min = 1 }]",
                 "scores",
             ),
+            ("steps = ['length']\ndedup.by = 'text'", "dedup"),
+            ("steps = ['length']\npass_rate.min = 0.5", "pass_rate"),
+            (
+                "steps = ['length']\ncorrect.enabled = true",
+                "correct.enabled",
+            ),
+            ("steps = ['dedup']", "dedup.by"),
+            ("steps = [{ step = 'dedup', n = 2 }]", "steps[0].by"),
+            ("steps = ['pass_rate']", "pass_rate"),
+            ("pass_rate.min = 1.5", "pass_rate.min"),
+            ("pass_rate = { min = 0.5, max = 0.4 }", "pass_rate.max"),
+            ("dedup = { by = 'ngram', n = 0 }", "dedup.n"),
+            ("select.rule = 'lowest-score'", "select.score"),
         ] {
             let params: FilterParams = toml::from_str(text).unwrap();
             let error = params.check().unwrap_err().to_string();
@@ -210,6 +229,8 @@ mod tests {
             "steps = ['select']\nlength.enabled = false",
             "steps = ['score']\nscores = [{ name = 'x', min = 1 }]",
             "steps = [{ step = 'score', name = 'x', min = 1 }, 'score']",
+            "steps = ['correct', { step = 'dedup', by = 'text' }, 'pass_rate']\npass_rate.min = 0.5",
+            "steps = ['dedup']\ndedup.by = 'ngram'",
         ] {
             let params: FilterParams = toml::from_str(text).unwrap();
             params.check().unwrap_or_else(|e| panic!("{text}: {e}"));

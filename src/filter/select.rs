@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterError;
-use super::step::{Candidate, Missing, Needed, Run, Step, StepReason, StepResults, refuse};
+use super::step::{Candidate, Missing, Needed, Run, Step, StepReason, StepResults, refuse, tie};
 use crate::key::Digest;
-use crate::text::{ReasoningPath, rep_n};
+use crate::text::rep_n;
 
 /// How a question's survivors are ranked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,12 +20,61 @@ pub enum SelectRule {
     LowestRep,
     /// In an order that the seed decides.
     Random,
+    /// The fewest student tokens first.
+    Shortest,
+    /// The most student tokens first.
+    Longest,
     /// The highest perplexity first.
     HighestPerplexity,
+    /// The lowest perplexity first: what the model found likeliest.
+    LowestPerplexity,
     /// The highest score first; `score` names it.
     HighestScore,
+    /// The lowest score first; `score` names it.
+    LowestScore,
     /// Keep every survivor; `keep` means nothing.
     All,
+}
+
+impl SelectRule {
+    /// What it ranks by, for a person: what is measured of a path, and which comes first. None where it measures nothing.
+    fn measures(self) -> Option<(Measure, First)> {
+        Some(match self {
+            Self::LowestRep => (Measure::Repetition, First::Lowest),
+            Self::Shortest => (Measure::Tokens, First::Lowest),
+            Self::Longest => (Measure::Tokens, First::Highest),
+            Self::HighestPerplexity => (Measure::Perplexity, First::Highest),
+            Self::LowestPerplexity => (Measure::Perplexity, First::Lowest),
+            Self::HighestScore => (Measure::Score, First::Highest),
+            Self::LowestScore => (Measure::Score, First::Lowest),
+            Self::Random | Self::All => return None,
+        })
+    }
+}
+
+/// What is measured of a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Measure {
+    Repetition,
+    Tokens,
+    Perplexity,
+    Score,
+}
+
+/// Which value comes first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    Lowest,
+    Highest,
+}
+
+impl First {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Lowest => "lowest first",
+            Self::Highest => "highest first",
+        }
+    }
 }
 
 /// The choice among a question's survivors. Ties are broken by a hash of the seed and the path's
@@ -38,7 +87,7 @@ pub struct Select {
     /// How many are kept per question. Default 1 (paper, III-A).
     #[schemars(range(min = 1))]
     pub keep: u32,
-    /// The score that `highest-score` ranks by. Default none.
+    /// The score that `highest-score` and `lowest-score` rank by. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<String>,
 }
@@ -62,19 +111,20 @@ impl Step for Select {
         if self.keep == 0 {
             return refuse(place, "keep", &0, "1 or more");
         }
-        if self.rule == SelectRule::HighestScore && self.score.is_none() {
-            let accepted = "a score's name, for `rule = \"highest-score\"`";
+        if self.by() == Some(Measure::Score) && self.score.is_none() {
+            let accepted = "a score's name, for `rule = \"highest-score\"` and `\"lowest-score\"`";
             return refuse(place, "score", &"missing", accepted);
         }
         Ok(())
     }
 
     fn needs(&self) -> Vec<(&'static str, Needed)> {
-        let need = match (self.rule, &self.score) {
-            (SelectRule::LowestRep, _) => ("", Needed::Tokens),
-            (SelectRule::HighestPerplexity, _) => ("rule", Needed::LogProbs),
-            (SelectRule::HighestScore, Some(score)) => ("score", Needed::Score(score.clone())),
-            _ => return Vec::new(),
+        let need = match (self.by(), &self.score) {
+            (Some(Measure::Repetition), _) => ("", Needed::Tokens),
+            (Some(Measure::Tokens), _) => ("rule", Needed::Tokens),
+            (Some(Measure::Perplexity), _) => ("rule", Needed::LogProbs),
+            (Some(Measure::Score), Some(score)) => ("score", Needed::Score(score.clone())),
+            (Some(Measure::Score), None) | (None, _) => return Vec::new(),
         };
         vec![need]
     }
@@ -113,17 +163,17 @@ impl Step for Select {
             let among = group.len();
             for (rank, (value, _, i)) in group.iter().enumerate().skip(keep as usize) {
                 let place = format!("{} of {among}", rank + 1);
-                let because = match self.rule {
-                    SelectRule::LowestRep => {
-                        format!("rep-{n} {value:.3} comes {place}, lowest first")
+                let because = match self.rule.measures() {
+                    Some((measure, first)) => {
+                        let measured = match measure {
+                            Measure::Repetition => format!("rep-{n} {value:.3} comes"),
+                            Measure::Tokens => format!("{value} tokens come"),
+                            Measure::Perplexity => format!("perplexity {value:.3} comes"),
+                            Measure::Score => format!("score {value} comes"),
+                        };
+                        format!("{measured} {place}, {}", first.words())
                     }
-                    SelectRule::HighestPerplexity => {
-                        format!("perplexity {value:.3} comes {place}, highest first")
-                    }
-                    SelectRule::HighestScore => {
-                        format!("score {value} comes {place}, highest first")
-                    }
-                    SelectRule::Random | SelectRule::All => format!("drawn {place}"),
+                    None => format!("drawn {place}"),
                 };
                 let because = format!("{because}; {keep} kept per question");
                 losers[*i] = Some(StepReason { rule, because });
@@ -134,20 +184,25 @@ impl Step for Select {
 }
 
 impl Select {
+    fn by(&self) -> Option<Measure> {
+        self.rule.measures().map(|(measure, _)| measure)
+    }
+
     fn measure(&self, path: &Candidate<'_>, n: u32) -> Result<Option<f64>, Box<Missing>> {
-        Ok(Some(match (self.rule, &self.score) {
-            (SelectRule::LowestRep, _) => rep_n(path.tokens()?, n as usize),
-            (SelectRule::HighestPerplexity, _) => path.perplexity()?,
-            (SelectRule::HighestScore, Some(name)) => return path.score(name),
-            _ => 0.0,
+        Ok(Some(match (self.by(), &self.score) {
+            (Some(Measure::Repetition), _) => rep_n(path.tokens()?, n as usize),
+            (Some(Measure::Tokens), _) => path.tokens()?.len() as f64,
+            (Some(Measure::Perplexity), _) => path.perplexity()?,
+            (Some(Measure::Score), Some(name)) => return path.score(name),
+            (Some(Measure::Score), None) | (None, _) => 0.0,
         }))
     }
 }
 
 /// Best first. A value that is no number comes last, whatever the rule.
 fn by_rank(a: &(f64, Digest, usize), b: &(f64, Digest, usize), rule: SelectRule) -> Ordering {
-    let values = match rule {
-        SelectRule::HighestPerplexity | SelectRule::HighestScore => b.0.total_cmp(&a.0),
+    let values = match rule.measures() {
+        Some((_, First::Highest)) => b.0.total_cmp(&a.0),
         _ => a.0.total_cmp(&b.0),
     };
     a.0.is_nan()
@@ -155,12 +210,4 @@ fn by_rank(a: &(f64, Digest, usize), b: &(f64, Digest, usize), rule: SelectRule)
         .then(values)
         .then(a.1.cmp(&b.1))
         .then(a.2.cmp(&b.2))
-}
-
-/// What decides between equals: blake3 of the seed and the stream, so that neither the order of draws
-/// nor other paths matter (ours; the paper is silent).
-fn tie(seed: u64, path: &ReasoningPath) -> Digest {
-    let mut bytes = seed.to_le_bytes().to_vec();
-    bytes.extend_from_slice(path.stream.as_bytes());
-    Digest::of(&bytes)
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{FilterError, FilterParams};
+use crate::key::Digest;
 use crate::text::{Question, ReasoningPath};
 
 /// A step: its settings, and what it does with the paths that are left.
@@ -31,6 +32,19 @@ pub(super) trait Step {
     /// # Errors
     /// [`FilterError::Parameter`] names the first key at fault.
     fn check(&self, _place: &str) -> Result<(), FilterError> {
+        Ok(())
+    }
+
+    /// Whether its section has the key `enabled`; others run where a limit is set.
+    fn has_switch(&self) -> bool {
+        true
+    }
+
+    /// Checks what it cannot do without where a manifest lists it.
+    ///
+    /// # Errors
+    /// As [`Step::check`].
+    fn check_listed(&self, _place: &str) -> Result<(), FilterError> {
         Ok(())
     }
 
@@ -132,11 +146,11 @@ impl StepReason {
         }
     }
 
-    /// A judge was asked for the score `name`, and what it wrote could not be read.
+    /// A stage was asked for the score `name`, and found none.
     pub(super) fn unparsed(name: &str) -> Self {
         Self {
             rule: Some("unparsed"),
-            because: format!("{name} is unparsed: the judge's reply has no such score"),
+            because: format!("{name} is unparsed: the stage that was asked for it found none"),
         }
     }
 }
@@ -223,6 +237,14 @@ pub(super) fn refuse<T>(
         found: found.to_string(),
         accepted: accepted.into(),
     })
+}
+
+/// What decides between equals: blake3 of the seed and the stream, so that neither the order of draws
+/// nor other paths matter (ours; the paper is silent).
+pub(super) fn tie(seed: u64, path: &ReasoningPath) -> Digest {
+    let mut bytes = seed.to_le_bytes().to_vec();
+    bytes.extend_from_slice(path.stream.as_bytes());
+    Digest::of(&bytes)
 }
 
 pub(super) fn by_id(questions: &[Question]) -> Result<BTreeMap<&str, &Question>, FilterError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::ArtifactKind;
-use crate::filter::{FilterError, FilterParams, filter};
+use crate::filter::{FilterError, FilterParams, SelectRule, filter};
 use crate::stage::{
     Carried, Context, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
     StageKind, Work,
@@ -77,12 +77,16 @@ impl StageKind for Filter {
         needs.map(|(field, what)| Need { field, what }).collect()
     }
 
-    fn estimate(_: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+    fn estimate(params: &FilterParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, questions) = (*inputs.get("paths")?, inputs.get("questions")?);
-        // At most one path for each question is kept (paper, III-A).
+        let most = match params.select.rule {
+            SelectRule::All => paths.rows,
+            _ => questions.rows.saturating_mul(params.select.keep.into()),
+        };
+        let rows = most.min(paths.rows);
         let kept = Size {
-            rows: questions.rows,
-            tokens: questions.rows * paths.tokens_per_row(),
+            rows,
+            tokens: rows * paths.tokens_per_row(),
             model: None,
         };
         Some((
