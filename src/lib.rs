@@ -13,6 +13,7 @@ mod memory;
 mod disk;
 mod fetch;
 mod input;
+mod program;
 mod dataset;
 pub mod filter;
 pub mod metric;

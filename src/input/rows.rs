@@ -39,16 +39,25 @@ impl JsonLines {
     /// # Errors
     /// It cannot be read, is no text, has no row, or has something else than one JSON object a line.
     pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
-        let lines = Self {
-            path: path.to_owned(),
-            text: read_text(path)?,
-        };
-        if let Some(row) = lines.rows().find(|row| !row.begins_object()) {
-            return Err(lines.no_object(&row));
-        }
+        let lines = Self::of(path, read_text(path)?)?;
         if lines.rows().next().is_none() {
             let empty = InputError::of_file(path, "the file has no row");
             return Err(empty.hint("one JSON object a line is expected"));
+        }
+        Ok(lines)
+    }
+
+    /// The same of a text that is no file's, such as a program's output, called `path` in messages; it may have no row.
+    ///
+    /// # Errors
+    /// It has something else than one JSON object a line.
+    pub(crate) fn of(path: &Path, text: String) -> Result<Self, InputError> {
+        let lines = Self {
+            path: path.to_owned(),
+            text,
+        };
+        if let Some(row) = lines.rows().find(|row| !row.begins_object()) {
+            return Err(lines.no_object(&row));
         }
         Ok(lines)
     }
