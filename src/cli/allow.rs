@@ -1,7 +1,9 @@
-//! The user's permission for a manifest to ask the servers that it names; see `teacher::http::permit`.
+//! The user's permission for a manifest to ask the servers and to run the programs that it names; see
+//! `teacher::http::permit`.
 //!
-//! It comes from the command line, from the environment, from a file in the user's configuration folder, or
-//! from an answer on a terminal, which that file remembers. Without it nothing runs.
+//! That for servers comes from the command line, from the environment, from a file in the user's configuration folder,
+//! or from an answer on a terminal, which that file remembers; that for programs from the first two alone, since what a
+//! name stands for may change. Without it nothing runs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,10 +11,11 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::exit::{Failure, say};
 use super::session::Session;
-use crate::plan::{NodeId, Server, servers};
+use crate::plan::{NodeId, Server, programs, servers};
 use crate::teacher::http::{NoPermission, Permission};
 use crate::text::escaped;
 
@@ -30,6 +33,13 @@ pub(crate) struct AllowArgs {
         value_delimiter = ','
     )]
     allowed: Vec<String>,
+    /// Let the manifest run the programs that it names (`verify` with `exec`, `transform`); `plan` lists them
+    #[arg(
+        long = "allow-programs",
+        env = "SERT_ALLOW_PROGRAMS",
+        value_parser = FalseyValueParser::new()
+    )]
+    programs: bool,
 }
 
 impl AllowArgs {
@@ -45,14 +55,15 @@ impl AllowArgs {
             text.parse().map_err(wrong)
         });
         let given = given.collect::<Result<Vec<Permission>, Failure>>()?;
+        session.options.allow_programs |= self.programs;
         let permissions = &mut session.options.permissions;
         permissions.extend(remembered);
         permissions.extend(given);
         Ok(())
     }
 
-    /// The same; and where `nodes` would ask a server without permission, asks the user for it, if they are there to
-    /// answer.
+    /// The same; refuses where `nodes` would run a program without permission; and where they would ask a server
+    /// without one, asks the user for it, if they are there to answer.
     pub(crate) fn ask(
         &self,
         session: &mut Session,
@@ -60,6 +71,7 @@ impl AllowArgs {
         may_ask: bool,
     ) -> Result<(), Failure> {
         self.apply(session)?;
+        check_programs(session, nodes)?;
         if session.fetcher.options().offline {
             return Ok(()); // no server but one on this machine is asked
         }
@@ -99,6 +111,27 @@ impl AllowArgs {
         session.options.permissions.extend(permissions);
         Ok(())
     }
+}
+
+/// Refuses programs that would run and that the user has not allowed.
+fn check_programs(session: &Session, nodes: &[NodeId]) -> Result<(), Failure> {
+    let is_named = |nodes: &[NodeId]| !programs(&session.plan, nodes.iter().copied()).is_empty();
+    if session.options.allow_programs || !is_named(nodes) {
+        return Ok(());
+    }
+    let lacking = programs(&session.plan, session.to_run(nodes)?);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let each: Vec<String> = lacking
+        .iter()
+        .map(|it| format!("`{}` (stage {})", it.command, it.stages.join(", ")))
+        .collect();
+    Err(Failure::usage(format!(
+        "{} runs programs that you have not allowed: {}; nothing was run\nhint: if you trust them, add --allow-programs; SECURITY.md says what they can do",
+        session.manifest.path.display(),
+        each.join(", ")
+    )))
 }
 
 /// The user's file.

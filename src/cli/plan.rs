@@ -9,7 +9,7 @@ use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
-use crate::plan::{NodeState, estimate, resolve, servers};
+use crate::plan::{NodeId, NodeState, estimate, programs, resolve, servers};
 use crate::report;
 
 #[derive(Args)]
@@ -34,20 +34,21 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let environment = session.environment(&session.options, &Silent);
     let resolved = resolve(&session.plan, &nodes, &environment)?;
     let estimates = estimate(&session.plan, &resolved, &environment)?;
-    let to_run = resolved
+    let to_run: Vec<NodeId> = resolved
         .iter()
-        .filter(|each| !matches!(each.state, NodeState::Hit(_)));
-    let servers = servers(
-        &session.plan,
-        to_run.map(|each| each.node),
-        &session.options.permissions,
-    );
+        .filter(|each| !matches!(each.state, NodeState::Hit(_)))
+        .map(|each| each.node)
+        .collect();
+    let permissions = &session.options.permissions;
+    let servers = servers(&session.plan, to_run.iter().copied(), permissions);
+    let programs = programs(&session.plan, to_run);
     if args.json {
         data::print_json(&report::plan_json(
             &session.plan,
             &resolved,
             &estimates,
             &servers,
+            &programs,
         ))?;
     } else {
         write!(
@@ -58,7 +59,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
                 &session.plan,
                 &resolved,
                 &estimates,
-                &servers
+                &servers,
+                &programs
             )
         )?;
     }

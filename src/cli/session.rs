@@ -148,6 +148,7 @@ impl Session {
             device_description: String::new(),
             gradient_checkpointing: manifest.run.gradient_checkpointing,
             permissions: Permissions::default(),
+            allow_programs: false,
         };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {

@@ -6,12 +6,14 @@
 
 mod estimate;
 mod graph;
+mod programs;
 mod recipe;
 mod servers;
 mod state;
 
 pub use estimate::{Estimates, estimate};
 pub use graph::{Input, Node, NodeId, Plan, PlanError};
+pub use programs::{PlannedProgram, programs};
 pub use recipe::recipe;
 pub use servers::{Server, servers};
 pub use state::{MissReason, NodeState, Resolved, resolve};

@@ -10,7 +10,7 @@ use super::new_table;
 use super::plan_sweep::sweep_text;
 use crate::key::Difference;
 use crate::manifest::Sweep;
-use crate::plan::{Estimates, MissReason, NodeState, Plan, Resolved, Server};
+use crate::plan::{Estimates, MissReason, NodeState, Plan, PlannedProgram, Resolved, Server};
 use crate::stage::Work;
 use crate::text::printable;
 
@@ -21,6 +21,7 @@ pub(crate) fn plan_text(
     resolved: &[Resolved],
     estimates: &Estimates,
     servers: &[Server],
+    programs: &[PlannedProgram],
 ) -> String {
     let mut text = if sweep.is_sweep() {
         sweep_text(sweep, plan, resolved)
@@ -31,7 +32,24 @@ pub(crate) fn plan_text(
     for server in servers {
         text += &server_text(server);
     }
+    for program in programs {
+        text += &program_text(program);
+    }
     text
+}
+
+/// Which program a run would start, for whom.
+fn program_text(program: &PlannedProgram) -> String {
+    let network = if program.network {
+        ", with the network"
+    } else {
+        ""
+    };
+    format!(
+        "runs `{}`{network}: {}; `run` wants --allow-programs\n",
+        printable(&program.command),
+        printable(&program.stages.join(", "))
+    )
 }
 
 /// Whom a run would ask, with which key, and whether it may.
@@ -152,6 +170,7 @@ pub(crate) fn plan_json(
     resolved: &[Resolved],
     estimates: &Estimates,
     servers: &[Server],
+    programs: &[PlannedProgram],
 ) -> Value {
     let stages: Vec<Value> = resolved
         .iter()
@@ -180,9 +199,20 @@ pub(crate) fn plan_json(
             })
         })
         .collect();
+    let programs: Vec<Value> = programs
+        .iter()
+        .map(|program| {
+            json!({
+                "command": program.command,
+                "network": program.network,
+                "stages": program.stages,
+            })
+        })
+        .collect();
     json!({
         "stages": stages,
         "servers": servers,
+        "programs": programs,
         "total": estimates.total,
         "seconds": estimates.seconds(&estimates.total),
         "not_estimated": unknown(plan, estimates),

@@ -1,4 +1,4 @@
-//! What a stage took of servers, what its judge could not read, and what its training left out: from its result's
+//! What a stage took of servers, what its judge could not read, what its verifier found, and what its training left out: from its result's
 //! provenance.
 
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ pub(crate) fn used_text(provenance: &Value) -> Option<String> {
     let parts: Vec<String> = [
         used.get("endpoint").map(endpoint),
         used.get("judged").map(judged),
+        used.get("verified").map(verified),
         used.get("too_long").map(too_long),
     ]
     .into_iter()
@@ -72,6 +73,29 @@ fn judged(judged: &Value) -> String {
     format!("{paths} judged, {unparsed} ({share}) unparsed")
 }
 
+fn verified(verified: &Value) -> String {
+    let count = |name: &str| verified[name].as_u64().unwrap_or(0);
+    let mut text = format!(
+        "{} verified: {} right, {} wrong, {} without an answer, {} not decided",
+        count("paths"),
+        count("right"),
+        count("wrong"),
+        count("no_answer"),
+        count("not_decided")
+    );
+    let reasons = verified["reasons"].as_array().into_iter().flatten();
+    let reasons: Vec<String> = reasons
+        .map(|each| {
+            let why = printable(each["reason"].as_str().unwrap_or("?"));
+            format!("{why}, {} times", each["paths"].as_u64().unwrap_or(0))
+        })
+        .collect();
+    if !reasons.is_empty() {
+        let _ = write!(text, " ({})", reasons.join("; "));
+    }
+    text
+}
+
 fn too_long(told: &Value) -> String {
     let count = |name: &str| told[name].as_u64().unwrap_or(0);
     let mut text = format!(
@@ -107,11 +131,15 @@ mod tests {
                 "refused": { "content filter": 2 },
             },
             "judged": { "paths": 20, "unparsed": 3 },
+            "verified": {
+                "paths": 9, "right": 4, "wrong": 2, "no_answer": 1, "not_decided": 2,
+                "reasons": [{ "reason": "it crashed", "paths": 2, "first": "q" }],
+            },
             "too_long": { "rule": "cut-reasoning", "texts": 40, "dropped": 1, "cut": 4 },
         } });
         assert_eq!(
             used_text(&provenance).unwrap(),
-            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
+            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; 9 verified: 4 right, 2 wrong, 1 without an answer, 2 not decided (it crashed, 2 times); of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
         );
     }
 }

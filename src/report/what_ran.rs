@@ -228,6 +228,7 @@ fn other(stage: &Node, brings: Brings) -> Option<String> {
             let rows = if answers { "answers" } else { "paths" };
             format!("{rows} brought in{}", in_file(file.as_deref()))
         }
+        Brings::Program => format!("paths by {}", without_folders(text("/program")?)),
         Brings::Student | Brings::Data => return None,
     };
     Some(who)

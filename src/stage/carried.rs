@@ -129,7 +129,7 @@ impl Carried {
         }
         let names: Vec<String> = names().map(|name| format!("`{name}`")).collect();
         if names.is_empty() {
-            format!("put a `score` or `judge` stage that makes `{name}` before it")
+            format!("put a `verify`, `score` or `judge` stage that makes `{name}` before it")
         } else {
             format!("the scores that are made: {}", names.join(", "))
         }
@@ -207,7 +207,7 @@ mod tests {
                 &bare,
                 score("judge"),
                 Some(
-                    "no stage before it makes the score `judge` | put a `score` or `judge` stage that makes `judge` before it",
+                    "no stage before it makes the score `judge` | put a `verify`, `score` or `judge` stage that makes `judge` before it",
                 ),
             ),
         ] {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::artifact::ArtifactKind;
 use crate::model::Arithmetic;
+use crate::program::ProgramParams;
 use crate::teacher::http::Endpoint;
 
 /// A stage kind as the parser, the planner and the runner see it.
@@ -55,6 +56,8 @@ pub trait Stage: Send + Sync {
     fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<ParamError>;
     /// See [`StageKind::endpoint`].
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
+    /// See [`StageKind::program`].
+    fn program(&self, params: &Map<String, Value>) -> Option<ProgramParams>;
     /// See [`StageKind::check_outside`].
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError>;
     /// See [`StageKind::carried`].
@@ -178,6 +181,10 @@ impl<K: StageKind> Stage for Typed<K> {
 
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint> {
         K::endpoint(&Self::typed(params).ok()?).cloned()
+    }
+
+    fn program(&self, params: &Map<String, Value>) -> Option<ProgramParams> {
+        K::program(&Self::typed(params).ok()?).cloned()
     }
 
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError> {

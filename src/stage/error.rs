@@ -16,6 +16,7 @@ use crate::model::InferenceError;
 use crate::model::ModelError;
 use crate::model::device::DeviceError;
 use crate::model::train::TrainError;
+use crate::program::ProgramError;
 use crate::store::StoreError;
 use crate::teacher::TeacherError;
 use crate::teacher::http::{EndpointError, EndpointErrorKind};
@@ -67,6 +68,8 @@ pub enum StageError {
     #[error(transparent)]
     Metric(#[from] MetricError),
     #[error(transparent)]
+    Program(ProgramError),
+    #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
     Engine(EngineError),
@@ -93,6 +96,7 @@ macro_rules! from_or_cancelled {
 from_or_cancelled! {
     EngineError: Engine unless EngineError::Cancelled,
     TrainError: Train unless TrainError::Cancelled,
+    ProgramError: Program unless ProgramError::Cancelled,
     FetchError: Fetch unless FetchError::Cancelled { .. },
     DatasetError: Dataset unless DatasetError::Fetch(FetchError::Cancelled { .. }),
     TeacherError: Teacher unless TeacherError::Fetch(FetchError::Cancelled { .. }),

@@ -10,6 +10,7 @@ use super::{
     Sizes, StageError,
 };
 use crate::model::Arithmetic;
+use crate::program::ProgramParams;
 use crate::teacher::http::Endpoint;
 
 /// A stage kind as its author writes it. The implementing type carries no data.
@@ -58,6 +59,11 @@ pub trait StageKind: Send + Sync + 'static {
 
     /// The server that it asks, if it asks one.
     fn endpoint(_params: &Self::Params) -> Option<&Endpoint> {
+        None
+    }
+
+    /// The program of the user's that it runs, if it runs one.
+    fn program(_params: &Self::Params) -> Option<&ProgramParams> {
         None
     }
 

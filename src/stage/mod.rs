@@ -17,6 +17,7 @@ mod kinds;
 mod options;
 mod port;
 mod param_error;
+mod programs;
 mod size;
 
 pub use carried::{Carried, Need, ScoreRange};

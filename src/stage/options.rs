@@ -18,6 +18,8 @@ pub struct RunOptions {
     pub gradient_checkpointing: bool,
     /// Which servers may be asked, and what they may be sent.
     pub permissions: Permissions,
+    /// Whether the programs that the manifest names may be run.
+    pub allow_programs: bool,
 }
 
 impl RunOptions {

@@ -218,6 +218,8 @@ pub enum Brings {
     Judge,
     /// Rows that were made elsewhere.
     Rows,
+    /// What a program of the user's makes of rows.
+    Program,
 }
 
 #[cfg(test)]

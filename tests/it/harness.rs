@@ -40,6 +40,7 @@ impl Bench {
             // Nobody's own permissions, nor a place to keep any.
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env_remove("SERT_ALLOW_ENDPOINT")
+            .env_remove("SERT_ALLOW_PROGRAMS")
             .env_remove("SERT_MIRROR")
             .env_remove("SERT_CACHE")
             .env_remove("SERT_DEVICE");

@@ -40,4 +40,5 @@ mod store_care;
 mod statistics;
 mod students;
 mod sweep;
+mod verify;
 mod webdriver;

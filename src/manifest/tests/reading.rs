@@ -122,7 +122,9 @@ fn the_papers_reading_is_in_no_key() {
         .collect();
     assert_eq!(
         names,
-        ["teach", "score", "filter", "finetune", "distill", "eval"]
+        [
+            "teach", "score", "verify", "filter", "finetune", "distill", "eval"
+        ]
     );
     assert!(
         KINDS

@@ -2,20 +2,16 @@
 //!
 //! A checkpoint that was made elsewhere comes in through `student`, under any stage name.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::imported;
 use crate::artifact::ArtifactKind;
-use crate::input::{InputError, JsonLines};
-use crate::key::{Digest, canonical_json};
+use crate::input::JsonLines;
 use crate::stage::{
     Brings, Context, Output, Outputs, OutsideFile, ParamError, Port, StageError, StageKind,
 };
-use crate::text::{Prediction, Question, ReasoningPath};
+use crate::text::{Prediction, Question};
 
 /// Parameters of both kinds.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -64,17 +60,8 @@ impl StageKind for ImportPaths {
     }
 
     fn run(params: &ImportParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let needs =
-            "a path needs `question_id` and `text`, and may have what `sert-run export` writes";
-        let id = |path: &ReasoningPath| path.question_id.clone();
-        let mut rows = read(params, context, needs, id)?;
-        for path in rows
-            .iter_mut()
-            .filter(|path| path.stream == Digest::default())
-        {
-            let identity = json!(["imported/1", path.question_id, path.draw, path.text]);
-            path.stream = Digest::of(canonical_json(&identity).as_bytes());
-        }
+        let lines = JsonLines::open(&context.resolve(&params.path))?;
+        let rows = imported::paths(&lines, &context.input::<Vec<Question>>("questions")?)?;
         Ok(Outputs::from([("paths".to_owned(), context.keep(&rows)?)]))
     }
 }
@@ -116,7 +103,9 @@ impl StageKind for ImportPredictions {
     fn run(params: &ImportParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let needs = "a prediction needs `question_id`, `prompt` and `output`, and may have what `sert-run export` writes";
         let id = |prediction: &Prediction| prediction.question_id.clone();
-        let rows = read(params, context, needs, id)?;
+        let lines = JsonLines::open(&context.resolve(&params.path))?;
+        let questions: Vec<Question> = context.input("questions")?;
+        let rows = imported::rows(&lines, &questions, needs, id)?;
         Ok(Outputs::from([(
             "predictions".to_owned(),
             context.keep(&rows)?,
@@ -140,49 +129,6 @@ fn outside(params: &ImportParams, context: &Context<'_>) -> Vec<OutsideFile> {
         role: "rows".to_owned(),
         path: context.resolve(&params.path),
     }]
-}
-
-/// The rows of the file, each of a question that comes in.
-fn read<T: DeserializeOwned>(
-    params: &ImportParams,
-    context: &Context<'_>,
-    needs: &str,
-    id: impl Fn(&T) -> String,
-) -> Result<Vec<T>, StageError> {
-    let questions: Vec<Question> = context.input("questions")?;
-    let known: BTreeSet<&str> = questions.iter().map(|q| q.id.as_str()).collect();
-    let lines = JsonLines::open(&context.resolve(&params.path))?;
-    let mut rows = Vec::new();
-    let mut strangers = Vec::new();
-    for line in lines.rows() {
-        let row: T = line
-            .read_with_id("question_id")
-            .map_err(|error| error.hint(needs))?;
-        let id = id(&row);
-        if !known.contains(id.as_str()) {
-            strangers.push(line.wrong_at("question_id", id));
-        }
-        rows.push(row);
-    }
-    let Some(first) = strangers.first() else {
-        return Ok(rows);
-    };
-    let some: Vec<&str> = questions.iter().take(3).map(|q| q.id.as_str()).collect();
-    let what = format!(
-        "{} of {} rows belong to none of the {} questions, first `{}`; the questions are {}, ...",
-        strangers.len(),
-        rows.len(),
-        questions.len(),
-        first.what,
-        some.join(", ")
-    );
-    let hint = "the rows must come from the same dataset and split as `questions`";
-    Err(InputError {
-        what,
-        ..strangers.swap_remove(0)
-    }
-    .hint(hint)
-    .into())
 }
 
 #[cfg(test)]

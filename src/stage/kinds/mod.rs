@@ -7,9 +7,11 @@ mod drawing;
 mod eval;
 mod examples;
 mod filter;
+mod finding;
 mod finetune;
 mod gold;
 mod import;
+mod imported;
 mod judge;
 mod judge_params;
 mod judge_server;
@@ -33,6 +35,11 @@ mod teach;
 mod training;
 mod union;
 mod unsolved;
+mod transform;
+mod verify;
+mod verify_by;
+mod verify_exec;
+mod verify_params;
 
 use super::{Stage, Typed};
 
@@ -44,9 +51,11 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<teach::Teach>::new(),
     &Typed::<sample::Sample>::new(),
     &Typed::<score::Score>::new(),
+    &Typed::<verify::Verify>::new(),
     &Typed::<judge::Judge>::new(),
     &Typed::<filter::Filter>::new(),
     &Typed::<union::Union>::new(),
+    &Typed::<transform::Transform>::new(),
     &Typed::<shuffle::Shuffle>::new(),
     &Typed::<overlap::Overlap>::new(),
     &Typed::<finetune::Finetune>::new(),

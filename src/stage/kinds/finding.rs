@@ -1,0 +1,210 @@
+//! What a verifier finds of a path, and what is told and recorded of all that it found.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::verify_params::{Unanswered, VerifyParams};
+use crate::stage::Context;
+use crate::text::ReasoningPath;
+
+/// Reasons that are recorded, the most frequent first (ours).
+const REASONS: usize = 5;
+
+/// What a verifier found of one path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Finding {
+    Right,
+    Wrong,
+    /// There is no answer.
+    NoAnswer,
+    /// Whether it is right is not known, and why.
+    Unknown(String),
+}
+
+impl Finding {
+    pub(super) fn of(is_right: bool) -> Self {
+        if is_right { Self::Right } else { Self::Wrong }
+    }
+
+    /// The score; none where it is unparsed.
+    fn score(&self) -> Option<f64> {
+        match self {
+            Self::Right => Some(1.0),
+            Self::Wrong => Some(0.0),
+            Self::NoAnswer | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// How many of a question's paths are right.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    right: u32,
+    /// Those that count.
+    of: u32,
+}
+
+impl Share {
+    fn value(self) -> Option<f64> {
+        (self.of > 0).then(|| f64::from(self.right) / f64::from(self.of))
+    }
+}
+
+/// Gives each path its two scores.
+pub(super) fn note(params: &VerifyParams, paths: &mut [ReasoningPath], findings: &[Finding]) {
+    let mut shares: BTreeMap<String, Share> = BTreeMap::new();
+    for (path, finding) in paths.iter().zip(findings) {
+        let share = shares.entry(path.question_id.clone()).or_default();
+        share.right += u32::from(*finding == Finding::Right);
+        share.of += u32::from(match finding {
+            Finding::Right | Finding::Wrong => true,
+            Finding::NoAnswer => params.unanswered == Unanswered::NotRight,
+            Finding::Unknown(_) => false,
+        });
+    }
+    let pass_rate = params.pass_rate();
+    for (path, finding) in paths.iter_mut().zip(findings) {
+        record(path, &params.name, finding.score());
+        record(path, &pass_rate, shares[&path.question_id].value());
+    }
+}
+
+/// Gives `path` the score `name`; where there is none, it is unparsed.
+fn record(path: &mut ReasoningPath, name: &str, score: Option<f64>) {
+    path.scores.remove(name);
+    path.unparsed.remove(name);
+    match score {
+        Some(score) => _ = path.scores.insert(name.to_owned(), score),
+        None => _ = path.unparsed.insert(name.to_owned()),
+    }
+}
+
+/// Tells, and records, what was found and why some scores are unparsed.
+pub(super) fn tell(
+    params: &VerifyParams,
+    context: &Context<'_>,
+    paths: &[ReasoningPath],
+    findings: &[Finding],
+) {
+    let count = |wanted: &Finding| findings.iter().filter(|each| *each == wanted).count();
+    let (right, wrong) = (count(&Finding::Right), count(&Finding::Wrong));
+    let none = count(&Finding::NoAnswer);
+    let unknown = findings.len() - right - wrong - none;
+    let mut solved: BTreeMap<&str, bool> = BTreeMap::new();
+    for (path, finding) in paths.iter().zip(findings) {
+        *solved.entry(&path.question_id).or_default() |= *finding == Finding::Right;
+    }
+    let mut text = format!(
+        "{right} of {} paths are right, {wrong} wrong, {none} without an answer, {unknown} not decided; {} of {} questions have a right one",
+        paths.len(),
+        solved.values().filter(|is_solved| **is_solved).count(),
+        solved.len(),
+    );
+    if none > 0 {
+        text += match params.unanswered {
+            Unanswered::NotRight => "; in `pass_rate` those without an answer count as not right",
+            Unanswered::LeftOut => "; `pass_rate` leaves those without an answer out",
+        };
+    }
+    context.report.info(text);
+    let reasons = reasons(paths, findings);
+    for (reason, (times, first)) in &reasons {
+        context.report.info(format!(
+            "not decided, {times} times: {reason} (first for question `{first}`)"
+        ));
+    }
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(reason, (times, first))| json!({ "reason": reason, "paths": times, "first": first }))
+        .collect();
+    context.record_use(
+        "verified",
+        json!({
+            "paths": paths.len(),
+            "right": right,
+            "wrong": wrong,
+            "no_answer": none,
+            "not_decided": unknown,
+            "reasons": reasons,
+        }),
+    );
+}
+
+/// Why paths were not decided, how often, and the first question: the most frequent reasons.
+fn reasons<'f>(
+    paths: &'f [ReasoningPath],
+    findings: &'f [Finding],
+) -> Vec<(&'f str, (usize, &'f str))> {
+    let mut counted: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for (path, finding) in paths.iter().zip(findings) {
+        if let Finding::Unknown(reason) = finding {
+            counted.entry(reason).or_insert((0, &path.question_id)).0 += 1;
+        }
+    }
+    let mut reasons: Vec<_> = counted.into_iter().collect();
+    reasons.sort_by_key(|(_, (times, _))| std::cmp::Reverse(*times));
+    reasons.truncate(REASONS);
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(question_id: &str) -> ReasoningPath {
+        serde_json::from_value(json!({ "question_id": question_id, "text": "t" })).unwrap()
+    }
+
+    fn unknown(why: &str) -> Finding {
+        Finding::Unknown(why.into())
+    }
+
+    /// A path without an answer is not right unless it is left out; one of which it is not known counts nowhere.
+    #[test]
+    fn shares_are_of_what_is_known() {
+        let findings = [
+            Finding::Right,
+            Finding::Wrong,
+            Finding::NoAnswer,
+            Finding::NoAnswer,
+            unknown("crash"),
+            unknown("crash"),
+        ];
+        let ids = ["q", "q", "q", "q", "q", "p"];
+        let noted = |unanswered| {
+            let params = VerifyParams {
+                unanswered,
+                ..VerifyParams::default()
+            };
+            let mut paths = ids.map(path);
+            // What it had is replaced.
+            paths[4].scores.insert("correct".into(), 1.0);
+            note(&params, &mut paths, &findings);
+            paths
+        };
+        let paths = noted(Unanswered::NotRight);
+        let correct = paths
+            .each_ref()
+            .map(|path| path.scores.get("correct").copied());
+        assert_eq!(correct, [Some(1.0), Some(0.0), None, None, None, None]);
+        for path in &paths {
+            let parsed = path.scores.contains_key("correct");
+            assert_eq!(path.unparsed.contains("correct"), !parsed);
+        }
+        let rate = |path: &ReasoningPath| path.scores.get("pass_rate").copied();
+        assert_eq!((rate(&paths[0]), rate(&paths[5])), (Some(0.25), None));
+        assert!(paths[5].unparsed.contains("pass_rate"));
+        assert_eq!(rate(&noted(Unanswered::LeftOut)[0]), Some(0.5));
+    }
+
+    #[test]
+    fn frequent_reasons_come_first() {
+        let findings = [unknown("a"), unknown("b"), Finding::Right, unknown("b")];
+        let paths = ["1", "2", "3", "4"].map(path);
+        assert_eq!(
+            reasons(&paths, &findings),
+            [("b", (2, "2")), ("a", (1, "1"))]
+        );
+    }
+}

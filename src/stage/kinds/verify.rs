@@ -1,0 +1,121 @@
+//! `verify`: adds to paths whether their answers are right, and how many of their question's are.
+//!
+//! In: paths and their questions. Out: the same paths with the score `correct` (1, or 0; unparsed where there is no answer or the
+//! verifier does not know), and `pass_rate`, the share of the question's paths that are right. No model is run.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::finding;
+use super::verify_params::{Verifier, VerifyParams};
+use super::{verify_by, verify_exec};
+use crate::artifact::ArtifactKind;
+use crate::program::ProgramParams;
+use crate::stage::{
+    Carried, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, ScoreRange, Sizes,
+    StageError, StageKind, Work,
+};
+use crate::text::{Question, ReasoningPath};
+
+/// Checks the answers of paths.
+pub(crate) struct Verify;
+
+impl StageKind for Verify {
+    type Params = VerifyParams;
+
+    const NAME: &'static str = "verify";
+    const VERSION: u32 = 1;
+    const DOC: &'static str =
+        "Check the answers of paths: whether each is right, and how many of its question's are.";
+    const INPUTS: &'static [Port] = &[
+        Port::required("paths", ArtifactKind::Paths, "The paths to check.").passes_on(),
+        Port::questions(
+            "questions",
+            "data.train",
+            "The questions that the paths answer, of any split; checked test paths may be shown, never trained on.",
+        )
+        .any_split(),
+    ];
+    const OUTPUTS: &'static [Output] = &[Output::new(
+        "paths",
+        ArtifactKind::Paths,
+        "The same paths with the scores added.",
+    )];
+    const READS_ANSWERS: bool = true;
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[("reading", "\"paper\"")];
+    const LOCATIONS: &'static [&'static str] = &["exec.program"];
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        // Values are read by one rule, and a program reads by its own.
+        let is = |verifier| params.get("verifier") == Some(&json!(verifier));
+        if is(Verifier::Math) || is(Verifier::Exec) {
+            params.remove("reading");
+        }
+    }
+
+    fn check(params: &VerifyParams) -> Vec<ParamError> {
+        params.param_errors()
+    }
+
+    fn check_outside(params: &VerifyParams, context: &Context<'_>) -> Vec<ParamError> {
+        let program = params.exec.as_ref();
+        program.map_or_else(Vec::new, |program| {
+            context.missing_programs("exec.", program)
+        })
+    }
+
+    fn program(params: &VerifyParams) -> Option<&ProgramParams> {
+        params.exec.as_ref()
+    }
+
+    fn files(params: &VerifyParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
+        let program = params.exec.as_ref();
+        Ok(program.map_or_else(Vec::new, |program| context.program_files(program)))
+    }
+
+    fn carried(params: &VerifyParams, input: Carried) -> Carried {
+        let share = ScoreRange(0.0, 1.0);
+        input
+            .with(&params.name, share)
+            .with(params.pass_rate(), share)
+    }
+
+    fn estimate(_: &VerifyParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+        let paths = *inputs.get("paths")?;
+        Some((Work::default(), BTreeMap::from([("paths", paths)])))
+    }
+
+    fn run(params: &VerifyParams, context: &Context<'_>) -> Result<Outputs, StageError> {
+        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
+        let questions: Vec<Question> = context.input("questions")?;
+        let with_questions = with_questions(&paths, &questions)?;
+        let findings = match &params.exec {
+            Some(program) => verify_exec::find(program, &with_questions, context)?,
+            None => verify_by::find(params, &with_questions)?,
+        };
+        finding::note(params, &mut paths, &findings);
+        finding::tell(params, context, &paths, &findings);
+        Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
+    }
+}
+
+/// Each path with its question.
+///
+/// # Errors
+/// A path of a question that is not among `questions`.
+fn with_questions<'a>(
+    paths: &'a [ReasoningPath],
+    questions: &'a [Question],
+) -> Result<Vec<(&'a Question, &'a ReasoningPath)>, StageError> {
+    let by_id: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
+    let question = |path: &'a ReasoningPath| match by_id.get(path.question_id.as_str()) {
+        Some(question) => Ok((*question, path)),
+        None => Err(StageError::Invalid(format!(
+            "a path is for the question `{}`, which is not among the {} of `questions`\nhint: `questions` must be those that the paths answer, for example `data.validation`",
+            path.question_id,
+            by_id.len()
+        ))),
+    };
+    paths.iter().map(question).collect()
+}

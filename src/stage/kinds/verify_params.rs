@@ -1,0 +1,183 @@
+//! Parameters of `verify`.
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::program::ProgramParams;
+use crate::stage::ParamError;
+use crate::text::Reading;
+
+/// The name of the score unless the manifest says another.
+const CORRECT: &str = "correct";
+/// The name of the share that goes with it.
+const PASS_RATE: &str = "pass_rate";
+
+/// How an answer is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verifier {
+    /// As `eval` reads it: the answer by `reading`, against the gold answer.
+    #[default]
+    Answer,
+    /// As values: numbers, fractions, sets, tuples, LaTeX and expressions that are equal (docs/verifiers.md).
+    Math,
+    /// By `pattern`: a text that it matches is right; or, where it has a group `(?<answer>...)`, what that captured last is
+    /// the answer.
+    Regex,
+    /// By a program of yours, `exec`.
+    Exec,
+}
+
+/// What a path without an answer is in `pass_rate`. It is never `correct = 0`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unanswered {
+    /// Not right.
+    #[default]
+    NotRight,
+    /// No path of the question.
+    LeftOut,
+}
+
+/// Parameters of `verify`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VerifyParams {
+    /// How an answer is checked. Default `answer`.
+    pub verifier: Verifier,
+    /// The name under which the score is kept, and by which `filter` asks for it. Default `correct`. The share of a question's
+    /// paths that are right is kept as `pass_rate`, or as `NAME_pass_rate` where this is another name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// What a path without an answer is in the share: `not-right`, or `left-out`. Its score is unparsed either way. Default
+    /// `not-right` (ours): a question that is mostly not answered is no easy one.
+    pub unanswered: Unanswered,
+    /// Verifier `regex` only: the pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Verifier `exec` only: the program, which takes a line of JSON for each path and writes one (docs/verifiers.md).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec: Option<ProgramParams>,
+    /// By which rule answers are read (docs/answers.md). Default `standard` (ours).
+    pub reading: Reading,
+}
+
+impl Default for VerifyParams {
+    fn default() -> Self {
+        Self {
+            verifier: Verifier::Answer,
+            name: CORRECT.to_owned(),
+            unanswered: Unanswered::NotRight,
+            pattern: None,
+            exec: None,
+            reading: Reading::default(),
+        }
+    }
+}
+
+impl VerifyParams {
+    /// The name of the share.
+    pub(super) fn pass_rate(&self) -> String {
+        if self.name == CORRECT {
+            return PASS_RATE.to_owned();
+        }
+        format!("{}_{PASS_RATE}", self.name)
+    }
+
+    /// What the schema cannot check.
+    pub(super) fn param_errors(&self) -> Vec<ParamError> {
+        let error = |field: &str, message: String, hint: &str| ParamError {
+            field: field.to_owned(),
+            message,
+            hint: Some(hint.to_owned()),
+        };
+        let mut errors = Vec::new();
+        match (&self.pattern, self.verifier) {
+            (None, Verifier::Regex) => errors.push(error(
+                "pattern",
+                "it is missing, and `verifier = \"regex\"` checks by it".to_owned(),
+                "for example `pattern = '(?i)answer is (?<answer>\\w+)'`",
+            )),
+            (Some(pattern), Verifier::Regex) => {
+                errors.extend(Regex::new(pattern).err().map(|it| {
+                    let message = format!("it is no regular expression: {it}");
+                    error(
+                        "pattern",
+                        message,
+                        "the syntax is that of https://docs.rs/regex",
+                    )
+                }))
+            }
+            (Some(_), _) => errors.push(error(
+                "pattern",
+                "only `verifier = \"regex\"` checks by a pattern".to_owned(),
+                "set `verifier = \"regex\"`, or leave `pattern` out",
+            )),
+            (None, _) => {}
+        }
+        match (&self.exec, self.verifier) {
+            (None, Verifier::Exec) => errors.push(error(
+                "exec",
+                "it is missing, and `verifier = \"exec\"` runs it".to_owned(),
+                "for example `exec = { program = \"check.py\", interpreter = [\"python3\"] }`",
+            )),
+            (Some(program), Verifier::Exec) => {
+                errors.extend(
+                    program
+                        .param_errors("exec.")
+                        .into_iter()
+                        .map(|(field, message, hint)| error(&field, message, hint)),
+                );
+            }
+            (Some(_), _) => errors.push(error(
+                "exec",
+                "only `verifier = \"exec\"` runs a program".to_owned(),
+                "set `verifier = \"exec\"`, or leave `exec` out",
+            )),
+            (None, _) => {}
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stand_where_they_are_used() {
+        let told = |text: &str| {
+            let params: VerifyParams = toml::from_str(text).unwrap();
+            let errors = params.param_errors().into_iter();
+            errors
+                .map(|each| format!("{}: {}", each.field, each.message))
+                .collect::<String>()
+        };
+        assert_eq!(told("verifier = 'regex'\npattern = '12'"), "");
+        assert_eq!(told("verifier = 'exec'\nexec.program = 'check.py'"), "");
+        for (text, said) in [
+            ("verifier = 'regex'", "pattern: it is missing"),
+            ("pattern = '12'", "pattern: only"),
+            (
+                "verifier = 'regex'\npattern = '('",
+                "pattern: it is no regular",
+            ),
+            ("verifier = 'exec'", "exec: it is missing"),
+            ("exec.program = 'a'", "exec: only"),
+            ("verifier = 'exec'\nexec = {}", "exec.program: no program"),
+        ] {
+            assert!(told(text).starts_with(said), "{text}: {}", told(text));
+        }
+    }
+
+    #[test]
+    fn names_of_scores_go_together() {
+        let named = |name: &str| VerifyParams {
+            name: name.to_owned(),
+            ..VerifyParams::default()
+        };
+        assert_eq!(VerifyParams::default().pass_rate(), "pass_rate");
+        assert_eq!(named("valued").pass_rate(), "valued_pass_rate");
+    }
+}
