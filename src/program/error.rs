@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 /// Why a program could not be run, or not to its end.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant says what happened")]
-pub enum ProgramError {
+pub(crate) enum ProgramError {
     #[error("interrupted")]
     Cancelled,
     #[error("`{command}` cannot be run: {source}\nhint: {hint}")]

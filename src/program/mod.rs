@@ -11,6 +11,6 @@ mod process;
 #[cfg(unix)]
 mod unix;
 
-pub use error::ProgramError;
-pub use params::ProgramParams;
+pub(crate) use error::ProgramError;
+pub(crate) use params::ProgramParams;
 pub(crate) use prepared::Program;

@@ -48,7 +48,7 @@ impl Default for ProgramParams {
 }
 
 /// A field, what is wrong with it, and what to do.
-pub type FieldError = (String, String, &'static str);
+pub(crate) type FieldError = (String, String, &'static str);
 
 impl ProgramParams {
     /// What the schema cannot check; `prefix` stands before each field's name.
