@@ -19,6 +19,7 @@ mod schema;
 mod session;
 mod show;
 mod signals;
+mod student;
 mod table;
 mod why;
 
@@ -74,6 +75,8 @@ enum Command {
     Rate(rate::RateArgs),
     /// List the devices that models can run on, test them, and say how to mend what fails.
     Doctor(doctor::DoctorArgs),
+    /// Say what the program makes of a model: family, sizes, tokens, memory; or why it is no student.
+    Student(student::StudentArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -107,6 +110,7 @@ fn carry_out(command: Command) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(&args),
         Command::Rate(args) => rate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Student(args) => student::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
     }

@@ -679,3 +679,71 @@ fn a_gguf_file_is_a_student() {
         assert!(run.stderr.contains(wanted), "{model}: {}", run.stderr);
     }
 }
+
+/// What the program makes of a model is told before a manifest names it; so is why one is no student.
+#[test]
+fn a_model_is_described() {
+    let bench = Bench::new("");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let told = |path: &str| {
+        let run = bench.run(&["student", fixtures.join(path).to_str().unwrap()]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    for (path, wanted) in [
+        (
+            "families/gemma3",
+            &[
+                "gemma3_text",
+                "of keys",
+                "RMS norm before and after each half; of queries and keys by head",
+                "a window of 8 tokens",
+            ][..],
+        ),
+        (
+            "families/olmo2",
+            &["RMS norm after each half; of all queries and all keys"],
+        ),
+        ("families/smollm3", &["none in"]),
+        (
+            "families/gpt-neox",
+            &[
+                "beside attention",
+                "layer norm before each half",
+                "an array of its own",
+            ],
+        ),
+        ("families/llama", &["SiLU, gated", "61 of 71 rows", "</s>"]),
+        ("gguf/llama.gguf", &["llama", "SiLU, gated"]),
+        ("parity", &["gpt2", "learned", "the token embedding"]),
+    ] {
+        let text = told(path);
+        for wanted in wanted {
+            assert!(text.contains(wanted), "{path}: no `{wanted}` in\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+    }
+    let llama = fixtures.join("families/llama");
+    let json = bench.run(&["student", "--json", llama.to_str().unwrap()]);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["family"], &json["layers"]),
+        (&json!("llama"), &json!(3))
+    );
+
+    std::fs::create_dir(bench.path("bloom")).unwrap();
+    std::fs::write(
+        bench.path("bloom/config.json"),
+        r#"{"model_type": "bloom"}"#,
+    )
+    .unwrap();
+    for (model, wanted) in [
+        ("./bloom", "`model_type` is \"bloom\""),
+        ("./absent", "does not exist"),
+    ] {
+        let run = bench.run(&["student", model]);
+        assert_ne!(run.code, Some(0), "{model}");
+        assert!(run.stderr.contains(wanted), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    }
+}

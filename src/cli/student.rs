@@ -1,0 +1,210 @@
+//! `sert-run student`: what the program makes of a model, before any manifest names it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::data;
+use super::exit::{Exit, Failure};
+use super::session::StoreArgs;
+use crate::fetch::{FetchOptions, Fetcher, HubModel};
+use crate::model::architecture::{
+    Activation, FeedForwardKind, NormKind, Output, Placement, Positions, QueryKeyNorm,
+};
+use crate::model::{Architecture, Student, WeightFiles, is_gguf};
+use crate::report::bytes_text;
+use crate::stage::{Shape, Work};
+use crate::text::printable;
+
+/// Sequences and tokens that the memory for sampling is told of: the paper's 25 paths of a question, III-A.
+const SAMPLED: (u64, u64) = (25, 256);
+/// Tokens of a batch that the memory for training is told of: 8 texts of 128 (ours).
+const TRAINED: u64 = 1024;
+
+#[derive(Args)]
+pub(crate) struct StudentArgs {
+    /// A folder in Hub format, a GGUF file, or a model on the hub
+    #[arg(value_name = "FOLDER|FILE|ID")]
+    model: String,
+    /// Branch, tag or commit on the hub
+    #[arg(long, default_value = "main")]
+    revision: String,
+    /// Find files at DIR/<host>/<path> before asking the network
+    #[arg(long, env = "SERT_MIRROR", value_name = "DIR")]
+    mirror: Option<PathBuf>,
+    /// Never ask the network
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &StudentArgs) -> Result<Exit, Failure> {
+    let folder = folder(args)?;
+    let student = Student::open(&folder)?;
+    let told = told(&student);
+    if args.json {
+        let told = told
+            .into_iter()
+            .map(|(name, value)| (name.replace(' ', "_"), value));
+        data::print_json(&Value::Object(told.collect()))?;
+        return Ok(Exit::Done);
+    }
+    let mut out = anstream::stdout().lock();
+    for (name, value) in told {
+        let value = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        writeln!(out, "{name:<18} {}", printable(&value))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The folder or file that is meant; of a model on the hub its files are fetched.
+fn folder(args: &StudentArgs) -> Result<PathBuf, Failure> {
+    let local = Path::new(&args.model);
+    if local.exists() || args.model.starts_with(['.', '/']) || is_gguf(local) {
+        return Ok(local.to_owned());
+    }
+    let from_environment = FetchOptions::from_env(&args.store.cache);
+    let fetcher = Fetcher::new(FetchOptions {
+        mirror: args.mirror.clone(),
+        offline: args.offline || from_environment.offline,
+        ..from_environment
+    });
+    let model = HubModel {
+        id: &args.model,
+        revision: &args.revision,
+        weights: true,
+    };
+    Ok(fetcher.hub_folder(&model, &|_| ())?)
+}
+
+/// What there is to say, each with its name.
+fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
+    let architecture = &student.architecture;
+    let (tokenizer, heads) = (&student.tokenizer, architecture.heads);
+    let shape = Shape::of(architecture);
+    let (paths, length) = SAMPLED;
+    let sampling = Work::inference(shape, 0, 0, paths, length).memory_bytes;
+    let training = Work::training(shape, 0, TRAINED).memory_bytes;
+    let says = [
+        ("family", json!(architecture.family.model_type())),
+        ("parameters", json!(student.weights.parameters())),
+        ("layers", json!(architecture.layers)),
+        ("width", json!(architecture.width)),
+        (
+            "heads",
+            json!(format!(
+                "{} of queries, {} of keys, each {} wide",
+                heads.query, heads.key, heads.width
+            )),
+        ),
+        ("feed forward", json!(feed_forward(architecture))),
+        ("norms", json!(norms(architecture))),
+        ("positions", json!(positions(architecture))),
+        (
+            "output",
+            json!(match architecture.output {
+                Output::Tied => "the token embedding",
+                Output::Separate => "an array of its own",
+            }),
+        ),
+        ("context", json!(architecture.context)),
+        (
+            "tokens",
+            json!(format!(
+                "{} of {} rows",
+                student.vocabulary.tokens(),
+                architecture.vocab_rows
+            )),
+        ),
+        ("end of text", json!(tokenizer.eos_token())),
+        ("ends", json!(student.vocabulary.ends())),
+        ("before every text", json!(tokenizer.prefix())),
+        (
+            "dtype",
+            json!("f32, or int8 to sample on the CPU; bf16 and f16 on devices that have them"),
+        ),
+        (
+            "to sample",
+            json!(format!(
+                "about {} in f32, for {paths} paths of {length} tokens at once",
+                bytes_text(sampling)
+            )),
+        ),
+        (
+            "to train",
+            json!(format!(
+                "about {} in f32, for batches of {TRAINED} tokens",
+                bytes_text(training)
+            )),
+        ),
+    ];
+    says.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn feed_forward(architecture: &Architecture) -> String {
+    let (activation, gated) = match architecture.feed_forward.kind {
+        FeedForwardKind::Plain(activation) => (activation, ""),
+        FeedForwardKind::Gated(activation) => (activation, ", gated"),
+    };
+    let activation = match activation {
+        Activation::Gelu => "GELU",
+        Activation::GeluTanh => "GELU by tanh",
+        Activation::Silu => "SiLU",
+    };
+    let beside = if architecture.parallel {
+        ", beside attention"
+    } else {
+        ""
+    };
+    format!(
+        "{} wide, {activation}{gated}{beside}",
+        architecture.feed_forward.inner
+    )
+}
+
+fn norms(architecture: &Architecture) -> String {
+    let kind = match architecture.norm.kind {
+        NormKind::Layer => "layer norm",
+        NormKind::Rms { .. } => "RMS norm",
+    };
+    let place = match architecture.norm.placement {
+        Placement { before, after } if before && after => "before and after each half",
+        Placement { after: true, .. } => "after each half",
+        Placement { .. } => "before each half",
+    };
+    let of_heads = match architecture.attention.query_key_norm {
+        None => "",
+        Some(QueryKeyNorm::Head) => "; of queries and keys by head",
+        Some(QueryKeyNorm::All) => "; of all queries and all keys",
+    };
+    format!("{kind} {place}{of_heads}")
+}
+
+fn positions(architecture: &Architecture) -> String {
+    if architecture.positions == Positions::Learned {
+        return "learned".to_owned();
+    }
+    let blocks = (0..architecture.layers).map(|layer| architecture.block_attention(layer));
+    let (without, windows): (Vec<_>, Vec<_>) = blocks
+        .map(|block| (block.rotary.is_none(), block.window))
+        .unzip();
+    let without = without.into_iter().filter(|without| *without).count();
+    let mut text = "rotary".to_owned();
+    if without > 0 {
+        text += &format!(", none in {without} layers");
+    }
+    if let Some(window) = windows.iter().flatten().next() {
+        let count = windows.iter().flatten().count();
+        text += &format!(", a window of {window} tokens in {count} layers");
+    }
+    text
+}
