@@ -7,6 +7,7 @@
 pub mod architecture;
 mod calibration;
 mod carried;
+pub mod chat;
 pub mod device;
 pub mod device_engine;
 mod difference;
@@ -45,6 +46,7 @@ pub mod weights;
 pub use architecture::Architecture;
 pub use calibration::Calibration;
 pub use carried::HUB_FILES;
+pub use chat::{ChatError, ChatFiles, ChatMessage, ChatSettings, ChatTemplate};
 pub use dtype::Dtype;
 pub use engine_error::EngineError;
 pub use engine_options::{EngineOptions, thread_pool};
