@@ -11,6 +11,10 @@ use super::number::python_float;
 const DEPTH: usize = 200;
 
 /// The filter.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands arguments over"
+)]
 pub(super) fn tojson(
     state: &State<'_, '_>,
     value: &Value,

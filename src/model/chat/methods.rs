@@ -67,7 +67,10 @@ fn of_string(
         }
         "replace" => replaced(state, text, args)?,
         "join" => joined(state, text, args)?,
-        "format" => Value::from(format(FormatStyle::StrFormat, text, args)?),
+        "format" => {
+            no_wide_field(text)?;
+            Value::from(format(FormatStyle::StrFormat, text, args)?)
+        }
         "startswith" => any_of(args, |mark| text.starts_with(mark))?,
         "endswith" => any_of(args, |mark| text.ends_with(mark))?,
         "removeprefix" | "removesuffix" => {
@@ -215,6 +218,19 @@ fn place(text: &str, at: Option<usize>, must: bool) -> Result<Value, Error> {
         None if must => Err(wrong("substring not found")),
         None => Ok(Value::from(-1)),
     }
+}
+
+/// Refuses what would make a text as long as it likes: a width of more than four digits, or one that an argument gives.
+fn no_wide_field(text: &str) -> Result<(), Error> {
+    for field in text.split('{').filter_map(|part| part.split_once(':')) {
+        let spec = field.1;
+        let digits = spec.split(|letter: char| !letter.is_ascii_digit());
+        let closed = spec.contains('}');
+        if !closed || digits.map(str::len).max().unwrap_or(0) > 4 {
+            return Err(wrong("format: a width of at most four digits was expected"));
+        }
+    }
+    Ok(())
 }
 
 fn not_empty(mark: &str) -> Result<(), Error> {

@@ -1,12 +1,13 @@
 //! A template, compiled, and what it makes of messages.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
+use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, OutputSpan, OutputSpanKind, State,
 };
@@ -275,11 +276,30 @@ fn printed(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
         let float = f64::try_from(value.clone())?;
         return out.write_str(&python_float(float)).map_err(Error::from);
     }
+    if listed(value) {
+        // The engine charges for a text once it is there, and a list may be long without being large.
+        state.consume_fuel(value.len().unwrap_or(0) as u64)?;
+        let mut text = Bounded(String::new());
+        write!(text, "{value}").map_err(|_| Error::from(ErrorKind::OutOfFuel))?;
+        return out.write_str(&text.0).map_err(Error::from);
+    }
     minijinja::escape_formatter(out, state, value)
 }
 
-fn raise_exception(message: String, kwargs: Kwargs) -> Result<Value, Error> {
-    kwargs.assert_all_used()?;
+/// A text of at most [`LONGEST`] bytes.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Raised(message)))
 }
 
@@ -364,7 +384,7 @@ fn told(template: &str, source: &Rewritten, error: &Error) -> ChatError {
         cause = inner.source();
     }
     if error.kind() == ErrorKind::OutOfFuel {
-        let what = format!("{FUEL} steps (a step, or 64 bytes made)");
+        let what = format!("{FUEL} steps (64 bytes made are one), or {LONGEST} bytes of one value");
         return ChatError::TooMuch { template, what };
     }
     let column = error.range().and_then(|range| source.column(range.start));
