@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::data;
 use super::exit::{Exit, Failure};
@@ -13,15 +13,21 @@ use crate::fetch::{FetchOptions, Fetcher, HubModel};
 use crate::model::architecture::{
     Activation, FeedForwardKind, NormKind, Output, Placement, Positions, QueryKeyNorm,
 };
-use crate::model::{Architecture, Student, WeightFiles, is_gguf};
+use crate::model::{
+    Architecture, ChatError, ChatFiles, ChatMessage, ChatSettings, ChatTemplate, Student,
+    WeightFiles, is_gguf,
+};
 use crate::report::bytes_text;
-use crate::stage::{Shape, Work};
+use crate::stage::{Shape, StageError, Work};
 use crate::text::printable;
 
 /// Sequences and tokens that the memory for sampling is told of: the paper's 25 paths of a question, III-A.
 const SAMPLED: (u64, u64) = (25, 256);
 /// Tokens of a batch that the memory for training is told of: 8 texts of 128 (ours).
 const TRAINED: u64 = 1024;
+
+/// The date that a template is told, where it asks for one: the same output every day.
+const TODAY: &str = "2026-01-01";
 
 #[derive(Args)]
 pub(crate) struct StudentArgs {
@@ -46,8 +52,9 @@ pub(crate) struct StudentArgs {
 
 pub(crate) fn run(args: &StudentArgs) -> Result<Exit, Failure> {
     let folder = folder(args)?;
-    let student = Student::open(&folder)?;
-    let told = told(&student);
+    let student = Student::open(&folder).map_err(StageError::from)?;
+    let mut told = told(&student);
+    told.push(("chat".to_owned(), json!(chat(&folder))));
     if args.json {
         let told = told
             .into_iter()
@@ -83,7 +90,9 @@ fn folder(args: &StudentArgs) -> Result<PathBuf, Failure> {
         revision: &args.revision,
         weights: true,
     };
-    Ok(fetcher.hub_folder(&model, &|_| ())?)
+    Ok(fetcher
+        .hub_folder(&model, &|_| ())
+        .map_err(StageError::from)?)
 }
 
 /// What there is to say, each with its name.
@@ -148,6 +157,29 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
         ),
     ];
     says.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// What the folder's chat template makes of a question, or why it makes nothing.
+fn chat(folder: &Path) -> String {
+    if !folder.is_dir() {
+        return "templates of GGUF files are not read yet".to_owned();
+    }
+    let rendered = || -> Result<String, ChatError> {
+        let files = ChatFiles::read(folder)?;
+        let settings = ChatSettings {
+            special_tokens: files.special_tokens.clone(),
+            arguments: Map::new(),
+            today: TODAY.parse()?,
+        };
+        let template = ChatTemplate::new("default", files.template(None)?, settings)?;
+        let asked = [ChatMessage::new("user", "Is it?")];
+        Ok(template.render(&asked, true)?.text)
+    };
+    match rendered() {
+        Ok(text) => format!("`Is it?` is asked as {text:?}"),
+        Err(ChatError::NoTemplate(_)) => "no template".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn feed_forward(architecture: &Architecture) -> String {

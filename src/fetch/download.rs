@@ -112,6 +112,7 @@ impl Client {
         // A part is only worth something if it is known to be of the same file.
         let etag_before = beneath::read(folder_of(path), &part_etag).ok();
         let etag_before = etag_before.and_then(|bytes| String::from_utf8(bytes).ok());
+        let etag_before = etag_before.filter(|tag| !tag.is_empty());
         let have = match fs::symlink_metadata(&part) {
             Ok(metadata) if etag_before.is_some() => metadata.len(),
             _ => 0,
@@ -168,11 +169,9 @@ impl Client {
         let etag = header(response.headers(), "etag");
         let start = if resumed { have } else { 0 };
         let announced = response.body().content_length().map(|rest| start + rest);
-        // Before the part is emptied or grows: killed between the two, an old tag would vouch for new bytes, or a new one for
-        // old bytes.
-        let strong = etag.as_deref().filter(|tag| !tag.starts_with("W/"));
-        if !resumed || strong.is_none() {
-            let _ = fs::remove_file(&part_etag);
+        // Before the part is emptied: killed between the two, an old tag would vouch for new bytes, or a new one for old bytes.
+        if !resumed {
+            record::write(&part_etag, b"")?;
         }
         let mut out = if resumed {
             beneath::open_or_create(folder_of(path), &part).and_then(|mut file| {
@@ -184,8 +183,9 @@ impl Client {
         }
         .map_err(|e| FetchError::io(&part, e))?;
         // A weak tag does not promise equal bytes, so it cannot vouch for a resumption.
-        if let Some(tag) = strong {
-            record::write(&part_etag, tag.as_bytes())?;
+        match etag.as_deref().filter(|tag| !tag.starts_with("W/")) {
+            Some(tag) => record::write(&part_etag, tag.as_bytes())?,
+            None => drop(fs::remove_file(&part_etag)),
         }
         let mut tell = Teller {
             progress: ears.progress,

@@ -287,7 +287,7 @@ mod tests {
         };
         assert_eq!(what(&student), what(&hub));
         for text in ["a cat", " the Question: is it?", "\u{e9}\n\n  1.5"] {
-            let ids = |student: &Student| student.tokenizer.encode(text).unwrap();
+            let ids = |student: &Student| student.tokenizer.encode(text).ok();
             assert_eq!(ids(&student), ids(&hub), "{text}");
         }
         // Written, it is a Hub folder.

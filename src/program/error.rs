@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Why a program could not be run, or not to its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProgramError {
+pub enum ProgramError {
     #[error("interrupted")]
     Cancelled,
     #[error("`{command}` cannot be run: {source}\nhint: {hint}")]

@@ -315,9 +315,9 @@ fn a_student_that_cannot_be_one() {
     assert!(config.contains("\"gpt2\""));
     bench.write(
         "student/config.json",
-        config.replace("\"gpt2\"", "\"llama\""),
+        config.replace("\"gpt2\"", "\"bloom\""),
     );
-    refused(&["`model_type` is \"llama\""]);
+    refused(&["`model_type` is \"bloom\""]);
     for name in ["config.json", "model.safetensors"] {
         std::fs::remove_file(bench.path(&format!("student/{name}"))).unwrap();
         refused(&[name]);

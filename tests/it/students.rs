@@ -731,6 +731,15 @@ fn a_model_is_described() {
         (&json!("llama"), &json!(3))
     );
 
+    std::fs::create_dir(bench.path("chat")).unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(llama.join(file), bench.path("chat").join(file)).unwrap();
+    }
+    let template = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'].strip() }}{% endfor %}{% if add_generation_prompt %} ->{% endif %}";
+    std::fs::write(bench.path("chat/chat_template.jinja"), template).unwrap();
+    let run = bench.run(&["student", "chat"]);
+    assert!(run.stdout.contains("<user> Is it? ->"), "{}", run.stdout);
+
     std::fs::create_dir(bench.path("bloom")).unwrap();
     std::fs::write(
         bench.path("bloom/config.json"),

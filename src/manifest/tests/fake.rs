@@ -269,14 +269,6 @@ kind!(
 
 // What puts paths together, writes them by a hint, and takes them for answers.
 
-kind!(
-    Union,
-    Map<String, serde_json::Value>,
-    "union",
-    &[port("paths", ArtifactKind::Paths, None).many()],
-    &[output("paths", ArtifactKind::Paths)]
-);
-
 /// What its paths carry, and what of an input goes on.
 macro_rules! carrying {
     ($type:ident, $name:literal, $inputs:expr, $outputs:expr, $carried:expr) => {
@@ -297,6 +289,14 @@ macro_rules! carrying {
         }
     };
 }
+
+carrying!(
+    Union,
+    "union",
+    &[port("paths", ArtifactKind::Paths, None).many()],
+    &[output("paths", ArtifactKind::Paths)],
+    |input| input
+);
 
 carrying!(
     Hinted,

@@ -159,8 +159,7 @@ fn made(
             .find(|(_, same)| *same && path.text != old.text)
         {
             let what = format!("the text was changed, and `{field}` is still that of the old one");
-            let hint =
-                "where you change `text`, leave out `tokens`, `log_prob` and what scores say of it";
+            let hint = "where you change `text`, leave out `tokens`, their log-probabilities and what scores say of it";
             return Err(line.wrong_at(field, what).hint(hint).into());
         }
     }
