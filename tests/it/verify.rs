@@ -1,15 +1,19 @@
 //! Right answers: checked, filtered by, trained on; and programs of the user's that check and change paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Bench, Run, TINY};
 
 const RFT: &str = r#"
+[stages.brought]
+kind = "import-paths"
+path = "paths.jsonl"
+
 [stages.checked]
 kind = "verify"
-paths = "sampled"
+paths = "brought"
 
 [stages.right]
 kind = "filter"
@@ -21,7 +25,6 @@ select = { rule = "random", keep = 4 }
 kind = "finetune"
 paths = "right"
 epochs = 1
-if_empty = "keep-student"
 "#;
 
 fn rows(bench: &Bench, stage: &str) -> Vec<Value> {
@@ -32,58 +35,102 @@ fn rows(bench: &Bench, stage: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The rows of `right` where a field is set.
+fn rows_with(bench: &Bench, set: &str) -> Vec<Value> {
+    let shown = bench.run(&["show", "m.toml", "right", "--json", "--set", set]);
+    let shown = shown.ok().stdout;
+    let rows = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    rows.collect()
+}
+
 fn is_unparsed(path: &Value, name: &str) -> bool {
     let unparsed = path["unparsed"].as_array().into_iter().flatten();
     unparsed.into_iter().any(|it| it == name)
 }
 
+/// Five paths to each question: to every third all are right, to the others three of which two say the same, one wrong, one that
+/// says nothing. How many questions there are.
+fn brought(bench: &Bench) -> usize {
+    bench.write("d.toml", TINY);
+    bench.run(&["d.toml", "--stage", "data"]).ok();
+    let shown = bench.run(&["show", "d.toml", "data.train", "--json"]).ok();
+    let questions: Vec<Value> = (shown.stdout.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut rows = String::new();
+    for (index, question) in questions.iter().enumerate() {
+        let gold = question["answer"].as_str().unwrap();
+        let other = if gold == "yes" { "no" } else { "yes" };
+        let says = |why: &str, answer: &str| format!(" {why} So the answer is {answer}.");
+        let texts = if index % 3 == 0 {
+            ["One.", "Two.", "Three.", "Four.", "Five."].map(|why| says(why, gold))
+        } else {
+            [
+                says("One.", gold),
+                says("One.", gold),
+                says("Two.", gold),
+                says("Three.", other),
+                " I do not know.".to_owned(),
+            ]
+        };
+        for (draw, text) in texts.into_iter().enumerate() {
+            let row = json!({ "question_id": question["id"], "text": text, "draw": draw });
+            rows += &format!("{row}\n");
+        }
+    }
+    bench.write("paths.jsonl", rows);
+    questions.len()
+}
+
 #[test]
 fn right_answers_are_filtered_and_trained_on() {
     let bench = Bench::new(&format!("{TINY}{RFT}"));
+    let questions = brought(&bench);
+    let easy = questions.div_ceil(3);
+    let others = questions - easy;
     let run = bench.run_manifest(&["--stage", "rft"]).ok();
-    assert!(run.stderr.contains("paths are right"), "{}", run.stderr);
+    let right = 5 * easy + 3 * others;
+    let told = format!("{right} of {} paths are right", 5 * questions);
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
     let checked = rows(&bench, "checked");
-    assert_eq!(checked.len(), 288);
-    let mut by_question: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    let mut by_question: BTreeMap<&str, f64> = BTreeMap::new();
     for path in &checked {
         let correct = path["scores"]["correct"].as_f64();
         assert_eq!(correct.is_none(), is_unparsed(path, "correct"), "{path}");
-        let (right, of) = by_question
+        assert_eq!(correct.is_none(), path["text"] == " I do not know.");
+        *by_question
             .entry(path["question_id"].as_str().unwrap())
-            .or_default();
-        *right += correct.unwrap_or(0.0);
-        *of += 1.0;
+            .or_default() += correct.unwrap_or(0.0);
     }
-    let right: f64 = by_question.values().map(|(right, _)| right).sum();
-    assert!(
-        right > 0.0 && right < 288.0,
-        "a student that is always right shows nothing: {right}"
-    );
     for path in &checked {
-        let (right, of) = by_question[path["question_id"].as_str().unwrap()];
+        let right = by_question[path["question_id"].as_str().unwrap()];
         let share = path["scores"]["pass_rate"].as_f64().unwrap();
-        assert!((share - right / of).abs() < 1e-12, "{path}");
+        assert!((share - right / 5.0).abs() < 1e-12, "{path}");
     }
+    // Each drop has its reason.
     let verdicts = rows(&bench, "right.verdicts");
     let by = |step: &str| verdicts.iter().filter(|path| path["by"] == step).count();
-    assert_eq!(by("correct"), 288 - right as usize);
-    let kept = rows(&bench, "right");
-    assert!(!kept.is_empty());
-    let mut texts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for path in &kept {
-        assert_eq!(path["scores"]["correct"], 1.0);
-        assert!(path["scores"]["pass_rate"].as_f64().unwrap() <= 0.95);
-        let text = path["text"].as_str().unwrap();
-        *texts
-            .entry((path["question_id"].as_str().unwrap(), text))
-            .or_default() += 1;
-    }
-    assert!(texts.values().all(|times| *times == 1), "{texts:?}");
-    // As the funnel says, with each rule's own count.
+    assert_eq!(
+        ["correct", "pass_rate", "dedup", "select"].map(by),
+        [2 * others, 5 * easy, others, 0]
+    );
     let funnel = bench.run(&["show", "m.toml", "right.funnel"]).ok().stdout;
-    for step in ["correct", "pass_rate", "dedup", "select"] {
-        assert!(funnel.contains(step), "{funnel}");
+    for reason in ["unparsed", "wrong", "too-easy"] {
+        assert!(funnel.contains(reason), "{funnel}");
     }
+    let kept = rows(&bench, "right");
+    assert_eq!(kept.len(), 2 * others);
+    assert!(kept.iter().all(|path| path["scores"]["correct"] == 1.0));
+    let texts: BTreeSet<(&str, &str)> = kept
+        .iter()
+        .map(|path| {
+            let (id, text) = (&path["question_id"], &path["text"]);
+            (id.as_str().unwrap(), text.as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(texts.len(), kept.len(), "each text once");
     // All of it stays; another limit runs no model but the training.
     assert!(
         bench
@@ -94,6 +141,10 @@ fn right_answers_are_filtered_and_trained_on() {
     );
     let again = bench.run_manifest(&["--stage", "right", "--set", "stages.right.select.keep=1"]);
     assert_eq!(again.ok().ran(), ["right"]);
+    assert_eq!(
+        rows_with(&bench, "stages.right.select.keep=1").len(),
+        others
+    );
 }
 
 /// A filter on what nobody verified is refused before anything runs.
