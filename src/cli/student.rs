@@ -1,6 +1,7 @@
 //! `sert-run student`: what the program makes of a model, before any manifest names it.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -232,11 +233,11 @@ fn positions(architecture: &Architecture) -> String {
     let without = without.into_iter().filter(|without| *without).count();
     let mut text = "rotary".to_owned();
     if without > 0 {
-        text += &format!(", none in {without} layers");
+        let _ = write!(text, ", none in {without} layers");
     }
     if let Some(window) = windows.iter().flatten().next() {
         let count = windows.iter().flatten().count();
-        text += &format!(", a window of {window} tokens in {count} layers");
+        let _ = write!(text, ", a window of {window} tokens in {count} layers");
     }
     text
 }

@@ -122,8 +122,8 @@ fn cell_name(table: &ResultTable, cell: &str) -> Result<CellName, Failure> {
 /// own.
 fn titled<'c>(cell: &'c str, titles: &[&str]) -> Option<(&'c str, &'c str)> {
     let colons = cell.match_indices(':').map(|(at, _)| at);
-    let parted = colons.map(|at| (cell[..at].trim(), &cell[at + 1..]));
-    parted.filter(|(title, _)| titles.contains(title)).last()
+    let mut parted = colons.map(|at| (cell[..at].trim(), &cell[at + 1..]));
+    parted.rfind(|(title, _)| titles.contains(title))
 }
 
 fn one_of<'n>(what: &str, name: &str, known: &[&'n str]) -> Result<&'n str, Failure> {

@@ -45,7 +45,7 @@ pub(super) fn check(
                 _ => continue,
             };
             input = Some(match input {
-                Some(input) => input.and(comes),
+                Some(input) => input.and(&comes),
                 None => comes,
             });
         }

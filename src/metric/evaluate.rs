@@ -107,9 +107,10 @@ impl Evaluation {
     /// The columns that were measured, in order: name, unit, figure.
     pub fn columns(&self) -> Vec<(&'static str, Unit, Estimate)> {
         let several = self.answers_each() > 1;
-        let listed = Metric::all().flat_map(|metric| match metric.k() {
-            None => vec![metric],
-            Some(_) => {
+        let listed = Metric::all().flat_map(|metric| {
+            if metric.k().is_none() {
+                vec![metric]
+            } else {
                 let ks = self.params.ks(self.answers_each()).into_iter();
                 ks.map(|k| metric.of_k(k)).collect()
             }

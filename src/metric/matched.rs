@@ -24,17 +24,14 @@ pub(super) fn matched<'a>(
     }
     let mut unknown = 0;
     for prediction in predictions {
-        match by_id.get_mut(prediction.question_id.as_str()) {
-            Some(answers) => {
-                if answers.insert(prediction.draw, prediction).is_some() {
-                    repeated += 1;
-                    first.get_or_insert(&prediction.question_id);
-                }
-            }
-            None => {
-                unknown += 1;
+        if let Some(answers) = by_id.get_mut(prediction.question_id.as_str()) {
+            if answers.insert(prediction.draw, prediction).is_some() {
+                repeated += 1;
                 first.get_or_insert(&prediction.question_id);
             }
+        } else {
+            unknown += 1;
+            first.get_or_insert(&prediction.question_id);
         }
     }
     let missing = by_id.values().filter(|answers| answers.is_empty()).count();

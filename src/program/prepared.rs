@@ -126,7 +126,8 @@ fn link(copy: &Path, there: &Path) -> io::Result<()> {
     std::fs::copy(copy, there).map(|_| ())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::Instant;

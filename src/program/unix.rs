@@ -19,6 +19,10 @@ const NO_NETWORK: i32 = libc::ENONET;
 ///
 /// # Errors
 /// This system cannot keep it off the network.
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::unnecessary_wraps, reason = "another system may refuse")
+)]
 pub(super) fn confine(command: &mut Command, params: &ProgramParams) -> Result<(), ProgramError> {
     #[cfg(not(target_os = "linux"))]
     if !params.network {

@@ -9,6 +9,10 @@ use crate::input::nearest;
 
 /// What paths carry besides their text, as far as the stages that make them say.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own that paths may carry"
+)]
 pub struct Carried {
     /// Whether they may have tokens of a student.
     pub tokens: bool,
@@ -58,7 +62,7 @@ impl Carried {
 
     /// What all of these paths and `others` carry, where they come together.
     #[must_use]
-    pub fn and(self, others: Self) -> Self {
+    pub fn and(self, others: &Self) -> Self {
         let names = self.scores.keys().chain(others.scores.keys());
         let score = |name: &String| match (self.scores.get(name), others.scores.get(name)) {
             (Some(here), Some(there)) => {
@@ -222,13 +226,13 @@ mod tests {
             ..Carried::default()
         }
         .with("judge", ScoreRange(-1.0, 1.0));
-        let both = scored.clone().and(other.clone());
+        let both = scored.clone().and(&other);
         assert!(both.tokens && !both.log_probs && both.hinted && !both.anything);
         assert_eq!(
             both.scores,
             BTreeMap::from([("judge".into(), ScoreRange(-1.0, 10.0))])
         );
-        let loose = other.and(Carried::unknown());
+        let loose = other.and(&Carried::unknown());
         assert!(loose.tokens && loose.hinted && !loose.anything && loose.scores.len() == 1);
         for what in [Needed::Tokens, Needed::LogProbs, Needed::Score("x".into())] {
             assert_eq!(told(&Carried::unknown(), &need(what)), None);

@@ -6,6 +6,10 @@ use crate::artifact::ArtifactKind;
 
 /// A typed input port.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own, of which most ports have none"
+)]
 pub struct Port {
     /// The key that names it in the manifest.
     pub name: &'static str,

@@ -45,7 +45,7 @@ pub enum Hint {
     /// Nothing.
     #[default]
     None,
-    /// The gold answer, to be reasoned towards (STaR's rationalization, Zelikman et al. 2022, section 3.2): ` (CORRECT)`
+    /// The gold answer, to be reasoned towards (`STaR`'s rationalization, Zelikman et al. 2022, section 3.2): ` (CORRECT)`
     /// behind the gold choice, as in the paper's Figure 2; ` (The answer is {a}.)` behind a question without choices (ours).
     Answer,
 }
@@ -67,7 +67,7 @@ impl Hint {
             Some(choice) => choice.push_str(" (CORRECT)"),
             None => {
                 hinted.question =
-                    format!("{} (The answer is {}.)", question.question, question.answer)
+                    format!("{} (The answer is {}.)", question.question, question.answer);
             }
         }
         Cow::Owned(hinted)

@@ -194,7 +194,7 @@ fn an_answers_margin_is_that_of_the_two_best_tokens() {
     for question in rows(&bench, "data.train") {
         for said in [" It is so. So the answer is yes.", " no", " It is unclear."] {
             let path = serde_json::json!({ "question_id": question["id"], "text": said });
-            written += &format!("{path}\n");
+            written.extend([path.to_string(), "\n".to_owned()]);
         }
     }
     bench.write("written.jsonl", written);

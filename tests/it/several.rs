@@ -82,7 +82,7 @@ fn bench() -> Bench {
                 "prompt": "",
                 "output": format!(" It is said. So the answer is {said}."),
             });
-            written += &format!("{answer}\n");
+            written.extend([answer.to_string(), "\n".to_owned()]);
         }
     }
     bench.write("written.jsonl", written);

@@ -77,7 +77,7 @@ fn brought(bench: &Bench) -> usize {
         };
         for (draw, text) in texts.into_iter().enumerate() {
             let row = json!({ "question_id": question["id"], "text": text, "draw": draw });
-            rows += &format!("{row}\n");
+            rows.extend([row.to_string(), "\n".to_owned()]);
         }
     }
     bench.write("paths.jsonl", rows);

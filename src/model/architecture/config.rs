@@ -159,9 +159,10 @@ impl Config {
     /// A number above 0, `None` where it is absent or null.
     pub(super) fn positive_or(&self, key: &'static str) -> Result<Option<f64>, ModelError> {
         let number = self.number_or(key)?;
-        match number.is_none_or(|number| number > 0.0 && number.is_finite()) {
-            true => Ok(number),
-            false => Err(self.wrong(key, "a number above 0")),
+        if number.is_none_or(|number| number > 0.0 && number.is_finite()) {
+            Ok(number)
+        } else {
+            Err(self.wrong(key, "a number above 0"))
         }
     }
 

@@ -42,9 +42,12 @@ pub(super) static GEMMA2: LikeLlama = LikeLlama {
     defaults: DEFAULTS,
     change: |config, architecture| {
         gemma(config, architecture)?;
-        let cap = |key, default| match config.has(key) {
-            true => config.positive_or(key),
-            false => Ok(Some(default)),
+        let cap = |key, default| {
+            if config.has(key) {
+                config.positive_or(key)
+            } else {
+                Ok(Some(default))
+            }
         };
         architecture.attention.score_cap = cap("attn_logit_softcapping", 50.0)?;
         architecture.logit_cap = cap("final_logit_softcapping", 30.0)?;
@@ -81,16 +84,15 @@ pub(super) static GEMMA3: LikeLlama = LikeLlama {
         if config.get("attn_logit_softcapping").is_some() {
             return Err(config.wrong("attn_logit_softcapping", "null"));
         }
-        let sliding = match config.get("layer_types") {
-            Some(_) => config.sliding(|_| false)?,
-            None => {
-                let every = config.size_or("sliding_window_pattern")?;
-                let every = every.unwrap_or(DEFAULT_PATTERN);
-                if !(1..=1 << 16).contains(&every) {
-                    return Err(config.wrong("sliding_window_pattern", "1 to 65536"));
-                }
-                (1..=every).map(|block| block % every != 0).collect()
+        let sliding = if config.get("layer_types").is_some() {
+            config.sliding(|_| false)?
+        } else {
+            let every = config.size_or("sliding_window_pattern")?;
+            let every = every.unwrap_or(DEFAULT_PATTERN);
+            if !(1..=1 << 16).contains(&every) {
+                return Err(config.wrong("sliding_window_pattern", "1 to 65536"));
             }
+            (1..=every).map(|block| block % every != 0).collect()
         };
         slide(config, architecture, window(config)?, &sliding)?;
         let (head_width, said) = (architecture.heads.width, config.get("rope_parameters"));
@@ -134,9 +136,10 @@ fn gemma(config: &Config, architecture: &mut Architecture) -> Result<(), ModelEr
 }
 
 fn window(config: &Config) -> Result<Option<usize>, ModelError> {
-    match config.has("sliding_window") {
-        true => config.size_or("sliding_window"),
-        false => Ok(Some(DEFAULT_WINDOW)),
+    if config.has("sliding_window") {
+        config.size_or("sliding_window")
+    } else {
+        Ok(Some(DEFAULT_WINDOW))
     }
 }
 

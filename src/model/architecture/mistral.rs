@@ -14,9 +14,10 @@ pub(super) static MISTRAL: LikeLlama = LikeLlama {
     keys: &["sliding_window"],
     defaults: Defaults::LLAMA,
     change: |config, architecture| {
-        let window = match config.has("sliding_window") {
-            true => config.size_or("sliding_window")?,
-            false => Some(DEFAULT_WINDOW),
+        let window = if config.has("sliding_window") {
+            config.size_or("sliding_window")?
+        } else {
+            Some(DEFAULT_WINDOW)
         };
         slide(config, architecture, window, &[window.is_some()])
     },

@@ -1,6 +1,6 @@
-//! OLMo 2: norms after each half instead of before, and one over all queries and one over all keys of a token.
+//! `OLMo` 2: norms after each half instead of before, and one over all queries and one over all keys of a token.
 //!
-//! Source: OLMo et al. 2025; HF transformers, `Olmo2Config` and `modeling_olmo2.py`.
+//! Source: `OLMo` et al. 2025; HF transformers, `Olmo2Config` and `modeling_olmo2.py`.
 
 use super::like_llama::{Defaults, LikeLlama, module};
 use super::{Placement, QueryKeyNorm};

@@ -42,9 +42,10 @@ pub(super) static SMOLLM3: LikeLlama = LikeLlama {
             },
             |layer| (layer + 1) % interval != 0,
         )?;
-        let window = match config.flag("use_sliding_window", false)? {
-            true => config.size_or("sliding_window")?,
-            false => None,
+        let window = if config.flag("use_sliding_window", false)? {
+            config.size_or("sliding_window")?
+        } else {
+            None
         };
         let sliding = config.sliding(|layer| window.is_some() && !turned[layer])?;
         slide(config, architecture, window, &sliding)?;

@@ -420,7 +420,7 @@ fn a_training_text_ends_with_an_answer_whose_place_is_known() {
         matches!(&error, ChatError::NotAPrefix { prompt, whole, .. } if prompt == "[" && whole == "<b>"),
         "{error}"
     );
-    assert_eq!(marked(each).unwrap().counted, [4..7]);
+    assert_eq!(marked(each).unwrap().counted, vec![4..7]);
     // A template that leaves the answer out adds nothing.
     assert!(matches!(
         marked("{{ messages[0].content }}"),
@@ -440,7 +440,7 @@ fn a_training_text_ends_with_an_answer_whose_place_is_known() {
         marked("é{% generation %}é{% endgeneration %}")
             .unwrap()
             .counted,
-        [2..4]
+        vec![2..4]
     );
 }
 

@@ -72,9 +72,10 @@ impl<'a> Arrays<'a> {
         columns: impl Fn(usize) -> Columns,
     ) -> Result<Unpacked<'a>, EngineError> {
         let bias = ArrayId::bias(role, layer);
-        let bias = match self.specs.contains_key(&bias) {
-            true => Some(self.take(bias)?.0),
-            false => None,
+        let bias = if self.specs.contains_key(&bias) {
+            Some(self.take(bias)?.0)
+        } else {
+            None
         };
         let (weights, shape) = self.take(ArrayId::weight(role, layer))?;
         Ok(Unpacked {

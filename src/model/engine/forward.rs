@@ -86,7 +86,7 @@ impl Model {
         }
         let count = rows.len();
         let positions = rows.iter().map(|row| row.position);
-        self.turning.fill(&mut scratch.turns, positions);
+        self.turning.fill(&mut scratch.turns, &positions);
         let beside = if self.architecture.parallel {
             count * stride
         } else {
@@ -218,7 +218,9 @@ impl Model {
             x
         };
         let scale = single(self.architecture.embedding_scale);
-        x.iter_mut().for_each(|x| *x *= scale);
+        for x in &mut *x {
+            *x *= scale;
+        }
         match self.architecture.positions {
             Positions::Rotary => {}
             Positions::Learned => {

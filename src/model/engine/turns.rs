@@ -32,7 +32,11 @@ impl Turning {
     }
 
     /// Takes the turns at `positions`, one for each row, in place of those that are there.
-    pub(super) fn fill(&self, turns: &mut Turns, positions: impl Iterator<Item = usize> + Clone) {
+    pub(super) fn fill(
+        &self,
+        turns: &mut Turns,
+        positions: &(impl Iterator<Item = usize> + Clone),
+    ) {
         turns.ways.resize_with(self.ways.len(), Vec::new);
         for ((rotary, frequencies), turns) in self.ways.iter().zip(&mut turns.ways) {
             let half = frequencies.len();

@@ -1,7 +1,7 @@
 //! GGUF, the one-file format of llama.cpp: read as it lies on people's disks.
 //!
 //! In: a file. Out: what a Hub folder holds: a `config.json` ([`config`]), a tokenizer ([`tokenizer`]) and arrays under the Hub's
-//! names and in its layout ([`arrays`]), in f32 whatever they are stored in ([`blocks`]). [`file`] reads the format itself.
+//! names and in its layout ([`arrays`]), in f32 whatever they are stored in ([`blocks`]). [`mod@file`] reads the format itself.
 
 pub mod arrays;
 pub mod blocks;

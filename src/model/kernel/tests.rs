@@ -178,6 +178,11 @@ fn rows_have_the_same_bits_on_every_machine() {
 }
 
 #[test]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "remainders of 255"
+)]
 fn sums_of_bytes_are_exact_on_every_instruction_set() {
     for (rows, steps) in [(1, 1), (MAX_TILE_ROWS, 3), (5, 257)] {
         let stride = steps * STEP + 7;
@@ -185,7 +190,7 @@ fn sums_of_bytes_are_exact_on_every_instruction_set() {
         let data: Vec<u8> = (0..rows * stride)
             .map(|i| (1 + i * 89 % 255) as u8)
             .collect();
-        let weight = |at: usize| ((at * 151 % 255) as i16 - 127) as i8;
+        let weight = |at: usize| ((at * 151 % 255) as i32 - 127) as i8;
         let group = |step| Group(std::array::from_fn(|at| weight(step * PANEL * STEP + at)));
         let panel: Vec<Group> = (0..steps).map(group).collect();
         let column = |column: usize, byte: &dyn Fn(usize) -> i64| {

@@ -145,7 +145,7 @@ fn gradients_on(
 }
 
 #[test]
-fn every_familys_training_is_that_of_transformers() {
+fn training_of_every_family_is_that_of_transformers() {
     for parity in Parity::all() {
         let (name, expected) = (&parity.name, &parity.expected);
         let texts = expected.sequences.iter().zip(&expected.loss_from);

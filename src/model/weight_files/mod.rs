@@ -85,7 +85,7 @@ impl WeightFiles {
         let arrays = arrays.map(|array| StoredValues {
             shape: array.shape.clone(),
             name: own_name(&array.name, architecture).into(),
-            place: Place::Gguf(gguf.clone(), array),
+            place: Place::Gguf(Box::new((gguf.clone(), array))),
         });
         Self::of(architecture, arrays.collect(), vec![file])
     }

@@ -36,7 +36,7 @@ pub(super) enum Place {
         format: Format,
     },
     /// In blocks, and perhaps in another order.
-    Gguf(Gguf, HubArray),
+    Gguf(Box<(Gguf, HubArray)>),
 }
 
 impl StoredValues {
@@ -70,8 +70,9 @@ impl StoredValues {
                     at += count;
                 }
             }
-            Place::Gguf(gguf, array) => {
-                array.read_at(gguf, first, into).map_err(ModelError::Gguf)?
+            Place::Gguf(of) => {
+                let (gguf, array) = &**of;
+                array.read_at(gguf, first, into).map_err(ModelError::Gguf)?;
             }
         }
         // Together they are a number only if each is; adding them up takes no branches.

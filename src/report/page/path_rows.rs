@@ -210,11 +210,11 @@ impl Writer {
     }
 }
 
+/// The verdict on an answer and what was read of it, by question and draw.
+type Outcomes = BTreeMap<(String, u32), (&'static str, String)>;
+
 /// What the first evaluation of these answers says of each, by question and draw: the verdict, and what was read.
-fn outcomes(
-    source: &Source<'_>,
-    stage: &Shown,
-) -> Result<BTreeMap<(String, u32), (&'static str, String)>, ReportError> {
+fn outcomes(source: &Source<'_>, stage: &Shown) -> Result<Outcomes, ReportError> {
     let mut found = BTreeMap::new();
     for &node in source.plan.order() {
         if source.input(node, ArtifactKind::Predictions) != Some((stage.node, stage.output)) {

@@ -62,10 +62,10 @@ pub(crate) struct SampleParams {
     pub stop: Vec<StopRule>,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
-    /// What the prompt gives away of the answer: `answer` for rationalization (STaR, Zelikman et al. 2022). Such paths are
+    /// What the prompt gives away of the answer: `answer` for rationalization (`STaR`, Zelikman et al. 2022). Such paths are
     /// marked, trained on without the hint, and never measured. Default `none`.
     pub hint: Hint,
-    /// Which questions are asked: `unsolved` are those of which none of `paths` has the score `correct`, as STaR asks with
+    /// Which questions are asked: `unsolved` are those of which none of `paths` has the score `correct`, as `STaR` asks with
     /// the hint. Default `all`.
     pub only: Asked,
     /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a

@@ -138,7 +138,8 @@ impl Student {
     fn param_error(params: &StudentParams, context: &Context<'_>) -> Option<ParamError> {
         let of = |error: &dyn std::fmt::Display| ParamError::of("model", &error);
         if let Some(local) = Self::local(params, context) {
-            if !local.is_dir() && !(is_gguf(&local) && local.is_file()) {
+            let is_there = local.is_dir() || is_gguf(&local) && local.is_file();
+            if !is_there {
                 return Some(context.missing("model", Path::new(&params.model)));
             }
             return Self::of_folder(&local, context);

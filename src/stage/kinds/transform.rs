@@ -130,10 +130,8 @@ fn made(
     let name = format!("output of {}", params.program);
     let name = Path::new(&name);
     let text = String::from_utf8(output).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = read.split(|byte| *byte == b'\n').count() - 1;
         InputError::at(name, line + 1, 1, "it is not UTF-8")
     })?;
     let lines = JsonLines::of(name, text)?;

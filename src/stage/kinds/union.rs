@@ -143,12 +143,13 @@ fn deduplicated(inputs: Vec<Vec<ReasoningPath>>, dedup: Dedup) -> Vec<Vec<Reason
                 Dedup::Text => Some(digest(&json!([path.question_id, path.text.trim()]))),
             };
             let here = (stage, kept[stage].len());
-            match identity.and_then(|identity| places.get(&identity).copied()) {
-                Some((stage, place)) => add_scores(&mut kept[stage][place], path),
-                None => {
-                    places.extend(identity.map(|identity| (identity, here)));
-                    kept[stage].push(path);
-                }
+            if let Some((stage, place)) =
+                identity.and_then(|identity| places.get(&identity).copied())
+            {
+                add_scores(&mut kept[stage][place], path);
+            } else {
+                places.extend(identity.map(|identity| (identity, here)));
+                kept[stage].push(path);
             }
         }
     }

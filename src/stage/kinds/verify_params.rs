@@ -107,7 +107,7 @@ impl VerifyParams {
                         message,
                         "the syntax is that of https://docs.rs/regex",
                     )
-                }))
+                }));
             }
             (Some(_), _) => errors.push(error(
                 "pattern",
@@ -150,9 +150,8 @@ mod tests {
         let told = |text: &str| {
             let params: VerifyParams = toml::from_str(text).unwrap();
             let errors = params.param_errors().into_iter();
-            errors
-                .map(|each| format!("{}: {}", each.field, each.message))
-                .collect::<String>()
+            let told = errors.map(|each| format!("{}: {}", each.field, each.message));
+            told.collect::<Vec<_>>().concat()
         };
         assert_eq!(told("verifier = 'regex'\npattern = '12'"), "");
         assert_eq!(told("verifier = 'exec'\nexec.program = 'check.py'"), "");

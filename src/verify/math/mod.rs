@@ -4,8 +4,8 @@
 //! both. Nothing is guessed: what is not certain is [`Match::Unsure`]. `docs/verifiers.md` has the rules.
 //!
 //! 1. `token` (with `glyph`): a text as tokens, LaTeX and plain notation alike;
-//! 2. `read` (with `bracket`, `relation`, `amount`, `unit`, `words`): tokens as a [`value::Value`]; `parse`: as an
-//!    [`expr::Expr`];
+//! 2. `read` (with `bracket`, `relation`, `amount`, `unit`, `words`): tokens as a `value::Value`; `parse`: as an
+//!    `expr::Expr`;
 //! 3. `normal` (with `form`, `root`, `trig`): an expression as a quotient of polynomials, exact; `approx`: near enough to tell
 //!    two apart;
 //! 4. `decide`: two expressions; `quantity`, `interval`, `equation`, `compare`: two values.

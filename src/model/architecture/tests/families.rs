@@ -11,6 +11,10 @@ use crate::model::architecture::{Architecture, Output, Rotary, RotaryScaling};
 use crate::model::{ModelError, WeightFiles};
 
 /// What a small model of a family says of itself, with these keys in place of its own.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that cases are written short"
+)]
 fn read(model_type: &str, keys: Value) -> Result<Architecture, ModelError> {
     let mut config = json!({
         "model_type": model_type, "vocab_size": 45, "max_position_embeddings": 64, "hidden_size": 24,
@@ -303,7 +307,7 @@ fn thetas(architecture: &Architecture) -> Vec<Option<f64>> {
 }
 
 #[test]
-fn what_is_left_out_is_the_familys_own() {
+fn what_is_left_out_is_of_its_family() {
     let own = |model_type, keys| read(model_type, keys).unwrap();
     let none = json!({});
     assert_eq!(windows(&own("mistral", none.clone())), [Some(4096); 3]);

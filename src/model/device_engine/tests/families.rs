@@ -94,7 +94,7 @@ fn scores_are_the_cpus_for_every_family() {
 }
 
 #[test]
-fn every_familys_logits_and_greedy_tokens_are_those_of_transformers() {
+fn logits_and_greedy_tokens_of_every_family_are_those_of_transformers() {
     for parity in Parity::all() {
         let (name, wanted) = (&parity.name, parity.logits());
         let model = (parity.architecture.clone(), parity.weights.clone());
