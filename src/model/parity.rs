@@ -25,9 +25,20 @@ pub(super) struct Expected {
     pub(super) sequences: Vec<Vec<u32>>,
     pub(super) loss_from: Vec<Option<usize>>,
     pub(super) loss: f64,
+    pub(super) adam: Adam,
     pub(super) adam_losses: Vec<f64>,
     arrays: Vec<(String, Vec<usize>)>,
     pub(super) greedy: Vec<Greedy>,
+}
+
+/// The optimiser of the ten steps.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Adam {
+    pub(super) learning_rate: f64,
+    pub(super) beta1: f64,
+    pub(super) beta2: f64,
+    pub(super) epsilon: f64,
+    pub(super) weight_decay: f64,
 }
 
 /// A prompt and what goes on from it.
@@ -51,17 +62,26 @@ impl Parity {
 
     fn read(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let architecture =
-            Architecture::load(&folder).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let weights = WeightFiles::open(&folder, &architecture).unwrap();
+        let (architecture, weights) = model(&folder, "config.json");
         let expected = fs::read(folder.join("expected.json")).unwrap();
         Self {
             name,
-            weights: weights.read().unwrap(),
             architecture,
+            weights,
             expected: serde_json::from_slice(&expected).unwrap(),
             folder,
         }
+    }
+
+    /// The same model by the keys that the Hub's older folders have.
+    pub(super) fn by_older_keys(&self) -> (Architecture, Weights) {
+        model(&self.folder, "config.hub.json")
+    }
+
+    /// The sequences of which the loss counts tokens, each with the first that it counts.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (&[u32], usize)> {
+        let pairs = self.expected.sequences.iter().zip(&self.expected.loss_from);
+        pairs.filter_map(|(tokens, loss_from)| Some((tokens.as_slice(), (*loss_from)?)))
     }
 
     /// Logits of all sequences, one after another.
@@ -149,6 +169,16 @@ impl Parity {
         assert_eq!(all.len(), self.expected.arrays.len(), "{}", self.name);
         all
     }
+}
+
+fn model(folder: &Path, config: &str) -> (Architecture, Weights) {
+    let path = folder.join(config);
+    let named = |error| -> ! { panic!("{}: {error}", path.display()) };
+    let architecture = Architecture::parse(&fs::read(&path).unwrap(), &path);
+    let architecture = architecture.unwrap_or_else(|error| named(error));
+    let weights = WeightFiles::open(folder, &architecture).and_then(|files| files.read());
+    let weights = weights.unwrap_or_else(|error| named(error));
+    (architecture, weights)
 }
 
 fn largest(values: &[f32]) -> f64 {

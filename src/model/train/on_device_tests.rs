@@ -148,15 +148,11 @@ fn gradients_on(
 fn training_of_every_family_is_that_of_transformers() {
     for parity in Parity::all() {
         let (name, expected) = (&parity.name, &parity.expected);
-        let texts = expected.sequences.iter().zip(&expected.loss_from);
-        let examples: Vec<Example> = texts
-            .filter_map(|(tokens, loss_from)| {
-                Some(Example {
-                    tokens: tokens.clone(),
-                    loss_from: (*loss_from)?,
-                })
-            })
-            .collect();
+        let examples = parity.counted().map(|(tokens, loss_from)| Example {
+            tokens: tokens.to_vec(),
+            loss_from,
+        });
+        let examples: Vec<Example> = examples.collect();
         let batch = Batch::new(&examples);
         let options = TrainOptions::default();
         let update = Update {

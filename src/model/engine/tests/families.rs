@@ -1,15 +1,13 @@
 //! Every family: against the f64 model at odd shapes, and against HF transformers at its fixtures.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::reference::reference;
 use super::*;
 use crate::event::CancelToken;
 use crate::key::Digest;
-use crate::model::WeightFiles;
 use crate::model::distance::furthest;
+use crate::model::parity::{Greedy, Parity};
 
 /// A `config.json` of each family, and what is odd about it.
 const CONFIGS: [(&str, &str); 16] = [
@@ -161,59 +159,33 @@ fn every_family_is_near_itself_in_int8() {
     }
 }
 
-/// The folders that `tests/fixtures/make_families.py` wrote.
-fn fixtures() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
-    let entries = std::fs::read_dir(folder).unwrap();
-    let folders = entries.map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
 #[test]
 fn every_family_is_what_transformers_computes() {
-    let folders = fixtures();
-    assert!(folders.len() >= 17, "{folders:?}");
-    for folder in folders {
-        for config in ["config.json", "config.hub.json"] {
-            let name = format!("{} {config}", folder.file_name().unwrap().display());
-            let path = folder.join(config);
-            let architecture = Architecture::parse(&std::fs::read(&path).unwrap(), &path);
-            let architecture = architecture.unwrap_or_else(|error| panic!("{name}: {error}"));
-            let weights = WeightFiles::open(&folder, &architecture);
-            let weights = weights.unwrap_or_else(|error| panic!("{name}: {error}"));
-            let engine = Engine::new(&architecture, weights, options(2, 0)).unwrap();
-            let expected = std::fs::read_to_string(folder.join("expected.json")).unwrap();
-            let expected: Value = serde_json::from_str(&expected).unwrap();
-            let bytes = std::fs::read(folder.join("logits.f32")).unwrap();
-            let logits = bytes.as_chunks::<4>().0.iter();
-            let mut logits = logits.map(|bytes| f32::from_le_bytes(*bytes));
-            let mut worst = 0.0_f32;
-            for sequence in expected["sequences"].as_array().unwrap() {
-                let found = engine.logits(&ids(sequence)).unwrap();
-                for (found, wanted) in found.into_iter().zip(&mut logits) {
-                    worst = worst.max((found - wanted).abs());
-                }
-            }
-            assert!(logits.next().is_none(), "{name}: logits are left");
-            println!("{name}: logits within {worst:e}");
+    for parity in Parity::all() {
+        let (architecture, weights) = parity.by_older_keys();
+        let spelled = [
+            ("config.json", (&parity.architecture, &parity.weights)),
+            ("config.hub.json", (&architecture, &weights)),
+        ];
+        for (config, (architecture, weights)) in spelled {
+            let name = format!("{} {config}", parity.name);
+            let engine = Engine::new(architecture, weights, options(2, 0)).unwrap();
+            let sequences = parity.expected.sequences.iter();
+            let found: Vec<f32> = sequences
+                .flat_map(|tokens| engine.logits(tokens).unwrap())
+                .collect();
+            let worst = furthest(&found, &parity.logits());
             assert!(worst < 1e-4, "{name}: {worst:e}");
-            greedy(&name, &engine, &expected["greedy"]);
+            greedy(&name, &engine, &parity.expected.greedy);
         }
     }
 }
 
-fn ids(list: &Value) -> Vec<u32> {
-    serde_json::from_value(list.clone()).unwrap()
-}
-
 /// Drawn from the most probable token alone, each prompt goes on as transformers' greedy search does.
-fn greedy(name: &str, engine: &Engine, expected: &Value) {
-    let expected = expected.as_array().unwrap();
-    let prompts: Vec<Vec<u32>> = expected.iter().map(|one| ids(&one["prompt"])).collect();
+fn greedy(name: &str, engine: &Engine, expected: &[Greedy]) {
+    let prompts: Vec<Vec<u32>> = expected.iter().map(|one| one.prompt.clone()).collect();
     let params = SamplingParams {
-        max_new_tokens: u32::try_from(ids(&expected[0]["continuation"]).len()).unwrap(),
+        max_new_tokens: u32::try_from(expected[0].continuation.len()).unwrap(),
         top_k: 1,
         ..SamplingParams::default()
     };
@@ -239,6 +211,6 @@ fn greedy(name: &str, engine: &Engine, expected: &Value) {
         )
         .unwrap();
     for (found, expected) in found.iter().zip(expected) {
-        assert_eq!(*found, ids(&expected["continuation"]), "{name}");
+        assert_eq!(*found, expected.continuation, "{name}");
     }
 }
