@@ -9,6 +9,7 @@ pub(crate) mod cross_entropy;
 mod gemm;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+mod norm_rows;
 pub(crate) mod query_key_norm;
 pub(crate) mod rms_norm;
 pub(crate) mod rotary;

@@ -1,9 +1,7 @@
 //! Root mean square normalisation. Source: Zhang & Sennrich 2019.
 
-use rayon::prelude::*;
-
 use super::gemm::isa;
-use super::layer_norm::ROWS;
+use super::norm_rows::{norm_rows, norm_rows_backward};
 use crate::model::kernel::rms_norm as kernel;
 
 /// `x / sqrt(mean(x^2) + epsilon) * (gain + offset)`, row by row, into `out`; 0 and what each row was multiplied by beside
@@ -18,16 +16,9 @@ pub(crate) fn rms_norm(
     out: &mut [f32],
     moments: &mut [[f32; 2]],
 ) {
-    let (width, isa) = (gain.len(), isa());
-    let outputs = out
-        .par_chunks_mut(ROWS * width)
-        .zip(moments.par_chunks_mut(ROWS));
-    let blocks = outputs.zip(x.par_chunks(ROWS * width));
-    blocks.for_each(|((out, moments), x)| {
-        let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-        for ((out, x), moments) in rows.zip(moments) {
-            *moments = [0.0, kernel::rms_norm(isa, x, gain, offset, epsilon, out)];
-        }
+    let isa = isa();
+    norm_rows(gain.len(), x, out, moments, |x, out| {
+        [0.0, kernel::rms_norm(isa, x, gain, offset, epsilon, out)]
     });
 }
 
@@ -42,20 +33,15 @@ pub(crate) fn add_input_gradient(
     upstream: &[f32],
     dx: &mut [f32],
 ) {
-    let (width, isa) = (gain.len(), isa());
-    let inputs = x
-        .par_chunks(ROWS * width)
-        .zip(upstream.par_chunks(ROWS * width));
-    let blocks = dx
-        .par_chunks_mut(ROWS * width)
-        .zip(inputs.zip(moments.par_chunks(ROWS)));
-    blocks.for_each(|(dx, ((x, upstream), moments))| {
-        let rows = x
-            .chunks_exact(width)
-            .zip(upstream.chunks_exact(width))
-            .zip(moments);
-        for (dx, ((x, upstream), [_, scale])) in dx.chunks_exact_mut(width).zip(rows) {
-            kernel::rms_norm_backward(isa, x, gain, offset, *scale, upstream, dx);
-        }
-    });
+    let isa = isa();
+    norm_rows_backward(
+        gain.len(),
+        x,
+        moments,
+        upstream,
+        dx,
+        |x, [_, scale], upstream, dx| {
+            kernel::rms_norm_backward(isa, x, gain, offset, scale, upstream, dx);
+        },
+    );
 }
