@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::examples::{AppendAnswer, ExampleWriter, TooLong, Written};
+use super::append_answer::AppendAnswer;
+use super::examples::{ExampleWriter, TooLong, Written};
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,

@@ -1,6 +1,7 @@
 //! The kinds, and what several of them share: prompts, training texts, trainings, rows.
 
 mod answers_as_paths;
+mod append_answer;
 mod dataset;
 mod distill;
 mod drawing;

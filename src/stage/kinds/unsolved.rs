@@ -15,7 +15,7 @@ pub(super) const CORRECT: &str = "correct";
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Asked {
-    /// All of them.
+    /// Every question of the port `questions`.
     #[default]
     All,
     /// Those of which no path at the port `paths` is correct; one that has none is unsolved too.
