@@ -48,20 +48,19 @@ pub(crate) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     let found = session.with_source(|source| {
         let tables = chosen(&session, &[])?;
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-        let (spec, rest) = match (titled(&args.cell, &names), tables.as_slice()) {
-            (Some((name, rest)), _) => {
-                let named = tables.iter().find(|table| table.name == name);
-                (*named.expect("it is one of the names"), rest)
-            }
-            (None, [only]) => (*only, args.cell.as_str()),
-            (None, _) => {
-                return Err(Failure::usage(format!(
-                    "`{}` does not begin with a table's name\nhint: tables: {}",
-                    args.cell,
-                    names.join(", ")
-                )));
-            }
-        };
+        let named = titled(&args.cell, &names).and_then(|(name, rest)| {
+            let spec = tables.iter().find(|table| table.name == name)?;
+            Some((*spec, rest))
+        });
+        // A manifest's only table need not be named.
+        let only = || (tables.len() == 1).then(|| (tables[0], args.cell.as_str()));
+        let (spec, rest) = named.or_else(only).ok_or_else(|| {
+            Failure::usage(format!(
+                "`{}` does not begin with a table's name\nhint: tables: {}",
+                args.cell,
+                names.join(", ")
+            ))
+        })?;
         let table = build(source, spec)?;
         let name = cell_name(&table, rest)?;
         Ok(why(source, &table, &name, &|node| {
