@@ -107,10 +107,25 @@ fn head_width(gguf: &Gguf, family: GgufFamily) -> Result<u64, GgufError> {
     Ok(width)
 }
 
+/// The sizes that every family after GPT-2 has under these names.
+fn sizes(gguf: &Gguf, family: GgufFamily, config: &mut Config) -> Result<(), GgufError> {
+    let count = |name| gguf.need_count(&family.key(name));
+    let entries = [
+        ("vocab_size", json!(vocab_rows(gguf))),
+        ("hidden_size", json!(count("embedding_length")?)),
+        ("intermediate_size", json!(count("feed_forward_length")?)),
+        ("num_hidden_layers", json!(count("block_count")?)),
+        ("num_attention_heads", json!(family.heads(gguf)?)),
+        ("max_position_embeddings", json!(count("context_length")?)),
+    ];
+    config.extend(entries.map(|(name, value)| (name.to_owned(), value)));
+    Ok(())
+}
+
 /// What Llama and those after it have in common.
 fn llama_like(gguf: &Gguf, family: GgufFamily, config: &mut Config) -> Result<(), GgufError> {
     let key = |name| family.key(name);
-    let heads = family.heads(gguf)?;
+    sizes(gguf, family, config)?;
     let width = head_width(gguf, family)?;
     let turned = key("rope.dimension_count");
     if let Some(part) = gguf.count(&turned)?.filter(|part| *part != width) {
@@ -125,26 +140,8 @@ fn llama_like(gguf: &Gguf, family: GgufFamily, config: &mut Config) -> Result<()
     let epsilon = key("attention.layer_norm_rms_epsilon");
     let epsilon = gguf.need(&epsilon, "a number", super::value::Value::as_number)?;
     let entries = [
-        ("vocab_size", json!(vocab_rows(gguf))),
-        (
-            "hidden_size",
-            json!(gguf.need_count(&key("embedding_length"))?),
-        ),
-        (
-            "intermediate_size",
-            json!(gguf.need_count(&key("feed_forward_length"))?),
-        ),
-        (
-            "num_hidden_layers",
-            json!(gguf.need_count(&key("block_count"))?),
-        ),
-        ("num_attention_heads", json!(heads)),
         ("num_key_value_heads", json!(family.key_heads(gguf)?)),
         ("head_dim", json!(width)),
-        (
-            "max_position_embeddings",
-            json!(gguf.need_count(&key("context_length"))?),
-        ),
         ("rms_norm_eps", json!(epsilon)),
         (
             "rope_theta",
@@ -247,34 +244,29 @@ fn gemma3(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
     Ok(())
 }
 
+/// The share of a head that is turned, of which transformers and our families' files take the whole number of
+/// values: 26/46 of 46 comes to less than 26.
+fn share(turned: u64, width: u64) -> f64 {
+    let width = width.max(1) as f64;
+    let exact = turned as f64 / width;
+    if (exact * width).floor() < turned as f64 {
+        (turned as f64 + 0.5) / width
+    } else {
+        exact
+    }
+}
+
 fn gpt_neox(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
     let family = GgufFamily::GptNeox;
     let key = |name| family.key(name);
+    sizes(gguf, family, config)?;
     let width = head_width(gguf, family)?;
     let turned = gguf.count(&key("rope.dimension_count"))?.unwrap_or(width);
     let epsilon = key("attention.layer_norm_epsilon");
     let epsilon = gguf.need(&epsilon, "a number", super::value::Value::as_number)?;
     let entries = [
-        ("vocab_size", json!(vocab_rows(gguf))),
-        (
-            "hidden_size",
-            json!(gguf.need_count(&key("embedding_length"))?),
-        ),
-        (
-            "intermediate_size",
-            json!(gguf.need_count(&key("feed_forward_length"))?),
-        ),
-        (
-            "num_hidden_layers",
-            json!(gguf.need_count(&key("block_count"))?),
-        ),
-        ("num_attention_heads", json!(family.heads(gguf)?)),
-        (
-            "max_position_embeddings",
-            json!(gguf.need_count(&key("context_length"))?),
-        ),
         ("layer_norm_eps", json!(epsilon)),
-        ("rotary_pct", json!(turned as f64 / width.max(1) as f64)),
+        ("rotary_pct", json!(share(turned, width))),
         (
             "rotary_emb_base",
             json!(gguf.number(&key("rope.freq_base"))?.unwrap_or(rope::THETA)),
@@ -315,4 +307,21 @@ fn gpt2(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
     ];
     config.extend(entries.map(|(name, value)| (name.to_owned(), value)));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_a_head_comes_to_as_many_values() {
+        for width in 1..=256_u64 {
+            for turned in (0..=width).step_by(2) {
+                let values = share(turned, width) * width as f64;
+                let above = values - turned as f64;
+                assert!((0.0..1.0).contains(&above), "{turned} of {width}");
+            }
+        }
+        assert_eq!(share(16, 64).to_bits(), 0.25_f64.to_bits());
+    }
 }
