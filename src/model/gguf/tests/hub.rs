@@ -107,7 +107,7 @@ fn each_refusal_names_the_key() {
     );
     refused(
         File::new("llama"),
-        &["`llama.attention.head_count` of the metadata: it is missing"],
+        &["`llama.embedding_length` of the metadata: it is missing"],
     );
     refused(
         sized("llama").count("split.count", 3),
