@@ -11,5 +11,5 @@ mod write;
 mod tests;
 
 pub(crate) use advice::advice;
-pub(crate) use read::{check, check_small, exists, open, read_small};
+pub(crate) use read::{check, check_small, exists, open, read, read_small};
 pub(crate) use write::{WriteError, is_stream, write, write_all, write_folder, write_new};
