@@ -24,7 +24,7 @@ pub enum FetchError {
     },
     /// The server has no such file.
     #[error(
-        "{url} does not exist (404)\nhint: check the name and the revision; a private model is also answered with 404 unless HF_TOKEN is set"
+        "{url} does not exist (404)\nhint: check the name and the revision; what is private is also answered with 404 unless HF_TOKEN is set"
     )]
     NotFound {
         /// The file's address.
@@ -104,6 +104,14 @@ pub enum FetchError {
         /// What was given.
         id: String,
     },
+    /// Not the name of a data set on the Hub.
+    #[error(
+        "`{id}` is not a data set: expected owner/name as on the Hub, for example openai/gsm8k"
+    )]
+    BadDataId {
+        /// What was given.
+        id: String,
+    },
     /// A model's list of weight files cannot be read.
     #[error("{}: {reason}", path.display())]
     BadIndex {
@@ -146,6 +154,7 @@ impl FetchError {
                 | Self::Gated { .. }
                 | Self::BadUrl { .. }
                 | Self::BadModelId { .. }
+                | Self::BadDataId { .. }
         )
     }
 
@@ -174,8 +183,8 @@ fn how_to_provide(place: &Path, mirror_given: bool) -> String {
 
 fn gated_hint(token_set: bool) -> &'static str {
     if token_set {
-        "HF_TOKEN is set but does not open it: accept the model's terms on its page, or use another token"
+        "HF_TOKEN is set but does not open it: accept its terms on its page, or use another token"
     } else {
-        "for a gated model, accept its terms on its page and set HF_TOKEN"
+        "for a gated model or data set, accept its terms on its page and set HF_TOKEN"
     }
 }

@@ -271,6 +271,16 @@ fn pinned(url: String) -> PinnedFile {
 
 /// An id and a revision become parts of paths and addresses.
 fn check_id(model: &HubModel<'_>) -> Result<(), FetchError> {
+    if is_hub_name(model.id, model.revision) {
+        return Ok(());
+    }
+    Err(FetchError::BadModelId {
+        id: format!("{} at {}", model.id, model.revision),
+    })
+}
+
+/// Whether these may be an id and a revision on the Hub.
+pub(super) fn is_hub_name(id: &str, revision: &str) -> bool {
     let plain = |text: &str| {
         !text.is_empty()
             && !text.starts_with('.')
@@ -278,16 +288,8 @@ fn check_id(model: &HubModel<'_>) -> Result<(), FetchError> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
-    let parts: Vec<&str> = model.id.split('/').collect();
-    let fine = parts.len() <= 2
-        && parts.iter().all(|part| plain(part))
-        && model.revision.split('/').all(plain);
-    if fine {
-        return Ok(());
-    }
-    Err(FetchError::BadModelId {
-        id: format!("{} at {}", model.id, model.revision),
-    })
+    let parts: Vec<&str> = id.split('/').collect();
+    parts.len() <= 2 && parts.iter().all(|part| plain(part)) && revision.split('/').all(plain)
 }
 
 /// The shards' names, each once.

@@ -13,10 +13,11 @@
 mod download;
 mod error;
 mod hub;
+mod hub_data;
 mod kept;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 use std::borrow::Cow;
@@ -33,6 +34,7 @@ use crate::event::{CancelToken, Progress};
 use download::Client;
 pub(crate) use error::FetchError;
 pub(crate) use hub::HubModel;
+pub(crate) use hub_data::HubData;
 use record::DownloadRecord;
 use token::Token;
 

@@ -2,7 +2,7 @@
 
 mod hub;
 mod kept;
-mod server;
+pub(crate) mod server;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};

@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) path: String,
-    pub(super) headers: BTreeMap<String, String>,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
-pub(super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     /// What `Content-Length` says, where that is not the truth.
-    pub(super) announced: Option<usize>,
+    pub(crate) announced: Option<usize>,
 }
 
-pub(super) fn reply(status: u16, body: &str) -> Reply {
+pub(crate) fn reply(status: u16, body: &str) -> Reply {
     Reply {
         status,
         headers: Vec::new(),
@@ -29,21 +29,29 @@ pub(super) fn reply(status: u16, body: &str) -> Reply {
     }
 }
 
+/// The same with any bytes.
+pub(crate) fn reply_bytes(status: u16, body: Vec<u8>) -> Reply {
+    Reply {
+        body,
+        ..reply(status, "")
+    }
+}
+
 impl Reply {
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-pub(super) struct Server {
-    pub(super) origin: String,
+pub(crate) struct Server {
+    pub(crate) origin: String,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Answers each request with what `answer` makes of it and of how many came before it.
-    pub(super) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -72,15 +80,15 @@ impl Server {
         Self { origin, seen }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    pub(super) fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.origin.strip_prefix("http://").unwrap()
     }
 }
