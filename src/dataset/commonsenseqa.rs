@@ -1,10 +1,10 @@
 //! `CommonsenseQA` (Talmor et al. 2019): five choices; the public development set is the test set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits};
+use super::{DataParams, DatasetError, DatasetKind, Files, PartPath, Splits};
 use crate::fetch::PinnedFile;
 use crate::input::{InputError, JsonLine, JsonLines};
 use crate::text::{AnswerForm, Question};
@@ -12,7 +12,8 @@ use crate::text::{AnswerForm, Question};
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "commonsenseqa",
     doc: "CommonsenseQA: 9,741 training and 1,221 test questions (the public development set), five choices",
-    files: |_| Ok(FILES.iter().cloned().map(DataFile::Pinned).collect()),
+    check: |_| Ok(()),
+    files: |_, _| Ok(Files::pinned(&FILES)),
     load,
 };
 
@@ -49,10 +50,10 @@ struct Choice {
     text: String,
 }
 
-fn load(_: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> {
+fn load(_: &DataParams, paths: &[PartPath]) -> Result<Splits, DatasetError> {
     Ok(Splits {
-        train: questions(&paths[0])?,
-        test: questions(&paths[1])?,
+        train: questions(&paths[0].path)?,
+        test: questions(&paths[1].path)?,
         ..Splits::default()
     })
 }

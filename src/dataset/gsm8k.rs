@@ -1,17 +1,18 @@
 //! `GSM8K` (Cobbe et al. 2021): grade-school problems whose answer is a number.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json_lines};
+use super::{DataParams, DatasetError, DatasetKind, Files, PartPath, Splits, read_json_lines};
 use crate::fetch::PinnedFile;
 use crate::text::{AnswerForm, Question, gold};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "gsm8k",
     doc: "GSM8K: 7,473 training and 1,319 test problems with numeric answers and worked solutions",
-    files: |_| Ok(FILES.iter().cloned().map(DataFile::Pinned).collect()),
+    check: |_| Ok(()),
+    files: |_, _| Ok(Files::pinned(&FILES)),
     load,
 };
 
@@ -34,10 +35,10 @@ struct Row {
     answer: String,
 }
 
-fn load(_: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> {
+fn load(_: &DataParams, paths: &[PartPath]) -> Result<Splits, DatasetError> {
     Ok(Splits {
-        train: questions(&paths[0], "train")?,
-        test: questions(&paths[1], "test")?,
+        train: questions(&paths[0].path, "train")?,
+        test: questions(&paths[1].path, "test")?,
         ..Splits::default()
     })
 }

@@ -8,13 +8,22 @@
 //! Sources: the splits of `StrategyQA` and `CommonsenseQA` are those of Ho et al. 2023 ("Large
 //! Language Models Are Reasoning Teachers"), which the paper uses.
 
+mod calculator;
+mod columns;
 mod commonsenseqa;
 mod error;
+mod file;
 mod gsm8k;
+mod hub;
+mod hub_files;
+#[cfg(test)]
+mod hub_tests;
 mod jsonl;
+mod mapped;
 pub(crate) mod microworld;
 mod microworld_params;
 mod near;
+mod own_files;
 mod params;
 #[cfg(test)]
 pub(crate) mod reference;
@@ -26,7 +35,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub(crate) use error::DatasetError;
-pub(crate) use params::{AnswerFormParam, AnswerIs, DataParams};
+pub(crate) use params::{AnswerFormParam, AnswerIs, BadRows, DataParams};
 pub(crate) use text_source::{TextParams, pretraining_text};
 
 use crate::fetch::{FetchError, Fetcher, OnProgress, PinnedFile};
@@ -90,16 +99,63 @@ pub struct DataSource<'a> {
     pub progress: OnProgress<'a>,
 }
 
+/// A file of a dataset, and what it is there.
+pub(crate) struct PartFile {
+    /// The name under which its digest enters keys.
+    pub role: String,
+    /// The file.
+    pub file: DataFile,
+}
+
+/// The files of a dataset, in the order in which it wants them.
+#[derive(Default)]
+pub(crate) struct Files {
+    /// The files.
+    pub files: Vec<PartFile>,
+    /// What is good to know about where they are from.
+    pub notes: Vec<String>,
+}
+
+impl Files {
+    fn pinned(files: &[PinnedFile]) -> Self {
+        Self::numbered(files.iter().cloned().map(DataFile::Pinned).collect())
+    }
+
+    /// Files that are known by their order.
+    fn numbered(files: Vec<DataFile>) -> Self {
+        let files = files.into_iter().enumerate();
+        Self {
+            files: files
+                .map(|(index, file)| PartFile {
+                    role: format!("file-{index}"),
+                    file,
+                })
+                .collect(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// A file of a dataset that is here.
+pub(crate) struct PartPath {
+    /// As of [`PartFile`].
+    pub role: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// A registered dataset.
 pub(crate) struct DatasetKind {
     /// Its name in a manifest.
     pub name: &'static str,
     /// One line for help and schema.
     pub doc: &'static str,
-    /// The files that it reads, in the order in which `load` wants them.
-    files: fn(&DataParams) -> Result<Vec<DataFile>, DatasetError>,
-    /// Training and test questions, from those files.
-    load: fn(&DataParams, &[PathBuf]) -> Result<Splits, DatasetError>,
+    /// Refuses parameters that lack something or do not go together.
+    check: fn(&DataParams) -> Result<(), DatasetError>,
+    /// The files that it reads, in the order in which `load` wants them. May ask where they are.
+    files: fn(&DataParams, &DataSource<'_>) -> Result<Files, DatasetError>,
+    /// The questions, from those files.
+    load: fn(&DataParams, &[PartPath]) -> Result<Splits, DatasetError>,
 }
 
 /// Every dataset.
@@ -107,28 +163,42 @@ pub(crate) static DATASETS: &[DatasetKind] = &[
     strategyqa::KIND,
     commonsenseqa::KIND,
     gsm8k::KIND,
+    file::KIND,
+    hub::KIND,
     jsonl::KIND,
     microworld::KIND,
 ];
 
+/// Checks that the parameters have what their dataset needs, and nothing that is another's.
+///
+/// # Errors
+/// They have not.
+pub(crate) fn check(params: &DataParams) -> Result<(), DatasetError> {
+    let name = params.dataset.kind().name;
+    for (field, shown, datasets) in params.of_some_datasets() {
+        if !datasets.contains(&name) {
+            let reason = match datasets {
+                _ if field.ends_with("path") => format!(
+                    "{shown} is given, but dataset `{name}` has files of its own\nhint: leave `{field}` out, or set `dataset = \"file\"`"
+                ),
+                _ => format!(
+                    "it is of no use to dataset `{name}`, but to `{}`\nhint: leave it out",
+                    datasets.join("` and `")
+                ),
+            };
+            return Err(DatasetError::Param { field, reason });
+        }
+    }
+    (params.dataset.kind().check)(params)
+}
+
 /// The files that [`load`] reads for `params`.
 ///
 /// # Errors
-/// A parameter is missing or does not go with the others.
-pub(crate) fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> {
-    let files = (params.dataset.kind().files)(params)?;
-    let takes_own = files.iter().any(|file| matches!(file, DataFile::Local(_)));
-    match params.own_files().first() {
-        Some((field, path)) if !takes_own => Err(DatasetError::Param {
-            field,
-            reason: format!(
-                "`{}` is given, but dataset `{}` has files of its own\nhint: leave `{field}` out, or set `dataset = \"jsonl\"`",
-                path.display(),
-                params.dataset
-            ),
-        }),
-        _ => Ok(files),
-    }
+/// A parameter is missing or does not go with the others, or it cannot be had which files there are.
+pub(crate) fn files(params: &DataParams, from: &DataSource<'_>) -> Result<Files, DatasetError> {
+    check(params)?;
+    (params.dataset.kind().files)(params, from)
 }
 
 /// Loads the questions.
@@ -136,11 +206,18 @@ pub(crate) fn files(params: &DataParams) -> Result<Vec<DataFile>, DatasetError> 
 /// # Errors
 /// A file cannot be had or read, or its rows are not questions.
 pub(crate) fn load(params: &DataParams, from: &DataSource<'_>) -> Result<Splits, DatasetError> {
-    let paths = files(params)?
-        .iter()
-        .map(|file| file.locate(from))
-        .collect::<Result<Vec<_>, _>>()?;
+    let Files { files, mut notes } = files(params, from)?;
+    let paths = files
+        .into_iter()
+        .map(|PartFile { role, file }| {
+            let path = file.locate(from)?;
+            Ok(PartPath { role, path })
+        })
+        .collect::<Result<Vec<_>, FetchError>>()?;
     let mut splits = (params.dataset.kind().load)(params, &paths)?;
+    notes.append(&mut splits.notes);
+    splits.notes = notes;
+    params.calculator.apply(&mut splits);
     split::carve_validation(&mut splits, params.validation_fraction, params.split_seed);
     split::warn_of_shared_questions(&mut splits);
     // Last, so that a trial has its questions on the sides on which the whole has them.

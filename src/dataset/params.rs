@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::calculator::Calculator;
+use super::columns::Columns;
 use super::microworld_params::MicroworldParams;
 use super::{DATASETS, DatasetKind};
 
@@ -16,24 +18,50 @@ use super::{DATASETS, DatasetKind};
 pub(crate) struct DataParams {
     /// The dataset. Default `strategyqa`.
     pub dataset: DatasetName,
-    /// `jsonl` only: one file with all rows, split by `test_fraction`. A row is an object with
-    /// `question`, `answer` (or `answerKey`) and optionally `id`, `choices`, `rationale`.
+    /// `file` and `jsonl` only: one file with all rows, split by `test_fraction`. A row of `jsonl` is an object with
+    /// `question`, `answer` (or `answerKey`) and optionally `id`, `choices`, `rationale`; one of `file` has the `columns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// `jsonl` only: the file of training rows, instead of `path`.
+    /// `file` and `jsonl` only: the file of training rows, instead of `path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_path: Option<PathBuf>,
-    /// `jsonl` only: the file of test rows, instead of `path`.
+    /// `file` and `jsonl` only: the file of test rows, instead of `path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_path: Option<PathBuf>,
-    /// `jsonl` with `path` only: share of the rows that become test questions, 0 to 1.
+    /// `file` only: the file of validation rows, beside `train_path` and `test_path`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_path: Option<PathBuf>,
+    /// `hub` only: the data set on the Hugging Face hub, `owner/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `hub` only: its configuration (subset), for example `ARC-Challenge`. Default: its only one, or the one it calls default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// `hub` only: the commit, 40 hexadecimal digits; or a branch or tag, which is taken as it was when first fetched, and told.
+    /// Default `main`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// `hub` only: which splits to read. Default: `{ train = "train", test = "test" }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splits: Option<HubSplits>,
+    /// `file` and `hub` only: which columns hold what. Default: what the layout is known to have (docs/data.md lists those).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// `file` and `hub` only: what a row that is no question does. Default `fail`.
+    #[serde(skip_serializing_if = "BadRows::is_fail")]
+    pub bad_rows: BadRows,
+    /// What becomes of marks for a calculator in worked solutions, as GSM8K has them: `48/2 = <<48/2=24>>24`. Default `keep`, as
+    /// the paper that published them trained (Cobbe et al. 2021).
+    #[serde(skip_serializing_if = "Calculator::is_keep")]
+    pub calculator: Calculator,
+    /// `file` and `jsonl` with `path` only: share of the rows that become test questions, 0 to 1.
     /// Default 0.3, the share of the paper's `strategyqa` split (Ho et al. 2023).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub test_fraction: f64,
-    /// `jsonl` only: the form of the answers. Default `auto`: choices make it `choice`; else
+    /// `file`, `hub` and `jsonl` only: the form of the answers. Default `auto`: choices make it `choice`; else
     /// yes and no make it `yes-no`, numbers `number`, anything else `text`.
     pub answer_form: AnswerFormParam,
-    /// `jsonl` only: what the answer of a row with choices is. Default `auto`: whatever makes it one of the choices;
+    /// `file`, `hub` and `jsonl` only: what the answer of a row with choices is. Default `auto`: whatever makes it one of the choices;
     /// an answer that could be two of them is an error that shows both.
     pub answer_is: AnswerIs,
     /// Share of the training questions set apart for validation, 0 to 1. Default 0: the paper
@@ -52,8 +80,47 @@ pub(crate) struct DataParams {
 }
 
 impl DataParams {
-    /// Fields that hold local paths: a key has the files' digests in their place.
-    pub(crate) const PATH_FIELDS: &[&str] = &["path", "train_path", "test_path"];
+    /// Fields that say where files are: a key has the files' digests in their place, by split.
+    pub(crate) const PLACE_FIELDS: &[&str] = &[
+        "path",
+        "train_path",
+        "test_path",
+        "validation_path",
+        "id",
+        "config",
+        "revision",
+        "splits",
+    ];
+
+    /// The fields that are set and that only some datasets have a use for: each as a message shows it, and those datasets.
+    pub(super) fn of_some_datasets(&self) -> Vec<(&'static str, String, &'static [&'static str])> {
+        const FILES: &[&str] = &["file", "jsonl"];
+        const FILE: &[&str] = &["file"];
+        const HUB: &[&str] = &["hub"];
+        const TABLES: &[&str] = &["file", "hub"];
+        const SOLVED: &[&str] = &["gsm8k", "file", "hub", "jsonl"];
+        let paths = self.own_files().into_iter().map(|(field, path)| {
+            let of = if field == "validation_path" {
+                FILE
+            } else {
+                FILES
+            };
+            (field, format!("`{}`", path.display()), of)
+        });
+        let others = [
+            ("id", self.id.is_some(), HUB),
+            ("config", self.config.is_some(), HUB),
+            ("revision", self.revision.is_some(), HUB),
+            ("splits", self.splits.is_some(), HUB),
+            ("columns", self.columns.is_some(), TABLES),
+            ("bad_rows", self.bad_rows != BadRows::Fail, TABLES),
+            ("calculator", self.calculator != Calculator::Keep, SOLVED),
+        ];
+        let others = others.into_iter().filter(|(_, set, _)| *set);
+        paths
+            .chain(others.map(|(field, _, of)| (field, String::new(), of)))
+            .collect()
+    }
 
     /// The user's files that are named, each with its field.
     pub(crate) fn own_files(&self) -> Vec<(&'static str, &PathBuf)> {
@@ -61,6 +128,7 @@ impl DataParams {
             ("path", &self.path),
             ("train_path", &self.train_path),
             ("test_path", &self.test_path),
+            ("validation_path", &self.validation_path),
         ];
         let named = fields.into_iter();
         named
@@ -76,6 +144,14 @@ impl Default for DataParams {
             path: None,
             train_path: None,
             test_path: None,
+            validation_path: None,
+            id: None,
+            config: None,
+            revision: None,
+            splits: None,
+            columns: None,
+            bad_rows: BadRows::Fail,
+            calculator: Calculator::Keep,
             test_fraction: 0.3,
             answer_form: AnswerFormParam::Auto,
             answer_is: AnswerIs::Auto,
@@ -87,7 +163,49 @@ impl Default for DataParams {
     }
 }
 
-/// How a `jsonl` dataset wants its answers read.
+/// Which splits of a data set on the hub to read: the names that it gives them, or patterns of files such as
+/// `data/train-*.parquet`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HubSplits {
+    /// To train on. Default `train`.
+    pub train: String,
+    /// Set apart from them. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
+    /// To measure on. Default `test`.
+    pub test: String,
+}
+
+impl Default for HubSplits {
+    fn default() -> Self {
+        Self {
+            train: "train".to_owned(),
+            validation: None,
+            test: "test".to_owned(),
+        }
+    }
+}
+
+/// What a row that is no question does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BadRows {
+    /// It is an error.
+    #[default]
+    Fail,
+    /// It is left out, and counted in a warning.
+    Drop,
+}
+
+impl BadRows {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+    fn is_fail(&self) -> bool {
+        *self == Self::Fail
+    }
+}
+
+/// How a dataset of one's own wants its answers read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AnswerFormParam {
@@ -104,7 +222,7 @@ pub(crate) enum AnswerFormParam {
     Text,
 }
 
-/// What the answer of a `jsonl` row with choices is.
+/// What the answer of a row with choices is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AnswerIs {

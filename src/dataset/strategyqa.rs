@@ -1,17 +1,18 @@
 //! `StrategyQA` (Geva et al. 2021) in its BIG-bench form, split 70/30 as Ho et al. 2023 did.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{DataFile, DataParams, DatasetError, DatasetKind, Splits, read_json};
+use super::{DataParams, DatasetError, DatasetKind, Files, PartPath, Splits, read_json};
 use crate::fetch::PinnedFile;
 use crate::text::{AnswerForm, Question};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "strategyqa",
     doc: "StrategyQA: 1,603 training and 687 test questions, yes/no (split of Ho et al. 2023)",
-    files: |_| Ok(FILES.iter().cloned().map(DataFile::Pinned).collect()),
+    check: |_| Ok(()),
+    files: |_, _| Ok(Files::pinned(&FILES)),
     load,
 };
 
@@ -54,23 +55,23 @@ struct Split {
     test: Vec<usize>,
 }
 
-fn load(_: &DataParams, paths: &[PathBuf]) -> Result<Splits, DatasetError> {
-    let task: Task = read_json(&paths[0])?;
-    let split: Split = read_json(&paths[1])?;
+fn load(_: &DataParams, paths: &[PartPath]) -> Result<Splits, DatasetError> {
+    let task: Task = read_json(&paths[0].path)?;
+    let split: Split = read_json(&paths[1].path)?;
     let pick = |indices: &[usize]| -> Result<Vec<Question>, DatasetError> {
         indices
             .iter()
             .map(|&i| {
                 let example = task.examples.get(i).ok_or_else(|| DatasetError::Row {
-                    path: paths[1].clone(),
+                    path: paths[1].path.clone(),
                     line: 1,
                     reason: format!(
                         "there is no example {i}: {} has {}",
-                        paths[0].display(),
+                        paths[0].path.display(),
                         task.examples.len()
                     ),
                 })?;
-                question(i, example, &paths[0])
+                question(i, example, &paths[0].path)
             })
             .collect()
     };

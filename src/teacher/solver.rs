@@ -23,10 +23,10 @@ pub(super) const MICROWORLD: RecordingKind = RecordingKind {
 
 pub(super) const REFERENCE: RecordingKind = RecordingKind {
     name: "reference-solutions",
-    doc: "the dataset's own worked solutions (gsm8k, microworld, or jsonl rows with a rationale)",
+    doc: "the dataset's own worked solutions (gsm8k, microworld, or rows of your own or of the hub with a rationale)",
     files: |params| no_file(params).map(|()| Vec::new()),
     load: |_, _, questions| {
-        let datasets = "gsm8k, microworld, and jsonl rows with a rationale";
+        let datasets = "gsm8k, microworld, and rows of `file`, `hub` and `jsonl` with a rationale";
         let teacher = "the dataset's own solutions";
         solved(
             "reference-solutions",

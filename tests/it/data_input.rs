@@ -227,7 +227,7 @@ fn a_plan_tells_of_rows_that_cannot_be_read() {
             "[data]\npath = \"train.jsonl\"",
             [
                 "dataset `strategyqa` has files of its own",
-                "dataset = \"jsonl\"",
+                "dataset = \"file\"",
             ],
         ),
         (

@@ -7,8 +7,9 @@
 
 use serde_json::Value;
 
+use super::row::SourceRow;
 use crate::dataset::AnswerIs;
-use crate::input::{InputError, JsonLine, noun};
+use crate::input::{InputError, noun};
 use crate::text::fold;
 
 /// Labels go from A to Z.
@@ -87,16 +88,17 @@ pub(super) struct Chosen {
 }
 
 impl Choices {
-    /// The choices of `row` under `key`; none where there are none.
+    /// The choices of `row`, which are `value`; none where there are none. Two may be `alike` where the answer is not told by its
+    /// text: published sets have such questions.
     ///
     /// # Errors
     /// They have no known form, or cannot be told apart.
     pub(super) fn read(
-        row: &JsonLine<'_>,
-        key: &str,
+        row: &dyn SourceRow,
         value: &Value,
+        alike: bool,
     ) -> Result<Option<Self>, InputError> {
-        let reader = ChoiceReader { row, key };
+        let reader = ChoiceReader { row };
         let (labels, texts) = match value {
             Value::Null => return Ok(None),
             Value::Array(items) => reader.list(items)?,
@@ -126,7 +128,8 @@ impl Choices {
             if text.is_empty() {
                 return Err(reader.wrong(&format!("the choice ({}) is empty", letter(place))));
             }
-            if let Some(first) = texts[..place].iter().position(|other| other == text) {
+            let first = texts[..place].iter().position(|other| other == text);
+            if let Some(first) = first.filter(|_| !alike) {
                 return Err(reader.wrong(&format!(
                     "the choices ({}) and ({}) are both `{text}`",
                     letter(first),
@@ -153,7 +156,7 @@ impl Choices {
     /// It is none of them, or could be several.
     pub(super) fn chosen(
         &self,
-        row: &JsonLine<'_>,
+        row: &dyn SourceRow,
         given: &Given<'_>,
         wanted: AnswerIs,
     ) -> Result<Chosen, InputError> {
@@ -254,13 +257,12 @@ type LabelsAndTexts = (Option<Vec<String>>, Vec<String>);
 
 /// Where the choices stand.
 struct ChoiceReader<'r> {
-    row: &'r JsonLine<'r>,
-    key: &'r str,
+    row: &'r dyn SourceRow,
 }
 
 impl ChoiceReader<'_> {
     fn wrong(&self, what: &str) -> InputError {
-        self.row.wrong_at(self.key, what)
+        self.row.wrong_at("choices", what.to_owned())
     }
 
     /// Texts or numbers, or objects with `label` and `text`.

@@ -22,7 +22,7 @@ fn read(choices: &str, answer: &str, wanted: AnswerIs) -> Result<String, String>
         is_number: raw.is_number(),
     };
     let read = || {
-        let choices = Choices::read(&row, "choices", &value(choices))?.unwrap();
+        let choices = Choices::read(&row, &value(choices), false)?.unwrap();
         let chosen = choices.chosen(&row, &given, wanted)?;
         Ok(choices.named(chosen.place))
     };

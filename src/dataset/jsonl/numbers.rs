@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::choices::{Given, TakenAs};
-use crate::input::{InputError, JsonLine};
+use super::row::SourceRow;
+use crate::input::InputError;
 
 /// What answers that are whole numbers were taken as: the same throughout a file.
 #[derive(Default)]
-pub(super) struct Numbers {
-    /// The readings that fit every one so far, and the line of the first.
-    common: Option<(Vec<TakenAs>, usize)>,
+pub(in crate::dataset) struct Numbers {
+    /// The readings that fit every one so far, and the place of the first.
+    common: Option<(Vec<TakenAs>, String)>,
     indices: usize,
     zeros: usize,
 }
@@ -24,7 +25,7 @@ impl Numbers {
     /// It has no reading in common with those before.
     pub(super) fn note(
         &mut self,
-        line: &JsonLine<'_>,
+        line: &dyn SourceRow,
         given: &Given<'_>,
         by: &[TakenAs],
     ) -> Result<(), InputError> {
@@ -34,14 +35,14 @@ impl Numbers {
         self.indices += 1;
         self.zeros += usize::from(given.raw == "0");
         let Some((common, first)) = &mut self.common else {
-            self.common = Some((by.to_vec(), line.number));
+            self.common = Some((by.to_vec(), line.named()));
             return Ok(());
         };
-        let (was, first) = (common.first().copied(), *first);
+        let was = common.first().copied();
         common.retain(|reading| by.contains(reading));
         if let (true, Some(was), Some(is)) = (common.is_empty(), was, by.first()) {
             let what = format!(
-                "the answer `{}` is {}, but in line {first} it is {}",
+                "the answer `{}` is {}, but in {first} it is {}",
                 given.raw,
                 is.name(),
                 was.name()

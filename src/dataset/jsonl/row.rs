@@ -1,56 +1,116 @@
 //! One row: from JSON to a question.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::choices::{Choices, Given, letter};
 use super::described;
 use super::numbers::Numbers;
-use crate::dataset::{AnswerFormParam, DataParams};
+use crate::dataset::{AnswerFormParam, AnswerIs, DataParams};
 use crate::input::{InputError, JsonLine, noun};
 use crate::text::{AnswerForm, Question, gold};
 
 /// What stands between a solution and its answer (GSM8K).
 const MARK: &str = "####";
 
-#[derive(Deserialize)]
-struct Row {
-    question: Option<Value>,
+/// What a row says.
+#[derive(Default, Deserialize)]
+pub(in crate::dataset) struct Fields {
+    pub(in crate::dataset) question: Option<Value>,
     #[serde(alias = "options")]
-    choices: Option<Value>,
-    answer: Option<Value>,
+    pub(in crate::dataset) choices: Option<Value>,
+    pub(in crate::dataset) answer: Option<Value>,
     #[serde(rename = "answerKey")]
-    answer_key: Option<Value>,
-    rationale: Option<Value>,
+    pub(in crate::dataset) answer_key: Option<Value>,
+    pub(in crate::dataset) rationale: Option<Value>,
+}
+
+/// A row of whatever file, which knows its place there.
+pub(in crate::dataset) trait SourceRow {
+    /// What it says.
+    fn fields(&self) -> Result<Fields, InputError>;
+    /// Its id; none where it has none.
+    fn id(&self) -> Result<Option<String>, InputError>;
+    /// The number of the field `key`, with all the digits that are written.
+    fn digits(&self, key: &str, number: &Number) -> String;
+    /// Something wrong with what the field `key` has, or with all of the row where that is absent.
+    fn wrong_at(&self, key: &str, what: String) -> InputError;
+    /// Something wrong with all of the row.
+    fn wrong(&self, what: String) -> InputError;
+    /// What it has, by name.
+    fn keys(&self) -> Vec<String>;
+    /// As messages about other rows name it: `line 3`.
+    fn named(&self) -> String;
+    /// Where the field `key` stands, as messages about other rows say it: `3:7`.
+    fn place_of(&self, key: &str) -> String;
+}
+
+impl SourceRow for JsonLine<'_> {
+    fn fields(&self) -> Result<Fields, InputError> {
+        self.read()
+    }
+
+    fn id(&self) -> Result<Option<String>, InputError> {
+        JsonLine::id(self, "id")
+    }
+
+    fn digits(&self, key: &str, number: &Number) -> String {
+        self.number(key, number)
+    }
+
+    fn wrong_at(&self, key: &str, what: String) -> InputError {
+        let key = match key {
+            "choices" => self.which(&["choices", "options"]),
+            key => key,
+        };
+        JsonLine::wrong_at(self, key, what)
+    }
+
+    fn wrong(&self, what: String) -> InputError {
+        JsonLine::wrong(self, what)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        JsonLine::keys(self)
+    }
+
+    fn named(&self) -> String {
+        format!("line {}", self.number)
+    }
+
+    fn place_of(&self, key: &str) -> String {
+        JsonLine::place_of(self, key)
+    }
 }
 
 /// One row, and what is asked of it.
-pub(super) struct RowReader<'a> {
-    pub(super) line: &'a JsonLine<'a>,
-    pub(super) params: &'a DataParams,
+pub(in crate::dataset) struct RowReader<'a> {
+    pub(in crate::dataset) line: &'a dyn SourceRow,
+    pub(in crate::dataset) params: &'a DataParams,
 }
 
 impl RowReader<'_> {
     /// The question; `name` is its id where the row has none.
-    pub(super) fn question(
+    pub(in crate::dataset) fn question(
         &self,
         name: String,
         numbers: &mut Numbers,
     ) -> Result<Question, InputError> {
-        let row: Row = self.line.read()?;
+        let row = self.line.fields()?;
         let question = self.text("question", row.question.as_ref())?;
         let question = question.ok_or_else(|| {
             let keys = self.line.keys().join("`, `");
             self.line
-                .wrong_at("question", "the row has no question")
+                .wrong_at("question", "the row has no question".to_owned())
                 .hint(format!(
                     "every row needs `question` and `answer`; this one has `{keys}`"
                 ))
         })?;
-        let id = self.line.id("id")?.unwrap_or(name);
+        let id = self.line.id()?.unwrap_or(name);
         let choices = match &row.choices {
             Some(value) => {
-                Choices::read(self.line, self.line.which(&["choices", "options"]), value)?
+                let by_place = matches!(self.params.answer_is, AnswerIs::Label | AnswerIs::Index);
+                Choices::read(self.line, value, by_place)?
             }
             None => None,
         };
@@ -60,7 +120,7 @@ impl RowReader<'_> {
             .filter_map(|(key, value)| self.answer(key, value.as_ref()).transpose());
         let raw = given.next().ok_or_else(|| {
             self.line
-                .wrong_at("answer", "the row has no answer")
+                .wrong_at("answer", "the row has no answer".to_owned())
                 .hint("every row needs `question` and `answer` (or `answerKey`)")
         })??;
         let (said, solution) = self.said(&raw, choices.is_some())?;
@@ -100,9 +160,8 @@ impl RowReader<'_> {
                 (choices.texts, chosen.to_string())
             }
             (AnswerForm::Choice, None, _) => {
-                return Err(self
-                    .line
-                    .wrong("the row has no choices, which `answer_form` asks for"));
+                let what = "the row has no choices, which `answer_form` asks for";
+                return Err(self.line.wrong(what.to_owned()));
             }
             // Choices belong to the question only where an answer is one of them.
             (_, _, Some(answer)) => (Vec::new(), answer),
@@ -152,7 +211,7 @@ impl RowReader<'_> {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
             Some(Value::String(text)) => (text.trim().to_owned(), Kind::Text),
-            Some(Value::Number(number)) => (self.line.number(key, number), Kind::Number),
+            Some(Value::Number(number)) => (self.line.digits(key, number), Kind::Number),
             Some(Value::Bool(truth)) => (if *truth { "yes" } else { "no" }.to_owned(), Kind::Truth),
             Some(other) => {
                 let what = format!(

@@ -1,9 +1,11 @@
 //! Rows as people write them, and how those that cannot be read are told.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::*;
 use crate::dataset::AnswerFormParam;
+use crate::text::Question;
 
 /// The questions of a file with this text, or what is told of it.
 fn rows(text: &str, params: &DataParams) -> Result<Vec<Question>, String> {
@@ -243,7 +245,8 @@ fn numbers_mean_the_same_throughout_a_file() {
         fs::write(&path, text).unwrap();
         questions(&path, "row", &DataParams::default())
             .unwrap()
-            .warning
+            .warnings
+            .pop()
     };
     let twenty: Vec<usize> = (0..20).map(|at| 1 + at % 3).collect();
     assert!(warned(&twenty).unwrap().contains("none of 20 is 0"));
@@ -260,7 +263,10 @@ fn files_that_are_numbered_alike_have_ids_by_split() {
             let row =
                 |id: &&str| format!("{{\"id\": {id}, \"question\": \"q\", \"answer\": \"yes\"}}\n");
             fs::write(&path, ids.iter().map(row).collect::<String>()).unwrap();
-            path
+            PartPath {
+                role: String::new(),
+                path,
+            }
         };
         let paths = [write("train.jsonl", train), write("test.jsonl", test)];
         let splits = load(&DataParams::default(), &paths).unwrap();
@@ -297,15 +303,15 @@ fn files_that_are_numbered_alike_have_ids_by_split() {
 #[test]
 fn one_file_or_two() {
     let with = |path: Option<&str>, train: Option<&str>, test: Option<&str>| {
-        files(&DataParams {
+        own_files::named(&DataParams {
             path: path.map(PathBuf::from),
             train_path: train.map(PathBuf::from),
             test_path: test.map(PathBuf::from),
             ..DataParams::default()
         })
     };
-    assert_eq!(with(Some("a"), None, None).unwrap().len(), 1);
-    assert_eq!(with(None, Some("a"), Some("b")).unwrap().len(), 2);
+    assert_eq!(with(Some("a"), None, None).unwrap().all().len(), 1);
+    assert_eq!(with(None, Some("a"), Some("b")).unwrap().all().len(), 2);
     for (path, train, test) in [
         (None, None, None),
         (Some("a"), Some("b"), None),

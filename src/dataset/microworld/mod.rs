@@ -16,10 +16,8 @@ mod random;
 mod tests;
 mod world;
 
-use std::path::PathBuf;
-
 pub(crate) use super::microworld_params::{MicroworldForm, MicroworldParams};
-use super::{DataParams, DatasetError, DatasetKind, Splits};
+use super::{DataParams, DatasetError, DatasetKind, Files, PartPath, Splits};
 use crate::memory::room_for;
 
 /// Bytes that a document of the pretraining text takes in memory, roughly.
@@ -28,11 +26,12 @@ const DOCUMENT_BYTES: u64 = 200;
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "microworld",
     doc: "a generated closed world with two-hop questions and an exact solver, for trials in minutes",
-    files: |params| check(&params.microworld).map(|()| Vec::new()),
+    check: |params| check(&params.microworld),
+    files: |_, _| Ok(Files::default()),
     load,
 };
 
-fn load(params: &DataParams, _: &[PathBuf]) -> Result<Splits, DatasetError> {
+fn load(params: &DataParams, _: &[PartPath]) -> Result<Splits, DatasetError> {
     let params = &params.microworld;
     check(params)?;
     let world = world::World::new(params.seed, params.entities);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use crate::artifact::ArtifactKind;
-use crate::dataset::{DataParams, DatasetError, Splits, files, load};
+use crate::dataset::{DataParams, DatasetError, PartFile, Splits, check, files, load};
 use crate::stage::{
     Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Size, Sizes, Split,
     StageError, StageKind, Work,
@@ -28,10 +30,10 @@ impl StageKind for Dataset {
         Output::new("all", ArtifactKind::Questions, "Training, validation and test questions together, in this order: for figures over all of them; counts as test data.").of(Split::All),
         Output::new("text", ArtifactKind::Text, "Text to pretrain on, where the dataset has some (microworld)."),
     ];
-    const LOCATIONS: &'static [&'static str] = DataParams::PATH_FIELDS;
+    const LOCATIONS: &'static [&'static str] = DataParams::PLACE_FIELDS;
 
     fn check(params: &DataParams) -> Vec<ParamError> {
-        match files(params) {
+        match check(params) {
             Err(DatasetError::Param { field, reason }) => vec![ParamError::of(field, &reason)],
             _ => Vec::new(),
         }
@@ -43,13 +45,17 @@ impl StageKind for Dataset {
             .iter()
             .filter_map(|(field, path)| context.missing_file(field, path))
             .collect();
+        let outside = !own.is_empty() || params.id.is_some();
         // A run reads them first of all; a plan reads them for its estimate.
-        if !missing.is_empty() || own.is_empty() || !context.planning {
+        if !missing.is_empty() || !outside || !context.planning {
             return missing;
         }
         let located = located(params, context);
         match context.with_source(|source| load(&located, source)) {
             Err(DatasetError::Param { field, reason }) => vec![ParamError::of(field, &reason)],
+            // What cannot be reached now may be reached by a run.
+            Err(DatasetError::Fetch(error)) if !error.is_final() => Vec::new(),
+            Err(error @ DatasetError::Fetch(_)) => vec![ParamError::of("id", &error)],
             Err(error) => {
                 let mut fields = located.own_files().into_iter();
                 let at_fault = match &error {
@@ -57,7 +63,7 @@ impl StageKind for Dataset {
                     _ => fields.next(),
                 };
                 vec![ParamError::of(
-                    at_fault.map_or("path", |(field, _)| field),
+                    at_fault.map_or("dataset", |(field, _)| field),
                     &error,
                 )]
             }
@@ -66,7 +72,16 @@ impl StageKind for Dataset {
     }
 
     fn files(params: &DataParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {
-        context.outside(&files(&located(params, context))?)
+        let located = located(params, context);
+        context.with_source(|source| {
+            let files = files(&located, source)?.files.into_iter();
+            files
+                .map(|PartFile { role, file }| {
+                    let path = file.locate(source)?;
+                    Ok(OutsideFile { role, path })
+                })
+                .collect()
+        })
     }
 
     fn estimate(params: &DataParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
@@ -110,6 +125,19 @@ impl StageKind for Dataset {
     }
 }
 
+/// What the data set of a stage with these parameters has.
+///
+/// # Errors
+/// It cannot be had or read.
+pub(crate) fn data_splits(
+    params: &Map<String, Value>,
+    context: &Context<'_>,
+) -> Result<Splits, StageError> {
+    let params: DataParams = serde_json::from_value(params.clone().into())?;
+    let params = located(&params, context);
+    Ok(context.with_source(|source| load(&params, source))?)
+}
+
 /// Every question: the parts one after the other, since each has an order of its own.
 fn all(splits: &Splits) -> Vec<Question> {
     [&splits.train, &splits.validation, &splits.test]
@@ -126,6 +154,7 @@ fn located(params: &DataParams, context: &Context<'_>) -> DataParams {
         &mut params.path,
         &mut params.train_path,
         &mut params.test_path,
+        &mut params.validation_path,
     ];
     for path in paths.into_iter().flatten() {
         *path = context.resolve(&*path);

@@ -42,6 +42,8 @@ mod verify_by;
 mod verify_exec;
 mod verify_params;
 
+pub(crate) use dataset::data_splits;
+
 use super::{Stage, Typed};
 
 /// Every stage kind, in the order in which help and schema list them.
