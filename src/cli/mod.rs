@@ -6,6 +6,7 @@
 mod allow;
 mod cache;
 mod data;
+mod dataset;
 mod diff;
 mod doctor;
 mod exit;
@@ -57,6 +58,8 @@ enum Command {
     Run(run::RunArgs),
     /// Say what a run would do, and what it would take.
     Plan(plan::PlanArgs),
+    /// Say how the manifest's data sets are understood: rows, answers, duplicates, lengths.
+    Data(dataset::DatasetArgs),
     /// Print what a stage made.
     Show(show::ShowArgs),
     /// Write what a stage made as JSON lines or as a folder in Hub format.
@@ -101,6 +104,7 @@ fn carry_out(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Data(args) => dataset::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Table(args) => table::run(&args),

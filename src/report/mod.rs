@@ -1,6 +1,7 @@
 //! What a person reads: tables of results, the plan, an artifact. Reads plan and store only.
 
 mod artifact;
+mod data;
 mod diff;
 pub(crate) mod figure;
 mod figure_data;
@@ -21,6 +22,7 @@ mod why;
 
 pub(crate) use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
+pub(crate) use data::DataReport;
 pub(crate) use diff::{changed_answers, evaluations_side_by_side};
 pub(crate) use figure_data::{NamedFigure, fill_figures};
 pub(crate) use funnel::funnels;

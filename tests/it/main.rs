@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod controls;
 mod data_input;
+mod data_sets;
 mod determinism;
 mod devices;
 mod endpoint_batch;
