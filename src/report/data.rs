@@ -109,7 +109,7 @@ impl DataReport {
             if !choices.is_empty() {
                 add(&mut out, "choices", &choices.join(" "));
             }
-            add(&mut out, "answer", &format!("{}   [{form}]", row.answer));
+            add(&mut out, "answer", &format!("{} [{form}]", row.answer));
             if let Some(rationale) = &row.rationale {
                 add(&mut out, "rationale", rationale);
             }
@@ -333,7 +333,7 @@ mod tests {
         for line in [
             "2 of data",
             "choices     (A) hive (B) sea",
-            "answer      B   [one of choices]",
+            "answer      B [one of choices]",
             "train                5           1           1    one of choices",
             "train       B 60.0 %, A 40.0 %",
             "train questions               21        21        21        21",
