@@ -336,7 +336,7 @@ mod tests {
             "answer      B [one of choices]",
             "train                5           1           1    one of choices",
             "train       B 60.0 %, A 40.0 %",
-            "train questions               21        21        21        21",
+            "train questions               30        30        30        30",
             "train rationales               1         1         1         1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
