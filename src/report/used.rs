@@ -28,11 +28,14 @@ fn endpoint(account: &Value) -> String {
     let word = |name: &str| printable(account[name].as_str().unwrap_or("?"));
     let (requests, own) = (count("/requests"), count("/replies_of_its_own"));
     let replies = count("/replies");
-    let mut text = format!(
-        "{} at {}: {replies} replies",
-        word("model"),
+    // A verifier's server has no model, and counts no tokens.
+    let has_model = account["model"] != "";
+    let mut text = if has_model {
+        format!("{} at {}", word("model"), word("provider"))
+    } else {
         word("provider")
-    );
+    };
+    let _ = write!(text, ": {replies} replies");
     if replies > own {
         let _ = write!(text, ", {} of them kept from other stages", replies - own);
     }
@@ -40,12 +43,14 @@ fn endpoint(account: &Value) -> String {
     if requests > own {
         let _ = write!(text, " ({} failed and were sent again)", requests - own);
     }
-    let _ = write!(
-        text,
-        ", {} tokens of prompts and {} of replies",
-        count("/reported/prompt"),
-        count("/reported/completion")
-    );
+    if has_model {
+        let _ = write!(
+            text,
+            ", {} tokens of prompts and {} of replies",
+            count("/reported/prompt"),
+            count("/reported/completion")
+        );
+    }
     let estimated = count("/estimated/prompt").saturating_add(count("/estimated/completion"));
     if estimated > 0 {
         let _ = write!(

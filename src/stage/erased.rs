@@ -180,7 +180,7 @@ impl<K: StageKind> Stage for Typed<K> {
     }
 
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint> {
-        K::endpoint(&Self::typed(params).ok()?).cloned()
+        K::endpoint(&Self::typed(params).ok()?)
     }
 
     fn program(&self, params: &Map<String, Value>) -> Option<ProgramParams> {

@@ -58,7 +58,7 @@ pub trait StageKind: Send + Sync + 'static {
     }
 
     /// The server that it asks, if it asks one.
-    fn endpoint(_params: &Self::Params) -> Option<&Endpoint> {
+    fn endpoint(_params: &Self::Params) -> Option<Endpoint> {
         None
     }
 

@@ -42,4 +42,5 @@ mod statistics;
 mod students;
 mod sweep;
 mod verify;
+mod verify_http;
 mod webdriver;

@@ -1,6 +1,7 @@
 //! What a verifier finds of a path, and what is told and recorded of all that it found.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::json;
 
@@ -12,10 +13,12 @@ use crate::text::ReasoningPath;
 const REASONS: usize = 5;
 
 /// What a verifier found of one path.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) enum Finding {
     Right,
     Wrong,
+    /// Neither: a score between 0 and 1.
+    Between(f64),
     /// There is no answer.
     NoAnswer,
     /// Whether it is right is not known, and why.
@@ -32,6 +35,7 @@ impl Finding {
         match self {
             Self::Right => Some(1.0),
             Self::Wrong => Some(0.0),
+            Self::Between(score) => Some(*score),
             Self::NoAnswer | Self::Unknown(_) => None,
         }
     }
@@ -58,7 +62,7 @@ pub(super) fn note(params: &VerifyParams, paths: &mut [ReasoningPath], findings:
         let share = shares.entry(path.question_id.clone()).or_default();
         share.right += u32::from(*finding == Finding::Right);
         share.of += u32::from(match finding {
-            Finding::Right | Finding::Wrong => true,
+            Finding::Right | Finding::Wrong | Finding::Between(_) => true,
             Finding::NoAnswer => params.unanswered == Unanswered::NotRight,
             Finding::Unknown(_) => false,
         });
@@ -90,7 +94,10 @@ pub(super) fn tell(
     let count = |wanted: &Finding| findings.iter().filter(|each| *each == wanted).count();
     let (right, wrong) = (count(&Finding::Right), count(&Finding::Wrong));
     let none = count(&Finding::NoAnswer);
-    let unknown = findings.len() - right - wrong - none;
+    let between = (findings.iter())
+        .filter(|each| matches!(each, Finding::Between(_)))
+        .count();
+    let unknown = findings.len() - right - wrong - none - between;
     let mut solved: BTreeMap<&str, bool> = BTreeMap::new();
     for (path, finding) in paths.iter().zip(findings) {
         *solved.entry(&path.question_id).or_default() |= *finding == Finding::Right;
@@ -101,6 +108,12 @@ pub(super) fn tell(
         solved.values().filter(|is_solved| **is_solved).count(),
         solved.len(),
     );
+    if between > 0 {
+        let _ = write!(
+            text,
+            "; {between} have a score between 0 and 1, and are not right"
+        );
+    }
     if none > 0 {
         text += match params.unanswered {
             Unanswered::NotRight => "; in `pass_rate` those without an answer count as not right",
@@ -125,6 +138,7 @@ pub(super) fn tell(
             "right": right,
             "wrong": wrong,
             "no_answer": none,
+            "between": between,
             "not_decided": unknown,
             "reasons": reasons,
         }),

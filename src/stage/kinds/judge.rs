@@ -124,8 +124,8 @@ impl StageKind for Judge {
         param_errors
     }
 
-    fn endpoint(params: &JudgeParams) -> Option<&Endpoint> {
-        params.endpoint.as_ref()
+    fn endpoint(params: &JudgeParams) -> Option<Endpoint> {
+        params.endpoint.clone()
     }
 
     fn carried(params: &JudgeParams, input: Carried) -> Carried {

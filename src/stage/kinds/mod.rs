@@ -38,9 +38,13 @@ mod transform;
 mod union;
 mod unsolved;
 mod verify;
+mod verify_asked;
 mod verify_by;
 mod verify_exec;
+mod verify_http;
 mod verify_params;
+mod verify_server;
+mod verify_vote;
 
 pub(crate) use dataset::data_splits;
 

@@ -78,8 +78,8 @@ impl StageKind for Teach {
         }
     }
 
-    fn endpoint(params: &TeachParams) -> Option<&Endpoint> {
-        params.endpoint.as_ref()
+    fn endpoint(params: &TeachParams) -> Option<Endpoint> {
+        params.endpoint.clone()
     }
 
     fn check_outside(params: &TeachParams, context: &Context<'_>) -> Vec<ParamError> {

@@ -9,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::finding;
 use super::verify_params::{Verifier, VerifyParams};
-use super::{verify_by, verify_exec};
+use super::verify_server::ServerParams;
+use super::{verify_by, verify_exec, verify_http, verify_vote};
 use crate::artifact::ArtifactKind;
 use crate::program::ProgramParams;
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, ScoreRange, Sizes,
     StageError, StageKind, Work,
 };
+use crate::teacher::http::Endpoint;
 use crate::text::{Question, ReasoningPath};
 
 /// Checks the answers of paths.
@@ -47,10 +49,13 @@ impl StageKind for Verify {
     const LOCATIONS: &'static [&'static str] = &["exec.program"];
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
-        // Values are read by one rule, and a program reads by its own.
+        // Values are read by one rule, and a program or a server reads by its own.
         let is = |verifier| params.get("verifier") == Some(&json!(verifier));
-        if is(Verifier::Math) || is(Verifier::Exec) {
+        if is(Verifier::Math) || is(Verifier::Exec) || is(Verifier::Http) {
             params.remove("reading");
+        }
+        if let Some(Value::Object(server)) = params.get_mut("http") {
+            ServerParams::retain_key_fields(server);
         }
     }
 
@@ -63,6 +68,10 @@ impl StageKind for Verify {
         program.map_or_else(Vec::new, |program| {
             context.missing_programs("exec.", program)
         })
+    }
+
+    fn endpoint(params: &VerifyParams) -> Option<Endpoint> {
+        params.http.as_ref().map(ServerParams::endpoint)
     }
 
     fn program(params: &VerifyParams) -> Option<&ProgramParams> {
@@ -81,23 +90,41 @@ impl StageKind for Verify {
             .with(params.pass_rate(), share)
     }
 
-    fn estimate(_: &VerifyParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+    fn estimate(params: &VerifyParams, inputs: &Sizes, context: &Context<'_>) -> Option<Estimate> {
         let paths = *inputs.get("paths")?;
-        Some((Work::default(), BTreeMap::from([("paths", paths)])))
+        let work = match &params.http {
+            None => Work::default(),
+            Some(server) => {
+                let requests = asked(context).and_then(|(paths, questions)| {
+                    let paths = with_questions(&paths, &questions)?;
+                    Ok(verify_http::requests(&server.endpoint(), &paths))
+                });
+                verify_http::work(server, requests.ok().as_deref(), paths.rows, context)
+            }
+        };
+        Some((work, BTreeMap::from([("paths", paths)])))
     }
 
     fn run(params: &VerifyParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
-        let questions: Vec<Question> = context.input("questions")?;
+        let (mut paths, questions) = asked(context)?;
         let with_questions = with_questions(&paths, &questions)?;
-        let findings = match &params.exec {
-            Some(program) => verify_exec::find(program, &with_questions, context)?,
-            None => verify_by::find(params, &with_questions)?,
+        let findings = match (&params.exec, &params.http) {
+            (Some(program), _) => verify_exec::find(program, &with_questions, context)?,
+            (None, Some(server)) => verify_http::find(server, &with_questions, context)?,
+            (None, None) if params.verifier == Verifier::Majority => {
+                verify_vote::find(&with_questions, params.reading)
+            }
+            (None, None) => verify_by::find(params, &with_questions)?,
         };
         finding::note(params, &mut paths, &findings);
         finding::tell(params, context, &paths, &findings);
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))
     }
+}
+
+/// The paths and the questions.
+fn asked(context: &Context<'_>) -> Result<(Vec<ReasoningPath>, Vec<Question>), StageError> {
+    Ok((context.input("paths")?, context.input("questions")?))
 }
 
 /// Each path with its question.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::rows::row_key;
+use super::verify_asked::asked;
 use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::program::{Program, ProgramParams};
@@ -28,19 +29,6 @@ const LONGEST_ANSWER: usize = 1 << 16;
 /// Runs without one answer after which it is given up, and for each thread so many more (ours): halving a part takes seven.
 const PATIENCE: usize = 16;
 const PATIENCE_EACH: usize = 8;
-
-/// What the program is told of a path.
-#[derive(Serialize)]
-struct Asked<'a> {
-    question_id: &'a str,
-    question: &'a str,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    choices: &'a [String],
-    gold: &'a str,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer_text: Option<&'a str>,
-}
 
 /// What the program says of a path.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -122,17 +110,6 @@ pub(super) fn find(
         context.progress("paths", done, all, 0, String::new());
     }
     Ok(outcomes.into_iter().map(finding).collect())
-}
-
-fn asked(question: &Question, path: &ReasoningPath) -> Value {
-    json!(Asked {
-        question_id: &question.id,
-        question: &question.question,
-        choices: &question.choices,
-        gold: &question.answer,
-        text: &path.text,
-        answer_text: path.answer_text.as_deref(),
-    })
 }
 
 /// The line, its id first.

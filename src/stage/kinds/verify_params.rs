@@ -4,6 +4,7 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::verify_server::ServerParams;
 use crate::program::ProgramParams;
 use crate::stage::ParamError;
 use crate::text::Reading;
@@ -25,8 +26,12 @@ pub(crate) enum Verifier {
     /// By `pattern`: a text that it matches is right; or, where it has a group `(?<answer>...)`, what that captured last is
     /// the answer.
     Regex,
+    /// By what most of the question's paths conclude, whatever the gold answer: of equals what comes first.
+    Majority,
     /// By a program of yours, `exec`.
     Exec,
+    /// By a server of yours, `http`.
+    Http,
 }
 
 /// What a path without an answer is in `pass_rate`. It is never `correct = 0`.
@@ -41,7 +46,7 @@ pub(crate) enum Unanswered {
 }
 
 /// Parameters of `verify`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct VerifyParams {
     /// How an answer is checked. Default `answer`.
@@ -59,6 +64,9 @@ pub(crate) struct VerifyParams {
     /// Verifier `exec` only: the program, which takes a line of JSON for each path and writes one (docs/verifiers.md).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec: Option<ProgramParams>,
+    /// Verifier `http` only: the server, which takes the JSON of a path and answers with its score (docs/verifiers.md).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<ServerParams>,
     /// By which rule answers are read (docs/answers.md). Default `standard` (ours).
     pub reading: Reading,
 }
@@ -71,6 +79,7 @@ impl Default for VerifyParams {
             unanswered: Unanswered::NotRight,
             pattern: None,
             exec: None,
+            http: None,
             reading: Reading::default(),
         }
     }
@@ -137,6 +146,25 @@ impl VerifyParams {
             )),
             (None, _) => {}
         }
+        match (&self.http, self.verifier) {
+            (None, Verifier::Http) => errors.push(error(
+                "http",
+                "it is missing, and `verifier = \"http\"` asks it".to_owned(),
+                "for example `http = { url = \"http://127.0.0.1:8080/verify\" }`",
+            )),
+            (Some(server), Verifier::Http) => errors.extend(
+                server
+                    .field_errors()
+                    .into_iter()
+                    .map(|(field, message, hint)| error(&field, message, hint)),
+            ),
+            (Some(_), _) => errors.push(error(
+                "http",
+                "only `verifier = \"http\"` asks a server".to_owned(),
+                "set `verifier = \"http\"`, or leave `http` out",
+            )),
+            (None, _) => {}
+        }
         errors
     }
 }
@@ -155,6 +183,7 @@ mod tests {
         };
         assert_eq!(told("verifier = 'regex'\npattern = '12'"), "");
         assert_eq!(told("verifier = 'exec'\nexec.program = 'check.py'"), "");
+        assert_eq!(told("verifier = 'http'\nhttp.url = 'http://a/verify'"), "");
         for (text, said) in [
             ("verifier = 'regex'", "pattern: it is missing"),
             ("pattern = '12'", "pattern: only"),
@@ -164,6 +193,16 @@ mod tests {
             ),
             ("verifier = 'exec'", "exec: it is missing"),
             ("exec.program = 'a'", "exec: only"),
+            ("verifier = 'http'", "http: it is missing"),
+            ("http.url = 'http://a/'", "http: only"),
+            (
+                "verifier = 'http'\nhttp.url = 'a/verify'",
+                "http.url: it is no address",
+            ),
+            (
+                "verifier = 'http'\nhttp = { url = 'http://a/', limits = { read_timeout_s = 700 } }",
+                "http.limits.read_timeout_s: 700 s",
+            ),
             ("verifier = 'exec'\nexec = {}", "exec.program: no program"),
         ] {
             assert!(told(text).starts_with(said), "{text}: {}", told(text));

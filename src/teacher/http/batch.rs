@@ -282,7 +282,7 @@ impl Batches<'_> {
                 _ => Billed::No,
             };
             let request = attempts.entry(key).or_default();
-            match outcome(&response) {
+            match outcome(&response, self.client.endpoint.api) {
                 ReplyOutcome::Keep(reply) => {
                     rows.push((key, reply));
                     continue;

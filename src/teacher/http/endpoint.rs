@@ -95,6 +95,10 @@ pub enum Api {
     Chat,
     /// `/completions`: the bare prompt, as base models want.
     Completions,
+    /// No model's: JSON to the address itself, and a score back (`verify`). No manifest names it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Score,
 }
 
 impl Api {
@@ -103,6 +107,7 @@ impl Api {
         match self {
             Self::Chat => "/chat/completions",
             Self::Completions => "/completions",
+            Self::Score => "",
         }
     }
 }
@@ -123,14 +128,40 @@ fn one() -> u32 {
 }
 
 impl Endpoint {
+    /// A server that scores what it is sent, at this very address.
+    pub fn that_scores(url: &str) -> Self {
+        Self {
+            base_url: url.to_owned(),
+            provider: None,
+            model: String::new(),
+            api: Api::Score,
+            api_key_env: None,
+            api_key_header: None,
+            system: None,
+            temperature: 0.0,
+            top_p: None,
+            max_tokens: None,
+            stop: Vec::new(),
+            seed: None,
+            n: 1,
+            extra_body: BTreeMap::new(),
+            omit: Vec::new(),
+            limits: Limits::default(),
+            price: None,
+        }
+    }
+
     /// Who the replies belong to.
     pub fn provider(&self) -> &str {
         self.provider.as_deref().unwrap_or(self.base())
     }
 
-    /// The address without a slash at its end.
+    /// The address that paths are added to, without a slash at its end; where nothing is added, the address.
     pub fn base(&self) -> &str {
-        self.base_url.trim_end_matches('/')
+        match self.api {
+            Api::Score => &self.base_url,
+            Api::Chat | Api::Completions => self.base_url.trim_end_matches('/'),
+        }
     }
 
     /// Whether the server runs on this machine.
@@ -151,7 +182,7 @@ impl Endpoint {
                 "expected http://HOST:PORT/v1 or https://HOST/v1; a key comes from `api_key_env`",
             ));
         }
-        if self.model.trim().is_empty() {
+        if self.model.trim().is_empty() && self.api != Api::Score {
             field_errors.push((
                 "model",
                 "no model is named".to_owned(),

@@ -185,7 +185,7 @@ impl EndpointErrorKind {
             }
             Self::Model { .. } => "set `endpoint.model` to one of the models named above",
             Self::NoSuchPath { .. } => {
-                "`base_url` usually ends in /v1; some servers have only one of `api = \"chat\"` and `\"completions\"`"
+                "`base_url` of a model usually ends in /v1, and some servers have only one of `api = \"chat\"` and `\"completions\"`; `http.url` of `verify` is the whole address"
             }
             Self::Redirected { .. } => {
                 "set `base_url` to the address that it names, if you trust it"

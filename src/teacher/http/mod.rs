@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `endpoint`, `limits`, `permit` | what a manifest says, and what a user lets it |
 //! | `secret`, `spelling`, `transport` | the key, and finding it in what comes back; one request over HTTP |
-//! | `request`, `reply`, `outcome` | what is asked, what came, what it means |
+//! | `request`, `reply`, `scored`, `outcome` | what is asked, what came (a text, or a score), what it means |
 //! | `charset`, `lenient`, `message`, `usage` | a body as text, as JSON, as a message, as what it cost |
 //! | `pace`, `ledger` | when the next request may go; what was spent |
 //! | `client` | what asking needs: where replies are stored, what may be spent, who is told |
@@ -33,6 +33,7 @@ mod provider;
 mod reply;
 mod request;
 mod retry_after;
+mod scored;
 mod secret;
 mod spelling;
 mod transport;
@@ -48,4 +49,5 @@ pub(crate) use limits::{Budget, FieldError, Limits, Price, Tokens};
 pub(crate) use permit::{NoPermission, Permission, Permissions};
 pub(crate) use reply::{Reply, ReplyKind};
 pub(crate) use request::{Request, Turn};
+pub(crate) use scored::Scored;
 pub(crate) use secret::ApiKey;

@@ -224,7 +224,7 @@ impl Online<'_> {
             Ok(response) => {
                 let success = (200..300).contains(&response.status);
                 let billed = if success { Billed::Perhaps } else { Billed::No };
-                (outcome(&response), billed, false)
+                (outcome(&response, self.client.endpoint.api), billed, false)
             }
             Err(TransportError::Passing {
                 reason,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::message::says_something;
 use super::transport::Response;
-use super::{EndpointErrorKind, Reply, ReplyKind, lenient};
+use super::{Api, EndpointErrorKind, Reply, ReplyKind, Scored, lenient};
 
 /// Characters of a server's words that a message repeats. Ours.
 const SAYS_CHARS: usize = 300;
@@ -36,12 +36,15 @@ pub(super) enum ReplyOutcome {
     Stop(EndpointErrorKind),
 }
 
-/// What `response` means.
-pub(super) fn outcome(response: &Response) -> ReplyOutcome {
+/// What `response` to a request at an interface means.
+pub(super) fn outcome(response: &Response, api: Api) -> ReplyOutcome {
     let body = lenient::parse(&response.body);
     if !(200..300).contains(&response.status) {
         let error = body.as_ref().and_then(ServerError::anywhere);
         let error = error.unwrap_or_else(|| ServerError::plain(&response.body));
+        if api == Api::Score {
+            return by_code(response, &error);
+        }
         return by_status(response, &error);
     }
     if let Some(reason) = &response.no_text {
@@ -57,6 +60,17 @@ pub(super) fn outcome(response: &Response) -> ReplyOutcome {
             ))
         };
     };
+    if api == Api::Score {
+        return match Scored::read(&body) {
+            Ok(_) => ReplyOutcome::Keep(Reply::scored(&body, &response.body)),
+            Err(why) => match ServerError::anywhere(&body) {
+                Some(error) => {
+                    ReplyOutcome::Again(format!("an error in a success: {}", error.says()))
+                }
+                None => ReplyOutcome::Unreadable(format!("{why}: {}", shortened(&response.body))),
+            },
+        };
+    }
     if let Some(error) = ServerError::beside_choices(&body) {
         return in_success(response, &error);
     }
@@ -193,6 +207,12 @@ fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
             known: Vec::new(),
         });
     }
+    by_code(response, error)
+}
+
+/// By the status alone, or the words where there is none (0): what the words of a model's server tell is looked at before.
+fn by_code(response: &Response, error: &ServerError) -> ReplyOutcome {
+    let status = response.status;
     let says = || {
         if status == 0 {
             format!("an error in a success: {}", error.says())
@@ -207,6 +227,9 @@ fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
         "too many requests",
     ]);
     match status {
+        // Its words may hold a part of the key.
+        401 | 403 => ReplyOutcome::Stop(EndpointErrorKind::Denied { status }),
+        402 => ReplyOutcome::Stop(EndpointErrorKind::Unpaid { says: error.says() }),
         429 | 529 => ReplyOutcome::Slow {
             wait: response.retry_after,
             says: says(),
@@ -221,7 +244,7 @@ fn by_status(response: &Response, error: &ServerError) -> ReplyOutcome {
         },
         0 if error.is(&["invalid_request", "bad request"]) => ReplyOutcome::Rejected(says()),
         0 | 408 | 409 | 425 | 500.. => ReplyOutcome::Again(says()),
-        300..400 => ReplyOutcome::Stop(EndpointErrorKind::Redirected {
+        300..=399 => ReplyOutcome::Stop(EndpointErrorKind::Redirected {
             to: response.location.clone().unwrap_or_default(),
         }),
         404 | 405 => ReplyOutcome::Stop(EndpointErrorKind::NoSuchPath {
@@ -273,7 +296,11 @@ mod tests {
 
     /// The outcome in a word, as the table of docs/teachers.md has it.
     fn of(status: u16, body: &str) -> String {
-        match outcome(&response(status, body)) {
+        word(outcome(&response(status, body), Api::Chat))
+    }
+
+    fn word(outcome: ReplyOutcome) -> String {
+        match outcome {
             ReplyOutcome::Keep(reply) => format!("keep: {}", reply.kind.name()),
             ReplyOutcome::Empty(_) => "empty".into(),
             ReplyOutcome::Again(_) => "again".into(),
@@ -357,13 +384,45 @@ mod tests {
         }
     }
 
+    /// A server that scores has its own words for what is right, and the usual statuses.
+    #[test]
+    fn a_score_has_its_outcome() {
+        for (status, body, expected) in [
+            (200, r#"{"correct": 1}"#, "keep: answered"),
+            (
+                200,
+                r#"{"correct": null, "reason": "timeout", "error": "x"}"#,
+                "keep: answered",
+            ),
+            (200, r#"{"score": 0.25}"#, "keep: answered"),
+            (200, r#"{"score": 7}"#, "unreadable"),
+            (200, "{}", "unreadable"),
+            (200, r#"{"error": "the sandbox is down"}"#, "again"),
+            (200, "<html>", "again"),
+            (400, r#"{"detail": "prompt is too long"}"#, "rejected"),
+            (401, "", "stop: Denied"),
+            (404, r#"{"error": "model not found"}"#, "stop: NoSuchPath"),
+            (
+                422,
+                r#"{"detail": [{"msg": "field required"}]}"#,
+                "rejected",
+            ),
+            (429, "", "slow"),
+            (500, r#"{"error": "invalid_api_key"}"#, "again"),
+            (503, "", "again"),
+        ] {
+            let outcome = outcome(&response(status, body), Api::Score);
+            assert_eq!(word(outcome), expected, "{status} {body}");
+        }
+    }
+
     #[test]
     fn a_busy_server_that_names_a_time_is_waited_for() {
         let busy = Response {
             retry_after: Some(Duration::from_secs(3)),
             ..response(503, "")
         };
-        let ReplyOutcome::Slow { wait, .. } = outcome(&busy) else {
+        let ReplyOutcome::Slow { wait, .. } = outcome(&busy, Api::Chat) else {
             panic!("not slow")
         };
         assert_eq!(wait, Some(Duration::from_secs(3)));
@@ -372,7 +431,7 @@ mod tests {
     #[test]
     fn a_refused_key_is_not_spelt_out() {
         let body = error("invalid_api_key", "", "Incorrect API key: sk-ab***yz");
-        let denied = outcome(&response(401, &body));
+        let denied = outcome(&response(401, &body), Api::Chat);
         assert!(!format!("{denied:?}").contains("sk-ab"));
     }
 }

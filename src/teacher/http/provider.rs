@@ -164,7 +164,7 @@ impl<'a> Patience<'a> {
             }
             Err(TransportError::Stopped) => return Err(EndpointErrorKind::Cancelled.into()),
             Err(TransportError::Passing { reason, .. }) => (reason, None),
-            Ok(response) => match outcome(&response) {
+            Ok(response) => match outcome(&response, self.client.endpoint.api) {
                 ReplyOutcome::Stop(why) => return Err(why.into()),
                 ReplyOutcome::Again(says) | ReplyOutcome::Unreadable(says) => (says, None),
                 ReplyOutcome::Slow { wait, says } => (says, wait),

@@ -186,6 +186,20 @@ impl Reply {
         }))
     }
 
+    /// A score: its text is the body as JSON, which `Scored` reads.
+    pub(super) fn scored(body: &Value, raw: &str) -> Self {
+        Self {
+            kind: ReplyKind::Answered,
+            content: body.to_string(),
+            thought: None,
+            said: body.to_string(),
+            finish: None,
+            usage: Some(Tokens::default()),
+            served_by: None,
+            raw: raw.to_owned(),
+        }
+    }
+
     /// A request that was refused, with the server's words. It cost nothing.
     pub(super) fn refused(kind: ReplyKind, raw: &str) -> Self {
         Self {

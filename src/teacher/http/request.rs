@@ -38,7 +38,7 @@ impl Request {
         body.insert("model".to_owned(), json!(endpoint.model));
         let (field, asked) = match endpoint.api {
             Api::Chat => ("messages", messages(endpoint, turns)),
-            Api::Completions => ("prompt", Value::from(joined(turns))),
+            Api::Completions | Api::Score => ("prompt", Value::from(joined(turns))),
         };
         body.insert(field.to_owned(), asked);
         let mut put = |name: &str, value: Option<Value>| {
@@ -75,6 +75,16 @@ impl Request {
         Self {
             key: Digest::of(canonical_json(&identity).as_bytes()),
             tokens: cost(turns, endpoint.longest_reply(max_tokens)),
+            body,
+        }
+    }
+
+    /// Asks a server that scores for the score of `body`.
+    pub(crate) fn to_score(endpoint: &Endpoint, body: Value) -> Self {
+        let identity = json!({ "row": "score/1", "provider": endpoint.provider(), "body": body });
+        Self {
+            key: Digest::of(canonical_json(&identity).as_bytes()),
+            tokens: Tokens::default(),
             body,
         }
     }
