@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
-use crate::metric::Evaluation;
+use crate::metric::{Evaluation, TextScores};
 use crate::model::train::LossPoint;
 use crate::text::{FilteredPath, OverlapRow, Prediction, Question, ReasoningPath};
 
@@ -83,6 +83,7 @@ documents! {
     Model: ModelFolder,
     Funnel: Funnel,
     Evaluation: Evaluation,
+    TextScores: TextScores,
 }
 
 fn encode_rows<T: Serialize>(rows: &[T]) -> Vec<u8> {

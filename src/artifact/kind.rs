@@ -27,6 +27,8 @@ pub enum ArtifactKind {
     Predictions,
     /// Measured figures with their intervals.
     Evaluation,
+    /// How likely a student finds a text, by document.
+    TextScores,
     /// Rows that share n-grams of words with questions.
     Overlap,
 }
@@ -44,6 +46,7 @@ impl ArtifactKind {
             Self::Losses => "losses",
             Self::Predictions => "predictions",
             Self::Evaluation => "evaluation",
+            Self::TextScores => "text scores",
             Self::Overlap => "overlap",
         }
     }

@@ -171,7 +171,8 @@ impl JsonSchema for Measure {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let metrics = Metric::all().map(|metric| metric.name_schema(&metric.schema_label()));
+        let metrics = Metric::all().filter(|metric| metric.beside().is_none());
+        let metrics = metrics.map(|metric| metric.name_schema(&metric.schema_label()));
         let of_filter = FilterMeasure::json_schema(generator).to_value();
         let of_filter = of_filter["oneOf"].as_array().into_iter().flatten().cloned();
         let each: Vec<Value> = metrics.chain(of_filter).collect();

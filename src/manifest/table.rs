@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::PortRef;
-use crate::metric::Metric;
+use crate::metric::{Beside, Metric};
 
 /// A table of results.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,7 +51,7 @@ pub struct RowSpec {
     pub label: String,
     /// The evaluation that it shows, by point; `None` where a point has no such stage.
     pub evals: Vec<Option<PortRef>>,
-    /// Figures that come from another evaluation, by point.
+    /// Figures that come from another stage, by point: an evaluation, or the scores of a text.
     pub figures: BTreeMap<Metric, Vec<Option<PortRef>>>,
     /// Why it is a hole at the points that have no such stage.
     pub absent: Option<String>,
@@ -200,7 +200,8 @@ pub(super) struct RowSection {
     /// The stage that measured it, as `STAGE` or `STAGE.OUTPUT`.
     #[schemars(regex(pattern = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$"))]
     pub(super) eval: String,
-    /// Figures that another stage measured, by metric, for example `{ acc = "eval-all" }`; the table says so below.
+    /// Figures that another stage measured, by metric, for example `{ acc = "eval-all" }`; the table says so below. Those of
+    /// a text come from a stage of kind `perplexity`.
     #[serde(default)]
     #[schemars(schema_with = "references")]
     pub(super) figures: BTreeMap<Metric, String>,
@@ -208,7 +209,12 @@ pub(super) struct RowSection {
 
 /// A reference for each metric.
 fn references(_: &mut SchemaGenerator) -> Schema {
-    let (each, of_k) = by_metric(&json!({ "type": "string" }));
+    let (mut each, of_k) = by_metric(&json!({ "type": "string" }));
+    // A cost is counted behind the row itself.
+    each.retain(|name, _| {
+        let metric = Metric::named(name);
+        !metric.is_some_and(|metric| matches!(metric.beside(), Some(Beside::Cost(_))))
+    });
     json_schema!({ "type": "object", "properties": each, "patternProperties": of_k, "additionalProperties": false })
 }
 

@@ -55,13 +55,13 @@ pub(super) fn drafts(
     left_out: &LeftOut,
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<TableDraft> {
-    let mut find = |table: &str, node: &Node| {
+    let mut find = |table: &str, kind: ArtifactKind, node: &Node| {
         let text = node.as_str()?;
         if left_out.contains_key(split_reference(text).0) {
             return None;
         }
         let place = format!("a row of the table `{table}`");
-        wiring.artifact(&place, ArtifactKind::Evaluation, text, &node.origin, errors)
+        wiring.artifact(&place, kind, text, &node.origin, errors)
     };
     entries(tree)
         .iter()
@@ -69,7 +69,9 @@ pub(super) fn drafts(
             rows: rows(&entry.value)
                 .iter()
                 .map(|row| RowDraft {
-                    eval: row.get("eval").and_then(|node| find(&entry.key, node)),
+                    eval: row
+                        .get("eval")
+                        .and_then(|node| find(&entry.key, ArtifactKind::Evaluation, node)),
                     figures: row
                         .get("figures")
                         .and_then(Node::as_table)
@@ -77,7 +79,11 @@ pub(super) fn drafts(
                         .iter()
                         .filter_map(|figure| {
                             let metric = Metric::named(&figure.key)?;
-                            Some((metric, find(&entry.key, &figure.value)))
+                            let kind = match metric.of_text() {
+                                Some(_) => ArtifactKind::TextScores,
+                                None => ArtifactKind::Evaluation,
+                            };
+                            Some((metric, find(&entry.key, kind, &figure.value)))
                         })
                         .collect(),
                 })
@@ -129,6 +135,7 @@ pub(super) fn specs(
         let baseline = reader.baseline();
         let tested = reader.tested(baseline);
         reader.labels();
+        reader.texts();
         let swept: Vec<&Axis> = row_axes.iter().map(|&axis| &sweep.axes[axis]).collect();
         let row = |index: usize, row: &RowSection| RowSpec {
             varies: std::iter::once(&row.eval)
@@ -356,6 +363,32 @@ impl TableReader<'_> {
             }
         }
         Tested { metrics, rows }
+    }
+
+    /// A column of a text's figures says which stage measures it.
+    fn texts(&mut self) {
+        let section = self.section;
+        let of_text = section
+            .metrics
+            .iter()
+            .filter(|each| each.of_text().is_some());
+        for metric in of_text {
+            let name = metric.name();
+            if !section
+                .rows
+                .iter()
+                .any(|row| row.figures.contains_key(metric))
+            {
+                let message = format!(
+                    "no row of the table `{}` says which stage measures `{name}`",
+                    self.entry.key
+                );
+                let hint = format!(
+                    "add `figures = {{ {name} = \"STAGE\" }}` to a row, with a stage of kind `perplexity`"
+                );
+                self.complain("metrics", message, Some(hint));
+            }
+        }
     }
 
     /// Two rows of one label could not be told apart.

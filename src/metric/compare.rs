@@ -86,7 +86,7 @@ pub fn compare(
                 bootstrap().map(|found| (difference, found.p, Test::PairedBootstrap))
             }
         }
-        Kind::Mean | Kind::Balanced => {
+        Kind::Mean | Kind::Balanced | Kind::Count => {
             bootstrap().map(|found| (found.difference, found.p, Test::PairedBootstrap))
         }
     };

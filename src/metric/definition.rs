@@ -55,9 +55,42 @@ pub(super) enum ValueSource {
         expect(dead_code, reason = "all of today's are read from what is recorded")
     )]
     Measured(MeasureFn),
+    /// Not from answers, but from what stands behind or beside them; no evaluation has it.
+    Beside(Beside),
     /// From all answers to a question together, of which there may be several: a vote, a choice, a chance. The number is
     /// the metric's own `k`, 0 where it has none.
     OfAnswers(OfAnswersFn),
+}
+
+/// What a column shows that no evaluation tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beside {
+    /// How likely a student finds a text; a stage of its own measures it.
+    Text(TextFigure),
+    /// What the row cost.
+    Cost(Cost),
+}
+
+/// A figure of a text under a student.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextFigure {
+    /// `exp` of the mean negative log-likelihood of a token.
+    Perplexity,
+    /// The same of a word.
+    WordPerplexity,
+    /// The mean of a byte, in bits.
+    BitsPerByte,
+}
+
+/// What is counted of the stages behind a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cost {
+    /// Tokens that students drew before the row's own answers.
+    Sampled,
+    /// Tokens of the row's own answers.
+    Answered,
+    /// Tokens that trainings read.
+    Trained,
 }
 
 /// The value of an answer to a question; `None` where it has none.
@@ -87,6 +120,8 @@ pub(super) enum Kind {
     Balanced,
     /// A mean: the bootstrap, and the paired one as its test.
     Mean,
+    /// A count, which is known without sampling.
+    Count,
 }
 
 /// What a metric's figures are written in.
@@ -212,7 +247,23 @@ impl Metric {
 
     /// Whether two arms are tested on it, question by question.
     pub fn is_tested(self) -> bool {
-        self.kind() != Kind::Balanced
+        !matches!(self.kind(), Kind::Balanced | Kind::Count)
+    }
+
+    /// What it shows, where no evaluation tells it.
+    pub fn beside(self) -> Option<Beside> {
+        match self.definition.source {
+            ValueSource::Beside(beside) => Some(beside),
+            _ => None,
+        }
+    }
+
+    /// The figure of a text that it shows, if it shows one.
+    pub fn of_text(self) -> Option<TextFigure> {
+        match self.beside() {
+            Some(Beside::Text(figure)) => Some(figure),
+            _ => None,
+        }
     }
 
     /// Whether each question counts 0 or 1, so that the figure is a share.
@@ -230,6 +281,7 @@ impl Metric {
             ValueSource::OfAnswers(_) => {
                 kept().or_else(|| self.over(&evaluation.outcomes, &evaluation.seeded()))
             }
+            ValueSource::Beside(_) => None,
         }
     }
 
@@ -239,6 +291,7 @@ impl Metric {
             ValueSource::Recorded { value, .. } => value(outcome),
             ValueSource::Measured(_) => outcome.values.get(self.name()).copied(),
             ValueSource::OfAnswers(value) => value(std::slice::from_ref(outcome), self.k as usize),
+            ValueSource::Beside(_) => None,
         }
     }
 
@@ -270,7 +323,9 @@ impl Metric {
     /// Those that are measured on answers, with how they are.
     pub(crate) fn measured() -> impl Iterator<Item = (Self, MeasureFn)> {
         Self::all().filter_map(|metric| match &metric.definition.source {
-            ValueSource::Recorded { .. } | ValueSource::OfAnswers(_) => None,
+            ValueSource::Recorded { .. } | ValueSource::OfAnswers(_) | ValueSource::Beside(_) => {
+                None
+            }
             ValueSource::Measured(measure) => Some((metric, *measure)),
         })
     }
@@ -292,7 +347,9 @@ impl Metric {
         match self.kind() {
             Kind::Share => share_of_questions(&means, each, params.confidence),
             Kind::Balanced => balanced(golds.into_iter().zip(means), each, params.confidence),
-            Kind::Mean => bootstrap_mean(&means, self.ends(), &params.resampling(), self.stream()),
+            Kind::Mean | Kind::Count => {
+                bootstrap_mean(&means, self.ends(), &params.resampling(), self.stream())
+            }
         }
     }
 

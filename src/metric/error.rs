@@ -15,6 +15,11 @@ pub enum MetricError {
         /// What is missing, for example `questions`.
         what: &'static str,
     },
+    /// Perplexities of other texts are set beside each other.
+    #[error(
+        "perplexity: two of these are of other texts\nhint: measure one text with each student"
+    )]
+    OtherText,
     /// Predictions and questions do not match one to one.
     #[error(
         "eval: {predictions} predictions for {questions} questions: {missing} questions without a prediction, {unknown} predictions of unknown questions, {repeated} repeated; the first: `{first}`\nhint: predictions and questions have to come from the same dataset, split and limit"

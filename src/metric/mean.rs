@@ -153,15 +153,36 @@ fn paired_by(
     place: impl FnMut(usize) -> usize,
 ) -> Option<PairedDifference> {
     let (difference, means) = mean_by(differences, ends, resampling, place)?;
-    let at_most = means.iter().filter(|mean| **mean <= 0.0).count();
-    let at_least = means.iter().filter(|mean| **mean >= 0.0).count();
-    let tail = (at_most.min(at_least) + 1) as f64 / (means.len() + 1) as f64;
-    let apart = differences.iter().filter(|each| each.abs() > 1e-12).count();
-    let least = 0.5_f64.powf(apart as f64 - 1.0);
     Some(PairedDifference {
         difference,
-        p: (2.0 * tail).max(least).min(1.0),
+        p: two_sided(&means, differences),
     })
+}
+
+/// The two-sided p-value of a difference, from its resampled values and the differences of the pairs (see
+/// [`paired_bootstrap`]).
+pub(super) fn two_sided(resampled: &[f64], differences: &[f64]) -> f64 {
+    let at_most = resampled.iter().filter(|each| **each <= 0.0).count();
+    let at_least = resampled.iter().filter(|each| **each >= 0.0).count();
+    let tail = (at_most.min(at_least) + 1) as f64 / (resampled.len() + 1) as f64;
+    let apart = differences.iter().filter(|each| each.abs() > 1e-12).count();
+    let least = 0.5_f64.powf(apart as f64 - 1.0);
+    (2.0 * tail).max(least).min(1.0)
+}
+
+/// A statistic of `units` cases, `value` of all of them, with its bootstrap interval and its resampled values; `None` where
+/// no resample has one. `statistic` takes the places of the cases.
+pub(super) fn statistic_over(
+    units: usize,
+    value: f64,
+    resampling: &Resampling,
+    stream: u64,
+    statistic: impl Fn(&[usize]) -> Option<f64>,
+) -> Option<(Estimate, Vec<f64>)> {
+    let place = seeded_places(resampling.seed, stream);
+    let found = bootstrap(units, value, resampling, place, statistic)?;
+    let estimate = estimate(value, units, units, &found, None, resampling);
+    Some((estimate, found.values))
 }
 
 #[cfg(test)]

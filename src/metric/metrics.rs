@@ -1,7 +1,7 @@
 //! The list of metrics. Evaluations, tables, figures, manifests and their schema read it, so a metric more is an entry
 //! here, or a file with one, and a line in [`METRICS`].
 
-use super::definition::{Definition, Kind, Metric, Unit, ValueSource};
+use super::definition::{Beside, Cost, Definition, Kind, Metric, TextFigure, Unit, ValueSource};
 use super::several;
 
 /// All metrics, in the order in which they are listed.
@@ -20,6 +20,12 @@ pub(super) static METRICS: &[&Definition] = &[
     &MARGIN_VOTE,
     &BRIER,
     &BRIER_OF_VOTES,
+    &PERPLEXITY,
+    &WORD_PERPLEXITY,
+    &BITS_PER_BYTE,
+    &TOKENS_SAMPLED,
+    &TOKENS_TRAINED,
+    &TOKENS_ANSWERED,
     #[cfg(test)]
     &super::test_metric::EXCLAMATIONS,
 ];
@@ -38,6 +44,12 @@ impl Metric {
     pub(super) const REP: Self = Self::new(&REP);
     pub(super) const AVG_AT_N: Self = Self::new(&AVG_AT_N);
     pub(super) const BRIER: Self = Self::new(&BRIER);
+    /// Perplexity, which other figures of a text stand beside.
+    pub const PERPLEXITY: Self = Self::new(&PERPLEXITY);
+    /// The same by word.
+    pub const WORD_PERPLEXITY: Self = Self::new(&WORD_PERPLEXITY);
+    /// The same by byte.
+    pub const BITS_PER_BYTE: Self = Self::new(&BITS_PER_BYTE);
 }
 
 /// What most of them are.
@@ -232,6 +244,81 @@ static BRIER_OF_VOTES: Definition = Definition {
     stream: 14,
     source: ValueSource::OfAnswers(|answers, _| Some(several::brier_of_votes(answers))),
     ..SHARE
+};
+
+/// What figures of a text are.
+const OF_TEXT: Definition = Definition {
+    limits: (1.0, f64::INFINITY),
+    kind: Kind::Mean,
+    ..SHARE
+};
+
+static PERPLEXITY: Definition = Definition {
+    name: "perplexity",
+    title: "Perplexity",
+    doc: "exp of the mean negative log-likelihood of the tokens of a text, under the student of the row; the stage of `figures` measures it (kind `perplexity`). Of one tokenizer only can two be compared.",
+    unit: Unit::Plain("per token"),
+    stream: 15,
+    source: ValueSource::Beside(Beside::Text(TextFigure::Perplexity)),
+    ..OF_TEXT
+};
+
+static WORD_PERPLEXITY: Definition = Definition {
+    name: "word-perplexity",
+    title: "Word perplexity",
+    doc: "The same of the text's words, whatever the tokenizer.",
+    unit: Unit::Plain("per word"),
+    stream: 16,
+    source: ValueSource::Beside(Beside::Text(TextFigure::WordPerplexity)),
+    ..OF_TEXT
+};
+
+static BITS_PER_BYTE: Definition = Definition {
+    name: "bits-per-byte",
+    title: "Bits per byte",
+    doc: "The mean negative log-likelihood of the text's bytes in bits, whatever the tokenizer.",
+    unit: Unit::Plain("bits"),
+    decimals: 3,
+    limits: (0.0, f64::INFINITY),
+    stream: 17,
+    source: ValueSource::Beside(Beside::Text(TextFigure::BitsPerByte)),
+    ..OF_TEXT
+};
+
+/// What counts are.
+const COUNT: Definition = Definition {
+    unit: Unit::Plain("tokens"),
+    decimals: 0,
+    limits: (0.0, f64::INFINITY),
+    kind: Kind::Count,
+    ..SHARE
+};
+
+static TOKENS_SAMPLED: Definition = Definition {
+    name: "tokens-sampled",
+    title: "Tokens sampled",
+    doc: "What the row cost in drawing: the tokens that students wrote in the stages behind it, each stage once, its own answers aside.",
+    stream: 18,
+    source: ValueSource::Beside(Beside::Cost(Cost::Sampled)),
+    ..COUNT
+};
+
+static TOKENS_TRAINED: Definition = Definition {
+    name: "tokens-trained",
+    title: "Tokens trained",
+    doc: "What the row cost in training: the tokens that the trainings behind it read, each training once, each epoch again.",
+    stream: 19,
+    source: ValueSource::Beside(Beside::Cost(Cost::Trained)),
+    ..COUNT
+};
+
+static TOKENS_ANSWERED: Definition = Definition {
+    name: "tokens-answered",
+    title: "Tokens answered",
+    doc: "What the row cost in answering: the tokens of all answers that it is measured on.",
+    stream: 20,
+    source: ValueSource::Beside(Beside::Cost(Cost::Answered)),
+    ..COUNT
 };
 
 fn share(holds: bool) -> f64 {

@@ -38,11 +38,12 @@ mod seeds;
 mod several;
 #[cfg(test)]
 mod test_metric;
+mod text_scores;
 
 pub use answered::Answered;
 pub use baseline::{Baseline, chance, majority_class};
 pub use compare::{Comparison, Test, compare};
-pub use definition::{MOST_ANSWERS, Metric, Unit};
+pub use definition::{Beside, Cost, MOST_ANSWERS, Metric, TextFigure, Unit};
 pub use detectable::{Design, smallest_difference};
 pub use error::MetricError;
 pub use evaluate::{Evaluation, QuestionOutcome, evaluate, evaluate_scored};
@@ -55,3 +56,4 @@ pub use mean::cluster_mean;
 pub use params::{EvalParams, LOG_PROB};
 pub use resample::{BootstrapInterval, Resampling};
 pub use seeds::OverSeeds;
+pub use text_scores::{DocumentScore, TextScores, compare_texts, text_figure};

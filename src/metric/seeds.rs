@@ -47,6 +47,23 @@ impl OverSeeds {
     }
 }
 
+impl OverSeeds {
+    /// The mean of counts, one for each seed, each known without sampling; `None` of none.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of tokens lie far below 2^53"
+    )]
+    pub fn of_counts(counts: &[u64]) -> Option<Self> {
+        let values: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (!values.is_empty()).then(|| Self {
+            sd: sample_deviation(&values),
+            seeds: values.len(),
+            questions: Estimate::exact(mean, values.len()),
+        })
+    }
+}
+
 /// The mean over several seeds with its interval over questions; `None` where no question's value is known.
 fn over_questions(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Estimate>, MetricError> {
     let by_question = mean_by_question(metric, seeds)?;
@@ -63,12 +80,14 @@ fn over_questions(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Estima
             let rows = known.filter_map(|(id, mean)| Some((*golds.get(id)?, mean)));
             balanced(rows, values, resampling.confidence)
         }
-        Kind::Mean => bootstrap_mean(&means(), metric.ends(), &resampling, metric.stream()),
+        Kind::Mean | Kind::Count => {
+            bootstrap_mean(&means(), metric.ends(), &resampling, metric.stream())
+        }
     })
 }
 
 /// The sample standard deviation (n - 1 below the line); `None` of fewer than two values.
-fn sample_deviation(values: &[f64]) -> Option<f64> {
+pub(super) fn sample_deviation(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
     }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use indicatif::HumanBytes;
 
 use super::funnel::funnel_text;
-use super::interval::{confidence_text, figure, titled};
+use super::interval::{confidence_text, figure, plain, titled};
 use super::new_table;
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
-use crate::metric::Evaluation;
+use crate::metric::{Evaluation, Metric, TextFigure, TextScores, text_figure};
 use crate::model::train::LossPoint;
 use crate::text::{
     DropReason, FilterDecision, FilteredPath, Hint, OverlapRow, Prediction, Question,
@@ -87,6 +87,7 @@ pub(crate) fn artifact_text(
         ArtifactKind::Losses => losses_text(&Vec::decode(bytes)?),
         ArtifactKind::Funnel => funnel_text(&Funnel::decode(bytes)?),
         ArtifactKind::Evaluation => evaluation_text(&Evaluation::decode(bytes)?, rows, question),
+        ArtifactKind::TextScores => text_scores_text(&TextScores::decode(bytes)?, rows),
         ArtifactKind::Model => model_text(&ModelFolder::decode(bytes)?),
     })
 }
@@ -108,6 +109,42 @@ fn listed<'a, T: 'a>(
     let shown = if rows == 0 { count } else { count.min(rows) };
     let _ = writeln!(out, "{shown} of {count} {what} shown");
     out
+}
+
+/// The figures of a text, then its documents.
+fn text_scores_text(scores: &TextScores, rows: usize) -> String {
+    let total = scores.total();
+    let mut out = format!(
+        "{} documents, {} tokens, {} words, {} bytes; brackets: {} intervals, documents resampled\n\n",
+        scores.documents.len(),
+        total.tokens,
+        total.words,
+        total.bytes,
+        confidence_text(scores.confidence)
+    );
+    for metric in [
+        Metric::PERPLEXITY,
+        Metric::WORD_PERPLEXITY,
+        Metric::BITS_PER_BYTE,
+    ] {
+        let figure = metric
+            .of_text()
+            .map(|figure| text_figure(metric, figure, &[scores]));
+        if let Some(Ok(Some(over))) = figure {
+            let value = plain(&over.questions, metric.decimals());
+            let _ = writeln!(out, "{}  {value}", metric.labelled());
+        }
+    }
+    out.push('\n');
+    let numbered: Vec<_> = scores.documents.iter().enumerate().collect();
+    out + &listed(numbered.iter(), rows, "documents", |(place, document)| {
+        let perplexity = TextFigure::Perplexity.of(document);
+        let perplexity = perplexity.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        format!(
+            "{place}  {} tokens, perplexity {perplexity}\n",
+            document.tokens
+        )
+    })
 }
 
 fn question_text(question: &Question) -> String {

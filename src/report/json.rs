@@ -20,7 +20,9 @@ pub(crate) fn artifact_json(
 ) -> Result<Vec<u8>, ArtifactError> {
     let most = if rows == 0 { usize::MAX } else { rows };
     let id = match kind {
-        ArtifactKind::Funnel | ArtifactKind::Model => return Ok(bytes.to_vec()),
+        ArtifactKind::Funnel | ArtifactKind::Model | ArtifactKind::TextScores => {
+            return Ok(bytes.to_vec());
+        }
         ArtifactKind::Evaluation => {
             let mut evaluation = Evaluation::decode(bytes)?;
             if let Some(id) = question {

@@ -128,7 +128,11 @@ fn cell<'t>(table: &'t ResultTable, name: &CellName) -> Option<&'t Cell> {
 
 fn measured_by(source: &Source<'_>, node: NodeId) -> Result<MeasuredBy, ReportError> {
     let outputs = source.plan.node(node).kind.outputs();
-    let evaluation = source.artifact::<Evaluation>(node, outputs[0].name)?;
+    // A text's figure has documents, and no questions with outcomes.
+    let evaluation = match outputs[0].kind {
+        ArtifactKind::Evaluation => source.artifact::<Evaluation>(node, outputs[0].name)?,
+        _ => None,
+    };
     let questions = source.input(node, ArtifactKind::Questions);
     Ok(MeasuredBy {
         stage: source.plan.node(node).name().to_owned(),

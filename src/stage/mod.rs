@@ -32,7 +32,7 @@ pub(crate) use kinds::data_splits;
 pub use options::RunOptions;
 pub use param_error::ParamError;
 pub(crate) use port::of_list;
-pub use port::{Brings, Output, Port, Split};
+pub use port::{Brings, Counts, Output, Port, Split};
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 

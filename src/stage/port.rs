@@ -166,8 +166,19 @@ pub struct Output {
     pub kind: ArtifactKind,
     /// Which questions of a data set it holds.
     pub split: Option<Split>,
+    /// What it tells of the work that made it.
+    pub counts: Option<Counts>,
     /// One line for schema and help.
     pub doc: &'static str,
+}
+
+/// What an output tells of the work that made it, token by token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counts {
+    /// Its rows are what a student drew there.
+    Drawn,
+    /// It says how many tokens were trained on.
+    Trained,
 }
 
 impl Output {
@@ -177,7 +188,17 @@ impl Output {
             name,
             kind,
             split: None,
+            counts: None,
             doc,
+        }
+    }
+
+    /// The same output, which tells this of the work that made it.
+    #[must_use]
+    pub const fn that_counts(self, counts: Counts) -> Self {
+        Self {
+            counts: Some(counts),
+            ..self
         }
     }
 

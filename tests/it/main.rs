@@ -33,6 +33,7 @@ mod pipeline;
 mod rating;
 mod real_data;
 mod recorded;
+mod retention;
 mod said;
 mod scores;
 mod several;

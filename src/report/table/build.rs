@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cell::Reported;
+use super::cost::Tokens;
 use super::tests_against::{Tests, tests};
 use super::{Cell, CellGroup, Figure, ResultTable, TableRow, answers, baselines, notes};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::manifest::{Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
-use crate::metric::{Evaluation, Metric, OverSeeds};
+use crate::metric::{Evaluation, Metric, OverSeeds, TextScores};
 use crate::plan::NodeId;
 use crate::report::{ReportError, Source, WhatRan};
 
@@ -51,6 +52,8 @@ pub(crate) fn build(source: &Source<'_>, spec: &TableSpec) -> Result<ResultTable
         spec,
         layout: &layout,
         read: BTreeMap::new(),
+        texts: BTreeMap::new(),
+        costs: BTreeMap::new(),
     };
     let mut rows = baselines::rows(&filler)?;
     let first_measured = rows.len();
@@ -126,6 +129,8 @@ pub(super) struct Filler<'a> {
     pub(super) spec: &'a TableSpec,
     pub(super) layout: &'a Layout,
     read: BTreeMap<NodeId, Option<Measured>>,
+    pub(super) texts: BTreeMap<NodeId, Option<Arc<TextScores>>>,
+    pub(super) costs: BTreeMap<NodeId, Option<Tokens>>,
 }
 
 /// The evaluations of a cell, or why there are none.
@@ -135,9 +140,9 @@ pub(super) enum CellEvaluations {
 }
 
 impl Filler<'_> {
-    /// The evaluations that were read.
+    /// The evaluations and the scores of texts that were read.
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.read.keys().copied()
+        self.read.keys().chain(self.texts.keys()).copied()
     }
 
     fn row(&mut self, row: &LayoutRow) -> Result<TableRow, ReportError> {
@@ -156,9 +161,12 @@ impl Filler<'_> {
     fn group(&mut self, row: &LayoutRow, column: &LayoutColumn) -> Result<CellGroup, ReportError> {
         let mut group = CellGroup::default();
         for &metric in &self.spec.metrics {
-            let cell = match self.measured(row, column, metric)? {
-                CellEvaluations::Hole(reason) => Cell::Hole { reason },
-                CellEvaluations::Measured(seeds) => self.figure(row, column, metric, &seeds),
+            let cell = match metric.beside() {
+                Some(beside) => self.beside(row, column, metric, beside)?,
+                None => match self.measured(row, column, metric)? {
+                    CellEvaluations::Hole(reason) => Cell::Hole { reason },
+                    CellEvaluations::Measured(seeds) => self.figure(row, column, metric, &seeds),
+                },
             };
             group.cells.push(cell);
         }
@@ -201,34 +209,46 @@ impl Filler<'_> {
         column: &LayoutColumn,
         eval: impl Fn(usize) -> Option<PortRef>,
     ) -> Result<CellEvaluations, ReportError> {
+        let nodes = match self.stages(row, column, eval) {
+            Ok(nodes) => nodes,
+            Err(reason) => return Ok(CellEvaluations::Hole(reason)),
+        };
         let mut found = Vec::new();
-        let points = row.points(column, &self.source.manifest.sweep);
-        if points.is_empty() {
-            return Ok(CellEvaluations::Hole(
-                "the sweep has no such point".to_owned(),
-            ));
-        }
-        for point in points {
-            let Some(eval) = eval(point) else {
-                let absent = self.spec.rows[row.spec].absent.clone();
-                return Ok(CellEvaluations::Hole(absent.unwrap_or_default()));
-            };
-            let Some(node) = self.source.plan.at(&eval.stage) else {
-                return Ok(CellEvaluations::Hole(format!(
-                    "there is no stage `{}`",
-                    eval.stage
-                )));
-            };
-            // Seeds that share an evaluation (nothing in it is drawn) are one.
-            if found.iter().any(|other: &Measured| other.node == node) {
-                continue;
-            }
-            match self.read(node, eval.output)? {
+        for (node, output) in nodes {
+            match self.read(node, output)? {
                 Some(measured) => found.push(measured),
                 None => return Ok(CellEvaluations::Hole((self.source.missing)(node))),
             }
         }
         Ok(CellEvaluations::Measured(found))
+    }
+
+    /// The stages, one for each seed, and the outputs that `of_point` refers to in a cell; or why it is a hole.
+    pub(super) fn stages(
+        &self,
+        row: &LayoutRow,
+        column: &LayoutColumn,
+        of_point: impl Fn(usize) -> Option<PortRef>,
+    ) -> Result<Vec<(NodeId, &'static str)>, String> {
+        let mut found: Vec<(NodeId, &'static str)> = Vec::new();
+        let points = row.points(column, &self.source.manifest.sweep);
+        if points.is_empty() {
+            return Err("the sweep has no such point".to_owned());
+        }
+        for point in points {
+            let Some(port) = of_point(point) else {
+                let absent = self.spec.rows[row.spec].absent.clone();
+                return Err(absent.unwrap_or_default());
+            };
+            let Some(node) = self.source.plan.at(&port.stage) else {
+                return Err(format!("there is no stage `{}`", port.stage));
+            };
+            // Seeds that share a stage (nothing in it is drawn) are one.
+            if !found.iter().any(|(other, _)| *other == node) {
+                found.push((node, port.output));
+            }
+        }
+        Ok(found)
     }
 
     fn read(&mut self, node: NodeId, output: &str) -> Result<Option<Measured>, ReportError> {
@@ -281,6 +301,21 @@ impl Filler<'_> {
                 return Cell::Hole { reason };
             }
         };
+        let confidence = Some(evaluations[0].params.confidence);
+        let nodes = seeds.iter().map(|seed| seed.node);
+        self.cell(row, column, metric, over, confidence, nodes)
+    }
+
+    /// The cell of a figure that `nodes` measured, beside what was published.
+    pub(super) fn cell(
+        &self,
+        row: &LayoutRow,
+        column: &LayoutColumn,
+        metric: Metric,
+        over: OverSeeds,
+        confidence: Option<f64>,
+        nodes: impl Iterator<Item = NodeId>,
+    ) -> Cell {
         let reported = self
             .spec
             .reported
@@ -290,13 +325,13 @@ impl Filler<'_> {
             .filter(|figures| figures.row == row.title && figures.column == column.title)
             .find_map(|figures| figures.figures.get(&metric).copied())
             .map(|value| Reported::beside(&over.questions, value, metric));
-        let name = |seed: &Measured| self.source.plan.node(seed.node).name().to_owned();
+        let name = |node: NodeId| self.source.plan.node(node).name().to_owned();
         Cell::Figure(Box::new(Figure {
             estimate: over.questions,
-            confidence: Some(evaluations[0].params.confidence),
+            confidence,
             seed_sd: over.sd,
             seeds: over.seeds,
-            evaluations: seeds.iter().map(name).collect(),
+            evaluations: nodes.map(name).collect(),
             reported,
         }))
     }

@@ -5,8 +5,10 @@
 
 mod answers;
 mod baselines;
+mod beside;
 mod build;
 mod cell;
+mod cost;
 mod csv;
 mod html;
 mod json;

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::beside::CellTexts;
 use super::build::{CellEvaluations, Filler, Measured};
+use crate::artifact::Artifact;
 use crate::key::Digest;
-use crate::manifest::LayoutRow;
+use crate::manifest::{LayoutColumn, LayoutRow};
 use crate::metric::{
-    Comparison, Design, Evaluation, Metric, MetricError, Test, compare, holm, smallest_difference,
+    Comparison, Design, Evaluation, Metric, MetricError, Test, TextFigure, TextScores, compare,
+    compare_texts, holm, smallest_difference,
 };
 use crate::report::ReportError;
 
@@ -91,6 +94,10 @@ pub(super) fn tests(filler: &mut Filler<'_>, baseline: usize) -> Result<Tests, R
             let mut elsewhere: BTreeMap<(String, String), Vec<Metric>> = BTreeMap::new();
             let mut tested = 0;
             for &metric in &spec.tested.metrics {
+                if let Some(figure) = metric.of_text() {
+                    pairs.extend(texts(filler, row, base, column, (metric, figure))?);
+                    continue;
+                }
                 let (a, b) = (
                     filler.measured(row, column, metric)?,
                     filler.measured(base, column, metric)?,
@@ -122,8 +129,10 @@ pub(super) fn tests(filler: &mut Filler<'_>, baseline: usize) -> Result<Tests, R
                     pairs.push(Pair {
                         place: (&row.title, &base.title, &column.title),
                         identity: (metric, identities(&a), identities(&b)),
-                        a: a.into_iter().map(|seed| seed.evaluation).collect(),
-                        b: b.into_iter().map(|seed| seed.evaluation).collect(),
+                        arms: Arms::Answers(
+                            a.into_iter().map(|seed| seed.evaluation).collect(),
+                            b.into_iter().map(|seed| seed.evaluation).collect(),
+                        ),
                     });
                 }
             }
@@ -195,16 +204,73 @@ struct Pair<'l> {
     /// The row, the baseline and the group of columns, by their titles.
     place: (&'l str, &'l str, &'l str),
     identity: Identity,
-    a: Vec<Arc<Evaluation>>,
-    b: Vec<Arc<Evaluation>>,
+    arms: Arms,
+}
+
+/// The row and the baseline, seed by seed.
+enum Arms {
+    Answers(Vec<Arc<Evaluation>>, Vec<Arc<Evaluation>>),
+    Texts(TextFigure, Vec<Arc<TextScores>>, Vec<Arc<TextScores>>),
+}
+
+impl Arms {
+    fn compare(&self, metric: Metric) -> Result<Option<Comparison>, MetricError> {
+        match self {
+            Self::Answers(a, b) => compare(metric, &borrowed(a), &borrowed(b)),
+            Self::Texts(figure, a, b) => compare_texts(metric, *figure, &borrowed(a), &borrowed(b)),
+        }
+    }
+
+    fn seeds(&self) -> (usize, usize) {
+        match self {
+            Self::Answers(a, b) => (a.len(), b.len()),
+            Self::Texts(_, a, b) => (a.len(), b.len()),
+        }
+    }
+}
+
+fn borrowed<T>(seeds: &[Arc<T>]) -> Vec<&T> {
+    seeds.iter().map(|seed| &**seed).collect()
+}
+
+/// A row's figure of a text and the baseline's, where both are of one text and differ.
+fn texts<'l>(
+    filler: &mut Filler<'_>,
+    row: &'l LayoutRow,
+    base: &'l LayoutRow,
+    column: &'l LayoutColumn,
+    (metric, figure): (Metric, TextFigure),
+) -> Result<Option<Pair<'l>>, ReportError> {
+    let (CellTexts::Scored(a), CellTexts::Scored(b)) = (
+        filler.texts(row, column, metric)?,
+        filler.texts(base, column, metric)?,
+    ) else {
+        return Ok(None);
+    };
+    let scores = |seeds: Vec<(_, Arc<TextScores>)>| -> Vec<Arc<TextScores>> {
+        seeds.into_iter().map(|(_, scores)| scores).collect()
+    };
+    let (a, b) = (scores(a), scores(b));
+    let one_text = a.iter().chain(&b).all(|each| each.text == a[0].text);
+    let identities = |seeds: &[Arc<TextScores>]| -> Vec<Digest> {
+        seeds
+            .iter()
+            .map(|seed| Digest::of(&seed.encode()))
+            .collect()
+    };
+    let identity = (metric, identities(&a), identities(&b));
+    let differ = a.len() != b.len() || a.iter().zip(&b).any(|(a, b)| a.documents != b.documents);
+    Ok((one_text && differ).then(|| Pair {
+        place: (&row.title, &base.title, &column.title),
+        identity,
+        arms: Arms::Texts(figure, a, b),
+    }))
 }
 
 impl Pair<'_> {
     fn compare(self) -> Result<Option<(Identity, TestAgainst)>, MetricError> {
-        let a: Vec<&Evaluation> = self.a.iter().map(|seed| &**seed).collect();
-        let b: Vec<&Evaluation> = self.b.iter().map(|seed| &**seed).collect();
         let (row, baseline, group) = self.place;
-        let found = compare(self.identity.0, &a, &b)?;
+        let found = self.arms.compare(self.identity.0)?;
         Ok(found.map(|comparison| {
             let test = TestAgainst {
                 row: row.to_owned(),
@@ -212,7 +278,7 @@ impl Pair<'_> {
                 group: group.to_owned(),
                 comparison,
                 corrected_p: 1.0,
-                seeds: (a.len(), b.len()),
+                seeds: self.arms.seeds(),
                 detectable: detectable(&comparison),
             };
             (self.identity, test)

@@ -20,6 +20,7 @@ mod judge_student;
 mod margin;
 mod merge;
 mod overlap;
+mod perplexity;
 mod predict;
 mod predict_recorded;
 mod pretrain;
@@ -72,6 +73,7 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<predict_recorded::PredictRecorded>::new(),
     &Typed::<answers_as_paths::AnswersAsPaths>::new(),
     &Typed::<eval::Eval>::new(),
+    &Typed::<perplexity::Perplexity>::new(),
     &Typed::<import::ImportPaths>::new(),
     &Typed::<import::ImportPredictions>::new(),
 ];

@@ -20,8 +20,8 @@ use crate::model::sampling::{
 };
 use crate::model::{Arithmetic, Dtype, Inference, Student, WeightFiles};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind, Work,
-    product,
+    Context, Counts, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
+    StageKind, Work, product,
 };
 use crate::text::{
     AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, PromptForm, Question,
@@ -128,11 +128,11 @@ impl StageKind for Predict {
         Port::model("The student that answers."),
         Port::questions("questions", "data.test", "The questions to answer.").any_split(),
     ];
-    const OUTPUTS: &'static [Output] = &[Output::new(
-        "predictions",
-        ArtifactKind::Predictions,
-        "The raw answers.",
-    )];
+    const OUTPUTS: &'static [Output] =
+        &[
+            Output::new("predictions", ArtifactKind::Predictions, "The raw answers.")
+                .that_counts(Counts::Drawn),
+        ];
     const SEEDED: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] =
         &[("dtype", "\"f32\""), ("n", "1"), ("branching", "\"none\"")];

@@ -11,8 +11,8 @@ use crate::artifact::ArtifactKind;
 use crate::filter::Needed;
 use crate::model::Arithmetic;
 use crate::stage::{
-    Carried, Context, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
-    StageKind, Work, product,
+    Carried, Context, Counts, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes,
+    StageError, StageKind, Work, product,
 };
 use crate::text::{Hint, Question, ReasoningPath};
 
@@ -41,7 +41,8 @@ impl StageKind for Sample {
         "paths",
         ArtifactKind::Paths,
         "Every sampled path, by question, first token and draw.",
-    )];
+    )
+    .that_counts(Counts::Drawn)];
     const SEEDED: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] = &[
         ("dtype", "\"f32\""),

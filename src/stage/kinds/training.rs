@@ -11,8 +11,8 @@ use crate::artifact::ArtifactKind;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
 use crate::model::{Dtype, Student};
 use crate::stage::{
-    Context, Estimate, Output, Outputs, ParamError, Port, Shape, Size, Sizes, StageError, Work,
-    product,
+    Context, Counts, Estimate, Output, Outputs, ParamError, Port, Shape, Size, Sizes, StageError,
+    Work, product,
 };
 
 /// What a training stage makes.
@@ -22,7 +22,7 @@ pub(crate) const TRAINED: &[Output] = &[
         ArtifactKind::Model,
         "The trained student, as a folder in Hub format.",
     ),
-    Output::new("losses", ArtifactKind::Losses, "The loss curve."),
+    Output::new("losses", ArtifactKind::Losses, "The loss curve.").that_counts(Counts::Trained),
 ];
 
 /// The port by which a control trains as long as another training and itself together: RD with as many

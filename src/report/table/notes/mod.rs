@@ -1,5 +1,6 @@
 //! What a reader must know to believe a table, as paragraphs below it.
 
+mod beside;
 mod intervals;
 mod known;
 mod rows;
@@ -24,6 +25,8 @@ pub(super) fn notes(
     notes.extend(known::unknown(filler)?);
     notes.extend(known::constant(table));
     notes.extend(rows::elsewhere(filler)?);
+    notes.extend(beside::texts(filler, table)?);
+    notes.extend(beside::costs(table));
     notes.extend(rows::published(filler, table));
     notes.extend(tested::told(table, filler, left_out));
     if filler.spec.baseline.is_none() {

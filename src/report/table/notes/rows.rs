@@ -25,7 +25,8 @@ pub(super) fn elsewhere(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportEr
                 continue;
             };
             let mut parts: BTreeMap<String, Vec<Metric>> = BTreeMap::new();
-            for &metric in spec.rows[row.spec].figures.keys() {
+            let figures = spec.rows[row.spec].figures.keys();
+            for &metric in figures.filter(|metric| metric.beside().is_none()) {
                 if let CellEvaluations::Measured(other) = filler.measured(row, column, metric)? {
                     parts.entry(told(&other)).or_default().push(metric);
                 }

@@ -25,8 +25,17 @@ pub(super) fn told(table: &ResultTable, filler: &Filler<'_>, left_out: &LeftOut)
     } else {
         ""
     };
+    let mut of_text = table
+        .tests
+        .iter()
+        .map(|test| test.comparison.metric.of_text());
+    let of_texts = if of_text.any(|figure| figure.is_some()) {
+        " (figures of a text: the same documents)"
+    } else {
+        ""
+    };
     let mut notes = vec![format!(
-        "Tests: against {baseline} on the same questions; exact McNemar for what is yes or no for each question, of one seed, else paired bootstrap; intervals of differences of shares are Agresti and Min's. Holm's correction over the {family} {tests} of this table{once}."
+        "Tests: against {baseline} on the same questions{of_texts}; exact McNemar for what is yes or no for each question, of one seed, else paired bootstrap; intervals of differences of shares are Agresti and Min's. Holm's correction over the {family} {tests} of this table{once}."
     )];
     if table
         .tests
