@@ -17,7 +17,7 @@ fn bench(server: &FaultServer, texts: &[&str]) -> Bench {
 [data]
 dataset = "jsonl"
 train_path = "q.jsonl"
-test_path = "q.jsonl"
+test_path = "t.jsonl"
 
 [stages.brought]
 kind = "import-paths"
@@ -40,6 +40,7 @@ steps = ["correct"]
     let line =
         |id: &str| json!({ "id": id, "question": "Is it?", "answer": "yes" }).to_string() + "\n";
     bench.write("q.jsonl", line("a") + &line("b"));
+    bench.write("t.jsonl", line("c"));
     let rows: String = (texts.iter().enumerate())
         .map(|(draw, text)| {
             json!({ "question_id": "a", "text": text, "draw": draw }).to_string() + "\n"
@@ -197,6 +198,13 @@ fn a_server_elsewhere_needs_permission_and_a_network() {
         refused.stderr.contains("verify.example"),
         "{}",
         refused.stderr
+    );
+    let asked = bench.run(&[&["m.toml"], &elsewhere[..]].concat());
+    assert_eq!(asked.code, Some(2), "{}", asked.stderr);
+    assert!(
+        asked.stderr.contains("--allow-endpoint"),
+        "{}",
+        asked.stderr
     );
     // A url without a scheme is told with its place.
     let wrong = run(

@@ -25,7 +25,11 @@ pub(super) fn unknown(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErro
                     _ => {}
                 }
             }
-            for &metric in &spec.metrics {
+            let of_answers = spec
+                .metrics
+                .iter()
+                .filter(|metric| metric.beside().is_none());
+            for &metric in of_answers {
                 let (Some(known), CellEvaluations::Measured(seeds)) =
                     (metric.known(), filler.measured(row, column, metric)?)
                 else {
