@@ -220,6 +220,28 @@ fn a_text_begins_as_the_file_says() {
     let expected = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
         "bos_token": "<|end|>", "eos_token": "<|end|>", "chat_template": "{{x}}"});
     assert_eq!(config.unwrap(), expected);
+    // Further ones, with their names.
+    let several = |default: bool| {
+        let file = named().texts("tokenizer.chat_templates", &["rag", "tool_use"]);
+        let file = file.text("tokenizer.chat_template.rag", "{{r}}");
+        let file = file.text("tokenizer.chat_template.tool_use", "{{t}}");
+        let file = if default {
+            file.text("tokenizer.chat_template", "{{x}}")
+        } else {
+            file
+        };
+        tokenizer_config(&file.open().unwrap()).unwrap()["chat_template"].clone()
+    };
+    let one = |name: &str, template: &str| json!({"name": name, "template": template});
+    let (rag, tools) = (one("rag", "{{r}}"), one("tool_use", "{{t}}"));
+    assert_eq!(several(false), json!([rag, tools]));
+    assert_eq!(several(true), json!([one("default", "{{x}}"), rag, tools]));
+    let lacking = named().texts("tokenizer.chat_templates", &["rag"]);
+    let said = tokenizer_config(&lacking.open().unwrap()).unwrap_err();
+    assert!(
+        said.to_string().contains("tokenizer.chat_template.rag"),
+        "{said}"
+    );
 }
 
 /// `pieces.json` has what `SentencePiece` makes of texts, with a space before each and without. Where a text gets a space,

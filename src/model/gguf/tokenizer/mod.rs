@@ -26,6 +26,10 @@ use crate::guard::catch;
 /// The key that says which kind it is.
 const MODEL: &str = "tokenizer.ggml.model";
 
+/// The chat template, and the names of further ones, which stand behind its key and a point.
+const TEMPLATE: &str = "tokenizer.chat_template";
+const TEMPLATES: &str = "tokenizer.chat_templates";
+
 /// What a kind makes of a file: a model, and what is done before and after it.
 struct Parts {
     model: BPE,
@@ -142,8 +146,29 @@ pub fn tokenizer_config(gguf: &Gguf) -> Result<Value, GgufError> {
             config[name] = json!(vocabulary.tokens[id as usize]);
         }
     }
-    if let Some(template) = gguf.text("tokenizer.chat_template")? {
-        config["chat_template"] = json!(template);
+    if let Some(templates) = chat_templates(gguf)? {
+        config["chat_template"] = templates;
     }
     Ok(config)
+}
+
+/// The file's chat template, or several with their names, as `tokenizer_config.json` has them.
+fn chat_templates(gguf: &Gguf) -> Result<Option<Value>, GgufError> {
+    let default = gguf.text(TEMPLATE)?;
+    let names = gguf.get(TEMPLATES, "a list of names", |value| {
+        Some(value.as_texts()?.to_vec())
+    })?;
+    let names = names.unwrap_or_default();
+    if names.is_empty() {
+        return Ok(default.map(|template| json!(template)));
+    }
+    let one = |name: &str, template: &str| json!({"name": name, "template": template});
+    let mut all: Vec<Value> = default
+        .map(|template| one("default", template))
+        .into_iter()
+        .collect();
+    for name in names {
+        all.push(one(&name, gguf.need_text(&format!("{TEMPLATE}.{name}"))?));
+    }
+    Ok(Some(json!(all)))
 }
