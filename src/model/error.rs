@@ -180,6 +180,18 @@ pub enum ModelError {
         /// What.
         value: f32,
     },
+    /// A weight does not fit in the number format that is asked for.
+    #[error(
+        "weights: array `{name}` holds {value} at index {index}, which is beyond the range of 16 bits here\nhint: f16 ends at 65,504; dtype = \"bf16\" has the range of f32"
+    )]
+    BeyondRange {
+        /// The array.
+        name: String,
+        /// Where, row-major.
+        index: usize,
+        /// What.
+        value: f32,
+    },
     /// What makes logits is tied to the embedding, and differs from it.
     #[error(
         "weights: `{output}` differs from `{embedding}`, but config.json ties them\nhint: an output of its own is `\"tie_word_embeddings\": false`; GPT-2's is always tied"
@@ -197,6 +209,18 @@ pub enum ModelError {
         path: Option<PathBuf>,
         /// What is wrong.
         reason: String,
+    },
+    /// There is no `tokenizer.json`, and what there is does not say all of a tokenizer.
+    #[error(
+        "`{0}` has only {found}, {why}\nhint: have transformers write tokenizer.json, once: python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{0}').save_pretrained('{0}')\" (pip install transformers sentencepiece tiktoken)", folder.display()
+    )]
+    SlowTokenizer {
+        /// The folder.
+        folder: PathBuf,
+        /// Its files of a tokenizer.
+        found: String,
+        /// Why they do not do.
+        why: String,
     },
     /// Tokenizer and weights do not belong together.
     #[error(

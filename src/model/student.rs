@@ -137,7 +137,11 @@ impl Student<()> {
     /// What a Hub folder says beside the weights.
     fn open_small(folder: &Path) -> Result<Self, ModelError> {
         let architecture = Architecture::load(folder)?;
-        let tokenizer = StudentTokenizer::load(folder, architecture.end_of_text)?;
+        // Of several ends the first is the one that training texts get, where the tokenizer's files name none.
+        let end = architecture
+            .end_of_text
+            .or(architecture.ends.first().copied());
+        let tokenizer = StudentTokenizer::load(folder, end)?;
         tokenizer.check(&architecture)?;
         Ok(Self {
             vocabulary: Vocabulary::load(folder, &tokenizer, &architecture.ends)?,

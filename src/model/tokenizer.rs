@@ -1,11 +1,14 @@
-//! The student's tokenizer: GPT-2's byte-level BPE.
+//! The student's tokenizer.
 //!
-//! In: `tokenizer.json`, or `vocab.json` and `merges.txt`; or texts to train one from. Out: token ids and back,
+//! In: `tokenizer.json` of any kind, or GPT-2's `vocab.json` and `merges.txt`; or texts to train a byte-level BPE from. Out: token ids and back,
 //! and files that HF transformers loads. What the tokenizer puts before every text (a beginning-of-text token, by its
 //! post-processor) begins a prompt, as with transformers; nothing is put between a prompt and what follows it, or after.
 //! Source: Radford et al. 2019 (GPT-2); the `tokenizers` crate.
 
+#[cfg(test)]
+mod kinds;
 mod parts;
+mod slow;
 
 use std::fs;
 use std::path::Path;
@@ -57,10 +60,7 @@ impl StudentTokenizer {
             return Self::new(inner, eos_token, Some(&json));
         }
         if !(there(&vocab)? && there(&merges)?) {
-            return Err(ModelError::NoFile {
-                path: json,
-                hint: "a model in Hub format has tokenizer.json, or vocab.json and merges.txt",
-            });
+            return Err(slow::none(folder));
         }
         let (Some(vocab_file), Some(merges_file)) = (vocab.to_str(), merges.to_str()) else {
             return Err(failed(Some(&vocab))("the path is not UTF-8".into()));
@@ -69,6 +69,8 @@ impl StudentTokenizer {
         let bytes = disk::read_small(&vocab).map_err(ModelError::reading(&vocab))?;
         tokenizer_file::check_vocabulary(&bytes)
             .map_err(|says| failed(Some(&vocab))(says.into()))?;
+        let added = read(folder, "added_tokens.json")?;
+        slow::check_gpt2(folder, &settings.config, &added, &bytes)?;
         let build = || BPE::from_file(vocab_file, merges_file).build();
         let model = guarded(Some(&vocab), build)?;
         let mut inner = byte_level(model);
@@ -121,7 +123,7 @@ impl StudentTokenizer {
         inner.with_truncation(None).map_err(failed(path))?;
         let eos_id = inner.token_to_id(&eos_token).ok_or_else(|| {
             failed(path)(
-                format!("it has no token `{eos_token}`\nhint: a text could not end").into(),
+                format!("it has no token `{eos_token}`, so no text could end\nhint: name the token that ends a text as `eos_token` in tokenizer_config.json, or its id as `eos_token_id` in config.json").into(),
             )
         })?;
         // The mask tells what the post-processor added; what it adds after a text is not wanted here.
@@ -285,17 +287,9 @@ struct Settings {
 
 impl Settings {
     fn load(folder: &Path) -> Result<Self, ModelError> {
-        let read = |name: &str| -> Result<Value, ModelError> {
-            let path = folder.join(name);
-            if !disk::exists(&path).map_err(ModelError::reading(&path))? {
-                return Ok(Value::Null);
-            }
-            let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
-            serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
-        };
         Ok(Self {
-            config: read("tokenizer_config.json")?,
-            special: read("special_tokens_map.json")?,
+            config: read(folder, "tokenizer_config.json")?,
+            special: read(folder, "special_tokens_map.json")?,
         })
     }
 
@@ -324,6 +318,16 @@ impl Settings {
             tokenizer.with_pre_tokenizer(Some(bytes));
         }
     }
+}
+
+/// What a JSON file says; null where it is not there.
+fn read(folder: &Path, name: &str) -> Result<Value, ModelError> {
+    let path = folder.join(name);
+    if !disk::exists(&path).map_err(ModelError::reading(&path))? {
+        return Ok(Value::Null);
+    }
+    let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
+    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
 }
 
 /// What the `tokenizers` crate gives. A tokenizer is a stranger's file, and some make the crate panic.
