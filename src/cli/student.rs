@@ -15,8 +15,8 @@ use crate::model::architecture::{
     Activation, FeedForwardKind, NormKind, Output, Placement, Positions, QueryKeyNorm,
 };
 use crate::model::{
-    Architecture, ChatError, ChatFiles, ChatMessage, ChatSettings, ChatTemplate, Student,
-    WeightFiles, is_gguf,
+    Architecture, ChatError, ChatMessage, ChatSettings, ChatTemplate, Dtype, Student, WeightFiles,
+    chat_files, is_gguf, weight_bytes,
 };
 use crate::report::bytes_text;
 use crate::stage::{Shape, StageError, Work};
@@ -102,7 +102,8 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
     let (tokenizer, heads) = (&student.tokenizer, architecture.heads);
     let shape = Shape::of(architecture);
     let (paths, length) = SAMPLED;
-    let sampling = Work::inference(shape, 0, 0, paths, length).memory_bytes;
+    let cache = shape.cache_bytes(paths, length);
+    let sampling = |dtype| bytes_text(weight_bytes(architecture, dtype).saturating_add(cache));
     let training = Work::training(shape, 0, TRAINED).memory_bytes;
     let says = [
         ("family", json!(architecture.family.model_type())),
@@ -140,13 +141,17 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
         ("before every text", json!(tokenizer.prefix())),
         (
             "dtype",
-            json!("f32, or int8 to sample on the CPU; bf16 and f16 on devices that have them"),
+            json!(
+                "f32; to sample on the CPU bf16, f16 and int8 too; bf16 and f16 on devices that have them"
+            ),
         ),
         (
             "to sample",
             json!(format!(
-                "about {} in f32, for {paths} paths of {length} tokens at once",
-                bytes_text(sampling)
+                "about {} in f32, {} in bf16 and f16, {} in int8, for {paths} paths of {length} tokens at once on the CPU",
+                sampling(Dtype::F32),
+                sampling(Dtype::Bf16),
+                sampling(Dtype::Int8)
             )),
         ),
         (
@@ -160,13 +165,10 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
     says.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// What the folder's chat template makes of a question, or why it makes nothing.
-fn chat(folder: &Path) -> String {
-    if !folder.is_dir() {
-        return "templates of GGUF files are not read yet".to_owned();
-    }
+/// What the chat template of a folder or a file makes of a question, or why it makes nothing.
+fn chat(model: &Path) -> String {
     let rendered = || -> Result<String, ChatError> {
-        let files = ChatFiles::read(folder)?;
+        let files = chat_files(model)?;
         let settings = ChatSettings {
             special_tokens: files.special_tokens.clone(),
             arguments: Map::new(),

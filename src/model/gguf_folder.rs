@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::chat::{ChatError, ChatFiles};
 use super::error::ModelError;
 use super::gguf::Gguf;
 use super::gguf::config::{config, generation_config};
@@ -51,6 +52,21 @@ pub(crate) fn find_gguf(path: &Path) -> Result<Option<PathBuf>, ModelError> {
         });
     }
     Ok(found.pop())
+}
+
+/// What a model's folder or GGUF file has for chats.
+///
+/// # Errors
+/// A file cannot be read, or says what transformers would not take.
+pub(crate) fn chat_files(model: &Path) -> Result<ChatFiles, ChatError> {
+    let Some(path) = find_gguf(model)? else {
+        return ChatFiles::read(model);
+    };
+    let gguf = Gguf::open(&path).map_err(ModelError::Gguf)?;
+    let folder = tempfile::tempdir();
+    let folder = folder.map_err(ModelError::writing(&std::env::temp_dir()))?;
+    unpack(&gguf, folder.path())?;
+    ChatFiles::read(folder.path())
 }
 
 /// Writes `config.json`, `generation_config.json`, `tokenizer.json` and `tokenizer_config.json` as the Hub has them.

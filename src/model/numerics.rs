@@ -42,11 +42,23 @@ impl Arithmetic {
         }
     }
 
+    /// Whether `device` may compute so. What the CPU does is certain, and that 8 bits are the CPU's; whether another
+    /// device has 16 bits shows once it is opened.
+    pub fn may_be_on(self, device: DeviceName) -> bool {
+        match (device, self.purpose, self.dtype) {
+            (_, _, Dtype::F32) => true,
+            (DeviceName::Cpu, purpose, _) => purpose == Purpose::Sample,
+            (_, _, dtype) => dtype != Dtype::Int8,
+        }
+    }
+
     /// Its name on `device`.
     pub fn engine(self, device: DeviceName) -> &'static str {
         match (device, self.purpose, self.dtype) {
             (DeviceName::Cpu, Purpose::Sample, Dtype::Int8) => "cpu-int8/1",
-            (DeviceName::Cpu, Purpose::Sample, _) => "cpu-sample/2",
+            (DeviceName::Cpu, Purpose::Sample, Dtype::Bf16) => "cpu-bf16/1",
+            (DeviceName::Cpu, Purpose::Sample, Dtype::F16) => "cpu-f16/1",
+            (DeviceName::Cpu, Purpose::Sample, Dtype::F32) => "cpu-sample/2",
             (DeviceName::Cpu, Purpose::Train, _) => "cpu-train/2",
             (_, Purpose::Sample, _) => "burn-sample/1",
             (_, Purpose::Train, _) => "burn-train/1",

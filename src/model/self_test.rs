@@ -275,6 +275,7 @@ fn trained(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Arithmetic;
 
     #[test]
     fn a_device_that_answers_no_number_does_not_pass() {
@@ -316,6 +317,9 @@ mod tests {
 
     #[test]
     fn other_number_formats_stay_near() {
+        for dtype in [Dtype::Bf16, Dtype::F16] {
+            self_test(DeviceName::Cpu, dtype, 2).unwrap();
+        }
         let int8 = self_test(DeviceName::Cpu, Dtype::Int8, 2).unwrap();
         assert!(int8.passed() && int8.logit_difference > 1e-3, "{int8:?}");
         for device in devices() {
@@ -332,7 +336,8 @@ mod tests {
                         assert!(reason.contains("hint: "), "{reason}");
                         // A device that says nothing of its formats beforehand says which one it has not.
                         assert!(
-                            !dtype.may_be_on(device) || reason.contains("dtype"),
+                            !Arithmetic::sample(dtype).may_be_on(device)
+                                || reason.contains("dtype"),
                             "{reason}"
                         );
                     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::artifact::ArtifactKind;
 use crate::key::canonical_json;
 use crate::manifest::{Manifest, StageName, nearest};
-use crate::model::Dtype;
 use crate::model::device::DeviceName;
+use crate::model::{Arithmetic, Dtype};
 use crate::stage::Stage;
 
 /// A node of the DAG.
@@ -37,9 +37,9 @@ impl Node {
         self.names[0].as_str()
     }
 
-    /// The number format that it computes in, where it runs a model.
-    pub fn dtype(&self) -> Option<Dtype> {
-        Some(self.kind.numerics(&self.params)?.dtype)
+    /// The arithmetic that it asks for, where it runs a model.
+    pub fn arithmetic(&self) -> Option<Arithmetic> {
+        self.kind.numerics(&self.params)
     }
 
     /// Its name in the manifest, which the points of a sweep share.
@@ -326,8 +326,9 @@ impl Plan {
     /// The first stage that could not run.
     pub fn check_dtypes(&self, nodes: &[NodeId], device: DeviceName) -> Result<(), PlanError> {
         let nodes = nodes.iter().map(|&node| self.node(node));
-        let mut asked = nodes.filter_map(|node| Some((node, node.dtype()?)));
-        let Some((node, dtype)) = asked.find(|(_, dtype)| !dtype.may_be_on(device)) else {
+        let mut asked = nodes.filter_map(|node| Some((node, node.arithmetic()?)));
+        let Some((node, Arithmetic { dtype, .. })) = asked.find(|(_, of)| !of.may_be_on(device))
+        else {
             return Ok(());
         };
         Err(PlanError::Dtype {
@@ -337,7 +338,7 @@ impl Plan {
             hint: if dtype == Dtype::Int8 {
                 "8-bit integers are for --device cpu; f32 is everywhere"
             } else {
-                "the CPU samples in f32 and int8 and trains in f32; `sert-run doctor` lists other devices for --device"
+                "the CPU trains in f32 and samples in 16 bits and int8 too; `sert-run doctor` lists other devices for --device"
             },
         })
     }

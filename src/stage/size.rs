@@ -134,6 +134,12 @@ impl Shape {
         2.0 * self.multiplied as f64
     }
 
+    /// Bytes of the keys and values of `batch` sequences of at most `length` tokens, in f32.
+    pub fn cache_bytes(&self, batch: u64, length: u64) -> u64 {
+        let length = length.min(self.positions);
+        product(&[batch, length, self.layers, self.block_cache, 4])
+    }
+
     fn weight_bytes(&self) -> u64 {
         4 * self.parameters
     }
@@ -148,8 +154,7 @@ impl Work {
         batch: u64,
         length: u64,
     ) -> Self {
-        let length = length.min(shape.positions);
-        let cache = product(&[batch, length, shape.layers, shape.block_cache, 4]);
+        let cache = shape.cache_bytes(batch, length);
         Self {
             read_tokens,
             generated_tokens,

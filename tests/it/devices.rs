@@ -60,6 +60,17 @@ fn a_number_format_is_in_the_key_and_is_refused_where_nothing_computes_in_it() {
     let arguments = [&["plan", "m.toml", "--json"][..], &int8[..2]].concat();
     let plan = bench.run(&arguments).ok().stdout;
     assert!(plan.contains("int8"), "{plan}");
+    // 16 bits sample, each by its own name, and leave what samples in others alone.
+    for dtype in ["bf16", "f16"] {
+        let sets = ["sample", "predict"].map(|kind| format!("defaults.{kind}.dtype=\"{dtype}\""));
+        let half = ["--set", &sets[0], "--set", &sets[1]];
+        let ran = bench.run_manifest(&half).ok().ran();
+        for (stage, made) in [("sampled", true), ("answers", true), ("student", false)] {
+            assert_eq!(ran.iter().any(|ran| ran == stage), made, "{stage}: {ran:?}");
+        }
+        let again = bench.run_manifest(&[&half[..], &threads].concat()).ok();
+        assert!(again.ran().is_empty() && bench.run_manifest(&[]).ok().ran().is_empty());
+    }
 
     for command in ["run", "plan"] {
         for (set, device, wanted) in [
@@ -69,9 +80,9 @@ fn a_number_format_is_in_the_key_and_is_refused_where_nothing_computes_in_it() {
                 "stage `sampled`: device flex does not compute in dtype = \"int8\"\nhint: 8-bit",
             ),
             (
-                "stages.sampled.dtype=\"bf16\"",
+                "stages.sert.dtype=\"bf16\"",
                 "cpu",
-                "stage `sampled`: device cpu does not compute in dtype = \"bf16\"\nhint: the CPU",
+                "stage `sert`: device cpu does not compute in dtype = \"bf16\"\nhint: the CPU trains in f32",
             ),
             (
                 "stages.sert.dtype=\"int8\"",

@@ -10,7 +10,7 @@ use crate::model::architecture::{
     Architecture, ArrayId, ArraySpec, Norm as NormSpec, NormKind, Role,
 };
 use crate::model::source::Values;
-use crate::model::{EngineError, ModelError, WeightSource};
+use crate::model::{Dtype, EngineError, ModelError, WeightSource};
 
 /// The arrays that are there, and those that are to be.
 pub(super) struct Arrays<'a> {
@@ -77,8 +77,11 @@ impl<'a> Arrays<'a> {
         } else {
             None
         };
-        let (weights, shape) = self.take(ArrayId::weight(role, layer))?;
+        let id = ArrayId::weight(role, layer);
+        let name = self.specs[&id].name.clone();
+        let (weights, shape) = self.take(id)?;
         Ok(Unpacked {
+            name,
             weights,
             bias,
             k: shape[0],
@@ -108,6 +111,7 @@ impl<'a> Arrays<'a> {
 
 /// A weight matrix `[k, n]` and its bias, still to be packed.
 pub(super) struct Unpacked<'a> {
+    name: String,
     weights: Values<'a>,
     bias: Option<Values<'a>>,
     k: usize,
@@ -116,18 +120,19 @@ pub(super) struct Unpacked<'a> {
 
 impl Unpacked<'_> {
     /// `room` holds what has to be read.
-    pub(super) fn pack(self, int8: bool, room: &mut Vec<f32>) -> Result<Linear, ModelError> {
+    pub(super) fn pack(self, dtype: Dtype, room: &mut Vec<f32>) -> Result<Linear, ModelError> {
         let bias = match &self.bias {
             Some(bias) => Some(bias.all(room)?.to_vec()),
             None => None,
         };
         let weights = self.weights.all(room)?;
-        Ok(Linear::new(
-            int8,
+        Linear::new(
+            &self.name,
+            dtype,
             weights,
             self.k,
             self.columns,
             bias.as_deref(),
-        ))
+        )
     }
 }

@@ -209,7 +209,7 @@ impl Model {
     fn embed(&self, token: usize, position: usize, x: &mut [f32]) {
         let width = self.architecture.width;
         match &self.token_embedding {
-            Some(rows) => x[..width].copy_from_slice(&rows[token * width..][..width]),
+            Some(rows) => rows.copy_row(token, &mut x[..width]),
             None => self.head.copy_column(token, x),
         }
         let x = {

@@ -24,7 +24,7 @@ use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
 
 /// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
 /// L2 cache.
-const BLOCK_ROWS: usize = 128;
+pub(super) const BLOCK_ROWS: usize = 128;
 /// Multiply-adds that one task should hold at least, or handing it out costs more than it saves.
 const TASK_WORK: usize = 300_000;
 
@@ -190,7 +190,7 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
             };
             ahead = ahead.wrapping_add(job.k * ahead_step);
             multiply_tile::<V>(rows, tile);
-            finish::<V>(&job, rows, sums.as_ptr(), y);
+            finish::<V>(job.epilogue, rows, sums.as_ptr(), y, job.y_stride);
         }
         row += rows;
     }
@@ -199,14 +199,20 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
 /// Applies the epilogue to a tile. Safety: as for the tile.
 ///
 /// # Shapes
-/// `sums` `[rows, PANEL]`, `y` `[rows, job.y_stride]`.
+/// `sums` `[rows, PANEL]`, `y` `[rows, y_stride]`.
 #[inline(always)]
-unsafe fn finish<V: Lanes>(job: &Job, rows: usize, sums: *const f32, y: *mut f32) {
+pub(super) unsafe fn finish<V: Lanes>(
+    epilogue: Epilogue,
+    rows: usize,
+    sums: *const f32,
+    y: *mut f32,
+    y_stride: usize,
+) {
     for row in 0..rows {
         // SAFETY: `row < rows` of a tile that `sums` and `y` have room for.
         unsafe {
-            let (sums, to) = (sums.add(row * PANEL), y.add(row * job.y_stride));
-            match job.epilogue {
+            let (sums, to) = (sums.add(row * PANEL), y.add(row * y_stride));
+            match epilogue {
                 Epilogue::Store => return,
                 // No closures: what is not inlined here has not the instructions.
                 Epilogue::Activate(activation) => {

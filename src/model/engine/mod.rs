@@ -17,6 +17,7 @@ mod cache;
 mod decoder;
 mod forward;
 mod gemm;
+mod gemm_half;
 mod gemm_int8;
 mod heads;
 mod linear;
@@ -28,6 +29,7 @@ mod parallel;
 mod pass;
 mod peak;
 mod score;
+mod table;
 mod turns;
 #[cfg(test)]
 mod tests;

@@ -5,15 +5,23 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::arrays::Arrays;
-use super::linear::Linear;
+use super::linear::{Linear, half_format};
 use super::norm::Norm;
 use super::packed::Columns;
 use super::pages::{PagePool, PageShape};
+use super::table::Table;
 use super::turns::Turning;
-use crate::model::architecture::{Architecture, ArrayId, FeedForwardKind, Output, Positions, Role};
+use crate::model::architecture::{
+    Architecture, ArrayId, FeedForwardKind, Layout, Output, Positions, Role,
+};
 use crate::model::in_order::in_order;
 use crate::model::kernel::int8::LONGEST;
+use crate::model::weight_bytes::weight_bytes;
+use crate::model::weight_files::check_room;
 use crate::model::{Dtype, EngineError, WeightSource};
+
+/// Matrices of a block, which threads pack side by side.
+const LINEARS: usize = 4;
 
 /// One transformer block.
 pub(super) struct Block {
@@ -38,7 +46,7 @@ pub(super) struct Model {
     /// The vocabulary projection. Of a tied one a column is a token's embedding.
     pub(super) head: Linear,
     /// `[vocab_rows, width]` where the projection is not it, transposed.
-    pub(super) token_embedding: Option<Vec<f32>>,
+    pub(super) token_embedding: Option<Table>,
     /// `[context, width]` where positions are learned.
     pub(super) position_embedding: Vec<f32>,
     /// How queries and keys are turned.
@@ -54,23 +62,19 @@ impl Model {
         weights: WeightSource<'_>,
         dtype: Dtype,
     ) -> Result<Self, EngineError> {
-        let int8 = match dtype {
-            Dtype::F32 => false,
-            Dtype::Int8 => true,
-            Dtype::Bf16 | Dtype::F16 => return Err(EngineError::Dtype(dtype)),
-        };
         (architecture.check()).map_err(|error| EngineError::Shape(error.to_string()))?;
         let (width, inner) = (architecture.width, architecture.feed_forward.inner);
         let heads = architecture.heads;
-        if int8 && width.max(inner).max(heads.query_width()) > LONGEST {
+        if dtype == Dtype::Int8 && width.max(inner).max(heads.query_width()) > LONGEST {
             let keys = architecture.family.keys();
             return Err(EngineError::Shape(format!(
                 "{} {width} and {} {inner} must be at most {LONGEST} where dtype is \"int8\", or sums of bytes overflow",
                 keys.width, keys.inner
             )));
         }
-        if let WeightSource::Files(files) = &weights {
-            files.check_room(if int8 { 1 } else { 4 })?;
+        if matches!(weights, WeightSource::Files(_)) {
+            let bytes = weight_bytes(architecture, dtype);
+            check_room(bytes.saturating_add(packing_bytes(architecture)))?;
         }
         let mut arrays = Arrays::new(architecture, weights)?;
         let mut linears = Vec::new();
@@ -85,7 +89,7 @@ impl Model {
             linears.push(arrays.linear(Role::Down, layer, Columns::Plain)?);
         }
         let packed = linears.into_par_iter().with_max_len(1);
-        let packed = packed.map_init(Vec::new, |room, linear| linear.pack(int8, room));
+        let packed = packed.map_init(Vec::new, |room, linear| linear.pack(dtype, room));
         let mut packed = in_order::<_, _, Vec<Linear>>(packed)?.into_iter();
         let mut next = || packed.next().expect("four for each layer");
         let mut blocks = Vec::new();
@@ -111,10 +115,14 @@ impl Model {
         let (head, token_embedding) = match architecture.output {
             Output::Tied => (ArrayId::TOKEN_EMBEDDING, None),
             Output::Separate => {
-                let embedding = arrays.read(ArrayId::TOKEN_EMBEDDING)?;
+                let id = ArrayId::TOKEN_EMBEDDING;
+                let (values, _) = arrays.take(id)?;
+                let name = architecture.name(id);
+                let embedding = Table::new(&name, half_format(dtype), &values)?;
                 (ArrayId::OUTPUT, Some(embedding))
             }
         };
+        let name = architecture.name(head);
         let (head, _) = arrays.take(head)?;
         Ok(Self {
             pages: PagePool::new(PageShape {
@@ -124,7 +132,7 @@ impl Model {
             }),
             blocks,
             final_norm: final_norm.expect("every architecture has one"),
-            head: Linear::transposed(int8, &head, width, architecture.vocab_rows)?,
+            head: Linear::transposed(&name, dtype, &head, width, architecture.vocab_rows)?,
             token_embedding,
             position_embedding,
             turning: Turning::new(architecture),
@@ -147,4 +155,21 @@ impl Model {
         });
         blocks.sum::<usize>() + self.head.bytes()
     }
+}
+
+/// Bytes that packing takes beside what it makes: each thread of the caller's pool has a block's matrix in f32, and the
+/// part of it that is read from a file.
+fn packing_bytes(architecture: &Architecture) -> u64 {
+    let arrays = architecture.arrays().into_iter();
+    let matrices = arrays.filter(|array| array.id.layer.is_some());
+    let values = matrices.map(|array| {
+        let parts = array
+            .files
+            .iter()
+            .filter(|file| file.layout != Layout::Same);
+        let part = parts.map(|file| file.shape.iter().product::<usize>()).max();
+        array.len() + part.unwrap_or(0)
+    });
+    let threads = rayon::current_num_threads().min(architecture.layers * LINEARS);
+    4 * (threads * values.max().unwrap_or(0)) as u64
 }

@@ -166,7 +166,7 @@ impl Packed {
 ///
 /// # Shapes
 /// `columns` `[columns, k]`, `panel` `[k, PANEL]`.
-fn transpose(columns: &[f32], k: usize, panel: &mut [f32]) {
+pub(super) fn transpose(columns: &[f32], k: usize, panel: &mut [f32]) {
     for (first, rows) in (0..k).step_by(LANES).zip(panel.chunks_mut(LANES * PANEL)) {
         for (column, values) in columns.chunks_exact(k).enumerate() {
             for (row, &value) in rows

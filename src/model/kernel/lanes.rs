@@ -1,7 +1,7 @@
 //! Sixteen f32 lanes on whatever the CPU has: the alphabet of every kernel, of the engine and of training.
 //!
 //! A kernel is written once over [`Lanes`]; the [`kernel!`] macro compiles it for AVX-512 (one
-//! register), AVX2 + FMA (two), NEON (four) and for any CPU (an array of `f32::mul_add`: the same bits, slow on an x86
+//! register), AVX2 + FMA + F16C (two), NEON (four) and for any CPU (an array of `f32::mul_add`: the same bits, slow on an x86
 //! without FMA). Because there
 //! are sixteen lanes everywhere and every operation is one IEEE operation per lane, the instruction
 //! set does not alter a bit of any result.
@@ -13,6 +13,8 @@
     clippy::inline_always,
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
+
+use half::f16;
 
 /// Lanes in a vector, on every CPU.
 pub(crate) const LANES: usize = 16;
@@ -31,6 +33,10 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn splat(x: f32) -> Self;
     /// Sixteen values from `from`, any alignment. Safety: see the trait; `from` must be readable.
     unsafe fn load(from: *const f32) -> Self;
+    /// Sixteen bf16 values from `from`, any alignment, exactly. Safety: see the trait; `from` must be readable.
+    unsafe fn load_bf16(from: *const u16) -> Self;
+    /// Sixteen f16 values from `from`, any alignment, exactly. Safety: see the trait; `from` must be readable.
+    unsafe fn load_f16(from: *const u16) -> Self;
     /// Writes to `to`, any alignment. Safety: `to` must be writable for sixteen values.
     unsafe fn store(self, to: *mut f32);
     /// Asks for the cache line at `from`, which need not be readable, to be brought near. Safety: see the trait.
@@ -113,6 +119,18 @@ unsafe impl Lanes for Portable {
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        Self(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        Self(bits.map(|bits| f16::from_bits(bits).to_f32()))
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
@@ -199,7 +217,10 @@ impl Isa {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            // Every processor with AVX2 has F16C; a virtual one may hide it.
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
             if avx2 && is_x86_feature_detected!("avx512f") {
                 found.push(Self(IsaKind::Avx512));
             }
@@ -234,13 +255,13 @@ macro_rules! kernel {
     };
     (@dispatch $isa:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?, $generic:ident) => {{
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx2,fma,f16c")]
         unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: as for the function that dispatches.
             unsafe { $generic::<$crate::model::kernel::lanes::x86::Avx512>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,f16c")]
         unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: as for the function that dispatches.
             unsafe { $generic::<$crate::model::kernel::lanes::x86::Avx2>($($arg),*) }

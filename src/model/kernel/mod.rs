@@ -3,6 +3,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod buffer;
+pub(crate) mod half;
 pub(crate) mod int8;
 pub(crate) mod lanes;
 pub(crate) mod rms_norm;

@@ -158,7 +158,7 @@ impl WeightFiles {
     /// # Errors
     /// A file cannot be read, or a value is not a number.
     pub fn read(&self) -> Result<Weights, ModelError> {
-        self.check_room(4)?;
+        check_room(4 * self.parameters() as u64)?;
         let arrays: Vec<_> = self.arrays.iter().collect();
         let read = arrays.into_par_iter().map(|(id, array)| {
             let data = array.read_all()?;
@@ -189,11 +189,13 @@ impl WeightFiles {
     pub fn parameters(&self) -> usize {
         self.arrays.values().map(StoredArray::len).sum()
     }
+}
 
-    /// Whether all of it goes into memory, at so many bytes for each. A file may be larger than its disk.
-    pub(super) fn check_room(&self, bytes_each: u64) -> Result<(), ModelError> {
-        let bytes = bytes_each.saturating_mul(self.parameters() as u64);
-        let hint = "take a smaller student, or a machine with more memory";
-        room_for("reading the weights", hint, bytes).map_err(ModelError::Memory)
-    }
+/// Whether there is room for weights of so many bytes. A file may be larger than its disk.
+///
+/// # Errors
+/// There is not.
+pub(super) fn check_room(bytes: u64) -> Result<(), ModelError> {
+    let hint = "take a smaller student, to sample one dtype = \"bf16\" or \"int8\", or a machine with more memory";
+    room_for("reading the weights", hint, bytes).map_err(ModelError::Memory)
 }

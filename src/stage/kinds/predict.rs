@@ -70,8 +70,8 @@ pub(crate) struct PredictParams {
     pub option_log_probs: bool,
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
-    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
-    /// device that has them.
+    /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
     pub dtype: Dtype,
 }
 

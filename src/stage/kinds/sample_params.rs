@@ -68,8 +68,8 @@ pub(crate) struct SampleParams {
     /// Which questions are asked: `unsolved` are those of which none of `paths` has the score `correct`, as `STaR` asks with
     /// the hint. Default `all`.
     pub only: Asked,
-    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
-    /// device that has them.
+    /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
     pub dtype: Dtype,
 }
 

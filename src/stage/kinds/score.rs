@@ -54,8 +54,8 @@ struct WrittenParams {
     prompt: PromptForm,
     /// What to do with a prompt that leaves its path no room. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
-    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
-    /// device that has them.
+    /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
     dtype: Dtype,
     /// Measures of an answer only: by which rule a path's own answer is found, before which its reasoning ends
     /// (docs/answers.md). Default `standard` (ours).

@@ -10,7 +10,7 @@ use crate::model::distance::furthest;
 use crate::model::parity::{Greedy, Parity};
 
 /// A `config.json` of each family, and what is odd about it.
-const CONFIGS: [(&str, &str); 16] = [
+pub(super) const CONFIGS: [(&str, &str); 16] = [
     (
         "two queries to a head of keys, heads of two vectors and a rest",
         r#"{"model_type": "llama", "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2,

@@ -35,6 +35,8 @@ fn logits_agree_with_f64_on_every_instruction_set() {
 fn reading_in_pieces_changes_no_bit() {
     reading_in_pieces(Dtype::F32);
     reading_in_pieces(Dtype::Int8);
+    reading_in_pieces(Dtype::Bf16);
+    reading_in_pieces(Dtype::F16);
 }
 
 /// A small Llama with three queries to a head of keys.
@@ -146,6 +148,7 @@ fn batch_threads_order_and_company_change_no_bit() {
         [256, 1, 8, 50_257, 48],
     ];
     let (f32, int8) = (Dtype::F32, Dtype::Int8);
+    let (bf16, f16) = (Dtype::Bf16, Dtype::F16);
     let [small, shared, wide] = shapes.map(config);
     let [llama, gemma] = [parse(LLAMA), parse(GEMMA)];
     for (dtype, config, draws, tokens) in [
@@ -157,6 +160,11 @@ fn batch_threads_order_and_company_change_no_bit() {
         (f32, &llama, 27, 40),
         (f32, &gemma, 27, 40),
         (int8, &gemma, 9, 20),
+        (bf16, &small, 27, 40),
+        (bf16, &shared, 5, 12),
+        (f16, &wide, 3, 4),
+        (f16, &llama, 9, 20),
+        (bf16, &gemma, 9, 20),
     ] {
         let options = |threads, max_batch| EngineOptions {
             dtype,

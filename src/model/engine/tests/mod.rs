@@ -3,6 +3,7 @@
 
 mod agreement;
 mod families;
+mod half;
 mod int8;
 mod invariance;
 mod kernels;

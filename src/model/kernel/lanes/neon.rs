@@ -2,11 +2,14 @@
 
 use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vandq_u32, vbslq_f32, vcgtq_f32, vcltq_f32,
-    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1q_f32, vld1q_u32, vmulq_f32,
-    vreinterpretq_f32_s32, vreinterpretq_s32_f32, vshlq_n_s32, vst1q_f32, vsubq_f32,
+    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1_u16, vld1q_f32, vld1q_u32, vmulq_f32,
+    vreinterpretq_f32_s32, vreinterpretq_f32_u32, vreinterpretq_s32_f32, vshll_n_u16, vshlq_n_s32,
+    vst1q_f32, vsubq_f32,
 };
 
-use super::{Lanes, ONE_BITS};
+use half::f16;
+
+use super::{LANES, Lanes, ONE_BITS};
 
 /// NEON: sixteen lanes in four registers.
 #[derive(Clone, Copy)]
@@ -48,6 +51,23 @@ unsafe impl Lanes for Neon {
                 vld1q_f32(from.add(12)),
             ])
         }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: the caller's promise.
+        let each = |index: usize| unsafe {
+            vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(4 * index))))
+        };
+        Self([each(0), each(1), each(2), each(3)])
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // The instruction is there, but its type is not stable in Rust.
+        // SAFETY: the caller's promise.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        let values = bits.map(|bits| f16::from_bits(bits).to_f32());
+        // SAFETY: sixteen values.
+        unsafe { Self::load(values.as_ptr()) }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
