@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -31,16 +32,42 @@ pub const HUB_FILES: [&str; 10] = [
     "vocab.json",
 ];
 
+/// The folder of chat templates that have names of their own.
+const TEMPLATES: &str = "additional_chat_templates";
+
+/// The files of a folder's further chat templates, as `additional_chat_templates/NAME.jinja`, in their order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn template_files(folder: &Path) -> io::Result<Vec<String>> {
+    let templates = folder.join(TEMPLATES);
+    if !templates.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(templates)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| name.ends_with(".jinja") && path.is_file()) {
+            names.push(format!("{TEMPLATES}/{name}"));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Files by name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Carried(BTreeMap<&'static str, Vec<u8>>);
+pub(super) struct Carried(BTreeMap<String, Vec<u8>>);
 
 impl Carried {
     /// Reads what is there of them.
     pub(super) fn load(folder: &Path) -> Result<Self, ModelError> {
         let mut files = BTreeMap::new();
-        for name in HUB_FILES {
-            let path = folder.join(name);
+        let templates = template_files(folder).map_err(ModelError::reading(folder))?;
+        let names = HUB_FILES.into_iter().map(str::to_owned).chain(templates);
+        for name in names {
+            let path = folder.join(&name);
             if disk::exists(&path).map_err(ModelError::reading(&path))? {
                 let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
                 files.insert(name, bytes);
@@ -51,8 +78,10 @@ impl Carried {
 
     /// Writes them beside weights in f32.
     pub(super) fn save(&self, folder: &Path) -> Result<(), ModelError> {
-        for (&name, bytes) in &self.0 {
+        for (name, bytes) in &self.0 {
             let path = folder.join(name);
+            let below = path.parent().unwrap_or(folder);
+            fs::create_dir_all(below).map_err(ModelError::writing(below))?;
             let changed = (name == CONFIG).then(|| in_f32(bytes)).flatten();
             let bytes = changed.as_ref().unwrap_or(bytes);
             fs::write(&path, bytes).map_err(ModelError::writing(&path))?;
@@ -84,7 +113,10 @@ mod tests {
     fn files_go_out_as_they_came_in_but_for_the_number_format() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let config = r#"{"z": [1,  2], "torch_dtype": "float16", "a": {"dtype": "bfloat16"}}"#;
+        fs::create_dir(from.path().join(TEMPLATES)).unwrap();
         for (name, text) in [
+            ("additional_chat_templates/rag.jinja", "{{ r }}"),
+            ("additional_chat_templates/notes.txt", "no"),
             ("config.json", config),
             ("tokenizer_config.json", r#"{"pad_token" : "<pad>" }"#),
             ("chat_template.jinja", "{{ x }}"),
@@ -97,7 +129,9 @@ mod tests {
         let read = |name: &str| fs::read_to_string(to.path().join(name)).unwrap();
         assert_eq!(read("tokenizer_config.json"), r#"{"pad_token" : "<pad>" }"#);
         assert_eq!(read("chat_template.jinja"), "{{ x }}");
-        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 3);
+        assert_eq!(read("additional_chat_templates/rag.jinja"), "{{ r }}");
+        assert_eq!(fs::read_dir(to.path().join(TEMPLATES)).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 4);
         // Keys in their order, and those of others untouched.
         let wanted = r#"{"z":[1,2],"torch_dtype":"float32","a":{"dtype":"bfloat16"}}"#;
         let found: Value = serde_json::from_str(&read("config.json")).unwrap();

@@ -47,6 +47,7 @@ pub mod weights;
 pub use architecture::Architecture;
 pub use calibration::Calibration;
 pub use carried::HUB_FILES;
+pub(crate) use carried::template_files;
 pub use chat::{ChatError, ChatFiles, ChatMessage, ChatSettings, ChatTemplate};
 pub use dtype::Dtype;
 pub use engine_error::EngineError;

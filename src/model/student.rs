@@ -314,6 +314,24 @@ mod tests {
         assert!(opened.weights.check_digests().is_err());
     }
 
+    /// Its configuration names two ends, and no file of its tokenizer any.
+    #[test]
+    fn of_several_ends_the_first_closes_texts_and_each_ends_what_is_written() {
+        let from =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families/llama-llama3");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+            fs::copy(from.join(name), folder.path().join(name)).unwrap();
+        }
+        let student = Student::load(folder.path()).unwrap();
+        let ends = &student.architecture.ends;
+        assert!(ends.len() == 2 && student.architecture.end_of_text.is_none());
+        assert_eq!(student.tokenizer.eos_id(), ends[0]);
+        let mut all = ends.clone();
+        all.sort_unstable();
+        assert_eq!(student.vocabulary.ends(), all);
+    }
+
     #[test]
     fn parts_that_do_not_belong_together_are_refused() {
         let student = Student::load(&parity()).unwrap();

@@ -18,7 +18,7 @@ use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::{
     Arithmetic, Dtype, EngineOptions, GGUF_FILE, HUB_FILES, Inference, ModelError, Student,
-    WeightFiles, find_gguf, thread_pool,
+    WeightFiles, find_gguf, template_files, thread_pool,
 };
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -431,6 +431,8 @@ pub(crate) fn hub_files(model: &Path) -> Result<Vec<(String, PathBuf)>, StageErr
             files.push((name.into_owned(), path));
         }
     }
+    let templates = template_files(model).map_err(io)?.into_iter();
+    files.extend(templates.map(|name| (name.clone(), model.join(name))));
     files.sort();
     Ok(files)
 }

@@ -161,8 +161,7 @@ fn batch_threads_order_and_company_change_no_bit() {
         (f32, &gemma, 27, 40),
         (int8, &gemma, 9, 20),
         (bf16, &small, 27, 40),
-        (bf16, &shared, 5, 12),
-        (f16, &wide, 3, 4),
+        (f16, &config([300, 3, 4, 4000, 48]), 5, 8),
         (f16, &llama, 9, 20),
         (bf16, &gemma, 9, 20),
     ] {

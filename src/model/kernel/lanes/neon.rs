@@ -2,9 +2,9 @@
 
 use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vandq_u32, vbslq_f32, vcgtq_f32, vcltq_f32,
-    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1_u16, vld1q_f32, vld1q_u32, vmulq_f32,
-    vreinterpretq_f32_s32, vreinterpretq_f32_u32, vreinterpretq_s32_f32, vshll_n_u16, vshlq_n_s32,
-    vst1q_f32, vsubq_f32,
+    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1_u16, vld1q_f32, vld1q_u32, vmovl_u16,
+    vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_f32_u32, vreinterpretq_s32_f32, vshlq_n_s32,
+    vshlq_n_u32, vst1q_f32, vsubq_f32,
 };
 
 use half::f16;
@@ -56,7 +56,7 @@ unsafe impl Lanes for Neon {
     unsafe fn load_bf16(from: *const u16) -> Self {
         // SAFETY: the caller's promise.
         let each = |index: usize| unsafe {
-            vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(4 * index))))
+            vreinterpretq_f32_u32(vshlq_n_u32::<16>(vmovl_u16(vld1_u16(from.add(4 * index)))))
         };
         Self([each(0), each(1), each(2), each(3)])
     }
