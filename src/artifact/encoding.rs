@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
-use crate::metric::{Evaluation, TextScores};
+use crate::metric::{Decision, Evaluation, TextScores};
 use crate::model::train::LossPoint;
 use crate::text::{FilteredPath, OverlapRow, Prediction, Question, ReasoningPath};
 
@@ -84,6 +84,7 @@ documents! {
     Funnel: Funnel,
     Evaluation: Evaluation,
     TextScores: TextScores,
+    Decision: Decision,
 }
 
 fn encode_rows<T: Serialize>(rows: &[T]) -> Vec<u8> {

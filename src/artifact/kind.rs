@@ -31,6 +31,8 @@ pub enum ArtifactKind {
     TextScores,
     /// Rows that share n-grams of words with questions.
     Overlap,
+    /// Whether there is to be another round, and which was the best so far.
+    Decision,
 }
 
 impl ArtifactKind {
@@ -48,6 +50,7 @@ impl ArtifactKind {
             Self::Evaluation => "evaluation",
             Self::TextScores => "text scores",
             Self::Overlap => "overlap",
+            Self::Decision => "decision",
         }
     }
 }

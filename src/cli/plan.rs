@@ -9,7 +9,7 @@ use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
-use crate::plan::{NodeId, NodeState, estimate, programs, resolve, servers};
+use crate::plan::{NodeId, estimate, programs, resolve, servers};
 use crate::report;
 
 #[derive(Args)]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let estimates = estimate(&session.plan, &resolved, &environment)?;
     let to_run: Vec<NodeId> = resolved
         .iter()
-        .filter(|each| !matches!(each.state, NodeState::Hit(_)))
+        .filter(|each| each.state.is_open())
         .map(|each| each.node)
         .collect();
     let permissions = &session.options.permissions;

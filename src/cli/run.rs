@@ -15,7 +15,7 @@ use crate::manifest::TableSpec;
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
-use crate::report::{self, Source, bytes_text};
+use crate::report::{self, Missing, Source, bytes_text};
 use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
 use crate::stage::RunOptions;
 
@@ -250,14 +250,34 @@ fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (Strin
     (texts.join("\n"), failures)
 }
 
-/// Why a stage has no outputs: the first stage that failed of those that it needs, or else the first that did not run.
-fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> String {
+/// Why a stage has no outputs: the decision that made it not needed; or the first stage that failed of those that it needs,
+/// or else the first that did not run.
+fn why_missing(session: &Session, execution: &Execution, node: NodeId) -> Missing {
+    let not_needed = |node: NodeId| {
+        let finished = execution.finished(node);
+        finished.is_some_and(|finished| finished.outcome == StageOutcome::NotNeeded)
+    };
+    if not_needed(node)
+        && let Some(decision) = session.plan.decided_by(node, not_needed)
+    {
+        let outputs = execution.outputs(decision);
+        return Missing::not_needed(&session.plan, &session.store, decision, outputs);
+    }
+    Missing::NotMade(why_not_made(session, execution, node, not_needed))
+}
+
+fn why_not_made(
+    session: &Session,
+    execution: &Execution,
+    node: NodeId,
+    not_needed: impl Fn(NodeId) -> bool,
+) -> String {
     let name = |node: NodeId| session.plan.node(node).name();
     if execution.finished(node).is_none() {
         return format!("`{}` was not asked for", name(node));
     }
     let error = |node: NodeId| execution.finished(node)?.error.as_ref();
-    let missing = |node: NodeId| execution.outputs(node).is_none();
+    let missing = |node: NodeId| execution.outputs(node).is_none() && !not_needed(node);
     let causes = session
         .plan
         .causes(node, missing, |node| error(node).is_some());
@@ -297,8 +317,12 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
             0 => String::new(),
             stages => format!(", {stages} interrupted"),
         };
+        let not_needed = match count(StageOutcome::NotNeeded) {
+            0 => String::new(),
+            stages => format!(", {stages} not needed"),
+        };
         say(&format!(
-            "{} stages: {} hit, {} ran, {} failed{interrupted}, {} skipped; {:.1} s",
+            "{} stages: {} hit, {} ran, {} failed{interrupted}{not_needed}, {} skipped; {:.1} s",
             execution.stages.len(),
             count(StageOutcome::Hit),
             count(StageOutcome::Ran),

@@ -13,7 +13,7 @@ use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest, ManifestErrors, split_reference};
 use crate::model::device::{self, DeviceChoice};
 use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, resolve};
-use crate::report::{Source, used_text};
+use crate::report::{Missing, Source, used_text};
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::Store;
 use crate::teacher::http::Permissions;
@@ -208,20 +208,27 @@ impl Session {
         })
     }
 
-    /// Why a stage's outputs are not in the store: the first stage on the way to it that cannot run, or else the first
-    /// that has to.
-    fn why_missing(&self, states: &BTreeMap<NodeId, NodeState>, node: NodeId) -> String {
-        let missing = |node: NodeId| !matches!(states.get(&node), Some(NodeState::Hit(_)));
+    /// Why a stage's outputs are not in the store: the decision that made it not needed; or the first stage on the way to it
+    /// that cannot run, or else the first that has to.
+    fn why_missing(&self, states: &BTreeMap<NodeId, NodeState>, node: NodeId) -> Missing {
+        if let Some(NodeState::NotNeeded(decision)) = states.get(&node) {
+            let outputs = match states.get(decision) {
+                Some(NodeState::Hit(outputs)) => Some(outputs),
+                _ => None,
+            };
+            return Missing::not_needed(&self.plan, &self.store, *decision, outputs);
+        }
+        let missing = |node: NodeId| states.get(&node).is_none_or(NodeState::is_open);
         let cannot = |node: &NodeId| matches!(states.get(node), Some(NodeState::Unfetched(_)));
         let causes = self.plan.causes(node, missing, |_| false);
         let name = |node: NodeId| self.plan.node(node).name();
-        match causes.iter().copied().find(cannot) {
+        Missing::NotMade(match causes.iter().copied().find(cannot) {
             Some(cause) => format!("`{}` needs an outside file that is not here", name(cause)),
             None => format!(
                 "`{}` has not run",
                 name(causes.first().copied().unwrap_or(node))
             ),
-        }
+        })
     }
 }
 
@@ -293,9 +300,7 @@ impl Session {
             ..self.environment(&self.options, &Silent)
         };
         let resolved = resolve(&self.plan, nodes, &environment)?;
-        let open = resolved
-            .iter()
-            .filter(|each| !matches!(each.state, NodeState::Hit(_)));
+        let open = resolved.iter().filter(|each| each.state.is_open());
         Ok(open.map(|each| each.node).collect())
     }
 
@@ -332,6 +337,17 @@ impl Session {
                 state: NodeState::Hit(outputs),
                 ..
             }) => (key, outputs),
+            Some(Resolved {
+                state: NodeState::NotNeeded(decision),
+                ..
+            }) => {
+                let [name, decision] = [id, decision].map(|node| self.plan.node(node).name());
+                return Err(anyhow::anyhow!(
+                    "`{name}` has made nothing, since it is not needed: `{decision}` stopped\nhint: `sert-run show {} '{decision}'` says by what figures",
+                    self.manifest.path.display()
+                )
+                .into());
+            }
             _ => (None, Outputs::new()),
         })
     }

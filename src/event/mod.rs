@@ -86,6 +86,8 @@ pub enum StageOutcome {
     Failed,
     /// It did not run, because an input failed or the run was interrupted.
     Skipped,
+    /// It did not run, because a decision made it not needed.
+    NotNeeded,
     /// The run was interrupted while it ran; its rows and checkpoints are kept.
     Interrupted,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Diagnostic;
 use super::figure::{FigureSection, FigureSpec, Measure};
 use super::nearest::suggest;
+use super::rounds::View;
 use super::source::Origin;
 use super::stage_name::split_reference;
 use super::sweep::Named;
@@ -22,7 +23,7 @@ pub(super) type PointFigures = Vec<BTreeMap<String, Option<PortRef>>>;
 pub(super) fn drafts(
     tree: &Node,
     wiring: &Wiring<'_>,
-    left_out: &LeftOut,
+    (left_out, view): (&LeftOut, View<'_>),
     errors: &mut Vec<Diagnostic>,
 ) -> PointFigures {
     entries(tree)
@@ -34,15 +35,15 @@ pub(super) fn drafts(
             };
             for (text, kind) in section.references() {
                 let (stage, _) = split_reference(text);
-                let found = if left_out.contains_key(stage) {
-                    None
-                } else {
+                let here = view.reference(text);
+                let here = here.filter(|_| !left_out.contains_key(stage));
+                let found = here.and_then(|here| {
                     let place = format!("the figure `{}`", entry.key);
                     let origin = written(&entry.value, text).unwrap_or(&entry.key_origin);
                     wiring
-                        .artifact(&place, kind, text, origin, errors)
+                        .artifact(&place, kind, &here, origin, errors)
                         .and_then(|outlet| wiring.port_ref(outlet))
-                };
+                });
                 refs.insert(text.to_owned(), found);
             }
             refs
@@ -62,7 +63,7 @@ pub(super) fn check_scores(
             continue;
         };
         let shown = refs.values().flatten();
-        for of_paths in shown.filter_map(|found| carried.get(found.stage.base())) {
+        for of_paths in shown.filter_map(|found| carried.get(found.stage.as_str())) {
             for score in section.scores() {
                 let need = Need {
                     field: String::new(),

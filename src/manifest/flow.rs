@@ -16,14 +16,14 @@ use crate::stage::Output;
 
 /// Reports circles and forbidden ways of test data. Gives the stages, each after those it reads from; those in or
 /// behind a circle are left out.
-pub(super) fn check(
+pub(super) fn check<'t>(
     wiring: &Wiring<'_>,
-    tables: &[TableDraft],
+    tables: impl IntoIterator<Item = &'t TableDraft>,
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<usize> {
     let order = order(wiring, errors);
     let declared: BTreeSet<usize> = tables
-        .iter()
+        .into_iter()
         .flat_map(|table| table.rows.iter())
         .flat_map(RowDraft::outlets)
         .map(|outlet| outlet.stage)
@@ -52,7 +52,7 @@ pub(super) fn check(
             );
             let hint = format!(
                 "add it to a table: `rows = [{{ label = \"...\", eval = \"{}\" }}]`",
-                draft.name
+                draft.stage.base()
             );
             errors.push(Diagnostic {
                 path: draft.path.clone(),
@@ -99,7 +99,8 @@ fn trains_on_test(
     let hint = match other {
         Some(output) => format!(
             "use `{}.{}`; test data may only be measured",
-            wiring.drafts[wire.from.stage].name, output.name
+            wiring.drafts[wire.from.stage].stage.base(),
+            output.name
         ),
         None => {
             "test data may only be measured; take training data at the start of this way".to_owned()
@@ -123,7 +124,7 @@ fn way(
     while let Some(wire) = touched[at] {
         let word = format!(
             "`{}` reads `{}`",
-            wiring.drafts[at].name,
+            wiring.drafts[at].stage.base(),
             wiring.spelling(wire.from)
         );
         places.push((wire.origin.clone(), word));
@@ -204,7 +205,7 @@ fn circle(
 }
 
 fn circle_message(wiring: &Wiring<'_>, circle: &[usize]) -> Diagnostic {
-    let name = |stage: &usize| wiring.drafts[*stage].name;
+    let name = |stage: &usize| wiring.drafts[*stage].stage.base();
     let mut names: Vec<&str> = circle.iter().map(name).collect();
     names.extend(circle.first().map(name));
     let before = circle.iter().cycle().skip(circle.len().saturating_sub(1));

@@ -11,13 +11,14 @@ use serde_json::Value;
 use super::error::Diagnostic;
 use super::figures::{self, PointFigures};
 use super::param_error::placed;
+use super::rounds::Unrolled;
 use super::source::Origin;
 use super::sugar::SUGAR;
-use super::tables::{self, RowRefs};
+use super::tables::{self, RowRefs, TableDraft};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
-use super::{StageName, StageSpec, flow, needs};
+use super::{StageSpec, flow, needs};
 use crate::stage::{ParamError, Port, Stage};
 
 /// The manifest's seed, or a stage's.
@@ -104,20 +105,22 @@ pub(super) fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
 /// What one point has.
 pub(super) struct PointSpecs {
     pub(super) stages: Vec<StageSpec>,
-    /// By table, then by row.
-    pub(super) tables: Vec<Vec<RowRefs>>,
-    pub(super) figures: PointFigures,
+    /// What is shown of each round, and of one that is not there; of a point without rounds one.
+    pub(super) shown: Vec<Shown>,
 }
+
+/// By table and row what the tables read, and what the figures name.
+pub(super) type Shown = (Vec<Vec<RowRefs>>, PointFigures);
 
 /// Types the stages of `tree`, the tree of one point, and finds what its tables and figures read; adds to `errors`
 /// what is wrong with them.
 pub(super) fn resolve(
     tree: &Node,
     kinds: &[&'static dyn Stage],
-    left_out: &LeftOut,
+    (left_out, unrolled): (&LeftOut, &Unrolled),
     errors: &mut Vec<Diagnostic>,
 ) -> PointSpecs {
-    let drafts = drafts(tree, kinds, errors);
+    let drafts = drafts(tree, kinds, unrolled, errors);
     let empty = |stages: &Node| {
         stages
             .as_table()
@@ -131,11 +134,22 @@ pub(super) fn resolve(
     }
     let params = params(&drafts, errors);
     let wiring = Wiring::new(&drafts, left_out, errors);
-    let tables = tables::drafts(tree, &wiring, left_out, errors);
-    let figures = figures::drafts(tree, &wiring, left_out, errors);
-    let order = flow::check(&wiring, &tables, errors);
+    let mut shown = Vec::new();
+    for view in unrolled.views() {
+        let mut again = Vec::new();
+        let errors = if view.is_first() {
+            &mut *errors
+        } else {
+            &mut again
+        };
+        shown.push((
+            tables::drafts(tree, &wiring, (left_out, view), errors),
+            figures::drafts(tree, &wiring, (left_out, view), errors),
+        ));
+    }
+    let order = flow::check(&wiring, shown.iter().flat_map(|(tables, _)| tables), errors);
     let carried = needs::check(&wiring, &params, &order, errors);
-    figures::check_scores(tree, &figures, &carried, errors);
+    figures::check_scores(tree, &shown[0].1, &carried, errors);
 
     let manifest_seed = seed(tree).unwrap_or_default();
     let stages =
@@ -147,11 +161,14 @@ pub(super) fn resolve(
                 let input = |(port, wire): (&String, &Wire)| {
                     Some((port.clone(), wiring.port_ref(wire.from)?))
                 };
+                let of_rounds = unrolled.stage(draft.name);
                 Some(StageSpec {
-                    name: StageName::from(draft.name),
+                    name: draft.stage.clone(),
                     kind: draft.kind?,
                     params: params?,
                     inputs: inputs.iter().filter_map(input).collect(),
+                    gate: of_rounds.and_then(|stage| stage.gate.clone()),
+                    rounds: of_rounds.and_then(|stage| stage.rounds.clone()),
                     seed: seed(draft.node).unwrap_or(manifest_seed),
                     origin: draft.origin.clone(),
                     path: draft.path.clone(),
@@ -159,14 +176,12 @@ pub(super) fn resolve(
                 })
             });
     let stages = stages.collect();
-    let tables = tables
-        .iter()
-        .map(|table| table.rows.iter().map(|row| row.named(&wiring)).collect())
-        .collect();
+    let named = |table: &TableDraft| table.rows.iter().map(|row| row.named(&wiring)).collect();
+    let shown = shown.into_iter();
+    let shown = shown.map(|(tables, figures)| (tables.iter().map(named).collect(), figures));
     PointSpecs {
         stages,
-        tables,
-        figures,
+        shown: shown.collect(),
     }
 }
 
@@ -174,6 +189,7 @@ pub(super) fn resolve(
 fn drafts<'a>(
     tree: &'a Node,
     kinds: &[&'static dyn Stage],
+    unrolled: &Unrolled,
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<Draft<'a>> {
     let find = |name: &str| kinds.iter().copied().find(|kind| kind.name() == name);
@@ -225,6 +241,10 @@ fn drafts<'a>(
         .flatten()
         .collect();
     for draft in &mut drafts {
+        if let Some(stage) = unrolled.stage(draft.name) {
+            draft.path.clone_from(&stage.path);
+            draft.stage = stage.name.clone();
+        }
         let defaults = draft
             .kind
             .map(|kind| ["defaults".to_owned(), kind.name().to_owned()]);

@@ -1,4 +1,4 @@
-//! Lists of stages where one is taken: short for a stage of kind `union`.
+//! Lists of stages where one is taken: short for a stage of kind `union`. `rounds.kept` is such a list too.
 
 use super::graph::lay_one;
 use super::sugar::UNION;
@@ -15,6 +15,7 @@ pub(super) fn expand(tree: &mut Node, kinds: &[&'static dyn Stage]) {
     };
     let defaults = tree.get("defaults").and_then(Node::as_table);
     let defaults = defaults.and_then(|defaults| defaults.get(UNION)).cloned();
+    let rounds = tree.get("rounds").is_some();
     let stages = tree.as_table_mut().and_then(|root| root.get_mut("stages"));
     let Some(stages) = stages.and_then(|entry| entry.value.as_table_mut()) else {
         return;
@@ -33,6 +34,10 @@ pub(super) fn expand(tree: &mut Node, kinds: &[&'static dyn Stage]) {
             let Some(written) = own.and_then(|own| own.get_mut(taking.name)) else {
                 continue;
             };
+            let gathers = rounds && written.value.as_str().is_some_and(is_of_rounds);
+            if !gathers && !matches!(written.value.value, Tree::Array(_)) {
+                continue;
+            }
             let Some(name) = union_name(&written.value) else {
                 continue;
             };
@@ -61,13 +66,15 @@ pub(super) fn expand(tree: &mut Node, kinds: &[&'static dyn Stage]) {
     stages.entries.extend(unions);
 }
 
+/// Whether a reference is to what a stage of rounds made in all of them so far: several outputs, as a list is.
+fn is_of_rounds(text: &str) -> bool {
+    text.starts_with("rounds.")
+}
+
 /// What the stage is called that `list` is short for: its items, joined by a sign that no name of a stage has. An output's
 /// name follows its stage's by a sign of that kind too, since a dot would part the whole.
 fn union_name(list: &Node) -> Option<String> {
-    let Tree::Array(items) = &list.value else {
-        return None;
-    };
-    let names: Option<Vec<&str>> = items.iter().map(Node::as_str).collect();
+    let names: Option<Vec<&str>> = list.items().iter().map(Node::as_str).collect();
     let name = names?.join("+").replace('.', ":");
     (!name.is_empty()).then_some(name)
 }

@@ -6,7 +6,7 @@
 //! 1. `files`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
 //! 2. `quotes`, `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
 //! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
-//! 4. `when`, `lists`, `graph`, `wire`, `flow`, `needs`: references, artifact kinds, cycles, the way of test data, scores;
+//! 4. `when`, `lists`, `rounds`, `graph`, `wire`, `flow`, `needs`: rounds as stages, references, artifact kinds, cycles, the way of test data, scores;
 //! 5. `sweep` again, `tables`, `layout`, `figures`: the stages of all points as one list, what is shown of them;
 //! 6. `error`: what is wrong, with the text marked and a hint.
 //!
@@ -30,6 +30,7 @@ mod part;
 mod place;
 mod profile;
 mod quotes;
+mod rounds;
 mod schema;
 mod section;
 mod source;
@@ -60,7 +61,7 @@ pub use schema::{file_schema, schema, schema_text};
 pub use section::RunSection;
 pub use source::{Origin, SourceText};
 pub use stage_name::{Coordinate, StageName, split_reference};
-pub use sweep::{Axis, AxisValue, SEED, Sweep, SweepPoint};
+pub use sweep::{Axis, AxisValue, ROUND, SEED, Sweep, SweepPoint};
 pub use table::{Baseline, Reported, ReportedFigures, RowSpec, TableSpec, Tested};
 pub use tree::{Entry, Node, Table, Tree};
 
@@ -96,7 +97,7 @@ pub struct Manifest {
 /// A stage with all that it needs.
 #[derive(Clone)]
 pub struct StageSpec {
-    /// Its name; where it differs between the points of a sweep, with the values that make it differ.
+    /// Its name; where it differs between the points of a sweep, with the values that make it differ, and with its round.
     pub name: StageName,
     /// What it does.
     pub kind: &'static dyn Stage,
@@ -104,6 +105,10 @@ pub struct StageSpec {
     pub params: Map<String, Value>,
     /// Its inputs by name (see [`Port::input_name`]); a port that stays empty is absent.
     pub inputs: BTreeMap<String, PortRef>,
+    /// The decision that it waits for: it is needed only where that is for another round. No part of its recipe.
+    pub gate: Option<StageName>,
+    /// The name of the rounds that it is a part of.
+    pub rounds: Option<String>,
     /// Its seed.
     pub seed: u64,
     /// Where it was declared.
@@ -152,6 +157,7 @@ impl std::fmt::Debug for StageSpec {
             .field("kind", &self.kind.name())
             .field("params", &self.params)
             .field("inputs", &self.inputs)
+            .field("gate", &self.gate)
             .field("seed", &self.seed)
             .field("origin", &self.origin)
             .finish_non_exhaustive()
@@ -202,7 +208,7 @@ fn build(
     quotes::mend(&mut tree, &mut errors); // what a `--set` added
     errors.extend(check::section(&schema, &tree, "sweep"));
     let sweep = sweep::expand(&mut tree, &mut errors);
-    let (mut stages, mut tables, mut figures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stages, mut shown) = (Vec::new(), Vec::new());
     let mut left_out = Vec::new();
     let patterns = check::Patterns::default();
     for point in &sweep.points {
@@ -212,17 +218,32 @@ fn build(
         let mut mistakes = graph::without_echoes(check::check_with(&schema, &tree, &patterns));
         let out = when::apply(&mut tree, &mut mistakes);
         lists::expand(&mut tree, kinds);
-        let of_point = graph::resolve(&tree, kinds, &out, &mut mistakes);
-        stages.push(of_point.stages);
-        tables.push(of_point.tables);
-        figures.push(of_point.figures);
-        left_out.push(out);
+        let before = mistakes.len();
+        let unrolled = rounds::unroll(&mut tree, kinds, &mut mistakes);
+        // Where it is not known what the rounds are, what names their stages would seem to be wrong.
+        if mistakes.len() == before {
+            let of_point = graph::resolve(&tree, kinds, (&out, &unrolled), &mut mistakes);
+            stages.push(of_point.stages);
+            shown.push(of_point.shown);
+            left_out.push(out);
+        }
         errors.extend(mistakes);
     }
     if !errors.is_empty() {
         return Err(ManifestErrors::new(errors));
     }
-    let named = sweep::merge(&sweep, &stages);
+    // Each point is as many points of the whole sweep as there are rounds, at most; one that has fewer is a hole there.
+    let most = shown.iter().map(|views| views.len() - 1).max();
+    let most = most.unwrap_or_default();
+    let named = sweep::merge(&sweep, &stages, most);
+    let origin = tree.get("rounds").map_or(&tree.origin, |node| &node.origin);
+    let sweep = sweep.in_rounds(most, origin);
+    let mut in_rounds = Vec::new();
+    for views in shown {
+        let last = views.len() - 1;
+        in_rounds.extend((0..most.max(1)).map(|round| views[round.min(last)].clone()));
+    }
+    let (tables, figures): (Vec<_>, Vec<_>) = in_rounds.into_iter().unzip();
     let tables = tables::specs(&tree, &sweep, &tables, &named, &left_out, &mut errors);
     let figures = figures::specs(&tree, &sweep, &figures, &named, &mut errors);
     if !errors.is_empty() {

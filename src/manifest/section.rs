@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::rounds::RoundsSection;
 use super::sweep::SweepSection;
 use crate::model::device::DeviceChoice;
 use crate::text::Reading;
@@ -47,6 +48,9 @@ pub(super) struct RootSection {
     pub(super) run: RunSection,
     /// Many points from one manifest.
     pub(super) sweep: Option<SweepSection>,
+    /// Rounds of self-training, by name: stages that are there once for each round.
+    #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z][A-Za-z0-9_-]*$"}))]
+    pub(super) rounds: BTreeMap<String, RoundsSection>,
     /// Named sets of changed fields, for `--profile NAME`: a table of values by field, each field by its dotted path in
     /// quotes. A profile comes before `--set` and may change the sweep too.
     pub(super) profiles: BTreeMap<String, BTreeMap<String, Value>>,

@@ -43,6 +43,11 @@ impl StageName {
         &self.base
     }
 
+    /// The values that tell it from those of the same base.
+    pub(super) fn coordinates(&self) -> &[Coordinate] {
+        &self.coordinates
+    }
+
     /// What tells it from those of the same base: `min_tokens=30, seed=1`; empty where there is nothing to tell.
     pub fn point(&self) -> String {
         point_text(&self.coordinates)

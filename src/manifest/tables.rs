@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Diagnostic;
 use super::nearest::suggest;
+use super::rounds::View;
 use super::stage_name::{StageName, split_reference};
 use super::sweep::Named;
 use super::table::{RowSection, RowSpec, TableSection, TableSpec, Tested};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Outlet, Wiring};
-use super::{Axis, PortRef, SEED, StageSpec, Sweep};
+use super::{Axis, PortRef, ROUND, SEED, StageSpec, Sweep};
 use crate::artifact::ArtifactKind;
 use crate::metric::Metric;
 
@@ -27,6 +28,7 @@ pub(super) struct RowDraft {
 }
 
 /// The same with names.
+#[derive(Clone)]
 pub(super) struct RowRefs {
     eval: Option<PortRef>,
     figures: Vec<(Metric, Option<PortRef>)>,
@@ -48,20 +50,22 @@ impl RowDraft {
     }
 }
 
-/// The evaluations that the tables of one point read; a row whose stage `when` left out has none.
+/// The evaluations that the tables of one point read in one round; a row whose stage `when` left out, or that has no such
+/// round, has none.
 pub(super) fn drafts(
     tree: &Node,
     wiring: &Wiring<'_>,
-    left_out: &LeftOut,
+    (left_out, view): (&LeftOut, View<'_>),
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<TableDraft> {
     let mut find = |table: &str, kind: ArtifactKind, node: &Node| {
         let text = node.as_str()?;
+        let here = view.reference(text)?;
         if left_out.contains_key(split_reference(text).0) {
             return None;
         }
         let place = format!("a row of the table `{table}`");
-        wiring.artifact(&place, kind, text, &node.origin, errors)
+        wiring.artifact(&place, kind, &here, &node.origin, errors)
     };
     entries(tree)
         .iter()
@@ -118,6 +122,7 @@ pub(super) fn specs(
 ) -> Vec<TableSpec> {
     let mut specs = Vec::new();
     let stages = Stages::new(&named.stages);
+    let rounds = sweep.axes.iter().any(|axis| axis.field() == ROUND);
     for (place, entry) in entries(tree).iter().enumerate() {
         // The schema told what is wrong where it does not fit.
         let Ok(section) = serde_json::from_value::<TableSection>(entry.value.to_json()) else {
@@ -154,11 +159,14 @@ pub(super) fn specs(
                     (metric, over_points(points, named, of_point))
                 })
                 .collect(),
-            absent: left_out.iter().find_map(|left_out| {
-                let stages = std::iter::once(&row.eval).chain(row.figures.values());
-                let mut stages = stages.map(|text| split_reference(text).0);
-                stages.find_map(|stage| left_out.get(stage).cloned())
-            }),
+            absent: left_out
+                .iter()
+                .find_map(|left_out| {
+                    let stages = std::iter::once(&row.eval).chain(row.figures.values());
+                    let mut stages = stages.map(|text| split_reference(text).0);
+                    stages.find_map(|stage| left_out.get(stage).cloned())
+                })
+                .or_else(|| Some(format!("`{}` has fewer rounds", row.eval)).filter(|_| rounds)),
         };
         specs.push(TableSpec {
             name: entry.key.clone(),
@@ -204,6 +212,8 @@ fn depends(stages: &Stages<'_>, reference: &str, axes: &[&Axis]) -> bool {
         fields.any(|keys| match keys {
             [first, name, ..] if first == "stages" => name == base,
             [first, kind, ..] if first == "defaults" => kind == stage.kind.name(),
+            [first, rounds, ..] if first == "rounds" => stage.rounds.as_ref() == Some(rounds),
+            [only] if only == ROUND => false,
             [only] if only == SEED => stage.kind.seeded(),
             [section, ..] => section == base,
             [] => false,
@@ -213,6 +223,12 @@ fn depends(stages: &Stages<'_>, reference: &str, axes: &[&Axis]) -> bool {
         return false;
     }
     let (base, _) = split_reference(reference);
+    // What reads from a stage of a round has rounds too; what reads the model that comes out of them has none.
+    let mut named = stages.by_base.get(base).into_iter().flatten();
+    let in_rounds = |stage: &&StageSpec| stage.name.coordinates().iter().any(|at| at.axis == ROUND);
+    if axes.iter().any(|axis| axis.field() == ROUND) && named.any(in_rounds) {
+        return true;
+    }
     let (mut open, mut seen) = (vec![base], BTreeSet::from([base]));
     while let Some(base) = open.pop() {
         // The same at every point, but for stages of points that `when` holds for.

@@ -20,7 +20,10 @@ use crate::stage::{Output, Port, Stage};
 
 /// A stage as written.
 pub(super) struct Draft<'a> {
+    /// Its key in the tree.
     pub(super) name: &'a str,
+    /// The same, parted: the name that was written, and the round.
+    pub(super) stage: StageName,
     pub(super) path: Vec<String>,
     pub(super) origin: &'a Origin,
     pub(super) node: &'a Node,
@@ -38,6 +41,7 @@ impl<'a> Draft<'a> {
     ) -> Self {
         Self {
             name: &entry.key,
+            stage: StageName::from(entry.key.as_str()),
             path,
             origin: &entry.key_origin,
             node: &entry.value,
@@ -130,7 +134,7 @@ impl<'a> Wiring<'a> {
     /// The output as the manifest's types name it.
     pub(super) fn port_ref(&self, outlet: Outlet) -> Option<PortRef> {
         Some(PortRef {
-            stage: StageName::from(self.drafts[outlet.stage].name),
+            stage: self.drafts[outlet.stage].stage.clone(),
             output: self.output(outlet)?.name,
         })
     }
@@ -139,9 +143,9 @@ impl<'a> Wiring<'a> {
         self.drafts[outlet.stage].outputs().get(outlet.output)
     }
 
-    /// The output as a reference would name it.
+    /// The output as a reference would name it, in whichever round.
     pub(super) fn spelling(&self, outlet: Outlet) -> String {
-        let stage = self.drafts[outlet.stage].name;
+        let stage = self.drafts[outlet.stage].stage.base();
         match self.output(outlet) {
             Some(output) if outlet.output > 0 => format!("{stage}.{}", output.name),
             _ => stage.to_owned(),
@@ -281,7 +285,9 @@ impl<'a> Wiring<'a> {
         let (stage, output) = split_reference(text);
         let (message, hint) = match lost {
             Lost::Stage => {
-                let names = self.drafts.iter().map(|draft| draft.name);
+                let mut names: Vec<&str> =
+                    self.drafts.iter().map(|draft| draft.stage.base()).collect();
+                names.dedup(); // the rounds of a stage are side by side
                 let message =
                     format!("{place} refers to `{text}`, but there is no stage `{stage}`");
                 (message, hinted(found, || suggest(stage, names, "stages")))
@@ -331,7 +337,7 @@ impl<'a> Wiring<'a> {
 
     /// The outputs of a kind, but for those of the stage `own`.
     fn what_gives(&self, accepts: ArtifactKind, own: Option<&str>) -> String {
-        let fits: Vec<String> = (0..self.drafts.len())
+        let mut fits: Vec<String> = (0..self.drafts.len())
             .filter(|stage| own != Some(self.drafts[*stage].name))
             .flat_map(|stage| self.outlets(stage))
             .filter(|outlet| {
@@ -340,6 +346,7 @@ impl<'a> Wiring<'a> {
             })
             .map(|outlet| self.spelling(outlet))
             .collect();
+        fits.dedup();
         if fits.is_empty() {
             return format!("no stage in this manifest gives {accepts}");
         }

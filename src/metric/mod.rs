@@ -36,6 +36,7 @@ mod schema;
 mod scored;
 mod seeds;
 mod several;
+mod stopping;
 #[cfg(test)]
 mod test_metric;
 mod text_scores;
@@ -56,4 +57,5 @@ pub use mean::cluster_mean;
 pub use params::{EvalParams, LOG_PROB};
 pub use resample::{BootstrapInterval, Resampling};
 pub use seeds::OverSeeds;
+pub use stopping::{Better, Decision};
 pub use text_scores::{DocumentScore, TextScores, compare_texts, text_figure};

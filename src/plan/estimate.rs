@@ -53,6 +53,9 @@ pub fn estimate(
     let mut estimates = Estimates::default();
     for each in resolved {
         let node = plan.node(each.node);
+        if let NodeState::NotNeeded(_) = each.state {
+            continue;
+        }
         if let NodeState::Hit(outputs) = &each.state {
             for output in node.kind.outputs() {
                 if let Some(digest) = outputs.get(output.name) {

@@ -1,4 +1,4 @@
-//! The DAG: nodes are stages, edges are inputs.
+//! The DAG: nodes are stages, edges are inputs, and decisions that stages wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::artifact::ArtifactKind;
 use crate::key::canonical_json;
-use crate::manifest::{Manifest, StageName, nearest};
+use crate::manifest::{Manifest, StageName, StageSpec, nearest};
 use crate::model::device::DeviceName;
 use crate::model::{Arithmetic, Dtype};
 use crate::stage::Stage;
@@ -67,9 +67,17 @@ pub struct Input {
     pub output: &'static str,
 }
 
+/// Why a node comes behind another.
+enum Edge {
+    /// It takes an output of it.
+    Input(Input),
+    /// It is needed only if that decides so. No part of a recipe: what a stage makes does not depend on who asks for it.
+    Gate,
+}
+
 /// The DAG of a manifest.
 pub struct Plan {
-    graph: DiGraph<Node, Input>,
+    graph: DiGraph<Node, Edge>,
     order: Vec<NodeId>,
     by_name: BTreeMap<StageName, NodeId>,
 }
@@ -132,7 +140,7 @@ impl Plan {
     ///
     /// # Errors
     /// When references do not resolve to a DAG.
-    pub fn new(manifest: &Manifest) -> Result<Self, PlanError> {
+    pub fn new<'m>(manifest: &'m Manifest) -> Result<Self, PlanError> {
         let mut plan = Self {
             graph: DiGraph::new(),
             order: Vec::new(),
@@ -141,11 +149,15 @@ impl Plan {
         let mut same: BTreeMap<String, NodeId> = BTreeMap::new();
         let specs = &manifest.stages;
         // By stage: how many inputs it waits for, and who waits for it.
-        let mut waits: Vec<usize> = specs.iter().map(|spec| spec.inputs.len()).collect();
+        let behind = |spec: &'m StageSpec| {
+            let inputs = spec.inputs.values().map(|input| &input.stage);
+            inputs.chain(&spec.gate)
+        };
+        let mut waits: Vec<usize> = specs.iter().map(|spec| behind(spec).count()).collect();
         let mut readers: BTreeMap<&StageName, Vec<usize>> = BTreeMap::new();
         for (place, spec) in specs.iter().enumerate() {
-            for input in spec.inputs.values() {
-                readers.entry(&input.stage).or_default().push(place);
+            for before in behind(spec) {
+                readers.entry(before).or_default().push(place);
             }
         }
         let mut ready: BTreeSet<usize> = (0..specs.len()).filter(|&at| waits[at] == 0).collect();
@@ -163,7 +175,11 @@ impl Plan {
                 // A stage is ready only once all its inputs were taken, so these have names.
                 .map(|(port, input)| (port.clone(), (plan.by_name[&input.stage], input.output)))
                 .collect();
+            let gate = spec.gate.as_ref().map(|gate| plan.by_name[gate]);
+            // Stages behind different decisions stay apart: one may be needed and the other not. Where both are, the second
+            // is a hit, for a key has no decision in it.
             let identity = canonical_json(&json!({
+                "gate": gate.map(NodeIndex::index),
                 "kind": spec.kind.name(),
                 "params": spec.params,
                 "seed": spec.kind.seeded().then_some(spec.seed),
@@ -178,7 +194,11 @@ impl Plan {
                     seed: spec.seed,
                 });
                 for (port, (from, output)) in inputs {
-                    plan.graph.add_edge(from, node, Input { port, output });
+                    plan.graph
+                        .add_edge(from, node, Edge::Input(Input { port, output }));
+                }
+                if let Some(gate) = gate {
+                    plan.graph.add_edge(gate, node, Edge::Gate);
                 }
                 plan.order.push(node);
                 node
@@ -208,13 +228,43 @@ impl Plan {
     pub fn inputs(&self, id: NodeId) -> BTreeMap<String, (NodeId, &'static str)> {
         self.graph
             .edges_directed(id, Direction::Incoming)
-            .map(|edge| {
-                (
-                    edge.weight().port.clone(),
-                    (edge.source(), edge.weight().output),
-                )
+            .filter_map(|edge| match edge.weight() {
+                Edge::Input(input) => Some((input.port.clone(), (edge.source(), input.output))),
+                Edge::Gate => None,
             })
             .collect()
+    }
+
+    /// The node that decides whether a node is needed; `None` where nothing does.
+    pub fn gate(&self, id: NodeId) -> Option<NodeId> {
+        let mut edges = self.graph.edges_directed(id, Direction::Incoming);
+        edges.find_map(|edge| matches!(edge.weight(), Edge::Gate).then(|| edge.source()))
+    }
+
+    /// Whether a node does without the input of this name where that is not needed.
+    pub fn does_without(&self, id: NodeId, input: &str) -> bool {
+        let mut ports = self.node(id).kind.inputs().iter();
+        ports.any(|port| port.partial && port.takes(input))
+    }
+
+    /// The node whose decision made `node` not needed, where `not_needed` tells which nodes are not.
+    pub fn decided_by(&self, node: NodeId, not_needed: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let (mut open, mut seen) = (vec![node], BTreeSet::new());
+        while let Some(node) = open.pop() {
+            match self.gate(node) {
+                Some(gate) if !not_needed(gate) => return Some(gate),
+                _ => {
+                    let before = self.before(node);
+                    open.extend(before.filter(|from| not_needed(*from) && seen.insert(*from)));
+                }
+            }
+        }
+        None
+    }
+
+    /// The nodes that come before a node: its inputs, and what decides whether it is needed.
+    fn before(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.graph.neighbors_directed(id, Direction::Incoming)
     }
 
     /// The node and the output that feed a node's first port that accepts a kind of artifact.
@@ -286,7 +336,7 @@ impl Plan {
         }
         while let Some(node) = open.pop() {
             if needed.insert(node) {
-                open.extend(self.inputs(node).into_values().map(|(from, _)| from));
+                open.extend(self.before(node));
             }
         }
         Ok(self
@@ -308,8 +358,7 @@ impl Plan {
         let (mut seen, mut causes) = (BTreeSet::from([node]), BTreeSet::new());
         let mut open = vec![node];
         while let Some(node) = open.pop() {
-            let inputs = self.inputs(node).into_values().map(|(from, _)| from);
-            let before: Vec<NodeId> = inputs.filter(|from| missing(*from)).collect();
+            let before: Vec<NodeId> = self.before(node).filter(|from| missing(*from)).collect();
             if before.is_empty() || failed(node) {
                 causes.insert(node);
             } else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{NodeId, Plan, recipe};
+use crate::artifact::{Artifact, ArtifactKind};
 use crate::key::{Difference, Recipe, StageKey};
+use crate::metric::Decision;
 use crate::stage::{Environment, Inputs, Outputs, StageError};
 use crate::store::StoreError;
 
@@ -18,6 +20,15 @@ pub enum NodeState {
     DependsOn(Vec<NodeId>),
     /// Its key is not known before an outside file is here; says which and why not.
     Unfetched(String),
+    /// This node decided that it is not needed: a run leaves it out.
+    NotNeeded(NodeId),
+}
+
+impl NodeState {
+    /// Whether a run would do, or may have to do, its work.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Hit(_) | Self::NotNeeded(_))
+    }
 }
 
 /// Why a stage would run.
@@ -53,12 +64,18 @@ pub fn resolve(
     nodes: &[NodeId],
     environment: &Environment<'_>,
 ) -> Result<Vec<Resolved>, StoreError> {
-    let mut known: BTreeMap<NodeId, Outputs> = BTreeMap::new();
+    let mut known = Known::default();
     let mut resolved = Vec::new();
     for &id in nodes {
         let (recipe, state) = resolve_node(plan, id, &known, environment)?;
-        if let NodeState::Hit(outputs) = &state {
-            known.insert(id, outputs.clone());
+        match &state {
+            NodeState::Hit(outputs) => {
+                known.outputs.insert(id, outputs.clone());
+            }
+            NodeState::NotNeeded(decision) => {
+                known.not_needed.insert(id, *decision);
+            }
+            _ => {}
         }
         resolved.push(Resolved {
             node: id,
@@ -70,17 +87,43 @@ pub fn resolve(
     Ok(resolved)
 }
 
+/// What is known of the nodes before.
+#[derive(Default)]
+struct Known {
+    /// What those made that are in the store.
+    outputs: BTreeMap<NodeId, Outputs>,
+    /// Which decision made those not needed that are not.
+    not_needed: BTreeMap<NodeId, NodeId>,
+}
+
 fn resolve_node(
     plan: &Plan,
     id: NodeId,
-    known: &BTreeMap<NodeId, Outputs>,
+    known: &Known,
     environment: &Environment<'_>,
 ) -> Result<(Option<Recipe>, NodeState), StoreError> {
     let node = plan.node(id);
     let mut inputs = Inputs::new();
-    let mut waiting = Vec::new();
+    let mut waiting: Vec<NodeId> = Vec::new();
+    if let Some(gate) = plan.gate(id) {
+        if let Some(decision) = known.not_needed.get(&gate) {
+            return Ok((None, NodeState::NotNeeded(*decision)));
+        }
+        match decision(plan, gate, &known.outputs, environment)? {
+            Some(decision) if !decision.go_on => return Ok((None, NodeState::NotNeeded(gate))),
+            Some(_) => {}
+            None => waiting.push(gate),
+        }
+    }
     for (port, (from, output)) in plan.inputs(id) {
-        match known.get(&from).and_then(|outputs| outputs.get(output)) {
+        if let Some(decision) = known.not_needed.get(&from) {
+            if plan.does_without(id, &port) {
+                continue;
+            }
+            return Ok((None, NodeState::NotNeeded(*decision)));
+        }
+        let outputs = known.outputs.get(&from);
+        match outputs.and_then(|outputs| outputs.get(output)) {
             Some(digest) => {
                 inputs.insert(port, *digest);
             }
@@ -123,4 +166,21 @@ fn resolve_node(
         },
     };
     Ok((Some(recipe), state))
+}
+
+/// What `gate` decided, where that is in the store.
+fn decision(
+    plan: &Plan,
+    gate: NodeId,
+    known: &BTreeMap<NodeId, Outputs>,
+    environment: &Environment<'_>,
+) -> Result<Option<Decision>, StoreError> {
+    let output = plan.node(gate).kind.output(ArtifactKind::Decision);
+    let outputs = known.get(&gate);
+    let digest = output.and_then(|output| outputs?.get(output.name));
+    let Some(digest) = digest else {
+        return Ok(None);
+    };
+    let bytes = environment.store.object(digest)?;
+    Ok(bytes.and_then(|bytes| Decision::decode(&bytes).ok()))
 }

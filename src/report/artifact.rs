@@ -9,7 +9,7 @@ use super::interval::{confidence_text, figure, plain, titled};
 use super::new_table;
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
-use crate::metric::{Evaluation, Metric, TextFigure, TextScores, text_figure};
+use crate::metric::{Decision, Evaluation, Metric, TextFigure, TextScores, text_figure};
 use crate::model::train::LossPoint;
 use crate::text::{
     DropReason, FilterDecision, FilteredPath, Hint, OverlapRow, Prediction, Question,
@@ -89,7 +89,17 @@ pub(crate) fn artifact_text(
         ArtifactKind::Evaluation => evaluation_text(&Evaluation::decode(bytes)?, rows, question),
         ArtifactKind::TextScores => text_scores_text(&TextScores::decode(bytes)?, rows),
         ArtifactKind::Model => model_text(&ModelFolder::decode(bytes)?),
+        ArtifactKind::Decision => decision_text(&Decision::decode(bytes)?),
     })
+}
+
+fn decision_text(decision: &Decision) -> String {
+    let goes_on = if decision.go_on {
+        "another round"
+    } else {
+        "no more rounds"
+    };
+    format!("{}: {goes_on}\n", decision.text())
 }
 
 fn listed<'a, T: 'a>(

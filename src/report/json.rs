@@ -7,7 +7,7 @@ use crate::metric::Evaluation;
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
 /// named. Rows come out byte for byte as they are stored; of an evaluation, `rows` and `question`
-/// choose the outcomes. Single documents (a funnel, a model) and rows that belong to no question
+/// choose the outcomes. Single documents (a funnel, a model, a decision) and rows that belong to no question
 /// (text, losses) are not chosen from by question.
 ///
 /// # Errors
@@ -20,7 +20,10 @@ pub(crate) fn artifact_json(
 ) -> Result<Vec<u8>, ArtifactError> {
     let most = if rows == 0 { usize::MAX } else { rows };
     let id = match kind {
-        ArtifactKind::Funnel | ArtifactKind::Model | ArtifactKind::TextScores => {
+        ArtifactKind::Funnel
+        | ArtifactKind::Model
+        | ArtifactKind::TextScores
+        | ArtifactKind::Decision => {
             return Ok(bytes.to_vec());
         }
         ArtifactKind::Evaluation => {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Format, build_all};
-use super::{Source, artifact_text, fill_figures, funnels};
+use super::{Missing, Source, artifact_text, fill_figures, funnels};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::{CancelToken, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
@@ -109,7 +109,7 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
         plan: &plan,
         store: &store,
         outputs: &|node| execution.outputs(node).cloned(),
-        missing: &|_| String::new(),
+        missing: &|_| Missing::NotMade(String::new()),
     };
 
     let schema = manifest::schema_text(KINDS);

@@ -118,13 +118,17 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
         .iter()
         .filter(|each| matches!(each.state, NodeState::Hit(_)))
         .count();
+    let open = resolved.iter().filter(|each| each.state.is_open()).count();
+    let not_needed = match resolved.len() - hits - open {
+        0 => String::new(),
+        stages => format!("{stages} not needed, "),
+    };
     let _ = writeln!(
         text,
-        "{} stages: {hits} hit, {} to run or unknown",
-        resolved.len(),
-        resolved.len() - hits
+        "{} stages: {hits} hit, {not_needed}{open} to run or unknown",
+        resolved.len()
     );
-    if hits == resolved.len() {
+    if open == 0 {
         return text;
     }
     let total = &estimates.total;
@@ -226,6 +230,7 @@ pub(super) fn state_name(state: &NodeState) -> &'static str {
         NodeState::Miss(_) => "miss",
         NodeState::DependsOn(_) => "depends",
         NodeState::Unfetched(_) => "unknown",
+        NodeState::NotNeeded(_) => "not needed",
     }
 }
 
@@ -246,6 +251,7 @@ pub(super) fn reason(plan: &Plan, state: &NodeState) -> String {
             format!("on {}", names.join(", "))
         }
         NodeState::Unfetched(message) => message.clone(),
+        NodeState::NotNeeded(decision) => format!("{} stopped", plan.node(*decision).name()),
     }
 }
 

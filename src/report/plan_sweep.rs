@@ -35,16 +35,24 @@ pub(super) fn sweep_text(sweep: &Sweep, plan: &Plan, resolved: &[Resolved]) -> S
         let _ = writeln!(text, "  and {} more", sweep.points.len() - LISTED);
     }
     let mut table = new_table();
-    table.set_header(["stage", "kind", "stages", "hit", "to run", "not known yet"]);
+    let any_not_needed =
+        (resolved.iter()).any(|each| matches!(each.state, NodeState::NotNeeded(_)));
+    let last = any_not_needed.then_some("not needed");
+    let header = ["stage", "kind", "stages", "hit", "to run", "not known yet"];
+    table.set_header(header.into_iter().chain(last));
     for (base, counts) in by_base(plan, resolved) {
-        table.add_row([
-            base.to_owned(),
-            counts.kind.to_owned(),
-            counts.all().to_string(),
-            counts.hits.to_string(),
-            counts.misses.to_string(),
-            counts.depends.to_string(),
-        ]);
+        table.add_row(
+            [
+                base.to_owned(),
+                counts.kind.to_owned(),
+                counts.all().to_string(),
+                counts.hits.to_string(),
+                counts.misses.to_string(),
+                counts.depends.to_string(),
+            ]
+            .into_iter()
+            .chain(any_not_needed.then(|| counts.not_needed.to_string())),
+        );
     }
     let _ = writeln!(text, "{table}");
     let _ = writeln!(text, "{}", work(sweep, plan, resolved));
@@ -91,19 +99,21 @@ struct Counts {
     hits: usize,
     misses: usize,
     depends: usize,
+    not_needed: usize,
     /// Whether some of them may turn out to be one: what they differ by is not known before it is made.
     shared: bool,
 }
 
 impl Counts {
     fn all(&self) -> usize {
-        self.hits + self.misses + self.depends
+        self.hits + self.misses + self.depends + self.not_needed
     }
 
     fn add(&mut self, other: &Self) {
         self.hits += other.hits;
         self.misses += other.misses;
         self.depends += other.depends;
+        self.not_needed += other.not_needed;
         self.shared |= other.shared;
     }
 }
@@ -121,6 +131,7 @@ fn by_base<'p>(plan: &'p Plan, resolved: &[Resolved]) -> Vec<(&'p str, Counts)> 
                     hits: 0,
                     misses: 0,
                     depends: 0,
+                    not_needed: 0,
                     shared: false,
                 },
             ));
@@ -131,6 +142,7 @@ fn by_base<'p>(plan: &'p Plan, resolved: &[Resolved]) -> Vec<(&'p str, Counts)> 
             NodeState::Hit(_) => counts.hits += 1,
             NodeState::Miss(_) => counts.misses += 1,
             NodeState::DependsOn(_) | NodeState::Unfetched(_) => counts.depends += 1,
+            NodeState::NotNeeded(_) => counts.not_needed += 1,
         }
     }
     // Stages that differ in parameters or seed stay apart; those that differ only in what they read may not.

@@ -3,7 +3,7 @@
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind};
 use crate::key::Digest;
 use crate::manifest::{Manifest, PortRef};
-use crate::metric::MetricError;
+use crate::metric::{Decision, MetricError};
 use crate::plan::{NodeId, Plan};
 use crate::stage::Outputs;
 use crate::store::{Store, StoreError};
@@ -32,8 +32,44 @@ pub(crate) struct Source<'a> {
     pub store: &'a Store,
     /// What a stage made; `None` where it has not run.
     pub outputs: &'a dyn Fn(NodeId) -> Option<Outputs>,
-    /// Why a stage has made nothing, for a hole in a table.
-    pub missing: &'a dyn Fn(NodeId) -> String,
+    /// Why a stage has made nothing, for a table's cell.
+    pub missing: &'a dyn Fn(NodeId) -> Missing,
+}
+
+/// Why a stage has made nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Missing {
+    /// A decision made it not needed; says which, and by what figures.
+    NotNeeded(String),
+    /// It is to be made, and is not; says why.
+    NotMade(String),
+}
+
+impl Missing {
+    /// By the decision of the node `decision`, which made `outputs`.
+    pub(crate) fn not_needed(
+        plan: &Plan,
+        store: &Store,
+        decision: NodeId,
+        outputs: Option<&Outputs>,
+    ) -> Self {
+        let node = plan.node(decision);
+        let output = node.kind.output(ArtifactKind::Decision);
+        let digest = output.and_then(|output| outputs?.get(output.name));
+        // The figures are an extra: that it decided so is known without them.
+        let bytes = digest.and_then(|digest| store.object(digest).ok()?);
+        let found = bytes.and_then(|bytes| Decision::decode(&bytes).ok());
+        let figures = found.map_or_else(String::new, |found| format!(" ({})", found.text()));
+        Self::NotNeeded(format!("`{}` stopped{figures}", node.name()))
+    }
+
+    /// Why, as part of a sentence.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::NotNeeded(reason) => format!("not needed, as {reason}"),
+            Self::NotMade(reason) => reason,
+        }
+    }
 }
 
 impl Source<'_> {

@@ -10,7 +10,7 @@ use super::table::{Cell, ResultTable};
 use super::{ReportError, Source};
 use crate::artifact::ArtifactKind;
 use crate::key::{Digest, StageKey, canonical_json};
-use crate::metric::{Evaluation, Metric, QuestionOutcome};
+use crate::metric::{Decision, Evaluation, Metric, QuestionOutcome};
 use crate::plan::NodeId;
 use crate::text::printable;
 
@@ -68,6 +68,9 @@ pub(crate) struct StageBehind {
     pub key: Option<StageKey>,
     /// Where each input comes from, and its content.
     pub inputs: Vec<(String, String, Option<Digest>)>,
+    /// The decision that it was needed, and what that says; no part of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed_by: Option<(String, String)>,
     /// What its key is made from, beside the inputs.
     pub recipe: Value,
     /// When, where and how it ran.
@@ -177,9 +180,27 @@ pub(super) fn behind(
                 )
             })
             .collect(),
+        needed_by: needed_by(source, node)?,
         recipe,
         provenance: result.map_or(Value::Null, |result| result.provenance),
     })
+}
+
+/// The decision that a stage waits for, and what it says.
+fn needed_by(source: &Source<'_>, node: NodeId) -> Result<Option<(String, String)>, ReportError> {
+    let Some(gate) = source.plan.gate(node) else {
+        return Ok(None);
+    };
+    let output = source.output_of(gate, ArtifactKind::Decision);
+    let found = match output {
+        Some(output) => source.artifact::<Decision>(gate, output)?,
+        None => None,
+    };
+    let says = found.map_or_else(
+        || "not in the store".to_owned(),
+        |(_, decision)| decision.text(),
+    );
+    Ok(Some((source.plan.node(gate).name().to_owned(), says)))
 }
 
 impl CellProvenance {
@@ -192,6 +213,7 @@ impl CellProvenance {
         };
         let figure = match &self.cell {
             Cell::Hole { reason } => format!("a hole: {reason}"),
+            Cell::NotNeeded { reason } => format!("not needed: {reason}"),
             Cell::Empty => "does not apply here".to_owned(),
             Cell::Figure(_) => self.cell.text(self.metric),
         };
@@ -272,6 +294,9 @@ impl StageBehind {
         for (port, from, digest) in &self.inputs {
             let digest = digest.map_or_else(|| "not in the store".to_owned(), |d| d.to_string());
             lines.push(format!("    {port} <- {from}  {digest}"));
+        }
+        if let Some((decision, says)) = &self.needed_by {
+            lines.push(format!("    needed by {decision}: {says}"));
         }
         if let Value::Object(parts) = &self.recipe {
             for (part, value) in parts {

@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::clock::Stopwatch;
 use super::provenance::provenance;
+use crate::artifact::Artifact;
 use crate::event::{RunEvent, StageOutcome};
 use crate::guard::catch;
-use crate::key::{Recipe, StageKey};
+use crate::key::{Digest, Recipe, StageKey};
+use crate::metric::Decision;
 use crate::plan::{Node, NodeId, recipe};
 use crate::stage::{Context, Environment, Inputs, Outputs, StageError, WARNINGS};
 use crate::store::{StageResult, StoreError};
@@ -27,15 +29,23 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Whether nothing can follow it.
+    /// Whether it should have run to its end, and has not.
     pub(super) fn is_lost(&self) -> bool {
-        !self.outcome.is_done()
+        !self.outcome.is_done() && self.outcome != StageOutcome::NotNeeded
     }
 
     pub(super) fn skipped(node: NodeId) -> Self {
+        Self::without_outputs(node, StageOutcome::Skipped)
+    }
+
+    pub(super) fn not_needed(node: NodeId) -> Self {
+        Self::without_outputs(node, StageOutcome::NotNeeded)
+    }
+
+    fn without_outputs(node: NodeId, outcome: StageOutcome) -> Self {
         Self {
             node,
-            outcome: StageOutcome::Skipped,
+            outcome,
             outputs: Outputs::new(),
             key: None,
             error: None,
@@ -47,11 +57,19 @@ pub(super) fn run_node(
     node: &Node,
     id: NodeId,
     inputs: &Inputs,
+    gate: Option<&Digest>,
     environment: &Environment<'_>,
 ) -> Finished {
     let mut finished = Finished::skipped(id);
     // Whatever one stage does, the others run.
-    let done = catch(|| hit_or_run(node, inputs, environment, &mut finished.key));
+    let done = catch(|| {
+        if let Some(gate) = gate
+            && !decision(gate, environment)?.go_on
+        {
+            return Ok((StageOutcome::NotNeeded, Outputs::new()));
+        }
+        hit_or_run(node, inputs, environment, &mut finished.key)
+    });
     match done.unwrap_or_else(|panic| Err(StageError::Panic(panic))) {
         Ok((outcome, outputs)) => {
             finished.outcome = outcome;
@@ -64,6 +82,13 @@ pub(super) fn run_node(
         }
     }
     finished
+}
+
+/// The decision that a stage waits for.
+fn decision(gate: &Digest, environment: &Environment<'_>) -> Result<Decision, StageError> {
+    let bytes = environment.store.object(gate)?;
+    let bytes = bytes.ok_or(StoreError::MissingObject(*gate))?;
+    Ok(Decision::decode(&bytes)?)
 }
 
 /// How often a stage is run whose outside files turn out to be others than those in its key.

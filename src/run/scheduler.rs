@@ -5,7 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Stopwatch;
 use super::one::{Finished, lacks_input, run_node, tell_end};
-use crate::event::Reporter;
+use crate::artifact::ArtifactKind;
+use crate::event::{Reporter, StageOutcome};
+use crate::key::Digest;
 use crate::plan::{NodeId, Plan};
 use crate::stage::{Environment, Inputs};
 
@@ -33,7 +35,10 @@ pub(super) struct Scheduler<'a> {
 }
 
 struct Input {
-    port: String,
+    /// Where it comes in; `None` for the decision that the stage waits for.
+    port: Option<String>,
+    /// Whether the stage does without it where it is not needed.
+    partial: bool,
     from: usize,
     output: &'static str,
 }
@@ -61,8 +66,9 @@ enum StageState {
 
 /// What a worker is to do.
 enum Task {
-    Run(usize, Inputs),
+    Run(usize, Inputs, Option<Digest>),
     Skip(usize),
+    LeaveOut(usize),
 }
 
 impl<'a> Scheduler<'a> {
@@ -76,8 +82,25 @@ impl<'a> Scheduler<'a> {
             for (port, (from, output)) in plan.inputs(*node) {
                 if let Some(&from) = places.get(&from) {
                     readers[from].push(place);
-                    of_node.push(Input { port, from, output });
+                    of_node.push(Input {
+                        partial: plan.does_without(*node, &port),
+                        port: Some(port),
+                        from,
+                        output,
+                    });
                 }
+            }
+            if let Some(gate) = plan.gate(*node)
+                && let Some(&from) = places.get(&gate)
+                && let Some(output) = plan.node(gate).kind.output(ArtifactKind::Decision)
+            {
+                readers[from].push(place);
+                of_node.push(Input {
+                    port: None,
+                    partial: false,
+                    from,
+                    output: output.name,
+                });
             }
             inputs.push(of_node);
         }
@@ -108,12 +131,11 @@ impl<'a> Scheduler<'a> {
             let watch = Stopwatch::start();
             let (place, finished) = match task {
                 Task::Skip(place) => (place, Finished::skipped(self.nodes[place])),
-                Task::Run(place, inputs) => {
-                    let id = self.nodes[place];
-                    (
-                        place,
-                        run_node(self.plan.node(id), id, &inputs, environment),
-                    )
+                Task::LeaveOut(place) => (place, Finished::not_needed(self.nodes[place])),
+                Task::Run(place, inputs, gate) => {
+                    let (id, gate) = (self.nodes[place], gate.as_ref());
+                    let node = self.plan.node(id);
+                    (place, run_node(node, id, &inputs, gate, environment))
                 }
             };
             if lacks_input(&finished) && self.make_inputs_again(place, environment) {
@@ -172,7 +194,7 @@ impl<'a> Scheduler<'a> {
                 ready.map(|&place| self.task(&state.states, place))
             };
             if let Some(task) = next {
-                let (Task::Run(place, _) | Task::Skip(place)) = task;
+                let (Task::Run(place, ..) | Task::Skip(place) | Task::LeaveOut(place)) = task;
                 state.waiting.remove(&place);
                 state.ready.remove(&place);
                 state.under_way += 1;
@@ -190,17 +212,30 @@ impl<'a> Scheduler<'a> {
 
     /// What is to be done with a stage whose inputs are over.
     fn task(&self, states: &[StageState], place: usize) -> Task {
-        let mut inputs = Inputs::new();
+        let (mut inputs, mut gate) = (Inputs::new(), None);
+        let mut not_needed = false;
         for input in &self.inputs[place] {
-            match &states[input.from] {
-                StageState::Over(finished) if !finished.is_lost() => {
-                    let digest = finished.outputs.get(input.output);
-                    inputs.extend(digest.map(|digest| (input.port.clone(), *digest)));
-                }
-                StageState::Over(_) | StageState::Open => return Task::Skip(place),
+            let StageState::Over(finished) = &states[input.from] else {
+                return Task::Skip(place);
+            };
+            if finished.is_lost() {
+                return Task::Skip(place);
+            }
+            if finished.outcome == StageOutcome::NotNeeded {
+                not_needed |= !input.partial;
+                continue;
+            }
+            let digest = finished.outputs.get(input.output).copied();
+            match &input.port {
+                Some(port) => inputs.extend(digest.map(|digest| (port.clone(), digest))),
+                None => gate = digest,
             }
         }
-        Task::Run(place, inputs)
+        if not_needed {
+            Task::LeaveOut(place)
+        } else {
+            Task::Run(place, inputs, gate)
+        }
     }
 
     fn finish(&self, place: usize, finished: Finished) {

@@ -126,6 +126,7 @@ impl Terminal {
             // Why is told at the end, where it is not scrolled away.
             StageOutcome::Failed => format!("{stage:<22} failed after {took}"),
             StageOutcome::Skipped => format!("{stage:<22} skipped"),
+            StageOutcome::NotNeeded => format!("{stage:<22} not needed"),
             StageOutcome::Interrupted => format!("{stage:<22} interrupted after {took}"),
         };
         self.line(&text);

@@ -28,6 +28,8 @@ pub struct Port {
     /// Whether what comes in here only takes rows of another port away. Test data may: what is left over is not made
     /// from it.
     pub screens: bool,
+    /// Whether it does without what a decision made not needed; a stage with another such input is not needed either.
+    pub partial: bool,
     /// One line for schema and help.
     pub doc: &'static str,
 }
@@ -44,6 +46,7 @@ impl Port {
             passes_on: false,
             many: false,
             screens: false,
+            partial: false,
             doc,
         }
     }
@@ -106,6 +109,15 @@ impl Port {
     pub const fn screens(self) -> Self {
         Self {
             screens: true,
+            ..self
+        }
+    }
+
+    /// The same port, which does without what a decision made not needed.
+    #[must_use]
+    pub const fn partial(self) -> Self {
+        Self {
+            partial: true,
             ..self
         }
     }

@@ -34,6 +34,7 @@ mod rating;
 mod real_data;
 mod recorded;
 mod retention;
+mod rounds;
 mod said;
 mod scores;
 mod several;

@@ -14,7 +14,9 @@ use crate::manifest::tree::{Entry, Node, Tree};
 const MOST_POINTS: usize = 100_000;
 
 /// What of a manifest a point may change; the rest says how to run and what to print.
-const SWEPT: [&str; 6] = ["data", "student", "stages", "defaults", "reading", SEED];
+const SWEPT: [&str; 7] = [
+    "data", "student", "stages", "rounds", "defaults", "reading", SEED,
+];
 
 /// Takes `[sweep]` out of `tree` and reads it. The section fits the schema, or `errors` says so already.
 pub(in crate::manifest) fn expand(tree: &mut Node, errors: &mut Vec<Diagnostic>) -> Sweep {

@@ -16,11 +16,15 @@ pub(super) use merge::{Named, merge};
 pub(super) use section::SweepSection;
 
 use super::place::Field;
+use super::source::Origin;
 use super::stage_name::{Coordinate, point_text};
-use super::tree::Node;
+use super::tree::{Node, Tree};
 
 /// The field that `seeds` varies.
 pub const SEED: &str = "seed";
+
+/// The axis over rounds.
+pub const ROUND: &str = "round";
 
 /// The axes of a sweep and its points. A manifest without a sweep has no axes and one point.
 #[derive(Clone, Debug)]
@@ -78,9 +82,34 @@ impl AxisValue {
 }
 
 impl Sweep {
-    /// Whether anything varies.
+    /// Whether anything varies, rounds aside.
     pub fn is_sweep(&self) -> bool {
-        !self.axes.is_empty()
+        self.axes.iter().any(|axis| axis.field() != ROUND)
+    }
+
+    /// Each point in each of so many rounds; as it is for none.
+    #[must_use]
+    pub(super) fn in_rounds(self, rounds: usize, origin: &Origin) -> Self {
+        if rounds == 0 {
+            return self;
+        }
+        let field = Field {
+            text: ROUND.to_owned(),
+            keys: vec![ROUND.to_owned()],
+            origin: origin.clone(),
+        };
+        let value = |round: usize| AxisValue {
+            nodes: vec![Node {
+                value: Tree::Integer(round as i128),
+                origin: origin.clone(),
+            }],
+            label: round.to_string(),
+        };
+        self.times(Axis {
+            fields: vec![field],
+            name: ROUND.to_owned(),
+            values: (1..=rounds).map(value).collect(),
+        })
     }
 
     /// The place of the axis over seeds.

@@ -7,6 +7,7 @@ mod loading;
 mod mistakes;
 mod overriding;
 mod reading;
+mod rounds;
 mod sweeping;
 
 use std::path::Path;

@@ -144,7 +144,9 @@ impl<'a> Filler<'a> {
         let absent = self
             .nodes()
             .filter(|node| (self.source.outputs)(*node).is_none());
-        let reasons: BTreeSet<String> = absent.map(|node| (self.source.missing)(node)).collect();
+        let reasons: BTreeSet<String> = absent
+            .map(|node| (self.source.missing)(node).reason())
+            .collect();
         let mut reasons: Vec<String> = reasons.into_iter().collect();
         if reasons.len() > 3 {
             let more = reasons.split_off(3).len();

@@ -12,6 +12,9 @@ use crate::report::why::{behind, ran};
 use crate::report::{ReportError, Source};
 use crate::text::escaped;
 
+/// The state of what a decision made not needed, as the plan has it.
+const NOT_NEEDED: &str = "not needed";
+
 /// The drawing and the list below it.
 pub(super) struct Stages {
     pub(super) width: u32,
@@ -42,7 +45,7 @@ pub(super) struct Edge {
     pub(super) to: usize,
 }
 
-/// How much of a group is in the store.
+/// How much of a group is in the store, of what is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum GroupState {
     All,
@@ -114,14 +117,17 @@ impl Stages {
             });
             place.insert(each.node, at);
             let inputs = plan.inputs(each.node);
-            let deepest = (inputs.values())
-                .filter_map(|(from, _)| depth.get(from))
+            let gate = plan.gate(each.node);
+            let before = inputs.values().map(|(from, _)| from).chain(&gate);
+            let deepest = before
+                .clone()
+                .filter_map(|from| depth.get(from))
                 .map(|depth| depth + 1)
                 .max();
             let deepest = deepest.unwrap_or_default();
             depth.insert(each.node, deepest);
             depths[at] = depths[at].max(deepest);
-            for (from, _) in inputs.values() {
+            for from in before {
                 let edge = place.get(from).map(|from| (*from, at));
                 if let Some(edge) = edge.filter(|edge| edge.0 != edge.1 && !edges.contains(edge)) {
                     edges.push(edge);
@@ -130,19 +136,30 @@ impl Stages {
             groups[at].members.push(member(source, each)?);
         }
         for group in &mut groups {
-            let hits = (group.members.iter().filter(|each| each.state == "hit")).count();
+            let count = |state: &str| {
+                group
+                    .members
+                    .iter()
+                    .filter(|each| each.state == state)
+                    .count()
+            };
+            let (hits, not_needed) = (count("hit"), count(NOT_NEEDED));
             let all = group.members.len();
             group.state = match hits {
+                hits if hits + not_needed == all => GroupState::All,
                 0 => GroupState::None,
-                hits if hits == all => GroupState::All,
                 _ => GroupState::Some,
             };
-            group.says = match (group.state, all) {
-                (GroupState::All, 1) => "in the store".to_owned(),
-                (GroupState::None, 1) => "not run".to_owned(),
-                _ => format!("{hits} of {all} in the store"),
+            group.says = match (group.state, all, not_needed) {
+                (GroupState::All, 1, 0) => "in the store".to_owned(),
+                (GroupState::All, 1, _) => NOT_NEEDED.to_owned(),
+                (GroupState::None, 1, _) => "not run".to_owned(),
+                (.., 0) => format!("{hits} of {all} in the store"),
+                _ => format!("{hits} of {all} in the store, {not_needed} not needed"),
             };
         }
+        // The rounds of a manifest lead back to where they began: what goes to the left is not drawn.
+        edges.retain(|(from, to)| depths[*from] < depths[*to]);
         let hits = resolved.iter().filter(|each| is_hit(&each.state)).count();
         Ok(Self::drawn(groups, &depths, &edges, resolved.len(), hits))
     }
@@ -203,6 +220,9 @@ fn is_hit(state: &NodeState) -> bool {
 fn about(group: &Group) -> String {
     let hits = group.members.iter().filter(|each| each.state == "hit");
     match (group.members.len(), group.state) {
+        (1, GroupState::All) if group.members[0].state == NOT_NEEDED => {
+            format!("{}, not needed", group.kind)
+        }
         (1, GroupState::All) => format!("{}, stored", group.kind),
         (1, _) => format!("{}, not run", group.kind),
         (all, _) => format!("{}, {} of {all}", group.kind, hits.count()),

@@ -12,7 +12,7 @@ use crate::key::Digest;
 use crate::manifest::{Layout, LayoutColumn, LayoutRow, PortRef, TableSpec};
 use crate::metric::{Evaluation, Metric, OverSeeds, TextScores};
 use crate::plan::NodeId;
-use crate::report::{ReportError, Source, WhatRan};
+use crate::report::{Missing, ReportError, Source, WhatRan};
 
 /// Tables, and why others are not there.
 #[derive(Default)]
@@ -137,6 +137,7 @@ pub(super) struct Filler<'a> {
 pub(super) enum CellEvaluations {
     Measured(Vec<Measured>),
     Hole(String),
+    NotNeeded(String),
 }
 
 impl Filler<'_> {
@@ -165,6 +166,7 @@ impl Filler<'_> {
                 Some(beside) => self.beside(row, column, metric, beside)?,
                 None => match self.measured(row, column, metric)? {
                     CellEvaluations::Hole(reason) => Cell::Hole { reason },
+                    CellEvaluations::NotNeeded(reason) => Cell::NotNeeded { reason },
                     CellEvaluations::Measured(seeds) => self.figure(row, column, metric, &seeds),
                 },
             };
@@ -217,7 +219,12 @@ impl Filler<'_> {
         for (node, output) in nodes {
             match self.read(node, output)? {
                 Some(measured) => found.push(measured),
-                None => return Ok(CellEvaluations::Hole((self.source.missing)(node))),
+                None => {
+                    return Ok(match (self.source.missing)(node) {
+                        Missing::NotNeeded(reason) => CellEvaluations::NotNeeded(reason),
+                        Missing::NotMade(reason) => CellEvaluations::Hole(reason),
+                    });
+                }
             }
         }
         Ok(CellEvaluations::Measured(found))

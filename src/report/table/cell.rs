@@ -16,6 +16,11 @@ pub(crate) enum Cell {
         /// Why not.
         reason: String,
     },
+    /// There is no figure, and there is to be none: a decision made it not needed.
+    NotNeeded {
+        /// Which, and by what.
+        reason: String,
+    },
     /// A figure.
     Figure(Box<Figure>),
 }
@@ -61,11 +66,12 @@ impl Cell {
         }
     }
 
-    /// `54.00 ± 0.81 [50.25, 57.70]`; `-` for a hole.
+    /// `54.00 ± 0.81 [50.25, 57.70]`; `-` for a hole, `not needed` where there is to be no figure.
     pub(crate) fn text(&self, metric: Metric) -> String {
         match self {
             Self::Empty => String::new(),
             Self::Hole { .. } => "-".to_owned(),
+            Self::NotNeeded { .. } => "not needed".to_owned(),
             Self::Figure(figure) => figure.text(metric),
         }
     }

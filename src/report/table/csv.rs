@@ -119,6 +119,14 @@ impl CsvRecord {
                 rest: [String::new(), String::new(), reason.clone()],
                 ..empty
             }),
+            Cell::NotNeeded { reason } => Some(Self {
+                rest: [
+                    String::new(),
+                    String::new(),
+                    format!("not needed: {reason}"),
+                ],
+                ..empty
+            }),
             Cell::Figure(figure) => {
                 let estimate = &figure.estimate;
                 let method = serde_json::to_value(estimate.method).unwrap_or_default();

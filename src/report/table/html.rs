@@ -83,7 +83,7 @@ impl Page<'_> {
             .map(|(cell, metric)| {
                 let about = match cell {
                     Cell::Empty => String::new(),
-                    Cell::Hole { reason } => reason.clone(),
+                    Cell::Hole { reason } | Cell::NotNeeded { reason } => reason.clone(),
                     Cell::Figure(figure) => figure.evaluations.join(", "),
                 };
                 (cell.text(*metric), about, cell.reported_text(*metric))

@@ -76,6 +76,7 @@ fn cells(table: &ResultTable, row: &TableRow) -> Vec<String> {
 fn figure(cell: &Cell, metric: Metric) -> String {
     match cell {
         Cell::Hole { .. } => "--".to_owned(),
+        Cell::NotNeeded { .. } => cell.text(metric),
         cell => numbers(&cell.text(metric)),
     }
 }

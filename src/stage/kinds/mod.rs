@@ -2,7 +2,9 @@
 
 mod answers_as_paths;
 mod append_answer;
+mod best;
 mod dataset;
+mod decide;
 mod distill;
 mod drawing;
 mod eval;
@@ -74,6 +76,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &Typed::<answers_as_paths::AnswersAsPaths>::new(),
     &Typed::<eval::Eval>::new(),
     &Typed::<perplexity::Perplexity>::new(),
+    &Typed::<decide::Decide>::new(),
+    &Typed::<best::Best>::new(),
     &Typed::<import::ImportPaths>::new(),
     &Typed::<import::ImportPredictions>::new(),
 ];

@@ -140,15 +140,33 @@ pub(super) fn same_answers(filler: &mut Filler<'_>) -> Result<Option<String>, Re
 }
 
 pub(super) fn holes(table: &ResultTable, first_measured: usize) -> Vec<String> {
+    let holes = by_reason(table, first_measured, |cell| match cell {
+        Cell::Hole { reason } => Some(reason),
+        _ => None,
+    });
+    let holes = (holes.into_iter())
+        .map(|(reason, places)| format!("Holes (-): {}: {reason}.", places.join("; ")));
+    let not_needed = by_reason(table, first_measured, |cell| match cell {
+        Cell::NotNeeded { reason } => Some(reason),
+        _ => None,
+    });
+    let not_needed = (not_needed.into_iter())
+        .map(|(reason, places)| format!("Not needed: {}: {reason}.", places.join("; ")));
+    holes.chain(not_needed).collect()
+}
+
+/// The places of the cells that have such a reason, by reason.
+fn by_reason(
+    table: &ResultTable,
+    first_measured: usize,
+    reason: impl Fn(&Cell) -> Option<&String>,
+) -> BTreeMap<&str, Vec<String>> {
     let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in &table.rows[first_measured..] {
         for (group, title) in row.groups.iter().zip(&table.groups) {
             let reasons = group.cells.iter().zip(&table.metrics);
             let mut reasons: Vec<(&str, Metric)> = reasons
-                .filter_map(|(cell, metric)| match cell {
-                    Cell::Hole { reason } => Some((reason.as_str(), *metric)),
-                    _ => None,
-                })
+                .filter_map(|(cell, metric)| Some((reason(cell)?.as_str(), *metric)))
                 .collect();
             let place = placed(&row.title, title);
             // A row that has nothing is told once, not once for each column.
@@ -164,9 +182,6 @@ pub(super) fn holes(table: &ResultTable, first_measured: usize) -> Vec<String> {
         }
     }
     by_reason
-        .into_iter()
-        .map(|(reason, places)| format!("Holes (-): {}: {reason}.", places.join("; ")))
-        .collect()
 }
 
 /// Said where no row shows what the student answered before it was trained on questions.
