@@ -8,12 +8,13 @@ use super::cost;
 use crate::manifest::{LayoutColumn, LayoutRow};
 use crate::metric::{Beside, Cost, Metric, OverSeeds, TextFigure, TextScores, text_figure};
 use crate::plan::NodeId;
-use crate::report::ReportError;
+use crate::report::{Missing, ReportError};
 
 /// The scores of a text in a cell, one for each seed with the stage that made them.
 pub(super) enum CellTexts {
     Scored(Vec<(NodeId, Arc<TextScores>)>),
-    Hole(String),
+    /// There are none, and why.
+    Absent(Missing),
     /// The row says nothing of a text.
     Empty,
 }
@@ -45,7 +46,7 @@ impl Filler<'_> {
         };
         let nodes = match self.stages(row, column, |point| of_points[point].clone()) {
             Ok(nodes) => nodes,
-            Err(reason) => return Ok(CellTexts::Hole(reason)),
+            Err(reason) => return Ok(CellTexts::Absent(Missing::NotMade(reason))),
         };
         let mut found = Vec::new();
         for (node, output) in nodes {
@@ -56,7 +57,7 @@ impl Filler<'_> {
             }
             match &self.texts[&node] {
                 Some(scores) => found.push((node, Arc::clone(scores))),
-                None => return Ok(CellTexts::Hole((self.source.missing)(node))),
+                None => return Ok(CellTexts::Absent((self.source.missing)(node))),
             }
         }
         Ok(CellTexts::Scored(found))
@@ -71,7 +72,7 @@ impl Filler<'_> {
     ) -> Result<Cell, ReportError> {
         let seeds = match self.texts(row, column, metric)? {
             CellTexts::Scored(seeds) => seeds,
-            CellTexts::Hole(reason) => return Ok(Cell::Hole { reason }),
+            CellTexts::Absent(missing) => return Ok(missing.into()),
             CellTexts::Empty => return Ok(Cell::Empty),
         };
         let scores: Vec<&TextScores> = seeds.iter().map(|(_, scores)| &**scores).collect();
@@ -101,10 +102,7 @@ impl Filler<'_> {
         for (node, _) in &nodes {
             match cost::behind(self.source, *node, &mut self.costs)? {
                 Some(tokens) => counts.push(tokens.of(cost)),
-                None => {
-                    let reason = (self.source.missing)(*node);
-                    return Ok(Cell::Hole { reason });
-                }
+                None => return Ok((self.source.missing)(*node).into()),
             }
         }
         let over = OverSeeds::of_counts(&counts);

@@ -136,8 +136,7 @@ pub(super) struct Filler<'a> {
 /// The evaluations of a cell, or why there are none.
 pub(super) enum CellEvaluations {
     Measured(Vec<Measured>),
-    Hole(String),
-    NotNeeded(String),
+    Absent(Missing),
 }
 
 impl Filler<'_> {
@@ -165,8 +164,7 @@ impl Filler<'_> {
             let cell = match metric.beside() {
                 Some(beside) => self.beside(row, column, metric, beside)?,
                 None => match self.measured(row, column, metric)? {
-                    CellEvaluations::Hole(reason) => Cell::Hole { reason },
-                    CellEvaluations::NotNeeded(reason) => Cell::NotNeeded { reason },
+                    CellEvaluations::Absent(missing) => missing.into(),
                     CellEvaluations::Measured(seeds) => self.figure(row, column, metric, &seeds),
                 },
             };
@@ -213,18 +211,13 @@ impl Filler<'_> {
     ) -> Result<CellEvaluations, ReportError> {
         let nodes = match self.stages(row, column, eval) {
             Ok(nodes) => nodes,
-            Err(reason) => return Ok(CellEvaluations::Hole(reason)),
+            Err(reason) => return Ok(CellEvaluations::Absent(Missing::NotMade(reason))),
         };
         let mut found = Vec::new();
         for (node, output) in nodes {
             match self.read(node, output)? {
                 Some(measured) => found.push(measured),
-                None => {
-                    return Ok(match (self.source.missing)(node) {
-                        Missing::NotNeeded(reason) => CellEvaluations::NotNeeded(reason),
-                        Missing::NotMade(reason) => CellEvaluations::Hole(reason),
-                    });
-                }
+                None => return Ok(CellEvaluations::Absent((self.source.missing)(node))),
             }
         }
         Ok(CellEvaluations::Measured(found))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::metric::{Estimate, Metric};
-use crate::report::interval;
+use crate::report::{Missing, interval};
 
 /// A cell of a table.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -23,6 +23,15 @@ pub(crate) enum Cell {
     },
     /// A figure.
     Figure(Box<Figure>),
+}
+
+impl From<Missing> for Cell {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::NotNeeded(reason) => Self::NotNeeded { reason },
+            Missing::NotMade(reason) => Self::Hole { reason },
+        }
+    }
 }
 
 /// A figure.
