@@ -11,6 +11,8 @@ use crate::key::Digest;
 
 /// The place of the embedding's mask.
 pub(crate) const EMBEDDING_SITE: u32 = 0;
+/// The first of the places before low-rank branches, which have a rate of their own.
+pub(crate) const LORA_SITE: u32 = 1 << 31;
 
 /// The first of a block's three places: attention weights, and the ends of its two residual branches. Every way
 /// through the network takes its masks from the same places.
@@ -24,26 +26,31 @@ pub(crate) struct Dropout {
     key: [u8; 32],
     /// A 16-bit draw below it drops the element.
     threshold: u16,
+    /// The same before low-rank branches.
+    lora_threshold: u16,
     /// The number in the step of the first example of this micro-batch.
     first: u32,
 }
 
 impl Dropout {
-    /// Masks that drop `rate` of the elements, rounded to 1/65536; `None` if that is none.
-    pub(crate) fn new(rate: f32, seed: u64, step: u64) -> Option<Self> {
+    /// Masks that drop `rate` of the elements, rounded to 1/65536, and `lora_rate` of those before low-rank branches;
+    /// `None` if that is none.
+    pub(crate) fn new([rate, lora_rate]: [f64; 2], seed: u64, step: u64) -> Option<Self> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a rate is in [0, 1), the cast saturates"
+            reason = "a rate needs no more than f32 and is in [0, 1), the cast saturates"
         )]
-        let threshold = (rate * 65536.0).round() as u16;
+        let [threshold, lora_threshold] =
+            [rate, lora_rate].map(|rate| (rate as f32 * 65536.0).round() as u16);
         let mut words = b"sert-run dropout".to_vec();
         for word in [seed, step] {
             words.extend(word.to_le_bytes());
         }
-        (threshold > 0).then_some(Self {
+        (threshold > 0 || lora_threshold > 0).then_some(Self {
             key: *Digest::of(&words).as_bytes(),
             threshold,
+            lora_threshold,
             first: 0,
         })
     }
@@ -52,6 +59,16 @@ impl Dropout {
     pub(crate) fn beginning_at(self, first: usize) -> Self {
         let first = u32::try_from(first).expect("a step has fewer than 2^32 examples");
         Self { first, ..self }
+    }
+
+    /// With the rate of `site`; `None` where that drops nothing.
+    pub(crate) fn at(self, site: u32) -> Option<Self> {
+        let threshold = if site < LORA_SITE {
+            self.threshold
+        } else {
+            self.lora_threshold
+        };
+        (threshold > 0).then_some(Self { threshold, ..self })
     }
 
     /// What an element that is kept is multiplied by: 1 / (1 - rate).
@@ -176,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_mask_keeps_the_mean_and_depends_on_its_name_alone() {
-        let dropout = Dropout::new(0.1, 1, 2).unwrap();
+        let dropout = Dropout::new([0.1, 0.0], 1, 2).unwrap();
         let mut mask = vec![0.0; 100_000];
         dropout.fill(3, 4, &mut mask);
         let mean: f32 = mask.iter().sum::<f32>() / mask.len() as f32;
@@ -187,18 +204,38 @@ mod tests {
         );
 
         let mut other = vec![0.0; 1000];
-        Dropout::new(0.1, 1, 2).unwrap().fill(3, 4, &mut other);
+        Dropout::new([0.1, 0.0], 1, 2)
+            .unwrap()
+            .fill(3, 4, &mut other);
         assert_eq!(other, mask[..1000]);
         dropout.fill(3, 5, &mut other);
         assert_ne!(other, mask[..1000]);
-        Dropout::new(0.1, 1, 3).unwrap().fill(3, 4, &mut other);
+        Dropout::new([0.1, 0.0], 1, 3)
+            .unwrap()
+            .fill(3, 4, &mut other);
         assert_ne!(other, mask[..1000]);
-        assert!(Dropout::new(0.0, 1, 2).is_none());
+        assert!(Dropout::new([0.0; 2], 1, 2).is_none());
+    }
+
+    #[test]
+    fn low_rank_branches_have_a_rate_of_their_own() {
+        let both = Dropout::new([0.1, 0.5], 1, 2).unwrap();
+        let one = Dropout::new([0.1, 0.0], 1, 2).unwrap();
+        let (mut mask, mut same) = ([0.0; 999], [0.0; 999]);
+        let kept = |mask: &[f32]| mask.iter().filter(|value| **value > 0.0).count();
+        both.at(3).unwrap().fill(3, 4, &mut mask);
+        one.at(3).unwrap().fill(3, 4, &mut same);
+        assert_eq!(mask, same);
+        both.at(LORA_SITE).unwrap().fill(LORA_SITE, 4, &mut mask);
+        assert!((450..550).contains(&kept(&mask)), "{}", kept(&mask));
+        assert!(one.at(LORA_SITE).is_none());
+        let lora = Dropout::new([0.0, 0.5], 1, 2).unwrap();
+        assert!(lora.at(EMBEDDING_SITE).is_none() && lora.at(LORA_SITE).is_some());
     }
 
     #[test]
     fn bits_are_the_same_masks() {
-        let dropout = Dropout::new(0.3, 1, 2).unwrap();
+        let dropout = Dropout::new([0.3, 0.0], 1, 2).unwrap();
         let spans = Spans::new([5, 3, 40]);
         let bit = |words: &[u32], stride: usize, row: usize, column: usize| {
             words[row * stride + column / 32] >> (column % 32) & 1 == 1
@@ -227,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_micro_batch_has_the_masks_of_its_examples_in_the_step() {
-        let dropout = Dropout::new(0.3, 1, 2).unwrap();
+        let dropout = Dropout::new([0.3, 0.0], 1, 2).unwrap();
         let spans = Spans::new([5, 3, 4]);
         let mut all = vec![0.0; 12 * 7];
         dropout.fill_rows(2, &spans, 7, &mut all);

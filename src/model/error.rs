@@ -50,6 +50,16 @@ pub enum ModelError {
         /// Their names.
         names: Vec<String>,
     },
+    /// An adapter is to have a branch beside a module that the model has not.
+    #[error(
+        "`targets` names `{target}`, which no linear map of this student is called\nhint: its linear maps are {}; \"all-linear\" takes all", modules.join(", ")
+    )]
+    LoraTarget {
+        /// The name.
+        target: String,
+        /// What they are called.
+        modules: Vec<String>,
+    },
     /// There is not so much memory.
     #[error(transparent)]
     Memory(Shortage),

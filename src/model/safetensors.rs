@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 
-use super::architecture::{Architecture, FileArray, Layout, Role};
+use super::architecture::{Architecture, ArraySpec, FileArray, Layout, Role};
 use super::error::ModelError;
 use super::weights::{Array, Weights};
 
@@ -19,25 +19,37 @@ impl Weights {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path, architecture: &Architecture) -> Result<(), ModelError> {
-        let specs = architecture.arrays();
-        let arrays = specs.iter().flat_map(|spec| {
-            let array = &self.arrays[&spec.id];
-            let prefix = match spec.id.role {
-                Role::Output => "",
-                _ => architecture.family.prefix(),
-            };
-            let files = spec.files.iter();
-            files.map(move |file| (format!("{prefix}{}", file.name), FileView { file, array }))
-        });
-        let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
-        safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
-            let source = match error {
-                SafeTensorError::IoError(source) => source,
-                other => std::io::Error::other(other),
-            };
-            ModelError::writing(path)(source)
-        })
+        let prefix = |spec: &ArraySpec| match spec.id.role {
+            Role::Output => "",
+            _ => architecture.family.prefix(),
+        };
+        write(self, &architecture.arrays(), prefix, path)
     }
+}
+
+/// Writes one f32 safetensors file of the arrays of `specs`, with what stands before their names.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn write<'a>(
+    weights: &Weights,
+    specs: &[ArraySpec],
+    prefix: impl Fn(&ArraySpec) -> &'a str,
+    path: &Path,
+) -> Result<(), ModelError> {
+    let arrays = specs.iter().flat_map(|spec| {
+        let (array, prefix) = (&weights.arrays[&spec.id], prefix(spec));
+        let files = spec.files.iter();
+        files.map(move |file| (format!("{prefix}{}", file.name), FileView { file, array }))
+    });
+    let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
+    safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
+        let source = match error {
+            SafeTensorError::IoError(source) => source,
+            other => std::io::Error::other(other),
+        };
+        ModelError::writing(path)(source)
+    })
 }
 
 /// An array of the file, made of one in memory.

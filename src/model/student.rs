@@ -12,6 +12,7 @@ use super::carried::Carried;
 use super::error::ModelError;
 use super::gguf::Gguf;
 use super::gguf_folder::{GGUF_FILE, find_gguf, unpack};
+use super::lora::Adapter;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
 use super::vocabulary::Vocabulary;
@@ -215,6 +216,20 @@ impl Student<WeightFiles> {
         let student = Student::open_small(folder)?;
         let weights = WeightFiles::open_digested(folder, &student.architecture, digests)?;
         Ok(student.with(weights))
+    }
+
+    /// The same of a folder that holds an adapter too, as [`Adapter::save`] writes it: what it adds is in the weights.
+    ///
+    /// # Errors
+    /// As of [`Student::open`]; or the adapter is damaged or another model's.
+    pub fn open_adapted(
+        folder: &Path,
+        digests: &BTreeMap<String, Digest>,
+    ) -> Result<Self, ModelError> {
+        let mut student = Self::open_digested(folder, digests)?;
+        let adapter = Adapter::load(folder, &student.architecture)?;
+        student.weights = student.weights.adapted(&adapter);
+        Ok(student)
     }
 
     /// A GGUF file says in one what a folder has in several files: these are made of it, and read as others are.

@@ -45,6 +45,22 @@ pub enum Part {
     Weight,
     /// What is added.
     Bias,
+    /// Of the low-rank branch beside the weight's file of this number, what its input goes through first, `[inputs, rank]`.
+    LoraA(usize),
+    /// What that goes through then, `[rank, outputs]`.
+    LoraB(usize),
+}
+
+impl Part {
+    /// What it is called on the Hub.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Bias => "bias",
+            Self::LoraA(_) => "lora_A.weight",
+            Self::LoraB(_) => "lora_B.weight",
+        }
+    }
 }
 
 /// One array of a model.
@@ -185,6 +201,11 @@ impl FileArray {
         }
     }
 
+    /// The module whose weight it is.
+    pub(in crate::model) fn module(&self) -> &str {
+        self.name.trim_end_matches(".weight")
+    }
+
     /// Puts the file's values where they belong in memory.
     ///
     /// # Shapes
@@ -271,7 +292,12 @@ impl Architecture {
 
     /// The Hub's name of an array, of several the first, without the family's prefix.
     pub fn name(&self, id: ArrayId) -> String {
-        self.family.name(id)
+        let (Part::LoraA(file) | Part::LoraB(file)) = id.part else {
+            return self.family.name(id);
+        };
+        let weight = ArrayId::weight(id.role, id.layer);
+        let files = self.family.files(self, weight, &[0, 0]);
+        format!("{}.{}", files[file].module(), id.part.name())
     }
 
     fn spec(&self, (role, part, shape): RoleShape, layer: Option<usize>) -> ArraySpec {

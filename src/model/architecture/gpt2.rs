@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::check::{MOST, MOST_PARAMETERS};
 use super::{
     Activation, Architecture, ArrayId, Attention, Biases, BlockAttention, Family, FeedForward,
-    FeedForwardKind, Heads, Keys, Norm, NormKind, Output, Part, Placement, Positions, Role,
+    FeedForwardKind, Heads, Keys, Norm, NormKind, Output, Placement, Positions, Role,
 };
 use crate::model::ModelError;
 
@@ -268,10 +268,7 @@ impl Family for OnHub {
             | Role::FeedForwardPostNorm
             | Role::Output => unreachable!("GPT-2 has no {:?}", id.role),
         };
-        let part = match id.part {
-            Part::Weight => "weight",
-            Part::Bias => "bias",
-        };
+        let part = id.part.name();
         match id.layer {
             Some(layer) => format!("h.{layer}.{module}.{part}"),
             None => format!("{module}.{part}"),

@@ -245,10 +245,7 @@ pub(super) fn module(role: Role) -> &'static str {
 
 /// An array's name where its module is called so.
 pub(super) fn named(id: ArrayId, module: &str) -> String {
-    let part = match id.part {
-        Part::Weight => "weight",
-        Part::Bias => "bias",
-    };
+    let part = id.part.name();
     match id.layer {
         Some(layer) => format!("layers.{layer}.{module}.{part}"),
         None => format!("{module}.{part}"),
@@ -271,8 +268,8 @@ pub(super) fn outputs(
         let layout = Layout::Outputs { first, order };
         first += outputs;
         let shape = match id.part {
-            Part::Weight => vec![outputs, shape[0]],
             Part::Bias => vec![outputs],
+            _ => vec![outputs, shape[0]],
         };
         FileArray {
             name,

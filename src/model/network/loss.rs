@@ -5,6 +5,7 @@ use burn::tensor::{FloatDType, Int, Tensor, activation};
 use super::packed::PassContext;
 use super::{Block, Embedding, Network, NetworkConfig, Parameters, final_norm, ops};
 use crate::model::Architecture;
+use crate::model::architecture::ArrayId;
 use crate::model::dropout::Dropout;
 use crate::model::rows::{Spans, Targets};
 
@@ -27,7 +28,7 @@ pub(crate) struct Arithmetic {
     pub(crate) gradient_checkpointing: bool,
 }
 
-/// The loss and the gradients of every array, in the order of the parameters; `None` where none came.
+/// The loss and the gradients of every array that is trained, in the order of the parameters; `None` where none came.
 ///
 /// # Shapes
 /// The loss `[1]`; a gradient is flat, as long as its array.
@@ -104,9 +105,9 @@ fn checkpointed(
     let mut inputs = vec![plain.embed(asked.tokens, &context)];
     for layer in 0..architecture.layers {
         let block = Block::new(parameters, layer, config);
-        inputs.push(block.apply_packed(inputs[layer].clone(), layer, &context));
+        inputs.push(block.apply_packed(inputs[layer].clone(), &context));
     }
-    let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.arrays.len()];
+    let mut found: Vec<Option<Tensor<1>>> = vec![None; leaves.trained().count()];
     let mut next = || {
         leaf(
             inputs
@@ -124,9 +125,12 @@ fn checkpointed(
     for layer in (0..architecture.layers).rev() {
         let input = next();
         let block = Block::new(leaves, layer, config);
-        let output = block.apply_packed(input.clone(), layer, &context);
+        let output = block.apply_packed(input.clone(), &context);
         let product = (output * upstream.autodiff()).sum();
         upstream = back(&product, &input, leaves, &mut found);
+    }
+    if !leaves.trains(ArrayId::TOKEN_EMBEDDING) {
+        return (loss.inner(), found);
     }
     // The embeddings.
     let embedded = Embedding::new(leaves, config).embed(asked.tokens, &context);

@@ -64,6 +64,8 @@ struct Embedding {
 }
 
 struct Block {
+    /// The first place of its dropout.
+    site: u32,
     attention_norm: Option<Norm>,
     query_key_value: Affine,
     attention: Attention,
@@ -107,8 +109,8 @@ impl Network {
     fn hidden(&self, tokens: &[u32], spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
         let context = PassContext::new(&self.pattern, spans, dropout, &self.embedding.device());
         let mut x = self.embedding.embed(tokens, &context);
-        for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.apply_packed(x, layer, &context);
+        for block in &self.blocks {
+            x = block.apply_packed(x, &context);
         }
         self.final_norm.apply(x)
     }
@@ -192,6 +194,7 @@ impl Block {
         let norm = |role| Norm::new(parameters, role, Some(layer), config);
         let affine = |role| Affine::new(parameters, role, layer, config);
         Self {
+            site: block_site(layer),
             attention_norm: norm(Role::AttentionNorm),
             query_key_value: affine(Role::QueryKeyValue),
             attention: Attention::new(parameters, layer, config),
@@ -207,7 +210,8 @@ impl Block {
     }
 
     /// The block, whatever its rows are: `attend` mixes them (packed sequences, prompts that are read, or one token each of
-    /// many sequences), `drop_out` is handed the end of each residual branch with its number.
+    /// many sequences), `drop_out` is handed the end of each residual branch, and what goes into each low-rank one, with its
+    /// place.
     ///
     /// # Shapes
     /// `x` `[rows, width]`, f32, and so the result; `attend` takes `[rows, projected_width]`: queries, keys, values, and
@@ -219,33 +223,37 @@ impl Block {
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
         let input = normed(self.attention_norm.as_ref(), x.clone());
-        let mixed = attend(self.query_key_value.apply(input));
-        let mixed = ops::single(self.attention_out.apply(mixed));
+        let mixed = attend(self.query_key_value.apply(input, &drop_out));
+        let mixed = ops::single(self.attention_out.apply(mixed, &drop_out));
         let mixed = normed(self.attention_post_norm.as_ref(), mixed);
-        let after = x.clone() + drop_out(mixed, 1);
+        let after = x.clone() + drop_out(mixed, self.site + 1);
         let input = if self.parallel { x } else { after.clone() };
-        after + drop_out(self.fed_forward(input), 2)
+        after + drop_out(self.fed_forward(input, &drop_out), self.site + 2)
     }
 
     /// The block on packed rows.
     ///
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
-    fn apply_packed(&self, x: Tensor<2>, layer: usize, context: &PassContext<'_>) -> Tensor<2> {
-        let site = block_site(layer);
+    fn apply_packed(&self, x: Tensor<2>, context: &PassContext<'_>) -> Tensor<2> {
         self.apply(
             x,
-            |qkv| context.attend(&self.attention, qkv, site),
-            |x, branch| context.drop_out(x, site + branch),
+            |qkv| context.attend(&self.attention, qkv, self.site),
+            |x, site| context.drop_out(x, site),
         )
     }
 
-    /// The second half of the block, without dropout and residual; f32.
+    /// The second half of the block, without residual and the dropout before it; f32.
     ///
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
-    fn fed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.up.apply(normed(self.feed_forward_norm.as_ref(), x));
+    fn fed_forward(
+        &self,
+        x: Tensor<2>,
+        drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let input = normed(self.feed_forward_norm.as_ref(), x);
+        let inner = self.up.apply(input, &drop_out);
         let active = match self.feed_forward {
             FeedForwardKind::Plain(activation) => activated(activation, inner),
             FeedForwardKind::Gated(activation) => {
@@ -253,7 +261,7 @@ impl Block {
                 activated(activation, gate) * up
             }
         };
-        let out = ops::single(self.down.apply(active));
+        let out = ops::single(self.down.apply(active, &drop_out));
         normed(self.feed_forward_post_norm.as_ref(), out)
     }
 }

@@ -5,12 +5,24 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use super::{NetworkConfig, Parameters};
 use crate::model::architecture::{ArrayId, NormKind, Role};
 use crate::model::dropout::Dropout;
+use crate::model::lora::LoraBranch;
 use crate::model::rows::Spans;
 
-/// `x * weight + bias`; `weight` `[inputs, outputs]`, `bias` `[outputs]`.
+/// `x * weight + bias`; `weight` `[inputs, outputs]`, `bias` `[outputs]`; and the low-rank branches beside it.
 pub(super) struct Affine {
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
+    branches: Vec<LowRank>,
+}
+
+/// `scale * (x * a) * b`, added to some of the outputs; `a` `[inputs, rank]`, `b` `[rank, outputs]`.
+struct LowRank {
+    a: Tensor<2>,
+    b: Tensor<2>,
+    scale: f32,
+    /// The first of the outputs that it is added to.
+    first: usize,
+    site: u32,
 }
 
 impl Affine {
@@ -21,24 +33,67 @@ impl Affine {
         config: NetworkConfig<'_>,
     ) -> Self {
         let bias = parameters.find(ArrayId::bias(role, layer));
+        let weight = ArrayId::weight(role, layer);
+        let matrix = |id| parameters.matrix(id).cast(config.dtype);
+        let branch = |(branch, scale): (&LoraBranch, f32)| LowRank {
+            a: matrix(branch.a()),
+            b: matrix(branch.b()),
+            scale,
+            first: branch.first,
+            site: branch.site,
+        };
         Self {
-            weight: parameters
-                .matrix(ArrayId::weight(role, layer))
-                .cast(config.dtype),
+            weight: matrix(weight),
             bias: bias.map(|bias| bias.cast(config.dtype)),
+            branches: parameters.branches(weight).map(branch).collect(),
         }
     }
 
-    /// In the weights' number format.
+    /// In the weights' number format; `drop_out` is handed what goes into each branch with its place.
     ///
     /// # Shapes
     /// `[rows, inputs]` to `[rows, outputs]`.
-    pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let product = x.cast(self.weight.dtype()).matmul(self.weight.clone());
-        match &self.bias {
+    pub(super) fn apply(
+        &self,
+        x: Tensor<2>,
+        drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let product = x
+            .clone()
+            .cast(self.weight.dtype())
+            .matmul(self.weight.clone());
+        let out = match &self.bias {
             None => product,
             Some(bias) => product + bias.clone().unsqueeze(),
+        };
+        if self.branches.is_empty() {
+            return out;
         }
+        // Branches side by side, zeros where there is none between them.
+        let [rows, columns] = out.dims();
+        let zeros = |width| Tensor::zeros([rows, width], (&out.device(), out.dtype()));
+        let (mut parts, mut end) = (Vec::new(), 0);
+        for branch in &self.branches {
+            if branch.first > end {
+                parts.push(zeros(branch.first - end));
+            }
+            let part = branch.apply(x.clone(), &drop_out);
+            end = branch.first + part.dims()[1];
+            parts.push(part);
+        }
+        if end < columns {
+            parts.push(zeros(columns - end));
+        }
+        out + Tensor::cat(parts, 1)
+    }
+}
+
+impl LowRank {
+    /// # Shapes
+    /// `[rows, inputs]` to `[rows, the branch's outputs]`.
+    fn apply(&self, x: Tensor<2>, drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>) -> Tensor<2> {
+        let x = drop_out(single(x), self.site).cast(self.a.dtype());
+        x.matmul(self.a.clone()).matmul(self.b.clone()) * self.scale
     }
 }
 
@@ -153,7 +208,9 @@ pub(super) fn drop_out(
     spans: &Spans,
     dropout: Option<Dropout>,
 ) -> Tensor<2> {
-    let Some(dropout) = dropout else { return x };
+    let Some(dropout) = dropout.and_then(|dropout| dropout.at(site)) else {
+        return x;
+    };
     let [_, width] = x.dims();
     let bits = dropout.row_bits(site, spans, width);
     let mask = expanded(&bits, width, dropout, &x.device());

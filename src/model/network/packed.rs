@@ -55,7 +55,7 @@ impl<'a> PassContext<'a> {
         let qkv = qkv.select(0, padded.there.clone());
         let [query, key, value] = attention.split(qkv, batch, &padded.context);
         let mut weights = attention.weights(query, key, &padded.context);
-        if let Some(dropout) = self.dropout {
+        if let Some(dropout) = self.dropout.and_then(|dropout| dropout.at(site)) {
             let [_, heads, length, _] = weights.dims();
             let bits = dropout.head_bits(site, self.spans, heads, length);
             let mask = expanded(&bits, length, dropout, &weights.device());

@@ -1,15 +1,20 @@
 //! Weights on a device: one flat tensor for each array, by what it is for.
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
 use indexmap::IndexMap;
 
 use crate::model::architecture::ArrayId;
+use crate::model::lora::{LoraBranch, LoraShape};
 use crate::model::{Array, Dtype, Weights};
 
 /// The arrays of a model, or of anything that has their shape (gradients, moments).
 #[derive(Clone)]
 pub(crate) struct Parameters {
     pub(crate) arrays: IndexMap<ArrayId, Parameter>,
+    /// Where those of an adapter are among them, its branches.
+    lora: Option<Arc<LoraShape>>,
 }
 
 /// One array, flat, and its shape.
@@ -17,6 +22,8 @@ pub(crate) struct Parameters {
 pub(crate) struct Parameter {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Tensor<1>,
+    /// Whether it stays as it is: no gradient flows to it.
+    pub(crate) frozen: bool,
 }
 
 impl Dtype {
@@ -38,15 +45,52 @@ impl Parameters {
         let one = |(id, array): (&ArrayId, &Array)| {
             let data = TensorData::new(array.data.clone(), [array.data.len()]);
             let values = Tensor::from_data(data, (device, DType::F32));
-            let shape = array.shape.clone();
-            (*id, Parameter { shape, values })
+            let parameter = Parameter {
+                shape: array.shape.clone(),
+                values,
+                frozen: false,
+            };
+            (*id, parameter)
         };
         Self {
             arrays: weights.arrays.iter().map(one).collect(),
+            lora: None,
         }
     }
 
-    /// Brings the values back, as f32.
+    /// An adapter's arrays and those that it is trained beside, which are frozen.
+    pub(crate) fn beside(mut self, frozen: &Self, shape: &Arc<LoraShape>) -> Self {
+        let frozen = frozen.arrays.iter().map(|(id, parameter)| {
+            let parameter = Parameter {
+                frozen: true,
+                ..parameter.clone()
+            };
+            (*id, parameter)
+        });
+        self.arrays.extend(frozen);
+        self.lora = Some(Arc::clone(shape));
+        self
+    }
+
+    /// The arrays that are trained.
+    pub(crate) fn trained(&self) -> impl Iterator<Item = (&ArrayId, &Parameter)> {
+        self.arrays
+            .iter()
+            .filter(|(_, parameter)| !parameter.frozen)
+    }
+
+    /// Whether gradients flow to an array.
+    pub(super) fn trains(&self, id: ArrayId) -> bool {
+        self.arrays.get(&id).is_some_and(|array| !array.frozen)
+    }
+
+    /// The branches beside a weight, and what they are multiplied by.
+    pub(super) fn branches(&self, weight: ArrayId) -> impl Iterator<Item = (&LoraBranch, f32)> {
+        let shape = self.lora.iter();
+        shape.flat_map(move |shape| shape.of(weight).map(|branch| (branch, shape.scale)))
+    }
+
+    /// Brings the values of what is trained back, as f32.
     pub(crate) fn download(&self) -> Weights {
         let one = |(id, parameter): (&ArrayId, &Parameter)| {
             let data = parameter.values.clone().cast(FloatDType::F32).into_data();
@@ -55,41 +99,48 @@ impl Parameters {
             (*id, Array { shape, data })
         };
         Weights {
-            arrays: self.arrays.iter().map(one).collect(),
+            arrays: self.trained().map(one).collect(),
         }
     }
 
     /// The same in another number format; differentiable.
     pub(crate) fn cast(&self, dtype: FloatDType) -> Self {
-        self.map(|values| values.cast(dtype))
+        self.map(|parameter| parameter.values.clone().cast(dtype))
     }
 
-    /// As leaves of a graph that gradients flow to.
+    /// As leaves of a graph: gradients flow to those that are trained.
     pub(crate) fn leaves(&self) -> Self {
-        self.map(|values| values.autodiff().require_grad())
+        self.map(|parameter| {
+            let values = parameter.values.clone().autodiff();
+            if parameter.frozen {
+                values
+            } else {
+                values.require_grad()
+            }
+        })
     }
 
-    /// The gradients of these leaves, `None` for an array that none reached.
+    /// The gradients of the leaves that are trained, `None` for an array that none reached.
     ///
     /// # Shapes
-    /// One for each array, flat.
+    /// One for each of [`Parameters::trained`], flat.
     pub(crate) fn gradients(&self, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
-        let leaves = self.arrays.values();
-        leaves
-            .map(|leaf| leaf.values.grad_remove(gradients))
+        self.trained()
+            .map(|(_, leaf)| leaf.values.grad_remove(gradients))
             .collect()
     }
 
-    fn map(&self, change: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
+    fn map(&self, change: impl Fn(&Parameter) -> Tensor<1>) -> Self {
         let one = |(id, parameter): (&ArrayId, &Parameter)| {
             let parameter = Parameter {
-                shape: parameter.shape.clone(),
-                values: change(parameter.values.clone()),
+                values: change(parameter),
+                ..parameter.clone()
             };
             (*id, parameter)
         };
         Self {
             arrays: self.arrays.iter().map(one).collect(),
+            lora: self.lora.clone(),
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Head<'a> {
 }
 
 /// `scale` times the sum of -ln p(target) over `targets`. Adds the gradients of hidden rows and of the head's weight to
-/// `gradients`, in this order, where they are wanted.
+/// `gradients`, in this order, where they are wanted; that of a frozen weight is not.
 ///
 /// # Shapes
 /// `hidden` `[rows, width]`, gradients as what they are of.
@@ -40,7 +40,7 @@ pub(crate) fn cross_entropy(
     head: Head<'_>,
     targets: &Targets,
     scale: f32,
-    mut gradients: Option<[&mut [f32]; 2]>,
+    mut gradients: Option<(&mut [f32], Option<&mut [f32]>)>,
     scratch: &mut HeadScratch,
 ) -> f64 {
     let Head { weight, width, cap } = head;
@@ -72,7 +72,7 @@ pub(crate) fn cross_entropy(
             .map(|(logits, token)| loss_and_gradient(logits, cap, *token as usize, scale))
             .collect();
         loss += losses.iter().sum::<f64>();
-        let Some([dhidden, dweight]) = &mut gradients else {
+        let Some((dhidden, dweight)) = &mut gradients else {
             continue;
         };
         let dlogits = Matrix::rows(logits, vocabulary);
@@ -84,9 +84,11 @@ pub(crate) fn cross_entropy(
                 *sum += value;
             }
         }
-        let sizes = [vocabulary, rows.len(), width];
-        let dlogits = dlogits.transposed();
-        product(sizes, dlogits, left, Into::Add, dweight, width);
+        if let Some(dweight) = dweight {
+            let sizes = [vocabulary, rows.len(), width];
+            let dlogits = dlogits.transposed();
+            product(sizes, dlogits, left, Into::Add, dweight, width);
+        }
     }
     loss * f64::from(scale)
 }

@@ -6,7 +6,7 @@
 pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod cross_entropy;
-mod gemm;
+pub(crate) mod gemm;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 mod norm_rows;

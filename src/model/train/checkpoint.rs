@@ -15,7 +15,7 @@ use super::adam::Adam;
 use crate::beneath::{self, Foreign};
 use crate::key::{Digest, DigestWriter};
 use crate::model::architecture::ArraySpec;
-use crate::model::{Architecture, Array, Weights};
+use crate::model::{Array, Weights};
 
 const MAGIC: &[u8; 8] = b"SERTCKP1";
 const CURRENT: &str = "current.ckpt";
@@ -62,11 +62,11 @@ struct Header {
     arrays: Vec<(String, Vec<usize>)>,
 }
 
-/// Writes `state` into `folder`.
+/// Writes `state`, whose arrays are those of `specs`, into `folder`.
 pub(super) fn save(
     folder: &Path,
     training: Digest,
-    architecture: &Architecture,
+    specs: &[ArraySpec],
     state: &TrainState,
 ) -> io::Result<()> {
     let header = Header {
@@ -76,11 +76,9 @@ pub(super) fn save(
         steps: state.adam.steps,
         losses: state.losses.clone(),
         best_loss: state.best.as_ref().map(|(loss, _)| *loss),
-        arrays: state
-            .weights
-            .arrays
+        arrays: specs
             .iter()
-            .map(|(id, array)| (architecture.name(*id), array.shape.clone()))
+            .map(|spec| (spec.name.clone(), spec.shape.clone()))
             .collect(),
     };
     let header = serde_json::to_vec(&header)?;
@@ -127,16 +125,17 @@ pub(super) fn save(
     Ok(())
 }
 
-/// The newest state of this training in `folder`, and a warning about each file that could not be used.
+/// The newest state of this training of the arrays of `specs` in `folder`, and a warning about each file that could not be
+/// used.
 pub(super) fn load(
     folder: &Path,
     training: Digest,
-    architecture: &Architecture,
+    specs: &[ArraySpec],
 ) -> (Option<TrainState>, Vec<String>) {
     let mut warnings = Vec::new();
     for name in [CURRENT, PREVIOUS] {
         let path = folder.join(name);
-        match read(&path, training, architecture) {
+        match read(&path, training, specs) {
             Ok(state) => return (Some(state), warnings),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => warnings.push(format!(
@@ -195,7 +194,7 @@ fn open_checked(path: &Path) -> io::Result<Take<BufReader<File>>> {
     Ok(BufReader::with_capacity(1 << 20, file).take(body))
 }
 
-fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Result<TrainState> {
+fn read(path: &Path, training: Digest, specs: &[ArraySpec]) -> io::Result<TrainState> {
     let mut reader = open_checked(path)?;
     let (mut magic, mut size) = ([0; 8], [0; 8]);
     reader.read_exact(&mut magic)?;
@@ -213,14 +212,13 @@ fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Resul
             "it belongs to a training with other options, seed, start or examples",
         ));
     }
-    let specs = architecture.arrays();
     let known = specs.iter().map(|spec| (&spec.name, &spec.shape));
     if !known.eq(header.arrays.iter().map(|(name, shape)| (name, shape))) {
         return Err(damaged("its arrays are another student's"));
     }
     let mut arrays = || -> io::Result<Weights> {
         let mut weights = Weights::default();
-        for ArraySpec { id, shape, .. } in &specs {
+        for ArraySpec { id, shape, .. } in specs {
             let mut data = vec![0.0; shape.iter().product()];
             let mut bytes = vec![0; 1 << 16];
             for block in data.chunks_mut(bytes.len() / 4) {
@@ -258,6 +256,7 @@ fn read(path: &Path, training: Digest, architecture: &Architecture) -> io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Architecture;
     use crate::model::architecture::{ArrayId, Gpt2};
 
     fn architecture() -> Architecture {
@@ -296,9 +295,9 @@ mod tests {
     #[test]
     fn damage_leads_back_to_the_one_before_and_strangers_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let architecture = architecture();
-        let load = |training| load(folder.path(), training, &architecture);
-        let save = |state| save(folder.path(), Digest::of(b"this"), &architecture, &state);
+        let specs = architecture().arrays();
+        let load = |training| load(folder.path(), training, &specs);
+        let save = |state| save(folder.path(), Digest::of(b"this"), &specs, &state);
         let training = Digest::of(b"this");
         assert_eq!(load(training), (None, vec![]));
         save(state(1)).unwrap();

@@ -29,7 +29,8 @@ use self::on_device::OnDevice;
 use self::step::Batch;
 use super::device::DeviceName;
 use super::dropout::Dropout;
-use super::{Architecture, Dtype, Student, Weights};
+use super::lora::LoraShape;
+use super::{Adapter, Architecture, Dtype, Student, Weights};
 use crate::event::CancelToken;
 use crate::key::{Digest, DigestWriter};
 use crate::memory::room_for;
@@ -86,7 +87,7 @@ pub struct LossPoint {
 /// A finished training.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Trained {
-    /// The weights to keep.
+    /// The weights to keep: with [`TrainOptions::lora`] the adapter's.
     pub weights: Weights,
     /// One point for each epoch.
     pub losses: Vec<LossPoint>,
@@ -137,8 +138,16 @@ pub fn train(
     if options.keep == Keep::Best && validation.is_empty() {
         return Err(TrainError::NoValidation);
     }
-    check_room(&architecture, &prepared.examples, options, runtime)?;
-    let mut trainer = backend(&architecture, options, runtime)?;
+    let adapter = options.lora.as_ref();
+    let adapter = adapter.map(|lora| Adapter::init(&architecture, lora, seed));
+    let adapter = adapter.transpose()?;
+    check_room(
+        &architecture,
+        adapter.as_ref(),
+        &prepared.examples,
+        options,
+        runtime,
+    )?;
     let backend = runtime.device.backend();
     let identity = identity(
         (&architecture, &weights),
@@ -148,7 +157,16 @@ pub fn train(
         seed,
         backend,
     );
-    let (found, warnings) = checkpoint::load(checkpoint_dir, identity, &architecture);
+    let specs = match &adapter {
+        None => architecture.arrays(),
+        Some(adapter) => adapter.shape.arrays(),
+    };
+    let (found, warnings) = checkpoint::load(checkpoint_dir, identity, &specs);
+    let (weights, frozen) = match adapter {
+        None => (weights, None),
+        Some(adapter) => (adapter.weights, Some((weights, adapter.shape))),
+    };
+    let mut trainer = backend_of(&architecture, frozen, options, runtime)?;
     let mut training = Training {
         architecture: &architecture,
         options,
@@ -160,7 +178,7 @@ pub fn train(
     };
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
-        let saved = checkpoint::save(checkpoint_dir, identity, &architecture, &training.state);
+        let saved = checkpoint::save(checkpoint_dir, identity, &specs, &training.state);
         saved.map_err(|source| TrainError::Checkpoint {
             folder: checkpoint_dir.to_owned(),
             source,
@@ -186,13 +204,18 @@ pub fn train(
 /// Whether the student and its longest example can be trained on at all, as far as that is certain.
 fn check_room(
     architecture: &Architecture,
+    adapter: Option<&Adapter>,
     examples: &[Example],
     options: &TrainOptions,
     runtime: TrainRuntime,
 ) -> Result<(), TrainError> {
     let what = "training this student";
-    // Weights, gradients and Adam's two moments.
-    let weights = u64::try_from(16 * architecture.parameters()).unwrap_or(u64::MAX);
+    // Of what is trained weights, gradients and Adam's two moments.
+    let bytes = match adapter {
+        None => 16 * architecture.parameters(),
+        Some(adapter) => 4 * architecture.parameters() + 16 * adapter.shape.parameters() as u128,
+    };
+    let weights = u64::try_from(bytes).unwrap_or(u64::MAX);
     let smaller = "take a smaller student, or a machine with more memory";
     room_for(what, smaller, weights).map_err(TrainError::Memory)?;
     if runtime.device != DeviceName::Cpu {
@@ -216,9 +239,10 @@ fn check_room(
     .map_err(TrainError::Memory)
 }
 
-/// What computes the steps.
-fn backend<'a>(
+/// What computes the steps; beside weights that are `frozen`, of their adapter.
+fn backend_of<'a>(
     architecture: &'a Architecture,
+    frozen: Option<(Weights, LoraShape)>,
     options: &TrainOptions,
     runtime: TrainRuntime,
 ) -> Result<Box<dyn TrainBackend + 'a>, TrainError> {
@@ -228,12 +252,18 @@ fn backend<'a>(
         }
         let (threads, checkpointing) = (runtime.threads, runtime.gradient_checkpointing);
         let backend = Cpu::new(architecture, threads, MICRO_BATCH_TOKENS, checkpointing)?;
-        return Ok(Box::new(backend));
+        return Ok(Box::new(match frozen {
+            None => backend,
+            Some((weights, shape)) => backend.adapting(weights, shape),
+        }));
     }
     let device = runtime.device.open()?;
     let checkpointing = runtime.gradient_checkpointing;
     let backend = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
-    Ok(Box::new(backend))
+    Ok(Box::new(match frozen {
+        None => backend,
+        Some((weights, shape)) => backend.adapting(weights, shape),
+    }))
 }
 
 /// What tells one training from another: all that its result depends on.
@@ -257,6 +287,9 @@ fn identity(
     write(&serde_json::to_vec(options).expect("numbers and names serialise"));
     if options.extra_steps > 0 {
         write(&(options.extra_steps as u64).to_le_bytes());
+    }
+    if let Some(lora) = &options.lora {
+        write(&serde_json::to_vec(lora).expect("numbers and names serialise"));
     }
     write(&seed.to_le_bytes());
     write(backend.as_bytes());
@@ -317,15 +350,12 @@ impl Training<'_> {
             let step = self.state.adam.steps;
             learning_rate = options.learning_rate_at(step, steps_total);
             let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a rate needs no more than f32"
-            )]
-            let rate = options.dropout as f32;
+            let lora = options.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+            let rates = [options.dropout, lora];
             let update = Update {
                 options,
                 learning_rate,
-                dropout: Dropout::new(rate, self.seed, step as u64),
+                dropout: Dropout::new(rates, self.seed, step as u64),
             };
             let loss = self.backend.step(&mut self.state, &batch, &update)?;
             self.state.tokens += batch.tokens as u64;

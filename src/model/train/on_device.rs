@@ -3,6 +3,8 @@
 //! A batch goes through in micro-batches; when the device's memory runs out, they are halved and the step begins again.
 //! Dropout is by example, so nothing but rounding changes.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::TrainError;
@@ -13,8 +15,9 @@ use super::data::Example;
 use super::packed::Packed;
 use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, guarded};
+use crate::model::lora::LoraShape;
 use crate::model::network::{Arithmetic, Asked, Parameter, Parameters, add, gradients, loss_alone};
-use crate::model::{Architecture, Dtype};
+use crate::model::{Architecture, Dtype, Weights};
 
 /// Padded tokens that go through together, unless memory says otherwise. Changes rounding only.
 const MICRO_BATCH_TOKENS: usize = 1024;
@@ -24,6 +27,8 @@ const F16_LOSS_SCALE: f64 = 1024.0;
 /// A device that trains.
 pub(super) struct OnDevice<'a> {
     architecture: &'a Architecture,
+    /// What an adapter is trained beside; else all weights are trained.
+    frozen: Option<(Weights, Arc<LoraShape>)>,
     device: Device,
     arithmetic: Arithmetic,
     loss_scale: f64,
@@ -53,6 +58,7 @@ impl<'a> OnDevice<'a> {
         let format = dtype.on_device(&device);
         Ok(Self {
             architecture,
+            frozen: None,
             device,
             arithmetic: Arithmetic {
                 dtype: format.ok_or(TrainError::Dtype(dtype))?,
@@ -68,6 +74,14 @@ impl<'a> OnDevice<'a> {
             #[cfg(test)]
             room_tokens: None,
         })
+    }
+
+    /// Trains an adapter of `frozen`: `state` has its arrays, and these weights stay.
+    pub(super) fn adapting(self, frozen: Weights, shape: LoraShape) -> Self {
+        Self {
+            frozen: Some((frozen, Arc::new(shape))),
+            ..self
+        }
     }
 
     fn micro_batch(&self) -> usize {
@@ -86,8 +100,12 @@ impl<'a> OnDevice<'a> {
                         .map(|each| each.values)
                         .collect()
                 };
+                let mut weights = Parameters::upload(&state.weights, &self.device);
+                if let Some((frozen, shape)) = &self.frozen {
+                    weights = weights.beside(&Parameters::upload(frozen, &self.device), shape);
+                }
                 DeviceState {
-                    weights: Parameters::upload(&state.weights, &self.device),
+                    weights,
                     first: moments(&state.adam.first),
                     second: moments(&state.adam.second),
                 }
@@ -105,7 +123,7 @@ impl<'a> OnDevice<'a> {
         update: &Update<'_>,
     ) -> Result<Gradients, DeviceFailure> {
         guarded(|| {
-            let mut arrays = vec![None; on_device.weights.arrays.len()];
+            let mut arrays = vec![None; on_device.weights.trained().count()];
             let mut losses = Vec::new();
             for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
                 let packed = Packed::new(examples);
@@ -280,9 +298,10 @@ fn adam(
         .weights
         .arrays
         .values_mut()
+        .filter(|parameter| !parameter.frozen)
         .zip(gradients.arrays)
         .zip(moments);
-    for ((Parameter { shape, values }, gradient), (first, second)) in arrays {
+    for ((Parameter { shape, values, .. }, gradient), (first, second)) in arrays {
         let gradient = match gradient {
             Some(gradient) => gradient.cast(FloatDType::F32) * scale,
             None => values.zeros_like(),

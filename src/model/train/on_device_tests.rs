@@ -7,6 +7,7 @@ use crate::event::CancelToken;
 use crate::model::architecture::tests::variants::variants;
 use crate::model::device::DeviceName;
 use crate::model::distance::furthest;
+use crate::model::lora::tests::Fixture;
 use crate::model::parity::Parity;
 use crate::model::train::TrainOptions;
 use crate::model::train::cpu::Network;
@@ -96,7 +97,7 @@ fn gradients_are_the_cpus_for_every_family() {
 fn gradients_alike(name: &str, architecture: &Architecture, weights: &Weights) {
     let (options, examples) = (options(), examples());
     let batch = Batch::new(&examples);
-    let dropout = crate::model::dropout::Dropout::new(0.1, 1, 2);
+    let dropout = crate::model::dropout::Dropout::new([0.1, 0.0], 1, 2);
     let mut network = Network::new(architecture, 1 << 10, false);
     let mut expected = weights.zeros();
     let loss = network.gradients(weights, &batch, dropout, &mut expected);
@@ -122,6 +123,72 @@ fn gradients_alike(name: &str, architecture: &Architecture, weights: &Weights) {
                 worst < 1e-3 * scale.max(1e-3),
                 "{name} on {device}: {id:?}: {worst:e} of {scale:e}"
             );
+        }
+    }
+}
+
+/// Loss, gradients and five steps of adapters: PEFT's, and with dropout the CPU's.
+#[test]
+fn adapters_are_pefts_and_the_cpus() {
+    for fixture in Fixture::all() {
+        let (parity, adapter) = (&fixture.parity, &fixture.adapter);
+        let name = &parity.name;
+        let examples = parity.counted().map(|(tokens, loss_from)| Example {
+            tokens: tokens.to_vec(),
+            loss_from,
+        });
+        let examples: Vec<Example> = examples.collect();
+        let batch = Batch::new(&examples);
+        let options = TrainOptions::default();
+        let update = |dropout| Update {
+            options: &options,
+            learning_rate: fixture.expected.learning_rate,
+            dropout,
+        };
+        let dropout = crate::model::dropout::Dropout::new([0.1, 0.2], 1, 2);
+        let mut network = Network::new(&parity.architecture, 1 << 10, false)
+            .adapting(parity.weights.clone(), adapter.shape.clone());
+        let mut expected = adapter.weights.zeros();
+        let loss = network.gradients(&adapter.weights, &batch, dropout, &mut expected);
+        for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
+            let there = device.open().unwrap();
+            let backend = || {
+                let (architecture, there) = (&parity.architecture, there.clone());
+                OnDevice::new(architecture, there, Dtype::F32, checkpointing)
+                    .unwrap()
+                    .adapting(parity.weights.clone(), adapter.shape.clone())
+            };
+            let on =
+                |dropout| gradients_on(&mut backend(), &adapter.weights, &batch, &update(dropout));
+            let (plain_loss, plain) = on(None);
+            let (apart, array) = fixture.gradients_apart(&plain);
+            assert!(
+                (plain_loss - fixture.expected.losses[0]).abs() < 1e-4 && apart <= 1e-4,
+                "{name} on {device}: loss {plain_loss}, `{array}` {apart:e}"
+            );
+            let (found_loss, found) = on(dropout);
+            assert!(
+                (found_loss - loss).abs() < 1e-4,
+                "{name}: {found_loss} {loss}"
+            );
+            for (id, array) in &expected.arrays {
+                let largest = array.data.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+                let worst = furthest(&found.arrays[id].data, &array.data);
+                let most = 1e-4 * f64::from(largest) + 1e-6;
+                assert!(worst < most, "{name} on {device}: {id:?}: {worst:e}");
+            }
+            let (mut backend, mut state) = (backend(), TrainState::new(adapter.weights.clone()));
+            let losses: Vec<f64> = (0..fixture.expected.losses.len())
+                .map(|_| backend.step(&mut state, &batch, &update(None)).unwrap())
+                .collect();
+            backend.sync(&mut state).unwrap();
+            let worst = furthest(&losses, &fixture.expected.losses);
+            eprintln!(
+                "{name} on {device}: of PEFT's, gradients within {apart:.1e} of their largest, losses within {worst:.1e}"
+            );
+            assert!(worst < 1e-4, "{name} on {device}: {worst:e}");
+            assert_eq!(state.weights.parameters(), adapter.weights.parameters());
+            assert_ne!(state.weights, adapter.weights);
         }
     }
 }
@@ -239,7 +306,7 @@ fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
             let update = Update {
                 options: &options,
                 learning_rate: 1e-3,
-                dropout: crate::model::dropout::Dropout::new(0.1, 1, step),
+                dropout: crate::model::dropout::Dropout::new([0.1, 0.0], 1, step),
             };
             losses.push(backend.step(&mut state, &batch, &update)?);
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Dtype;
+use crate::model::{Dtype, LoraOptions};
 
 /// How a student is trained. Defaults are the paper's where it speaks (arXiv 2502.12744, III-A).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,9 @@ pub struct TrainOptions {
     /// manifest says a number; a stage takes it from another training.
     #[serde(skip)]
     pub extra_steps: usize,
+    /// Train a low-rank adapter and leave the weights. A stage that can says so.
+    #[serde(skip)]
+    pub lora: Option<LoraOptions>,
 }
 
 /// How the learning rate goes after the warm-up.
@@ -115,6 +118,7 @@ impl Default for TrainOptions {
             dtype: Dtype::default(),
             keep: Keep::default(),
             extra_steps: 0,
+            lora: None,
         }
     }
 }

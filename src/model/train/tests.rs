@@ -13,6 +13,7 @@ use crate::model::distance::furthest;
 use crate::model::engine::Engine;
 
 mod families;
+mod lora;
 mod resume;
 
 #[derive(Deserialize)]
@@ -149,7 +150,7 @@ fn micro_batches_agree_and_checkpointing_is_the_same_to_the_bit() {
     let prepared = Prepared::new(&resume::many(), &student.architecture, &options).unwrap();
     let examples = prepared.examples;
     let batch = Batch::new(&examples);
-    let dropout = Dropout::new(0.1, 1, 2);
+    let dropout = Dropout::new([0.1, 0.0], 1, 2);
     let run = |limit: usize, checkpointing: bool| {
         let mut network = Network::new(&student.architecture, limit, checkpointing);
         let mut gradients = student.weights.zeros();

@@ -27,6 +27,7 @@ use super::architecture::{Architecture, ArrayId, ArraySpec, Output};
 use super::error::ModelError;
 use super::gguf::{self, Gguf};
 use super::in_order::in_order;
+use super::lora::Adapter;
 use super::weights::{Array, Weights, check_layers, check_shapes};
 use crate::key::Digest;
 use crate::memory::room_for;
@@ -136,12 +137,29 @@ impl WeightFiles {
                 Some(StoredPart { file, values })
             });
             let parts = parts.collect();
-            (id, StoredArray { shape, parts })
+            let deltas = Arc::default();
+            (
+                id,
+                StoredArray {
+                    shape,
+                    parts,
+                    deltas,
+                },
+            )
         };
         Ok(Self {
             arrays: specs.into_iter().map(stored).collect(),
             files,
         })
+    }
+
+    /// The same weights with what `adapter` adds to them: it is added whenever they are read.
+    #[must_use]
+    pub fn adapted(mut self, adapter: &Adapter) -> Self {
+        for (id, array) in &mut self.arrays {
+            array.deltas = adapter.deltas(*id).into();
+        }
+        self
     }
 
     /// Checks that the files whose digests are known are what these say, in the bytes that were read of them. Call it

@@ -1,14 +1,21 @@
 //! Arrays as memory is to have them, in files.
 
-use super::values::StoredValues;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::values::{PIECE, StoredValues};
 use crate::model::ModelError;
 use crate::model::architecture::{FileArray, Layout};
+use crate::model::lora::Delta;
 
 /// One array as memory is to have it, in files.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct StoredArray {
     pub(in crate::model) shape: Vec<usize>,
     pub(super) parts: Vec<StoredPart>,
+    /// What an adapter adds, in f32, each after the one before.
+    pub(super) deltas: Arc<[Delta]>,
 }
 
 /// An array of a file and where its values belong.
@@ -34,15 +41,30 @@ impl StoredArray {
         into: &mut [f32],
     ) -> Result<(), ModelError> {
         match self.parts.as_slice() {
-            [part] if part.file.layout == Layout::Same => part.values.read_at(first, into),
-            _ if first == 0 && into.len() == self.len() => self.assemble(into),
+            [part] if part.file.layout == Layout::Same => part.values.read_at(first, into)?,
+            _ if first == 0 && into.len() == self.len() => self.assemble(into)?,
             _ => {
                 let mut all = vec![0.0; self.len()];
                 self.assemble(&mut all)?;
                 into.copy_from_slice(&all[first..][..into.len()]);
-                Ok(())
             }
         }
+        self.adapt(first, into);
+        Ok(())
+    }
+
+    /// Adds what an adapter adds to the values from `first` on; threads of the caller's pool work together.
+    fn adapt(&self, first: usize, values: &mut [f32]) {
+        let outputs = self.shape.last().copied().unwrap_or(1);
+        if self.deltas.is_empty() {
+            return;
+        }
+        let pieces = values.par_chunks_mut(PIECE).enumerate();
+        pieces.for_each(|(piece, values)| {
+            for delta in &*self.deltas {
+                delta.add_to(values, first + piece * PIECE, outputs);
+            }
+        });
     }
 
     /// All values; threads of the caller's pool read together.
@@ -53,10 +75,12 @@ impl StoredArray {
         if let [part] = self.parts.as_slice()
             && part.file.layout == Layout::Same
         {
-            return part.values.read_all();
+            let mut values = part.values.read_all()?;
+            self.adapt(0, &mut values);
+            return Ok(values);
         }
         let mut values = vec![0.0; self.len()];
-        self.assemble(&mut values)?;
+        self.read_at(0, &mut values)?;
         Ok(values)
     }
 

@@ -1,7 +1,10 @@
 //! Weights and their gradients by what they are for.
 
+use super::arrays::values_mut;
+use super::low_rank::{LowRank, LowRankScratch, Masks};
 use crate::model::Weights;
 use crate::model::architecture::{ArrayId, Role};
+use crate::model::lora::LoraShape;
 use crate::model::ops::linear::{add_bias_gradient, add_weight_gradient, input_gradient, linear};
 
 /// A weight `[inputs, outputs]` and where there is one its bias `[outputs]`, or a norm's gain and bias, `[width]` both.
@@ -33,49 +36,93 @@ impl<'a> Affine<'a> {
         })
     }
 
-    /// Maps rows, into `out`.
-    ///
-    /// # Shapes
-    /// `x` `[rows, inputs]`, `out` `[rows, outputs]`.
-    pub(super) fn map(self, x: &[f32], out: &mut [f32]) {
-        linear(x, self.weight, self.bias, self.outputs, out);
-    }
-
-    /// The gradient of the rows that were mapped, into `dx`.
-    ///
-    /// # Shapes
-    /// `upstream` `[rows, outputs]`, `dx` `[rows, inputs]`.
-    pub(super) fn input_gradient(self, upstream: &[f32], dx: &mut [f32]) {
-        input_gradient(upstream, self.weight, self.outputs, dx);
-    }
-
-    /// Where the gradients of its weight are summed.
+    /// Where the gradients of its weight are summed; `None` where it is frozen.
     ///
     /// # Shapes
     /// To `[inputs, outputs]`, of a norm to `[width]`.
-    pub(super) fn weight_gradient(self, gradients: &mut Weights) -> &mut [f32] {
+    pub(super) fn weight_gradient(self, gradients: &mut Weights) -> Option<&mut [f32]> {
         values_mut(gradients, ArrayId::weight(self.role, self.layer))
     }
 
-    /// Adds the gradient of its bias, if it has one.
+    /// Adds the gradient of its bias, if it has one that is trained.
     ///
     /// # Shapes
     /// `upstream` `[rows, outputs]`.
     pub(super) fn add_bias_gradient(self, gradients: &mut Weights, upstream: &[f32]) {
-        if self.bias.is_some() {
-            let bias = values_mut(gradients, ArrayId::bias(self.role, self.layer));
+        if let Some(bias) = values_mut(gradients, ArrayId::bias(self.role, self.layer)) {
             add_bias_gradient(upstream, bias);
         }
     }
+}
 
-    /// Adds its gradients as an affine map that took `x` and was given back `upstream`.
+/// A model's weights, and where an adapter is trained beside them, that.
+#[derive(Clone, Copy)]
+pub(super) struct Model<'a> {
+    pub(super) weights: &'a Weights,
+    pub(super) adapter: Option<(&'a LoraShape, &'a Weights)>,
+}
+
+/// An affine map and the branches beside it.
+pub(super) struct Linear<'a> {
+    affine: Affine<'a>,
+    branches: Vec<LowRank<'a>>,
+}
+
+impl<'a> Linear<'a> {
+    fn new(model: Model<'a>, role: Role, layer: usize) -> Self {
+        let branches = model
+            .adapter
+            .map(|(shape, values)| LowRank::beside(ArrayId::weight(role, layer), shape, values));
+        Self {
+            affine: Affine::new(model.weights, role, Some(layer)),
+            branches: branches.unwrap_or_default(),
+        }
+    }
+
+    /// Maps rows, into `out`.
     ///
     /// # Shapes
-    /// `x` `[rows, inputs]`, `upstream` `[rows, outputs]`.
-    pub(super) fn add_gradients(self, gradients: &mut Weights, x: &[f32], upstream: &[f32]) {
-        self.add_bias_gradient(gradients, upstream);
-        let weight = self.weight_gradient(gradients);
-        add_weight_gradient(x, upstream, self.outputs, weight);
+    /// `x` `[rows, inputs]`, `out` `[rows, outputs]`.
+    pub(super) fn map(
+        &self,
+        x: &[f32],
+        out: &mut [f32],
+        masks: Masks<'_>,
+        scratch: &mut LowRankScratch,
+    ) {
+        let Affine {
+            weight,
+            bias,
+            outputs,
+            ..
+        } = self.affine;
+        linear(x, weight, bias, outputs, out);
+        for branch in &self.branches {
+            branch.add(x, out, outputs, masks, scratch);
+        }
+    }
+
+    /// Adds its gradients as a map that took `x` and was given back `upstream`; the gradient of `x`, into `dx`.
+    ///
+    /// # Shapes
+    /// `x` and `dx` `[rows, inputs]`, `upstream` `[rows, outputs]`.
+    pub(super) fn backward(
+        &self,
+        (x, upstream): (&[f32], &[f32]),
+        gradients: &mut Weights,
+        dx: &mut [f32],
+        masks: Masks<'_>,
+        scratch: &mut LowRankScratch,
+    ) {
+        let (affine, outputs) = (self.affine, self.affine.outputs);
+        affine.add_bias_gradient(gradients, upstream);
+        if let Some(weight) = affine.weight_gradient(gradients) {
+            add_weight_gradient(x, upstream, outputs, weight);
+        }
+        input_gradient(upstream, affine.weight, outputs, dx);
+        for branch in &self.branches {
+            branch.backward((x, upstream), outputs, gradients, dx, masks, scratch);
+        }
     }
 }
 
@@ -84,55 +131,33 @@ pub(super) struct Layer<'a> {
     /// Its number.
     pub(super) index: usize,
     pub(super) attention_norm: Option<Affine<'a>>,
-    pub(super) query_key_value: Affine<'a>,
+    pub(super) query_key_value: Linear<'a>,
     pub(super) query_norm: Option<Affine<'a>>,
     pub(super) key_norm: Option<Affine<'a>>,
-    pub(super) attention_out: Affine<'a>,
+    pub(super) attention_out: Linear<'a>,
     pub(super) attention_post_norm: Option<Affine<'a>>,
     pub(super) feed_forward_norm: Option<Affine<'a>>,
-    pub(super) up: Affine<'a>,
-    pub(super) down: Affine<'a>,
+    pub(super) up: Linear<'a>,
+    pub(super) down: Linear<'a>,
     pub(super) feed_forward_post_norm: Option<Affine<'a>>,
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn new(weights: &'a Weights, index: usize) -> Self {
-        let affine = |role| Affine::new(weights, role, Some(index));
-        let find = |role| Affine::find(weights, role, Some(index));
+    pub(super) fn new(model: Model<'a>, index: usize) -> Self {
+        let linear = |role| Linear::new(model, role, index);
+        let find = |role| Affine::find(model.weights, role, Some(index));
         Self {
             index,
             attention_norm: find(Role::AttentionNorm),
-            query_key_value: affine(Role::QueryKeyValue),
+            query_key_value: linear(Role::QueryKeyValue),
             query_norm: find(Role::QueryNorm),
             key_norm: find(Role::KeyNorm),
-            attention_out: affine(Role::AttentionOut),
+            attention_out: linear(Role::AttentionOut),
             attention_post_norm: find(Role::AttentionPostNorm),
             feed_forward_norm: find(Role::FeedForwardNorm),
-            up: affine(Role::Up),
-            down: affine(Role::Down),
+            up: linear(Role::Up),
+            down: linear(Role::Down),
             feed_forward_post_norm: find(Role::FeedForwardPostNorm),
         }
     }
-}
-
-/// The values of an array that the architecture promises.
-///
-/// # Shapes
-/// To the shape that the architecture has for `id`, row-major.
-pub(super) fn values(weights: &Weights, id: ArrayId) -> &[f32] {
-    let array = weights.arrays.get(&id);
-    &array
-        .expect("the weights were checked against the architecture")
-        .data
-}
-
-/// The same, to change.
-///
-/// # Shapes
-/// As of [`values`].
-pub(super) fn values_mut(weights: &mut Weights, id: ArrayId) -> &mut [f32] {
-    let array = weights.arrays.get_mut(&id);
-    &mut array
-        .expect("gradients have the arrays of the weights")
-        .data
 }

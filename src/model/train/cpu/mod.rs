@@ -1,13 +1,16 @@
 //! Steps on the CPU, where `state` itself is what is trained: weights are read and moved in place, and the memory of
 //! one step serves the next.
 
+mod arrays;
 mod layers;
+mod low_rank;
 mod network;
 
 use super::TrainError;
 use super::backend::{TrainBackend, Update};
 use super::checkpoint::TrainState;
 use super::step::Batch;
+use crate::model::lora::LoraShape;
 use crate::model::{Architecture, Weights};
 
 pub(super) use self::network::Network;
@@ -25,6 +28,12 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
+    /// Trains an adapter of `frozen`: `state` has its arrays, and these weights stay.
+    pub(super) fn adapting(mut self, frozen: Weights, shape: LoraShape) -> Self {
+        self.network = self.network.adapting(frozen, shape);
+        self
+    }
+
     /// Starts threads; 0 for as many as there are cores. At most `micro_batch_tokens` go through the model at a time.
     pub(super) fn new(
         architecture: &Architecture,

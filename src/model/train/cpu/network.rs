@@ -11,12 +11,17 @@ mod backward;
 mod forward;
 mod operations;
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use self::operations::{drop_out, norm_backward, normalize};
-use super::layers::{Affine, Layer, values, values_mut};
+use super::arrays::{values, values_mut};
+use super::layers::{Affine, Layer, Model};
+use super::low_rank::{LowRankScratch, Masks};
 use crate::model::architecture::{ArrayId, FeedForwardKind, Output, Positions, Role};
 use crate::model::dropout::{Dropout, EMBEDDING_SITE};
+use crate::model::lora::LoraShape;
 use crate::model::ops::cross_entropy::{Head, HeadScratch, cross_entropy};
 use crate::model::ops::query_key_norm::QueryKeyNorm;
 use crate::model::ops::rotary::Turns;
@@ -34,6 +39,8 @@ pub(in crate::model::train) struct Network {
     architecture: Architecture,
     micro_batch_tokens: usize,
     checkpointing: bool,
+    /// What an adapter is trained beside; else all weights are trained.
+    frozen: Option<Arc<(Weights, LoraShape)>>,
     /// Of each way in which blocks rotate.
     turns: Vec<Turns>,
     /// Each block's input, and the last one's output: `[rows, width]`.
@@ -86,6 +93,7 @@ struct Scratch {
     dqkv: Vec<f32>,
     /// `[rows]`.
     moments: Vec<[f32; 2]>,
+    low_rank: LowRankScratch,
     head: HeadScratch,
 }
 
@@ -119,6 +127,16 @@ impl MicroBatch {
     }
 }
 
+impl MicroBatch {
+    /// What low-rank branches drop.
+    fn masks(&self) -> Masks<'_> {
+        Masks {
+            spans: &self.spans,
+            dropout: self.dropout,
+        }
+    }
+}
+
 impl Network {
     /// A network of this shape, whose memory is still to be had.
     pub(in crate::model::train) fn new(
@@ -137,11 +155,18 @@ impl Network {
             architecture: architecture.clone(),
             micro_batch_tokens,
             checkpointing,
+            frozen: None,
             turns,
             streams: Vec::new(),
             kept: Vec::new(),
             scratch: Scratch::default(),
         }
+    }
+
+    /// A network for an adapter of `frozen`: the weights that it is given and their gradients are the adapter's.
+    pub(in crate::model::train) fn adapting(mut self, frozen: Weights, shape: LoraShape) -> Self {
+        self.frozen = Some(Arc::new((frozen, shape)));
+        self
     }
 
     /// Mean loss over the tokens that count; its gradients overwrite `gradients`.
@@ -187,8 +212,20 @@ impl Network {
         let keeps_inputs = gradients.is_some();
         let keeps_blocks = keeps_inputs && !self.checkpointing;
         self.reserve(micro_batch, keeps_inputs, keeps_blocks);
+        let frozen = self.frozen.clone();
+        let model = match frozen.as_deref() {
+            None => Model {
+                weights,
+                adapter: None,
+            },
+            Some((frozen, shape)) => Model {
+                weights: frozen,
+                adapter: Some((shape, weights)),
+            },
+        };
+        let weights = model.weights;
         let count = self.architecture.layers;
-        let layers: Vec<Layer<'_>> = (0..count).map(|layer| Layer::new(weights, layer)).collect();
+        let layers: Vec<Layer<'_>> = (0..count).map(|layer| Layer::new(model, layer)).collect();
         self.embed(weights, micro_batch);
         for (index, layer) in layers.iter().enumerate() {
             let streams = if keeps_inputs {
@@ -210,7 +247,7 @@ impl Network {
             if !keeps_blocks && index + 1 < count {
                 self.attention_half(layer, index, kept, micro_batch);
                 if layer.feed_forward_post_norm.is_some() {
-                    self.feed(layer, kept);
+                    self.feed(layer, kept, micro_batch);
                 }
             }
             self.block_backward(layer, index, kept, micro_batch, gradients);
@@ -361,7 +398,7 @@ impl Network {
             return (loss, None);
         };
         branch.fill(0.0);
-        let wanted = [&mut branch[..], values_mut(gradients, output)];
+        let wanted = (&mut branch[..], values_mut(gradients, output));
         let loss = cross_entropy(normed, head, targets, scale, Some(wanted), scratch);
         dx.fill(0.0);
         norm_backward(norm, norm_weights, x, moments, branch, dx, gradients);

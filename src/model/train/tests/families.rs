@@ -197,7 +197,7 @@ fn gradients_are_what_the_loss_changes_by() {
     for (which, architecture) in architectures().iter().enumerate() {
         let (weights, examples) = (weights(architecture), sequences());
         let batch = Batch::new(&examples);
-        let dropout = Dropout::new(0.2, 3, 4);
+        let dropout = Dropout::new([0.2, 0.0], 3, 4);
         let mut network = Network::new(architecture, usize::MAX, false);
         let mut gradients = weights.zeros();
         network.gradients(&weights, &batch, dropout, &mut gradients);
@@ -240,7 +240,7 @@ fn checkpointing_and_threads_change_no_bit_of_any_family() {
             pool.build().unwrap().install(|| {
                 let mut network = Network::new(architecture, limit, checkpointing);
                 let mut gradients = weights.zeros();
-                let dropout = Dropout::new(0.1, 1, 2);
+                let dropout = Dropout::new([0.1, 0.0], 1, 2);
                 // Memory that was used before changes nothing either.
                 network.gradients(&weights, &Batch::new(&examples[..2]), None, &mut gradients);
                 let loss = network.gradients(&weights, &batch, dropout, &mut gradients);

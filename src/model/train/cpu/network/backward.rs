@@ -8,7 +8,8 @@ use super::{MicroBatch, Network, Scratch};
 use crate::model::Weights;
 use crate::model::architecture::{Architecture, ArrayId, FeedForwardKind, Positions};
 use crate::model::dropout::{EMBEDDING_SITE, block_site};
-use crate::model::train::cpu::layers::{Layer, values_mut};
+use crate::model::train::cpu::arrays::values_mut;
+use crate::model::train::cpu::layers::Layer;
 
 impl Network {
     /// From the gradient of a block's output to that of its input, both in `scratch.dx`.
@@ -61,8 +62,10 @@ impl Network {
             dactive,
             dup,
             moments,
+            low_rank,
             ..
         } = &mut self.scratch;
+        let masks = micro_batch.masks();
 
         branch.copy_from_slice(dx);
         let site = block_site(layer.index) + 2;
@@ -77,8 +80,10 @@ impl Network {
             }
         };
         activation(feed_forward, &kept.up, active);
-        layer.down.add_gradients(gradients, active, upstream);
-        layer.down.input_gradient(upstream, dactive);
+        let passed = (&active[..], &upstream[..]);
+        layer
+            .down
+            .backward(passed, gradients, dactive, masks, low_rank);
         let dup = match feed_forward.kind {
             FeedForwardKind::Plain(_) => active,
             FeedForwardKind::Gated(_) => dup,
@@ -87,14 +92,18 @@ impl Network {
         let read = if parallel { x } else { &kept.middle };
         match layer.feed_forward_norm {
             None => {
-                layer.up.add_gradients(gradients, read, dup);
-                layer.up.input_gradient(dup, branch);
+                let passed = (&read[..], &dup[..]);
+                layer
+                    .up
+                    .backward(passed, gradients, branch, masks, low_rank);
                 add(dx, branch);
             }
             Some(weights) => {
                 normalize(norm, weights, read, normed, moments);
-                layer.up.add_gradients(gradients, normed, dup);
-                layer.up.input_gradient(dup, branch);
+                let passed = (&normed[..], &dup[..]);
+                layer
+                    .up
+                    .backward(passed, gradients, branch, masks, low_rank);
                 norm_backward(norm, weights, read, moments, branch, dx, gradients);
             }
         }
@@ -129,8 +138,10 @@ impl Network {
             qk_scales,
             dqkv,
             moments,
+            low_rank,
             ..
         } = &mut self.scratch;
+        let masks = micro_batch.masks();
 
         branch.copy_from_slice(if architecture.parallel { doutput } else { dx });
         let site = block_site(layer.index) + 1;
@@ -145,9 +156,10 @@ impl Network {
                 &*dread
             }
         };
-        let out = layer.attention_out;
-        out.add_gradients(gradients, &kept.mixed, upstream);
-        out.input_gradient(upstream, dmixed);
+        let passed = (&kept.mixed[..], &upstream[..]);
+        layer
+            .attention_out
+            .backward(passed, gradients, dmixed, masks, low_rank);
         let turns = turns(architecture, &self.turns, layer.index);
         let query_key_norm = query_key_norm(architecture, layer);
         let used = match query_key_norm {
@@ -167,22 +179,23 @@ impl Network {
         if let Some(norm) = query_key_norm {
             let gains = layer.query_norm.into_iter().chain(layer.key_norm);
             for (which, gain) in gains.enumerate() {
-                let gain = gain.weight_gradient(gradients);
-                norm.add_gain_gradient(which, &kept.qkv, qk_scales, dqkv, gain);
+                if let Some(gain) = gain.weight_gradient(gradients) {
+                    norm.add_gain_gradient(which, &kept.qkv, qk_scales, dqkv, gain);
+                }
             }
             norm.input_gradient(&kept.qkv, qk_scales, dqkv);
         }
-        let projection = layer.query_key_value;
+        let projection = &layer.query_key_value;
         match layer.attention_norm {
             None => {
-                projection.add_gradients(gradients, x, dqkv);
-                projection.input_gradient(dqkv, branch);
+                let passed = (&x[..], &dqkv[..]);
+                projection.backward(passed, gradients, branch, masks, low_rank);
                 add(dx, branch);
             }
             Some(weights) => {
                 normalize(norm, weights, x, normed, moments);
-                projection.add_gradients(gradients, normed, dqkv);
-                projection.input_gradient(dqkv, branch);
+                let passed = (&normed[..], &dqkv[..]);
+                projection.backward(passed, gradients, branch, masks, low_rank);
                 norm_backward(norm, weights, x, moments, branch, dx, gradients);
             }
         }
@@ -199,7 +212,9 @@ impl Network {
         drop_out(micro_batch, EMBEDDING_SITE, width, dx, mask);
         // One row after another: a token may come twice, and a sum has one order.
         let mut add = |id, scale: f32, places: &mut dyn Iterator<Item = usize>| {
-            let sums = values_mut(gradients, id);
+            let Some(sums) = values_mut(gradients, id) else {
+                return;
+            };
             for (place, dx) in places.zip(dx.chunks_exact(width)) {
                 let sums = &mut sums[place * width..][..width];
                 let pairs = sums.iter_mut().zip(dx);

@@ -26,8 +26,10 @@ impl Network {
             moments,
             normed_qkv,
             qk_scales,
+            low_rank,
             ..
         } = &mut self.scratch;
+        let masks = micro_batch.masks();
         let input = match layer.attention_norm {
             None => x,
             Some(weights) => {
@@ -35,7 +37,9 @@ impl Network {
                 &*normed
             }
         };
-        layer.query_key_value.map(input, &mut kept.qkv);
+        layer
+            .query_key_value
+            .map(input, &mut kept.qkv, masks, low_rank);
         let used = match query_key_norm(architecture, layer) {
             None => &mut kept.qkv,
             Some(norm) => {
@@ -48,9 +52,13 @@ impl Network {
         }
         attention(architecture, layer.index, micro_batch).forward(used, &mut kept.mixed);
         match layer.attention_post_norm {
-            None => layer.attention_out.map(&kept.mixed, &mut kept.middle),
+            None => {
+                let out = &layer.attention_out;
+                out.map(&kept.mixed, &mut kept.middle, masks, low_rank);
+            }
             Some(weights) => {
-                layer.attention_out.map(&kept.mixed, &mut kept.attended);
+                let out = &layer.attention_out;
+                out.map(&kept.mixed, &mut kept.attended, masks, low_rank);
                 normalize(norm, weights, &kept.attended, &mut kept.middle, moments);
             }
         }
@@ -69,7 +77,7 @@ impl Network {
                 &*normed
             }
         };
-        layer.up.map(input, &mut kept.up);
+        layer.up.map(input, &mut kept.up, masks, low_rank);
     }
 
     /// From what the feed-forward half makes active to the next block's input.
@@ -83,16 +91,15 @@ impl Network {
         let Architecture { width, norm, .. } = self.architecture;
         match layer.feed_forward_post_norm {
             None => {
-                activation(
-                    self.architecture.feed_forward,
-                    &self.kept[kept].up,
-                    &mut self.scratch.active,
-                );
-                let x = &mut self.streams[stream];
-                layer.down.map(&self.scratch.active, x);
+                let Scratch {
+                    active, low_rank, ..
+                } = &mut self.scratch;
+                activation(self.architecture.feed_forward, &self.kept[kept].up, active);
+                let (x, masks) = (&mut self.streams[stream], micro_batch.masks());
+                layer.down.map(active, x, masks, low_rank);
             }
             Some(weights) => {
-                self.feed(layer, kept);
+                self.feed(layer, kept, micro_batch);
                 let (x, moments) = (&mut self.streams[stream], &mut self.scratch.moments);
                 normalize(norm, weights, &self.kept[kept].fed, x, moments);
             }
@@ -104,9 +111,13 @@ impl Network {
     }
 
     /// What the post-norm of the feed-forward half reads.
-    pub(super) fn feed(&mut self, layer: &Layer<'_>, kept: usize) {
-        let (kept, active) = (&mut self.kept[kept], &mut self.scratch.active);
+    pub(super) fn feed(&mut self, layer: &Layer<'_>, kept: usize, micro_batch: &MicroBatch) {
+        let kept = &mut self.kept[kept];
+        let Scratch {
+            active, low_rank, ..
+        } = &mut self.scratch;
         activation(self.architecture.feed_forward, &kept.up, active);
-        layer.down.map(active, &mut kept.fed);
+        let masks = micro_batch.masks();
+        layer.down.map(active, &mut kept.fed, masks, low_rank);
     }
 }

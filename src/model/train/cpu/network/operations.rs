@@ -52,7 +52,9 @@ pub(super) fn norm_backward(
     dx: &mut [f32],
     gradients: &mut Weights,
 ) {
-    add_gamma_gradient(x, moments, upstream, weights.weight_gradient(gradients));
+    if let Some(gain) = weights.weight_gradient(gradients) {
+        add_gamma_gradient(x, moments, upstream, gain);
+    }
     weights.add_bias_gradient(gradients, upstream);
     match norm.kind {
         NormKind::Layer => {
@@ -121,7 +123,9 @@ pub(super) fn attention<'a>(
         },
         cap: attention.score_cap.map(|cap| cap as f32),
         window: architecture.block_attention(layer).window,
-        mask: micro_batch.dropout.map(|dropout| (dropout, site)),
+        mask: micro_batch
+            .dropout
+            .and_then(|dropout| Some((dropout.at(site)?, site))),
     }
 }
 
@@ -165,7 +169,7 @@ pub(super) fn drop_out(
     x: &mut [f32],
     mask: &mut [f32],
 ) {
-    if let Some(dropout) = micro_batch.dropout {
+    if let Some(dropout) = micro_batch.dropout.and_then(|dropout| dropout.at(site)) {
         dropout.fill_rows(site, &micro_batch.spans, width, mask);
         let blocks = x.par_chunks_mut(BLOCK).zip(mask.par_chunks(BLOCK));
         blocks.for_each(|(x, mask)| x.iter_mut().zip(mask).for_each(|(x, mask)| *x *= mask));
