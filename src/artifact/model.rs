@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Digest, canonical_json};
-use crate::model::Student;
+use crate::model::{ADAPTER_CONFIG, Student};
 use crate::text::{ChoiceAnswer, END_OF_TEXT, PromptForm};
 
-/// A folder in Hub format whose files are objects in the store.
+/// A folder in Hub format whose files are objects in the store. That of a model with a low-rank adapter has the files of the
+/// model that the adapter was trained beside, which the store holds once, and the adapter's, as PEFT names them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ModelFolder {
     /// Each file's content digest, by name.
@@ -66,6 +67,11 @@ const CARRIED_ALONG: [&str; 4] = [
 ];
 
 impl ModelFolder {
+    /// Whether it has an adapter, which whoever takes its weights adds to them.
+    pub fn is_adapted(&self) -> bool {
+        self.files.contains_key(ADAPTER_CONFIG)
+    }
+
     /// Identifies what the student computes: its configuration, weights and tokenizer, whatever it
     /// was trained for and whatever else lies in its folder.
     pub fn identity(&self) -> Digest {

@@ -319,9 +319,14 @@ fn model_text(model: &ModelFolder) -> String {
         let _ = writeln!(text, "{:<32} {}", printable(name), digest.short());
     }
     let prompt = printable(&serde_json::to_string(&model.prompt).unwrap_or_default());
+    let export = if model.is_adapted() {
+        "writes them as one model, and with `--adapter` the adapter alone"
+    } else {
+        "writes the folder"
+    };
     let _ = writeln!(
         text,
-        "answers the prompt {prompt}; `sert-run export` writes the folder"
+        "answers the prompt {prompt}; `sert-run export` {export}"
     );
     text
 }

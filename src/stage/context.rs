@@ -17,8 +17,9 @@ use crate::fetch::Fetcher;
 use crate::input::missing;
 use crate::key::{Digest, Numerics, StageKey};
 use crate::model::{
-    Arithmetic, Dtype, EngineOptions, GGUF_FILE, HUB_FILES, Inference, ModelError, Student,
-    WeightFiles, find_gguf, template_files, thread_pool,
+    ADAPTER_FILES, ADAPTER_WEIGHTS, Adapter, Architecture, Arithmetic, Dtype, EngineOptions,
+    GGUF_FILE, HUB_FILES, Inference, ModelError, Student, WeightFiles, find_gguf, template_files,
+    thread_pool,
 };
 use crate::store::{Store, StoreError};
 use crate::text::{ChoiceAnswer, PromptForm};
@@ -143,7 +144,10 @@ impl Context<'_> {
     ) -> Result<(ModelFolder, Student<WeightFiles>), StageError> {
         let folder: ModelFolder = self.input(port)?;
         let scratch = self.store.scratch()?;
-        let is_weights = |name: &str| name.ends_with(".safetensors");
+        // An adapter is small, and read as a whole: a copy that is checked does.
+        let is_weights = |name: &str| {
+            name.ends_with(".safetensors") && !(folder.is_adapted() && name == ADAPTER_WEIGHTS)
+        };
         match self.store.lend(&folder.files, scratch.path(), is_weights) {
             Err(StoreError::MissingObject(_)) => {
                 let port = port.to_owned();
@@ -155,7 +159,11 @@ impl Context<'_> {
         let weights = weights.map(|(_, digest)| *digest).collect();
         lock(&self.lent).insert(port.to_owned(), weights);
         // The open files outlast their names.
-        let student = self.sound(Student::open_digested(scratch.path(), &folder.files))?;
+        let student = self.sound(if folder.is_adapted() {
+            Student::open_adapted(scratch.path(), &folder.files)
+        } else {
+            Student::open_digested(scratch.path(), &folder.files)
+        })?;
         Ok((folder, student))
     }
 
@@ -191,6 +199,43 @@ impl Context<'_> {
         student.save(scratch.path())?;
         let marks = TextMarks::of(student);
         self.keep_folder(scratch.path(), prompt, choice_answer, marks)
+    }
+
+    /// Keeps an adapter that was trained beside the student at `port`, as that student's files and its own. Where these have
+    /// an adapter already, both become one.
+    ///
+    /// # Errors
+    /// When a file is gone, cannot be read or cannot be written.
+    pub fn keep_adapter(
+        &self,
+        port: &str,
+        adapter: Adapter,
+        architecture: &Architecture,
+        prompt: PromptForm,
+        choice_answer: ChoiceAnswer,
+    ) -> Result<Digest, StageError> {
+        let base: ModelFolder = self.input(port)?;
+        let scratch = self.store.scratch()?;
+        let adapter = if base.is_adapted() {
+            let mut files = base.files.clone();
+            files.retain(|name, _| ADAPTER_FILES.contains(&name.as_str()));
+            self.store.materialise(&files, scratch.path())?;
+            adapter.after(Adapter::load(scratch.path(), architecture)?, architecture)?
+        } else {
+            adapter
+        };
+        adapter.save(scratch.path(), architecture)?;
+        let mut files = base.files;
+        for name in ADAPTER_FILES {
+            let digest = self.store.put_file(&scratch.path().join(name))?;
+            files.insert(name.to_owned(), digest);
+        }
+        self.keep(&ModelFolder {
+            files,
+            prompt,
+            choice_answer,
+            marks: base.marks,
+        })
     }
 
     /// Keeps every file of a Hub-format folder whose texts have these marks.

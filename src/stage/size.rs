@@ -44,6 +44,9 @@ pub struct Shape {
     pub block_cache: u64,
     /// Values that a block keeps of each token while it trains, roughly (ours).
     pub block_activations: u64,
+    /// Inputs and outputs of all a block's linear maps, where each has a module of its own: times a rank, the most that an
+    /// adapter has.
+    pub block_sides: u64,
 }
 
 /// How much work a stage is.
@@ -115,8 +118,21 @@ impl Shape {
             FeedForwardKind::Gated(_) => product(&[2, feed_forward.inner as u64]),
         };
         let projected = heads.projected_width() as u64;
-        let activations = [(10, width), (4, projected), (3, up)];
-        let activations = activations.map(|(times, values)| product(&[times, values]));
+        let sum = |parts: &[(u64, u64)]| {
+            let parts = parts
+                .iter()
+                .map(|(times, values)| product(&[*times, *values]));
+            parts.fold(0, u64::saturating_add)
+        };
+        let (queries, inner) = (heads.query_width() as u64, feed_forward.inner as u64);
+        let gates = up.checked_div(inner).unwrap_or(1);
+        let sides = [
+            (3 + 1 + gates + 1, width),
+            (1, projected),
+            (1, queries),
+            (1, up),
+            (1, inner),
+        ];
         Self {
             parameters: count(architecture.parameters()),
             multiplied: count(architecture.parameters().saturating_sub(rows_only)),
@@ -125,7 +141,8 @@ impl Shape {
             vocab: architecture.vocab_rows as u64,
             positions: architecture.context as u64,
             block_cache: product(&[2, heads.key_width() as u64]),
-            block_activations: activations.iter().copied().fold(0, u64::saturating_add),
+            block_activations: sum(&[(10, width), (4, projected), (3, up)]),
+            block_sides: sum(&sides),
         }
     }
 
@@ -181,6 +198,23 @@ impl Work {
         }
     }
 
+    /// The same of an adapter of this rank beside all linear maps: no more than that of one beside some of them.
+    pub fn adapting(shape: Shape, rank: u64, trained_tokens: u64, batch_tokens: u64) -> Self {
+        let all = Self::training(shape, trained_tokens, batch_tokens);
+        let adapter = product(&[4, rank, shape.layers, shape.block_sides]);
+        let frozen = product(&[3, shape.weight_bytes()]);
+        Self {
+            // A frozen weight has no gradient: forward, and back to its input.
+            training_flop: all.training_flop * 2.0 / 3.0,
+            memory_bytes: all
+                .memory_bytes
+                .saturating_sub(frozen)
+                .saturating_add(product(&[4, adapter])),
+            disk_bytes: adapter,
+            ..all
+        }
+    }
+
     /// This work and then the other: their sums, and of memory the larger.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -223,6 +257,19 @@ mod tests {
         assert_eq!(shape.multiplied, 124_439_808 - 1024 * 768);
         assert_eq!(shape.block_cache, 2 * 768);
         assert_eq!(shape.block_activations, 34 * 768);
+    }
+
+    /// Of GPT-2 small at rank 8 PEFT counts 1,179,648 trainable parameters beside its four linear maps; queries, keys and
+    /// values are one module there, so the bound is twice its width above that in each block.
+    #[test]
+    fn an_adapter_takes_a_model_and_little_more() {
+        let shape = Shape::of(&crate::model::architecture::Gpt2::default().into());
+        assert_eq!(8 * 12 * (shape.block_sides - 2 * 768), 1_179_648);
+        let (all, adapter) = (Work::training(shape, 9, 0), Work::adapting(shape, 8, 9, 0));
+        let bytes = 4 * 8 * 12 * shape.block_sides;
+        assert_eq!(adapter.disk_bytes, bytes);
+        assert_eq!(adapter.memory_bytes, all.memory_bytes / 4 + 4 * bytes);
+        assert!(adapter.training_flop < 0.67 * all.training_flop);
     }
 
     /// SmolLM2-135M has 134,515,008 parameters; three query heads share a key head. Sources: its model card; its

@@ -23,6 +23,7 @@ mod judges;
 mod keys;
 mod kill;
 mod layers;
+mod lora;
 mod manifests;
 mod methods;
 #[path = "../../src/needs.rs"]

@@ -11,8 +11,8 @@ use super::training::{
 };
 use crate::artifact::ArtifactKind;
 use crate::filter::{conclusions, correct, unreadable};
-use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
+use crate::model::{Arithmetic, LoraOptions};
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Sizes, StageError, StageKind,
 };
@@ -46,9 +46,22 @@ pub(crate) struct DistillParams {
     /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
     /// silent).
     pub too_long: TooLong,
+    /// Train a low-rank adapter (LoRA) beside the student's weights, and keep that in place of a whole model: a table, empty
+    /// for all its defaults. Absent, all weights are trained. Default absent (paper).
+    pub lora: Option<LoraOptions>,
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
+}
+
+impl DistillParams {
+    /// How it trains, whole.
+    fn options(&self) -> TrainOptions {
+        TrainOptions {
+            lora: self.lora.clone(),
+            ..self.train.clone()
+        }
+    }
 }
 
 /// Trains a student on a teacher's reasoning paths.
@@ -97,7 +110,7 @@ impl StageKind for Distill {
         let paths = inputs.get("paths")?;
         let length = questions.tokens_per_row() + paths.tokens_per_row();
         Some(estimate_training(
-            &params.train,
+            &params.options(),
             shape,
             paths.rows,
             length,
@@ -140,7 +153,7 @@ impl StageKind for Distill {
             student,
             &texts,
             &validation.examples,
-            &with_added_updates(context, &params.train)?,
+            &with_added_updates(context, &params.options())?,
             written,
             params.if_empty,
         )

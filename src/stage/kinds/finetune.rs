@@ -11,8 +11,8 @@ use super::training::{
     run_training, with_added_updates,
 };
 use crate::artifact::ArtifactKind;
-use crate::model::Arithmetic;
 use crate::model::train::TrainOptions;
+use crate::model::{Arithmetic, LoraOptions};
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind,
 };
@@ -36,9 +36,22 @@ pub(crate) struct FinetuneParams {
     /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
     /// silent).
     pub too_long: TooLong,
+    /// Train a low-rank adapter (LoRA) beside the student's weights, and keep that in place of a whole model: a table, empty
+    /// for all its defaults. Absent, all weights are trained. Default absent (paper).
+    pub lora: Option<LoraOptions>,
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
+}
+
+impl FinetuneParams {
+    /// How it trains, whole.
+    fn options(&self) -> TrainOptions {
+        TrainOptions {
+            lora: self.lora.clone(),
+            ..self.train.clone()
+        }
+    }
 }
 
 /// Trains a student on answers alone, or on its own kept paths.
@@ -116,7 +129,7 @@ impl StageKind for Finetune {
         let rows = paths.map_or(questions.rows, |paths| paths.rows);
         let length = questions.tokens_per_row() + paths.map_or(3, Size::tokens_per_row);
         Some(estimate_training(
-            &params.train,
+            &params.options(),
             shape,
             rows,
             length,
@@ -157,7 +170,7 @@ impl StageKind for Finetune {
             student,
             &texts,
             &validation.examples,
-            &with_added_updates(context, &params.train)?,
+            &with_added_updates(context, &params.options())?,
             written,
             params.if_empty,
         )

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::examples::{Texts, Written};
-use crate::artifact::ArtifactKind;
+use crate::artifact::{ArtifactKind, ModelFolder};
+use crate::key::Digest;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
-use crate::model::{Dtype, Student};
+use crate::model::{Adapter, Dtype, Student};
 use crate::stage::{
     Context, Counts, Estimate, Output, Outputs, ParamError, Port, Shape, Size, Sizes, StageError,
     Work, product,
@@ -53,6 +54,7 @@ pub(crate) const NEUTRAL_TRAINING: &[(&str, &str)] = &[
     ("too_long", "\"cut\""),
     ("reading", "\"paper\""),
     ("append_answer", "\"gold\""),
+    ("lora", "null"),
 ];
 
 /// What is wrong with the options, where their schema cannot say it.
@@ -102,7 +104,11 @@ pub(crate) fn estimate_training(
     let added = inputs.get(ADD_UPDATES_OF.name).map_or(0, |size| size.rows);
     let epochs = options.epochs as u64 + added;
     let tokens = product(&[rows, length, epochs]);
-    let work = Work::training(shape, tokens, product(&[batch, length]));
+    let batch = product(&[batch, length]);
+    let work = match &options.lora {
+        None => Work::training(shape, tokens, batch),
+        Some(lora) => Work::adapting(shape, lora.rank as u64, tokens, batch),
+    };
     let losses = Size {
         rows: epochs,
         ..Size::default()
@@ -121,20 +127,30 @@ pub(crate) fn run_training(
     written: Written,
     if_empty: IfEmpty,
 ) -> Result<Outputs, StageError> {
-    let keep = |student: &Student, losses: Vec<LossPoint>| {
-        let model = context.keep_student(student, written.prompt, written.choice_answer)?;
+    let made = |model: Digest, losses: Vec<LossPoint>| {
         let losses = context.keep(&losses)?;
         Ok(Outputs::from([
             ("model".to_owned(), model),
             ("losses".to_owned(), losses),
         ]))
     };
+    let keep =
+        |student: &Student| context.keep_student(student, written.prompt, written.choice_answer);
     let examples = &texts.examples;
     if examples.is_empty() && if_empty == IfEmpty::KeepStudent {
         let warning =
             "there is nothing to train on: the student comes out as it went in (`if_empty`)";
         context.report.warn(warning);
-        return keep(&student, Vec::new());
+        let model = match options.lora {
+            None => keep(&student)?,
+            // Its files are in the store: a whole model would be one more.
+            Some(_) => context.keep(&ModelFolder {
+                prompt: written.prompt,
+                choice_answer: written.choice_answer,
+                ..context.input("model")?
+            })?,
+        };
+        return made(model, Vec::new());
     }
     if examples.is_empty() && texts.dropped > 0 {
         return Err(StageError::Invalid(format!(
@@ -194,5 +210,14 @@ pub(crate) fn run_training(
             examples.len()
         ));
     }
-    keep(&shell.with(trained.weights), trained.losses)
+    let model = match &options.lora {
+        None => keep(&shell.with(trained.weights))?,
+        Some(lora) => {
+            let architecture = &shell.architecture;
+            let adapter = Adapter::new(architecture, lora, trained.weights)?;
+            let (prompt, choice_answer) = (written.prompt, written.choice_answer);
+            context.keep_adapter("model", adapter, architecture, prompt, choice_answer)?
+        }
+    };
+    made(model, trained.losses)
 }
