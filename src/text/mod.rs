@@ -13,11 +13,13 @@ mod path;
 mod prediction;
 mod printable;
 mod prompt;
+mod prompt_spec;
 mod question;
 mod repetition;
 mod word_list;
 #[cfg(test)]
 pub(crate) mod teacher_fixture;
+mod template;
 mod thought;
 
 pub(crate) use answer::{Declared, behind_opening_number, composed, declared, without_markup};
@@ -38,6 +40,8 @@ pub use prediction::Prediction;
 pub(crate) use prediction::is_first;
 pub(crate) use printable::{escaped, printable};
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, Hint, PromptForm, answer_sentence};
+pub use prompt_spec::{Asks, CHAT_DATE, ChatSpec, FewShot, PromptSpec};
 pub use question::{AnswerForm, Question};
 pub use repetition::{rep_n, word_count, word_rep};
+pub use template::{Filled, PLACES, Template, TemplateError};
 pub use thought::{Parted, parted};

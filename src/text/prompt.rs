@@ -65,12 +65,21 @@ impl Hint {
         let gold = question.labels().position(|label| label == question.answer);
         match gold.and_then(|gold| hinted.choices.get_mut(gold)) {
             Some(choice) => choice.push_str(" (CORRECT)"),
-            None => {
-                hinted.question =
-                    format!("{} (The answer is {}.)", question.question, question.answer);
-            }
+            None => hinted.question += &self.words(question),
         }
         Cow::Owned(hinted)
+    }
+
+    /// What it says of `question` where a template has a place for it: ` (The answer is {a}.)`, or nothing.
+    pub fn words(self, question: &Question) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Answer if question.choice(&question.answer).is_some() => {
+                let answer = ChoiceAnswer::Both.written(question, &question.answer);
+                format!(" (The answer is {answer}.)")
+            }
+            Self::Answer => format!(" (The answer is {}.)", question.answer),
+        }
     }
 }
 

@@ -43,13 +43,18 @@ impl Question {
         if self.choices.is_empty() {
             return self.question.clone();
         }
+        format!("{} Answer choices: {}.", self.question, self.options())
+    }
+
+    /// The choices with their labels: `(A) ..., (B) ...`.
+    pub fn options(&self) -> String {
         let options: Vec<String> = self
             .choices
             .iter()
             .zip('A'..)
             .map(|(text, label)| format!("({label}) {text}"))
             .collect();
-        format!("{} Answer choices: {}.", self.question, options.join(", "))
+        options.join(", ")
     }
 
     /// The labels of the choices, in order.
