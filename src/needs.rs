@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Latex,
     /// `setpriv`, by which root becomes nobody.
     Setpriv,
+    /// A folder of real modern students, `SERT_MODELS`.
+    Models,
     /// `script`, which runs a program on a terminal.
     #[allow(dead_code, reason = "the library's own tests run no program")]
     Terminal,
@@ -32,6 +34,7 @@ impl Need {
             Self::Browser => "browser",
             Self::Latex => "latex",
             Self::Setpriv => "setpriv",
+            Self::Models => "models",
             Self::Terminal => "terminal",
         }
     }
@@ -46,6 +49,17 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
         skip(Need::Shared, &format!("../shared/{name} is not here"));
     }
     here.then_some(path)
+}
+
+/// `$SERT_MODELS/NAME`, a real modern student in Hub format; `None`, and the test is to end, where it is not here.
+pub(crate) fn modern(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("SERT_MODELS").map(PathBuf::from);
+    let path = folder.map(|folder| folder.join(name));
+    let path = path.filter(|path| path.join("config.json").exists());
+    if path.is_none() {
+        skip(Need::Models, &format!("SERT_MODELS has no {name}"));
+    }
+    path
 }
 
 /// Says that the test is skipped, and why.

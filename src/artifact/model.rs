@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{Digest, canonical_json};
 use crate::model::{ADAPTER_CONFIG, Student};
-use crate::text::{ChoiceAnswer, END_OF_TEXT, PromptForm};
+use crate::text::{ChoiceAnswer, END_OF_TEXT, PromptSpec};
 
 /// A folder in Hub format whose files are objects in the store. That of a model with a low-rank adapter has the files of the
 /// model that the adapter was trained beside, which the store holds once, and the adapter's, as PEFT names them.
@@ -15,7 +15,7 @@ pub struct ModelFolder {
     /// Each file's content digest, by name.
     pub files: BTreeMap<String, Digest>,
     /// The prompt that it was trained to answer; a pretrained student is asked `... Answer:`.
-    pub prompt: PromptForm,
+    pub prompt: PromptSpec,
     /// How it was trained to write a multiple-choice answer.
     #[serde(default)]
     pub choice_answer: ChoiceAnswer,
@@ -93,7 +93,7 @@ mod tests {
                 .iter()
                 .map(|name| ((*name).to_owned(), Digest::of(name.as_bytes())))
                 .collect(),
-            prompt: PromptForm::Answer,
+            prompt: PromptSpec::default(),
             choice_answer: ChoiceAnswer::Letter,
             marks: TextMarks::default(),
         };

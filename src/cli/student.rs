@@ -20,15 +20,12 @@ use crate::model::{
 };
 use crate::report::bytes_text;
 use crate::stage::{Shape, StageError, Work};
-use crate::text::printable;
+use crate::text::{CHAT_DATE, printable};
 
 /// Sequences and tokens that the memory for sampling is told of: the paper's 25 paths of a question, III-A.
 const SAMPLED: (u64, u64) = (25, 256);
 /// Tokens of a batch that the memory for training is told of: 8 texts of 128 (ours).
 const TRAINED: u64 = 1024;
-
-/// The date that a template is told, where it asks for one: the same output every day.
-const TODAY: &str = "2026-01-01";
 
 #[derive(Args)]
 pub(crate) struct StudentArgs {
@@ -172,7 +169,7 @@ fn chat(model: &Path) -> String {
         let settings = ChatSettings {
             special_tokens: files.special_tokens.clone(),
             arguments: Map::new(),
-            today: TODAY.parse()?,
+            today: CHAT_DATE.parse()?,
         };
         let template = ChatTemplate::new("default", files.template(None)?, settings)?;
         let asked = [ChatMessage::new("user", "Is it?")];

@@ -197,7 +197,11 @@ impl<'a> Wiring<'a> {
         let place = format!("`{}`", dotted(&path));
         let (text, origin) = match written {
             Some(node) => (node.as_str()?, &node.origin),
-            None => (port.default?, draft.origin),
+            None => {
+                let param = |path: &str| path.split('.').try_fold(draft.node, Node::get);
+                let serves = port.only_with.is_none_or(|path| param(path).is_some());
+                (port.default.filter(|_| serves)?, draft.origin)
+            }
         };
         let given = written.is_some();
         match self.find(text) {
@@ -210,7 +214,7 @@ impl<'a> Wiring<'a> {
                 }
                 fits.then_some(outlet)
             }
-            Err(Lost::Stage) if !given && port.optional => None,
+            Err(Lost::Stage) if !given && port.optional && port.only_with.is_none() => None,
             Err(lost) => {
                 let mut error = self.lost(&lost, text, &place, origin, errors.len())?;
                 if !given {

@@ -76,6 +76,11 @@ impl Carried {
         Ok(Self(files))
     }
 
+    /// The bytes of one of them, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
     /// Writes them beside weights in f32.
     pub(super) fn save(&self, folder: &Path) -> Result<(), ModelError> {
         for (name, bytes) in &self.0 {

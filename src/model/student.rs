@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::architecture::Architecture;
 use super::carried::Carried;
+use super::chat::{ChatError, ChatFiles};
 use super::error::ModelError;
 use super::gguf::Gguf;
 use super::gguf_folder::{GGUF_FILE, find_gguf, unpack};
@@ -175,6 +176,20 @@ impl<W> Student<W> {
             vocabulary: self.vocabulary.clone(),
             carried: self.carried.clone(),
         }
+    }
+
+    /// Its chat templates, and the special tokens that they see; a student without any template is no error.
+    ///
+    /// # Errors
+    /// A file says what transformers would not take.
+    pub fn chat_files(&self) -> Result<ChatFiles, ChatError> {
+        let carried = self.carried.as_ref();
+        let read = |name: &str| -> Result<Option<Vec<u8>>, ChatError> {
+            Ok(carried
+                .and_then(|files| files.get(name))
+                .map(<[u8]>::to_vec))
+        };
+        ChatFiles::of("the student".to_owned(), &[], &read)
     }
 
     /// Ends of text as a path may have them written out: this student's, where they are special tokens, and GPT-2's,

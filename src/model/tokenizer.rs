@@ -8,7 +8,9 @@
 #[cfg(test)]
 mod kinds;
 mod parts;
+mod prompt_text;
 mod slow;
+mod special;
 
 use std::fs;
 use std::path::Path;
@@ -27,6 +29,9 @@ use crate::disk;
 use crate::guard::catch;
 use crate::text::END_OF_TEXT;
 
+pub use prompt_text::PromptText;
+use special::Special;
+
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
 const MIN_VOCABULARY: usize = 257;
 
@@ -38,6 +43,7 @@ pub struct StudentTokenizer {
     eos_id: u32,
     prefix: Vec<u32>,
     size: usize,
+    special: Special,
 }
 
 impl StudentTokenizer {
@@ -136,18 +142,9 @@ impl StudentTokenizer {
             eos_id,
             prefix: begun.get_ids()[..added].to_vec(),
             size: highest.map_or(0, |id| id as usize + 1),
+            special: Special::of(&inner),
             inner,
         })
-    }
-
-    /// Token ids of `text` as a text begins with it: after what the tokenizer puts before every text.
-    ///
-    /// # Errors
-    /// As of [`StudentTokenizer::encode`].
-    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let mut ids = self.prefix.clone();
-        ids.extend(self.encode(text)?);
-        Ok(ids)
     }
 
     /// Token ids of `text`; nothing is added. An end of text written out in `text` is that token.
@@ -448,9 +445,9 @@ mod tests {
             let folder = edited(|own, _| own["post_processor"] = template(before, after));
             let tokenizer = StudentTokenizer::load(folder.path(), None).unwrap();
             assert_eq!(tokenizer.prefix(), prefix, "{before:?} {after:?}");
-            for text in ["a cat", "", end] {
+            for text in ["a cat", "", "b<|endoftext|>"] {
                 let plain = tokenizer.encode(text).unwrap();
-                let begun = tokenizer.encode_prompt(text).unwrap();
+                let begun = tokenizer.encode_prompt(&text.into()).unwrap();
                 assert_eq!(begun, [prefix, &plain].concat());
             }
         }

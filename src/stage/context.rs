@@ -22,7 +22,7 @@ use crate::model::{
     thread_pool,
 };
 use crate::store::{Store, StoreError};
-use crate::text::{ChoiceAnswer, PromptForm};
+use crate::text::{ChoiceAnswer, PromptSpec};
 
 /// What a stage made: the content digest of each output object, by output name.
 pub type Outputs = BTreeMap<String, Digest>;
@@ -192,7 +192,7 @@ impl Context<'_> {
     pub fn keep_student(
         &self,
         student: &Student,
-        prompt: PromptForm,
+        prompt: PromptSpec,
         choice_answer: ChoiceAnswer,
     ) -> Result<Digest, StageError> {
         let scratch = self.store.scratch()?;
@@ -245,7 +245,7 @@ impl Context<'_> {
     pub fn keep_folder(
         &self,
         folder: &Path,
-        prompt: PromptForm,
+        prompt: PromptSpec,
         choice_answer: ChoiceAnswer,
         marks: TextMarks,
     ) -> Result<Digest, StageError> {

@@ -11,6 +11,7 @@ use crate::guard::Panic;
 use crate::input::InputError;
 use crate::memory::Shortage;
 use crate::metric::MetricError;
+use crate::model::ChatError;
 use crate::model::EngineError;
 use crate::model::InferenceError;
 use crate::model::ModelError;
@@ -71,6 +72,8 @@ pub enum StageError {
     Program(ProgramError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     #[error(transparent)]
     Engine(EngineError),
     #[error(transparent)]

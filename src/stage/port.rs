@@ -30,6 +30,8 @@ pub struct Port {
     pub screens: bool,
     /// Whether it does without what a decision made not needed; a stage with another such input is not needed either.
     pub partial: bool,
+    /// The parameter (a dotted path) without which the default does not count: what comes in serves it alone.
+    pub only_with: Option<&'static str>,
     /// One line for schema and help.
     pub doc: &'static str,
 }
@@ -47,6 +49,7 @@ impl Port {
             many: false,
             screens: false,
             partial: false,
+            only_with: None,
             doc,
         }
     }
@@ -76,6 +79,16 @@ impl Port {
     pub const fn optional(self) -> Self {
         Self {
             optional: true,
+            ..self
+        }
+    }
+
+    /// The same port, which may stay empty, and whose default counts only where the parameter at this dotted path is given.
+    #[must_use]
+    pub const fn only_with(self, param: &'static str) -> Self {
+        Self {
+            optional: true,
+            only_with: Some(param),
             ..self
         }
     }

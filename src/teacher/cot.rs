@@ -3,8 +3,9 @@
 //! The first step asks for reasoning, the second, after the reasoning, for the answer. What the
 //! model writes is kept raw.
 
+use super::TeacherError;
 use super::http::Turn;
-use crate::text::{PromptForm, Question};
+use crate::text::{Asks, Hint, PromptForm, PromptSpec, Question, Template};
 
 /// The paper's first prompt: `Question: {q} Answer: Let's think step by step.`
 pub(crate) const PAPER: &str = "paper";
@@ -13,29 +14,40 @@ pub(crate) const HO: &str = "ho-et-al-2023";
 /// The second step's words (Ho et al. 2023).
 pub(crate) const ANSWER_PROMPT: &str = "Therefore, the answer is";
 
-const PLACE: &str = "{question}";
-
-/// What is wrong with a `prompt`, if anything is.
-pub(crate) fn prompt_error(prompt: &str) -> Option<String> {
-    let fits = [PAPER, HO].contains(&prompt) || prompt.contains(PLACE);
-    (!fits).then(|| format!("`{prompt}` is no known prompt, and has no place for {PLACE}"))
-}
-
-/// The first step: asks for reasoning.
-pub(crate) fn reasoning(prompt: &str, question: &Question) -> Vec<Turn> {
-    let text = match prompt {
-        PAPER => PromptForm::StepByStep.prompt(question),
-        HO => format!("Q: {}\nA: Let's think step by step.", question.asked()),
-        own => own.replace(PLACE, &question.asked()),
+/// What asks `question` for reasoning. The names stand for their texts; a template was checked before.
+///
+/// # Errors
+/// A template that cannot be used, or a chat's: a server has a template of its own.
+pub(crate) fn asked(prompt: &PromptSpec, question: &Question) -> Result<String, TeacherError> {
+    let wrong = |reason: String| TeacherError::Param {
+        field: "prompt",
+        reason,
     };
-    vec![Turn::Asked(text)]
+    match &prompt.asks {
+        Asks::Form(form) => Ok(form.prompt(question)),
+        Asks::Template(name) if *name == PAPER => Ok(PromptForm::StepByStep.prompt(question)),
+        Asks::Template(name) if *name == HO => Ok(format!(
+            "Q: {}\nA: Let's think step by step.",
+            question.asked()
+        )),
+        Asks::Template(own) => {
+            let template = Template::new(own).map_err(|error| wrong(error.to_string()))?;
+            Ok(template.fill(question, Hint::None).text)
+        }
+        Asks::Chat(_) => Err(wrong(CHAT.to_owned())),
+    }
 }
+
+/// Why a chat is not asked of a server.
+pub(crate) const CHAT: &str = "a server has a chat template of its own";
 
 /// The second step: asks for the answer, after the first and what it brought.
-pub(crate) fn answer(mut first: Vec<Turn>, reasoning: &str, answer_prompt: &str) -> Vec<Turn> {
-    first.push(Turn::Wrote(reasoning.to_owned()));
-    first.push(Turn::Asked(answer_prompt.to_owned()));
-    first
+pub(crate) fn answer(first: String, reasoning: &str, answer_prompt: &str) -> Vec<Turn> {
+    vec![
+        Turn::Asked(first),
+        Turn::Wrote(reasoning.to_owned()),
+        Turn::Asked(answer_prompt.to_owned()),
+    ]
 }
 
 #[cfg(test)]
@@ -53,20 +65,17 @@ mod tests {
             answer: "yes".into(),
             rationale: None,
         };
-        let first = |prompt| reasoning(prompt, &question);
-        let asked = |text: &str| vec![Turn::Asked(text.into())];
-        assert_eq!(
-            first(PAPER),
-            asked("Question: Do bees fly? Answer: Let's think step by step.")
+        let first = |prompt| asked(&PromptSpec::template(prompt), &question);
+        let says = |prompt, text: &str| assert_eq!(first(prompt).unwrap(), text);
+        says(
+            PAPER,
+            "Question: Do bees fly? Answer: Let's think step by step.",
         );
-        assert_eq!(
-            first(HO),
-            asked("Q: Do bees fly?\nA: Let's think step by step.")
-        );
-        assert_eq!(first("Think: {question}"), asked("Think: Do bees fly?"));
-        assert_eq!(prompt_error("Think: {question}"), None);
-        assert!(prompt_error("papper").is_some());
-        let second = answer(first(HO), " They do.", ANSWER_PROMPT);
+        says(HO, "Q: Do bees fly?\nA: Let's think step by step.");
+        says("Think: {question}", "Think: Do bees fly?");
+        says("answer", "Question: Do bees fly? Answer:");
+        assert!(first("papper").is_err());
+        let second = answer(first(HO).unwrap(), " They do.", ANSWER_PROMPT);
         assert_eq!(second.len(), 3);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::http::{Budget, Endpoint, Mode};
 use super::{RECORDINGS, RecordingKind, cot};
-use crate::text::Reading;
+use crate::text::{PromptSpec, Reading};
 
 /// Whose reasoning paths to learn from. Fields say which source they belong to.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,10 +28,10 @@ pub(crate) struct TeachParams {
     /// `http` only: the server and the model to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-    /// `http` only: the prompt. Default `paper`: `Question: {q} Answer: Let's think step by step.`
+    /// `http` only: the prompt (docs/prompts.md). Default `paper`: `Question: {q} Answer: Let's think step by step.`
     /// (paper, II). `ho-et-al-2023` is `Q: {q}\nA: Let's think step by step.`; anything else is a
     /// text of your own with a place for `{question}`, whose options, if it has any, are in it.
-    pub prompt: String,
+    pub prompt: PromptSpec,
     /// `http` only: what asks for the answer after the reasoning, in a second request. Default
     /// `Therefore, the answer is` (Ho et al. 2023). Empty: it is not asked for, and is read out of the
     /// reasoning.
@@ -55,7 +55,7 @@ impl Default for TeachParams {
             path: None,
             teacher: None,
             endpoint: None,
-            prompt: cot::PAPER.to_owned(),
+            prompt: PromptSpec::template(cot::PAPER),
             answer_prompt: cot::ANSWER_PROMPT.to_owned(),
             reading: Reading::default(),
             mode: Mode::Online,

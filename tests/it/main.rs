@@ -31,6 +31,7 @@ mod needs;
 mod outside;
 mod permissions;
 mod pipeline;
+mod prompts;
 mod rating;
 mod real_data;
 mod recorded;

@@ -89,11 +89,41 @@ impl ChatFiles {
     /// # Errors
     /// A file cannot be read, or says what transformers would not take.
     pub fn read(folder: &Path) -> Result<Self, ChatError> {
-        let config = json(folder, CONFIG)?.unwrap_or_default();
+        let read = |name: &str| -> Result<Option<Vec<u8>>, ChatError> {
+            let path = folder.join(name);
+            let there = disk::exists(&path).map_err(ModelError::reading(&path))?;
+            let bytes = there.then(|| disk::read_small(&path)).transpose();
+            Ok(bytes.map_err(ModelError::reading(&path))?)
+        };
+        let mut more = Vec::new();
+        let path = folder.join(MORE);
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).map_err(ModelError::reading(&path))? {
+                let entry = entry.map_err(ModelError::reading(&path))?;
+                more.extend(entry.file_name().into_string());
+            }
+        }
+        Self::of(folder.display().to_string(), &more, &read)
+    }
+
+    /// What there is in files that `read` gives by name; `more` are the names of those in the folder of further templates.
+    ///
+    /// # Errors
+    /// A file says what transformers would not take.
+    pub(in crate::model) fn of(
+        folder: String,
+        more: &[String],
+        read: Read<'_>,
+    ) -> Result<Self, ChatError> {
+        let files = Files {
+            folder: Path::new(&folder),
+            read,
+        };
+        let config = files.json(CONFIG)?.unwrap_or_default();
         Ok(Self {
-            folder: folder.display().to_string(),
-            templates: templates(folder, &config)?,
-            special_tokens: special_tokens(folder, &config)?,
+            templates: templates(files, more, &config)?,
+            special_tokens: special_tokens(files, &config)?,
+            folder,
         })
     }
 
@@ -115,34 +145,42 @@ impl ChatFiles {
     }
 }
 
+/// Gives a file's bytes by its name, if it is there.
+type Read<'r> = &'r dyn Fn(&str) -> Result<Option<Vec<u8>>, ChatError>;
+
+/// Files by name, and what errors call their folder.
+#[derive(Clone, Copy)]
+struct Files<'r> {
+    folder: &'r Path,
+    read: Read<'r>,
+}
+
 const CONFIG: &str = "tokenizer_config.json";
+/// The folder of templates that have names of their own.
+const MORE: &str = "additional_chat_templates";
 const TOKENS_MAP: &str = "special_tokens_map.json";
 
 fn templates(
-    folder: &Path,
+    files: Files<'_>,
+    more: &[String],
     config: &Map<String, Value>,
 ) -> Result<BTreeMap<String, String>, ChatError> {
     let mut found = BTreeMap::new();
-    if let Some(text) = text(&folder.join("chat_template.jinja"))? {
+    if let Some(text) = files.text("chat_template.jinja")? {
         found.insert(DEFAULT.to_owned(), text);
     }
-    let more = folder.join("additional_chat_templates");
-    if more.is_dir() {
-        for entry in fs::read_dir(&more).map_err(ModelError::reading(&more))? {
-            let path = entry.map_err(ModelError::reading(&more))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(name) = name.and_then(|name| name.strip_suffix(".jinja"))
-                && let Some(text) = text(&path)?
-            {
-                found.insert(name.to_owned(), text);
-            }
+    for file in more {
+        if let Some(name) = file.strip_suffix(".jinja")
+            && let Some(text) = files.text(&format!("{MORE}/{file}"))?
+        {
+            found.insert(name.to_owned(), text);
         }
     }
     if found.is_empty() {
         found = named(CONFIG, config.get("chat_template"))?;
     }
     if found.is_empty()
-        && let Some(file) = json(folder, "chat_template.json")?
+        && let Some(file) = files.json("chat_template.json")?
     {
         found = named("chat_template.json", file.get("chat_template"))?;
     }
@@ -179,7 +217,7 @@ fn named(file: &str, entry: Option<&Value>) -> Result<BTreeMap<String, String>, 
 }
 
 fn special_tokens(
-    folder: &Path,
+    files: Files<'_>,
     config: &Map<String, Value>,
 ) -> Result<BTreeMap<String, String>, ChatError> {
     let class = config
@@ -194,7 +232,7 @@ fn special_tokens(
         .collect();
     set(&mut tokens, CONFIG, config)?;
     if !config.contains_key("added_tokens_decoder")
-        && let Some(map) = json(folder, TOKENS_MAP)?
+        && let Some(map) = files.json(TOKENS_MAP)?
     {
         set(&mut tokens, TOKENS_MAP, &map)?;
     }
@@ -241,22 +279,27 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The text of a file, if it is there; bytes that are no UTF-8 are an error, as in transformers.
-fn text(path: &Path) -> Result<Option<String>, ChatError> {
-    if !disk::exists(path).map_err(ModelError::reading(path))? {
-        return Ok(None);
+impl Files<'_> {
+    /// The text of a file, if it is there; bytes that are no UTF-8 are an error, as in transformers.
+    fn text(self, name: &str) -> Result<Option<String>, ChatError> {
+        let Some(bytes) = (self.read)(name)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error));
+        Ok(Some(
+            text.map_err(ModelError::reading(&self.folder.join(name)))?,
+        ))
     }
-    let bytes = disk::read_small(path).map_err(ModelError::reading(path))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error));
-    Ok(Some(text.map_err(ModelError::reading(path))?))
-}
 
-fn json(folder: &Path, name: &str) -> Result<Option<Map<String, Value>>, ChatError> {
-    let path = folder.join(name);
-    let Some(text) = text(&path)? else {
-        return Ok(None);
-    };
-    let parsed = serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source });
-    Ok(Some(parsed?))
+    fn json(self, name: &str) -> Result<Option<Map<String, Value>>, ChatError> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let parsed = serde_json::from_str(&text).map_err(|source| ModelError::Json {
+            path: self.folder.join(name),
+            source,
+        });
+        Ok(Some(parsed?))
+    }
 }

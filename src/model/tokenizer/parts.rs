@@ -9,41 +9,44 @@
 //! where none straddles; where one does, the completion loses its beginning there, against which the harness moves a
 //! prompt's last spaces into the completion.
 
-use super::{StudentTokenizer, guarded};
+use super::{PromptText, StudentTokenizer};
 use crate::model::ModelError;
 
-/// The tokens of each part, and of each completion.
-pub(crate) type EncodedChoices<const N: usize> = ([Vec<u32>; N], Vec<Vec<u32>>);
+/// The tokens of a prompt, of each part after it, and of each completion.
+pub(crate) type EncodedChoices<const N: usize> = (Vec<u32>, [Vec<u32>; N], Vec<Vec<u32>>);
 
 impl StudentTokenizer {
-    /// Token ids of each of `parts` in the text that they make together, the first after what the tokenizer puts before
-    /// every text.
+    /// Token ids of `prompt` and of each of `parts` in the text that they make together, the first after what the tokenizer
+    /// puts before every text.
     ///
     /// # Errors
     /// As of [`StudentTokenizer::encode`].
     pub fn encode_parts<const N: usize>(
         &self,
+        prompt: &PromptText,
         parts: [&str; N],
-    ) -> Result<[Vec<u32>; N], ModelError> {
-        let (tokens, begins) = self.encode_whole(&parts)?;
+    ) -> Result<(Vec<u32>, [Vec<u32>; N]), ModelError> {
+        let (tokens, begins) = self.encode_whole(prompt, &parts)?;
         Ok(split(tokens, &begins))
     }
 
     /// The same where one of `completions` follows: token ids of what all have in common, and of the rest of each. The
-    /// common tokens are those of `parts`, unless a completion alters their end.
+    /// common tokens are those of `prompt` and `parts`, unless a completion alters their end.
     ///
     /// # Errors
     /// As of [`StudentTokenizer::encode`].
     pub fn encode_choices<const N: usize>(
         &self,
+        prompt: &PromptText,
         parts: [&str; N],
         completions: &[String],
     ) -> Result<EncodedChoices<N>, ModelError> {
-        let whole = |last: &String| self.encode_whole(&[&parts[..], &[last]].concat());
+        let whole = |last: &String| self.encode_whole(prompt, &[&parts[..], &[last]].concat());
         let wholes = completions.iter().map(whole);
         let mut wholes = wholes.collect::<Result<Vec<_>, _>>()?;
         let Some((first, begins)) = wholes.first().cloned() else {
-            return Ok((self.encode_parts(parts)?, Vec::new()));
+            let (prompt, parts) = self.encode_parts(prompt, parts)?;
+            return Ok((prompt, parts, Vec::new()));
         };
         let alike = |tokens: &[u32]| {
             tokens
@@ -57,36 +60,60 @@ impl StudentTokenizer {
         let common = common.min().unwrap_or(0);
         let rests = wholes.iter_mut();
         let rests = rests.map(|(tokens, _)| tokens.split_off(common)).collect();
-        Ok((split(wholes.swap_remove(0).0, &begins), rests))
+        let (prompt, parts) = split(wholes.swap_remove(0).0, &begins[..N]);
+        Ok((prompt, parts, rests))
     }
 
-    /// Token ids of the text that `parts` make, and where each part begins.
-    fn encode_whole(&self, parts: &[&str]) -> Result<(Vec<u32>, Vec<usize>), ModelError> {
-        let text = parts.concat();
-        let encoding = guarded(None, || self.inner.encode(text.as_str(), false))?;
-        let before = |border: &usize| {
-            let ends = encoding.get_offsets().iter().map(|(_, end)| end);
-            self.prefix.len() + ends.take_while(|end| *end <= border).count()
-        };
-        let borders = parts.iter().scan(0, |end, part| {
-            *end += part.len();
-            Some(*end)
+    /// Token ids of `text`, split where its bytes at `borders` begin.
+    ///
+    /// # Errors
+    /// As of [`StudentTokenizer::encode`].
+    pub fn encode_split<const N: usize>(
+        &self,
+        text: &PromptText,
+        borders: [usize; N],
+    ) -> Result<(Vec<u32>, [Vec<u32>; N]), ModelError> {
+        let (tokens, ends) = self.encode_ends(text)?;
+        let begins = borders.map(|border| before(&tokens, &ends, border));
+        Ok(split(tokens, &begins))
+    }
+
+    /// Token ids of the text that `prompt` and `parts` make, and where each of the parts begins.
+    fn encode_whole(
+        &self,
+        prompt: &PromptText,
+        parts: &[&str],
+    ) -> Result<(Vec<u32>, Vec<usize>), ModelError> {
+        let mut whole = prompt.clone();
+        let borders = parts.iter().map(|part| {
+            let border = whole.text.len();
+            whole.text += part;
+            border
         });
-        let later = borders
-            .take(parts.len().saturating_sub(1))
-            .map(|border| before(&border));
-        let begins = std::iter::once(0).chain(later).collect();
-        Ok(([&self.prefix, encoding.get_ids()].concat(), begins))
+        let borders: Vec<usize> = borders.collect();
+        let (tokens, ends) = self.encode_ends(&whole)?;
+        let begins = borders.into_iter();
+        let begins = begins
+            .map(|border| before(&tokens, &ends, border))
+            .collect();
+        Ok((tokens, begins))
     }
 }
 
-/// `tokens` cut where the first `N` parts begin.
-fn split<const N: usize>(mut tokens: Vec<u32>, begins: &[usize]) -> [Vec<u32>; N] {
+/// How many of `tokens` end at the byte `border` or before it: those of the tokenizer's own beginning, which has no
+/// bytes, and of the text, whose ends are given.
+fn before(tokens: &[u32], ends: &[usize], border: usize) -> usize {
+    let inside = ends.iter().take_while(|end| **end <= border).count();
+    tokens.len() - ends.len() + inside
+}
+
+/// `tokens` cut where the parts begin.
+fn split<const N: usize>(mut tokens: Vec<u32>, begins: &[usize]) -> (Vec<u32>, [Vec<u32>; N]) {
     let mut parts = [const { Vec::new() }; N];
     for (part, begin) in parts.iter_mut().zip(begins).rev() {
         *part = tokens.split_off(tokens.len().min(*begin));
     }
-    parts
+    (tokens, parts)
 }
 
 #[cfg(test)]
@@ -145,14 +172,15 @@ mod tests {
                         text => format!(" {text}"),
                     };
                     let close = format!(" So the answer is {text}.");
-                    let found = tokenizer
-                        .encode_parts([&prompt, &reasoning, &close])
+                    let asked = PromptText::from(prompt.as_str());
+                    let (first, rest) = tokenizer
+                        .encode_parts(&asked, [&reasoning, &close])
                         .unwrap();
-                    let expected = [&prompt, &reasoning, &close].map(|part| apart(part));
-                    assert_eq!(found, expected, "{prompt:?} {reasoning:?} {close:?}");
+                    assert_eq!(first, apart(&prompt));
+                    assert_eq!(rest, [&reasoning, &close].map(|part| apart(part)));
                     let choices = [" yes", " no.", " [1]", " [10]"].map(str::to_owned);
-                    let ([first, second], rests) = tokenizer
-                        .encode_choices([&prompt, &reasoning], &choices)
+                    let (first, [second], rests) = tokenizer
+                        .encode_choices(&asked, [&reasoning], &choices)
                         .unwrap();
                     assert_eq!([first, second], [apart(&prompt), apart(&reasoning)]);
                     assert_eq!(rests, choices.map(|choice| apart(&choice)));
@@ -173,7 +201,7 @@ mod tests {
             ids[0]
         };
         let (the, cat, cab) = (one("the"), one(" cat"), one(" cab"));
-        for (parts, expected) in [
+        for ([prompt, part], [first, second]) in [
             (["the", " cat"], [vec![the], vec![cat]]),
             (["the ", "cat"], [vec![the], vec![cat]]),
             (["the ca", "t"], [vec![the], vec![cat]]),
@@ -181,21 +209,24 @@ mod tests {
             (["the cat", ""], [vec![the, cat], vec![]]),
             (["th", "e cat"], [vec![], vec![the, cat]]),
         ] {
-            assert_eq!(
-                tokenizer.encode_parts(parts).unwrap(),
-                expected,
-                "{parts:?}"
-            );
+            let found = tokenizer.encode_parts(&prompt.into(), [part]).unwrap();
+            assert_eq!(found, (first.clone(), [second.clone()]), "{prompt}|{part}");
+            let whole = format!("{prompt}{part}");
+            let found = tokenizer.encode_split(&whole.as_str().into(), [prompt.len()]);
+            assert_eq!(found.unwrap(), (first, [second]), "{prompt}|{part}");
         }
         // A character of several tokens lies on one side.
-        let [prompt, after] = tokenizer.encode_parts(["🙂", "🙂"]).unwrap();
+        let (prompt, [after]) = tokenizer.encode_parts(&"🙂".into(), ["🙂"]).unwrap();
         assert!(prompt.len() > 1 && prompt == after);
         // What follows alters the prompt's end: that goes to each of the choices.
         let choices = ["t", "b"].map(str::to_owned);
-        let found = tokenizer.encode_choices(["the", " ca"], &choices).unwrap();
-        assert_eq!(found, ([vec![the], vec![]], vec![vec![cat], vec![cab]]));
-        let found = tokenizer.encode_choices(["the", " cat"], &[]).unwrap();
-        assert_eq!(found, ([vec![the], vec![cat]], vec![]));
+        let found = tokenizer.encode_choices(&"the".into(), [" ca"], &choices);
+        assert_eq!(
+            found.unwrap(),
+            (vec![the], [vec![]], vec![vec![cat], vec![cab]])
+        );
+        let found = tokenizer.encode_choices(&"the".into(), [" cat"], &[]);
+        assert_eq!(found.unwrap(), (vec![the], [vec![cat]], vec![]));
     }
 
     #[test]
@@ -205,10 +236,10 @@ mod tests {
             settings["add_prefix_space"] = json!(true);
         });
         let tokenizer = StudentTokenizer::load(folder.path(), None).unwrap();
-        let [prompt, after] = tokenizer.encode_parts(["the", "(cat"]).unwrap();
+        let (prompt, [after]) = tokenizer.encode_parts(&"the".into(), ["(cat"]).unwrap();
         assert_eq!(
             [prompt, after.clone()].concat(),
-            tokenizer.encode_prompt("the(cat").unwrap()
+            tokenizer.encode_prompt(&"the(cat".into()).unwrap()
         );
         assert_eq!(tokenizer.decode(&after).unwrap(), "(cat");
         // Apart it would begin as a text does.

@@ -2,9 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::append_answer::AppendAnswer;
 use super::examples::{ExampleWriter, TooLong, Written};
+use super::few_shot::{EXAMPLES, port_errors};
+use super::prompt_check::prompt_errors;
+use super::prompter::Prompter;
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,
@@ -16,7 +20,7 @@ use crate::model::{Arithmetic, LoraOptions};
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Sizes, StageError, StageKind,
 };
-use crate::text::{ChoiceAnswer, PromptForm, Question, Reading, ReasoningPath};
+use crate::text::{ChoiceAnswer, PromptForm, PromptSpec, Question, Reading, ReasoningPath};
 
 /// Which of the teacher's paths to train on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +34,11 @@ pub(crate) enum TeacherPaths {
 }
 
 /// Parameters of `distill`.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct DistillParams {
+    /// The prompt that it is trained to answer (docs/prompts.md). Default `step-by-step` (paper, II).
+    pub prompt: PromptSpec,
     /// Which paths to train on. Default `correct` (ours; the paper is silent, Ho et al. 2023, whom it
     /// follows, keep the correct ones).
     pub teacher_paths: TeacherPaths,
@@ -52,6 +58,21 @@ pub(crate) struct DistillParams {
     /// How it trains.
     #[serde(flatten)]
     pub train: TrainOptions,
+}
+
+impl Default for DistillParams {
+    fn default() -> Self {
+        Self {
+            prompt: PromptSpec::form(PromptForm::StepByStep),
+            teacher_paths: TeacherPaths::default(),
+            choice_answer: ChoiceAnswer::default(),
+            reading: Reading::default(),
+            if_empty: IfEmpty::default(),
+            too_long: TooLong::default(),
+            lora: None,
+            train: TrainOptions::default(),
+        }
+    }
 }
 
 impl DistillParams {
@@ -91,6 +112,7 @@ impl StageKind for Distill {
         .trains()
         .optional(),
         ADD_UPDATES_OF,
+        EXAMPLES,
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -102,7 +124,20 @@ impl StageKind for Distill {
     }
 
     fn check(params: &DistillParams) -> Vec<ParamError> {
-        check_training(&params.train)
+        let mut param_errors = check_training(&params.train);
+        param_errors.extend(prompt_errors(&params.prompt));
+        param_errors
+    }
+
+    fn check_ports(params: &DistillParams, fed: &[&str]) -> Vec<ParamError> {
+        port_errors(&params.prompt, fed)
+    }
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        // The prompt from before there was a choice.
+        if params.get("prompt") == Some(&json!(PromptSpec::form(PromptForm::StepByStep))) {
+            params.remove("prompt");
+        }
     }
 
     fn estimate(params: &DistillParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
@@ -139,12 +174,19 @@ impl StageKind for Distill {
                 .info(format!("training on all {all} teacher paths"));
         }
         let written = Written {
-            prompt: PromptForm::StepByStep,
+            prompt: params.prompt.clone(),
             choice_answer: params.choice_answer,
             reading: params.reading,
             append_answer: AppendAnswer::Gold,
         };
-        let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
+        let prompter = Prompter::new(&params.prompt, context, &student, params.choice_answer)?;
+        let writer = ExampleWriter::new(
+            &student,
+            &prompter,
+            written.clone(),
+            params.too_long,
+            &params.train,
+        );
         let texts = writer.paths(&questions, &paths)?;
         let validation = writer.validation(context, true, params.train.keep)?;
         writer.tell_left_out(context, &texts, &validation);

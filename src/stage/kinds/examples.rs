@@ -7,19 +7,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::append_answer::AppendAnswer;
+use super::prompter::Prompter;
+use super::training_text::{
+    gold_answer, reasoning, thought_and_reasoning, with_thought, without_marks, written_answer,
+};
 use crate::filter::concluded;
 use crate::model::Student;
 use crate::model::train::{Example, Keep, TrainOptions};
 use crate::stage::{Context, StageError};
 use crate::text::{
-    AnswerForm, ChoiceAnswer, EndReason, PromptForm, Question, Reading, ReasoningPath,
-    answer_sentence, reasoning_part,
+    ChoiceAnswer, EndReason, Hint, PromptSpec, Question, Reading, ReasoningPath, answer_sentence,
 };
 
 /// How the training texts are written; the trained student is asked in the same form.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
-    pub(crate) prompt: PromptForm,
+    pub(crate) prompt: PromptSpec,
     pub(crate) choice_answer: ChoiceAnswer,
     /// By which rule a path's own answer is found, which the gold one takes the place of.
     pub(crate) reading: Reading,
@@ -64,6 +67,8 @@ pub(crate) struct Texts {
     pub(crate) unread: usize,
     /// Tokens of the longest, before anything was cut.
     pub(crate) longest: usize,
+    /// Whole ones that the chat template closes with no token that ends a text of the student's.
+    pub(crate) endless: usize,
 }
 
 impl Texts {
@@ -76,6 +81,7 @@ impl Texts {
 /// Writes training examples for one student.
 pub(crate) struct ExampleWriter<'a> {
     student: &'a Student,
+    prompter: &'a Prompter<'a>,
     /// Ends of text, as paths may have them written out.
     end_marks: Vec<String>,
     written: Written,
@@ -87,12 +93,14 @@ pub(crate) struct ExampleWriter<'a> {
 impl<'a> ExampleWriter<'a> {
     pub(crate) fn new(
         student: &'a Student,
+        prompter: &'a Prompter<'a>,
         written: Written,
         too_long: TooLong,
         options: &TrainOptions,
     ) -> Self {
         Self {
             student,
+            prompter,
             end_marks: student.end_marks(),
             written,
             too_long,
@@ -109,7 +117,7 @@ impl<'a> ExampleWriter<'a> {
         let mut texts = Texts::default();
         for question in questions {
             let answer = format!(" {}.", self.answer(question));
-            self.add(&mut texts, question, ["", &answer], true)?;
+            self.add(&mut texts, question, (None, ["", &answer]))?;
         }
         Ok(texts)
     }
@@ -137,20 +145,18 @@ impl<'a> ExampleWriter<'a> {
                     written_answer(question, &own, self.written.choice_answer)
                 }
                 AppendAnswer::No => {
-                    let text = without_marks(&path.text, &self.end_marks);
-                    // One that was cut short does not end there.
-                    let ends = matches!(path.end, EndReason::EndOfText | EndReason::Unknown);
-                    self.add(&mut texts, question, [&text, ""], ends)?;
+                    self.add_as_written(&mut texts, question, path)?;
                     continue;
                 }
             };
-            let reasoning = reasoning(&path.text, &self.end_marks, self.written.reading);
-            self.add(
-                &mut texts,
-                question,
-                [&reasoning, &answer_sentence(&answer)],
-                true,
-            )?;
+            let (marks, reading) = (&self.end_marks, self.written.reading);
+            let (thought, reasoning) = if self.prompter.is_form() {
+                (None, reasoning(&path.text, marks, reading))
+            } else {
+                thought_and_reasoning(&path.text, marks, reading)
+            };
+            let said = [reasoning.as_str(), &answer_sentence(&answer)];
+            self.add(&mut texts, question, (thought.as_deref(), said))?;
         }
         Ok(texts)
     }
@@ -189,6 +195,18 @@ impl<'a> ExampleWriter<'a> {
                 ));
             }
         }
+        if texts.endless > 0 {
+            let ends = self.student.vocabulary.ends().iter();
+            let ends: Vec<String> = ends
+                .filter_map(|id| self.student.tokenizer.decode(&[*id]).ok())
+                .collect();
+            context.report.warn(format!(
+                "the chat template closes {} of {} answers with none of the tokens that end a text of this student ({}): it would learn no end",
+                texts.endless,
+                texts.count(),
+                ends.join(", ")
+            ));
+        }
         let rule = self.too_long.name();
         for (what, texts) in [("training", texts), ("validation", validation)] {
             if texts.dropped + texts.cut == 0 {
@@ -221,21 +239,66 @@ impl<'a> ExampleWriter<'a> {
         }
     }
 
-    /// Adds the text `{prompt}{reasoning}{close}`, and the end of text where it `ends`.
+    /// Adds the text `{prompt}{reasoning}{close}` with its end; in a chat, what the template makes of it and counts.
     fn add(
         &self,
         texts: &mut Texts,
         question: &Question,
-        [reasoning, close]: [&str; 2],
-        ends: bool,
+        (thought, [reasoning, close]): (Option<&str>, [&str; 2]),
     ) -> Result<(), StageError> {
         let tokenizer = &self.student.tokenizer;
-        let prompt = self.written.prompt.prompt(question);
-        let parts = [prompt.as_str(), reasoning, close];
-        let [mut tokens, mut reasoning, mut close] = tokenizer.encode_parts(parts)?;
-        if ends {
-            close.push(tokenizer.eos_id());
+        let content = format!("{reasoning}{close}");
+        let content = content.trim_start();
+        if let Some((text, counted)) = self.prompter.chat_training(question, thought, content)? {
+            // What closes the text may have been altered by the template; then all of it is.
+            let answer = &text.text[counted.clone()];
+            let close = answer.rfind(close.trim_start()).unwrap_or(0);
+            let borders = [counted.start, counted.start + close, counted.end];
+            let (prompt, [reasoning, close, _]) = tokenizer.encode_split(&text, borders)?;
+            let ends = self.student.vocabulary.ends();
+            texts.endless += usize::from(!close.iter().any(|token| ends.contains(token)));
+            self.put(texts, prompt, [reasoning, close]);
+            return Ok(());
         }
+        let prompt = self.prompter.prompt(question, Hint::None)?;
+        let reasoning = with_thought(thought, reasoning);
+        let parts = match prompt.led(&reasoning) {
+            "" => ["", prompt.led(close)],
+            reasoning => [reasoning, close],
+        };
+        let (prompt, [reasoning, mut close]) = tokenizer.encode_parts(&prompt, parts)?;
+        close.push(tokenizer.eos_id());
+        self.put(texts, prompt, [reasoning, close]);
+        Ok(())
+    }
+
+    /// Adds a path as it was written after its prompt, with the token that ended it unless it was cut short: it does not
+    /// end there.
+    fn add_as_written(
+        &self,
+        texts: &mut Texts,
+        question: &Question,
+        path: &ReasoningPath,
+    ) -> Result<(), StageError> {
+        let tokenizer = &self.student.tokenizer;
+        let prompt = self.prompter.prompt(question, Hint::None)?;
+        let text = without_marks(&path.text, &self.end_marks);
+        let (prompt, [text]) = tokenizer.encode_parts(&prompt, [&text])?;
+        let mut close = Vec::new();
+        if matches!(path.end, EndReason::EndOfText | EndReason::Unknown) {
+            // A chat's turn has an end of its own.
+            let ends = self.student.vocabulary.ends();
+            let own = path
+                .end_token
+                .filter(|end| self.prompter.is_chat() && ends.contains(end));
+            close.push(own.unwrap_or(tokenizer.eos_id()));
+        }
+        self.put(texts, prompt, [text, close]);
+        Ok(())
+    }
+
+    /// Adds a text of tokens, unless it is too long.
+    fn put(&self, texts: &mut Texts, mut tokens: Vec<u32>, [mut reasoning, close]: [Vec<u32>; 2]) {
         let loss_from = tokens.len();
         let length = loss_from + reasoning.len() + close.len();
         texts.longest = texts.longest.max(length);
@@ -244,52 +307,13 @@ impl<'a> ExampleWriter<'a> {
             reasoning.truncate(self.room.saturating_sub(loss_from + close.len()));
             if self.too_long == TooLong::Drop || reasoning.is_empty() {
                 texts.dropped += 1;
-                return Ok(());
+                return;
             }
             texts.cut += 1;
         }
         tokens.extend(reasoning);
         tokens.extend(close);
         texts.examples.push(Example { tokens, loss_from });
-        Ok(())
-    }
-}
-
-/// The gold answer as training texts write it.
-pub(crate) fn gold_answer(question: &Question, choice_answer: ChoiceAnswer) -> String {
-    written_answer(question, &question.answer, choice_answer)
-}
-
-/// An answer in canonical form as training texts write it.
-pub(crate) fn written_answer(
-    question: &Question,
-    answer: &str,
-    choice_answer: ChoiceAnswer,
-) -> String {
-    match question.form {
-        AnswerForm::Choice => choice_answer.written(question, answer),
-        _ => answer.to_owned(),
-    }
-}
-
-/// A path without the ends of text that it has written out.
-fn without_marks(path: &str, end_marks: &[String]) -> String {
-    let mut path = path.to_owned();
-    for mark in end_marks {
-        path = path.replace(mark.as_str(), "");
-    }
-    path
-}
-
-/// ` {r}`, a path's reasoning as training texts write it: up to any answer sentence of its own, without ends of text.
-/// Empty where the path opens with an answer sentence.
-pub(crate) fn reasoning(path: &str, end_marks: &[String], reading: Reading) -> String {
-    // A path may begin with end-of-text (paper, Figure 2). In a training text it would teach the
-    // student to end before it begins, so it is left out (ours; the paper is silent).
-    let path = without_marks(path, end_marks);
-    match reasoning_part(&path, reading).trim() {
-        "" => String::new(),
-        reasoning => format!(" {reasoning}"),
     }
 }
 
@@ -324,6 +348,7 @@ mod tests {
     use crate::key::Digest;
     use crate::model::StudentTokenizer;
     use crate::model::architecture::Gpt2;
+    use crate::text::{AnswerForm, PromptForm};
 
     fn question(choices: &[&str], form: AnswerForm, answer: &str) -> Question {
         Question {
@@ -370,12 +395,16 @@ mod tests {
         }
     }
 
-    fn written(prompt: PromptForm, choice_answer: ChoiceAnswer) -> Written {
+    fn written(form: PromptForm, choice_answer: ChoiceAnswer) -> Written {
         Written {
-            prompt,
+            prompt: PromptSpec::form(form),
             choice_answer,
             ..Written::default()
         }
+    }
+
+    fn prompter<'s>(student: &'s Student, written: &Written) -> Prompter<'s> {
+        Prompter::with_shots(&written.prompt, None, student, written.choice_answer).unwrap()
     }
 
     fn texts(
@@ -389,12 +418,9 @@ mod tests {
             max_length_tokens: Some(usize::MAX),
             ..TrainOptions::default()
         };
-        let mut writer = ExampleWriter::new(
-            &student,
-            written(form, choice_answer),
-            TooLong::Drop,
-            &options,
-        );
+        let written = written(form, choice_answer);
+        let prompter = prompter(&student, &written);
+        let mut writer = ExampleWriter::new(&student, &prompter, written, TooLong::Drop, &options);
         writer.room = usize::MAX;
         let questions = std::slice::from_ref(question);
         let found = match text {
@@ -420,7 +446,9 @@ mod tests {
                 max_length_tokens: Some(most),
                 ..TrainOptions::default()
             };
-            let mut writer = ExampleWriter::new(&student, Written::default(), rule, &options);
+            let prompter = prompter(&student, &Written::default());
+            let mut writer =
+                ExampleWriter::new(&student, &prompter, Written::default(), rule, &options);
             // Longer than this student's context, so that a whole text fits too.
             writer.room = most;
             match text {
@@ -533,7 +561,8 @@ mod tests {
                 append_answer,
                 ..written(PromptForm::Answer, ChoiceAnswer::Both)
             };
-            let mut writer = ExampleWriter::new(&student, form, TooLong::Drop, &options);
+            let prompter = prompter(&student, &form);
+            let mut writer = ExampleWriter::new(&student, &prompter, form, TooLong::Drop, &options);
             writer.room = usize::MAX;
             let texts = writer.paths(&questions, &paths).unwrap();
             let completion = |each: &Example| {
@@ -579,7 +608,9 @@ mod tests {
     fn paths_of_other_questions_are_refused_with_their_number() {
         let student = plain();
         let options = TrainOptions::default();
-        let writer = ExampleWriter::new(&student, Written::default(), TooLong::Drop, &options);
+        let written = Written::default();
+        let prompter = prompter(&student, &written);
+        let writer = ExampleWriter::new(&student, &prompter, written, TooLong::Drop, &options);
         let stranger = ReasoningPath {
             question_id: "elsewhere-1".into(),
             ..path("")

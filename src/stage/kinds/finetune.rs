@@ -2,10 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::append_answer::AppendAnswer;
 use super::examples::{ExampleWriter, TooLong, Written};
+use super::few_shot::{EXAMPLES, port_errors};
+use super::prompt_check::prompt_errors;
+use super::prompter::Prompter;
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
     run_training, with_added_updates,
@@ -16,12 +19,14 @@ use crate::model::{Arithmetic, LoraOptions};
 use crate::stage::{
     Context, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError, StageKind,
 };
-use crate::text::{ChoiceAnswer, Hint, PromptForm, Question, Reading, ReasoningPath};
+use crate::text::{ChoiceAnswer, Hint, PromptSpec, Question, Reading, ReasoningPath};
 
 /// Parameters of `finetune`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct FinetuneParams {
+    /// The prompt that it is trained to answer (docs/prompts.md). Default `answer` (paper, II).
+    pub prompt: PromptSpec,
     /// How a multiple-choice answer is written. Default `letter` (ours; the paper is silent).
     pub choice_answer: ChoiceAnswer,
     /// What answer stands at the end of a path: `gold`, whatever it concludes; `own`, the one that it concludes itself,
@@ -88,6 +93,7 @@ impl StageKind for Finetune {
         .trains()
         .optional(),
         ADD_UPDATES_OF,
+        EXAMPLES,
     ];
     const OUTPUTS: &'static [Output] = TRAINED;
     const SEEDED: bool = true;
@@ -100,6 +106,7 @@ impl StageKind for Finetune {
 
     fn check(params: &FinetuneParams) -> Vec<ParamError> {
         let mut param_errors = check_training(&params.train);
+        param_errors.extend(prompt_errors(&params.prompt));
         if params.append_answer == AppendAnswer::No && params.too_long == TooLong::CutReasoning {
             param_errors.push(ParamError {
                 field: "too_long".to_owned(),
@@ -113,7 +120,7 @@ impl StageKind for Finetune {
 
     fn check_ports(params: &FinetuneParams, fed: &[&str]) -> Vec<ParamError> {
         if params.append_answer == AppendAnswer::Gold || fed.contains(&"paths") {
-            return Vec::new();
+            return port_errors(&params.prompt, fed);
         }
         vec![ParamError {
             field: "append_answer".to_owned(),
@@ -121,6 +128,13 @@ impl StageKind for Finetune {
                 .to_owned(),
             hint: Some("add `paths = \"STAGE\"`, or leave `append_answer` out".to_owned()),
         }]
+    }
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        // The prompt from before there was a choice.
+        if params.get("prompt") == Some(&json!(PromptSpec::default())) {
+            params.remove("prompt");
+        }
     }
 
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
@@ -153,12 +167,19 @@ impl StageKind for Finetune {
         }
         let (_, student) = context.student("model")?;
         let written = Written {
-            prompt: PromptForm::Answer,
+            prompt: params.prompt.clone(),
             choice_answer: params.choice_answer,
             reading: params.reading,
             append_answer: params.append_answer,
         };
-        let writer = ExampleWriter::new(&student, written, params.too_long, &params.train);
+        let prompter = Prompter::new(&params.prompt, context, &student, params.choice_answer)?;
+        let writer = ExampleWriter::new(
+            &student,
+            &prompter,
+            written.clone(),
+            params.too_long,
+            &params.train,
+        );
         let texts = match &paths {
             Some(paths) => writer.paths(&questions, paths)?,
             None => writer.labels(&questions)?,

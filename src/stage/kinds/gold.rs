@@ -4,10 +4,10 @@
 //! any answer sentence of its own. What is scored is ` {a}.`, each legal answer in turn, after all before it,
 //! so the scoring student's tokens are those it would train on.
 
-use super::examples::{gold_answer, reasoning};
 use super::predict::legal_answers;
 use super::score::{Asked, Cuts, Measure, Scoring};
-use crate::model::ScoreJob;
+use super::training_text::gold_answer;
+use crate::model::{PromptText, ScoreJob};
 use crate::stage::StageError;
 use crate::text::{ANSWER_CUE, ChoiceAnswer, Question, ReasoningPath};
 
@@ -28,7 +28,8 @@ impl Scoring<'_> {
         // The longest of all questions, so that all paths are cut alike.
         let mut answer_room = 0;
         for answers in &answers {
-            let ([_, cue], tokens) = tokenizer.encode_choices(["", ANSWER_CUE], &answers.texts)?;
+            let (_, [cue], tokens) =
+                tokenizer.encode_choices(&PromptText::default(), [ANSWER_CUE], &answers.texts)?;
             answer_room = answer_room.max(room(&cue, &tokens));
         }
         let of_path = (paths.iter())
@@ -58,13 +59,14 @@ impl Scoring<'_> {
         let mut cuts = Cuts::default();
         let mut jobs = Vec::with_capacity(paths.len());
         for (path, answers) in paths.iter().zip(answers) {
-            let parts = [
-                self.prompt(path)?,
-                reasoning(&path.text, &end_marks, self.params.reading),
-            ];
-            let parts = [&parts[0], &parts[1], ANSWER_CUE];
-            let ([prompt, mut reasoning, cue], continuations) =
-                tokenizer.encode_choices(parts, answers)?;
+            let prompt = self.prompt(path)?;
+            let reasoning = self.reasoning(path, &end_marks);
+            let parts = match prompt.led(&reasoning) {
+                "" => ["", prompt.led(ANSWER_CUE)],
+                reasoning => [reasoning, ANSWER_CUE],
+            };
+            let (prompt, [mut reasoning, cue], continuations) =
+                tokenizer.encode_choices(&prompt, parts, answers)?;
             let answer_room = answer_room.max(room(&cue, &continuations));
             let most = self.most(&prompt).checked_sub(answer_room);
             let most = most.ok_or_else(|| {

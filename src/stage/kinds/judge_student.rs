@@ -79,8 +79,8 @@ fn jobs(
     for prompt in prompts {
         for criterion in &params.criteria {
             let text = format!("{prompt}\n- Score for {}:", label(criterion));
-            let ([mut prompt], continuations) =
-                student.tokenizer.encode_choices([&text], &scores)?;
+            let (mut prompt, [], continuations) =
+                (student.tokenizer).encode_choices(&text.as_str().into(), [], &scores)?;
             let longest = continuations.iter().map(Vec::len).max().unwrap_or_default();
             let room = student.architecture.context.saturating_sub(longest).max(1);
             long += usize::from(cut_left(&mut prompt, room, student) > 0);

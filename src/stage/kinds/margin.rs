@@ -10,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::examples::written_answer;
 use super::predict::once;
 use super::rows::{cached_rows, in_parts, row_key};
 use super::score::Scoring;
+use super::training_text::written_answer;
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
 use crate::model::Arithmetic;

@@ -106,8 +106,9 @@ impl StageKind for Merge {
                     "`{first}` and `{name}` cannot be merged: {what} is {here} in one and {there} in the other\nhint: merge models that were trained from one student"
                 )));
             }
-            let asked =
-                |folder: &crate::artifact::ModelFolder| (folder.prompt, folder.choice_answer);
+            let asked = |folder: &crate::artifact::ModelFolder| {
+                (folder.prompt.clone(), folder.choice_answer)
+            };
             if asked(&folder) != asked(&other_folder) {
                 context.report.warn(format!(
                     "`{name}` was trained to answer another form of prompt than `{first}`, whose form the mean is asked in"
@@ -128,7 +129,7 @@ impl StageKind for Merge {
             context.progress("models", place + 1, names.len(), 0, String::new());
         }
         let merged = shell.with(mean);
-        let model = context.keep_student(&merged, folder.prompt, folder.choice_answer)?;
+        let model = context.keep_student(&merged, folder.prompt.clone(), folder.choice_answer)?;
         Ok(Outputs::from([("model".to_owned(), model)]))
     }
 }

@@ -7,6 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::few_shot::{EXAMPLES, port_errors};
+use super::predict_prompt::PredictPrompt;
+use super::prompt_check::prompt_errors;
+use super::prompter::Prompter;
 use super::prompts::{LongPrompts, Prompt, cut_left, prompts};
 use super::rows::{cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends};
 use super::sample_params::Branching;
@@ -24,27 +28,14 @@ use crate::stage::{
     StageKind, Work, product,
 };
 use crate::text::{
-    AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, PromptForm, Question,
+    AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, Question,
 };
-
-/// Which prompt a student is asked with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum PredictPrompt {
-    /// The one that the student was trained on.
-    #[default]
-    Auto,
-    /// `Question: {q} Answer:`.
-    Answer,
-    /// `Question: {q} Answer: Let's think step by step.`
-    StepByStep,
-}
 
 /// Parameters of `predict`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PredictParams {
-    /// The prompt. Default `auto`: the one that the student was trained on.
+    /// The prompt (docs/prompts.md). Default `auto`: the one that the student was trained on.
     pub prompt: PredictPrompt,
     /// Answers to each question, 1 to 1000, each a row with a random stream of its own: more later draws the missing ones
     /// only. Several are recorded with their log-probabilities. Default 1.
@@ -78,7 +69,7 @@ pub(crate) struct PredictParams {
 impl Default for PredictParams {
     fn default() -> Self {
         Self {
-            prompt: PredictPrompt::Auto,
+            prompt: PredictPrompt::default(),
             n: 1,
             branching: Branching::None,
             temperature: 0.0,
@@ -127,6 +118,7 @@ impl StageKind for Predict {
     const INPUTS: &'static [Port] = &[
         Port::model("The student that answers."),
         Port::questions("questions", "data.test", "The questions to answer.").any_split(),
+        EXAMPLES,
     ];
     const OUTPUTS: &'static [Output] =
         &[
@@ -150,7 +142,22 @@ impl StageKind for Predict {
                 "give a `temperature`, or let them part: `branching = \"first-token\"`".to_owned(),
             ),
         });
-        param_error.into_iter().collect()
+        let mut param_errors: Vec<ParamError> = param_error.into_iter().collect();
+        param_errors.extend(
+            params
+                .prompt
+                .declared()
+                .map(prompt_errors)
+                .into_iter()
+                .flatten(),
+        );
+        param_errors
+    }
+
+    fn check_ports(params: &PredictParams, fed: &[&str]) -> Vec<ParamError> {
+        // What a student was trained on may have examples too.
+        let declared = params.prompt.declared();
+        declared.map_or_else(Vec::new, |spec| port_errors(spec, fed))
     }
 
     fn estimate(params: &PredictParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
@@ -175,16 +182,13 @@ impl StageKind for Predict {
     fn run(params: &PredictParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
         let (folder, student) = context.opened_student("model")?;
-        let form = match params.prompt {
-            PredictPrompt::Auto => folder.prompt,
-            PredictPrompt::Answer => PromptForm::Answer,
-            PredictPrompt::StepByStep => PromptForm::StepByStep,
-        };
+        let spec = params.prompt.declared().unwrap_or(&folder.prompt);
+        let prompter = Prompter::new(spec, context, &student, folder.choice_answer)?;
         let prompts = prompts(
             context,
             &student,
             &questions,
-            form,
+            (&prompter, Hint::None),
             params.max_new_tokens,
             params.long_prompts,
         )?;
@@ -211,7 +215,7 @@ impl StageKind for Predict {
                 predictions.push(Prediction {
                     question_id: question.id.clone(),
                     draw,
-                    prompt: prompt.text.clone(),
+                    prompt: prompt.asked.text.clone(),
                     hint: Hint::None,
                     output: student.tokenizer.decode(&answer.tokens)?,
                     tokens: answer.tokens.clone(),
@@ -382,9 +386,12 @@ fn option_rows(
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {
-        let answers = legal_answers(question, folder.choice_answer);
-        let ([mut tokens], continuations) =
-            student.tokenizer.encode_choices([&prompt.text], &answers)?;
+        let answers = legal_answers(question, folder.choice_answer).into_iter();
+        let answers: Vec<String> = answers
+            .map(|answer| prompt.asked.led(&answer).to_owned())
+            .collect();
+        let (mut tokens, [], continuations) =
+            (student.tokenizer).encode_choices(&prompt.asked, [], &answers)?;
         // As where the answer is written: of a prompt that is too long the same tokens are read.
         let room = tokens.len().saturating_sub(prompt.cut);
         cut_left(&mut tokens, room, student);

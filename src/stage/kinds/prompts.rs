@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Student, WeightFiles};
+use super::prompter::Prompter;
+use crate::model::{PromptText, Student, WeightFiles};
 use crate::stage::{Context, StageError};
-use crate::text::{PromptForm, Question};
+use crate::text::{Hint, Question};
 
 /// What to do with a prompt that leaves no room in the context (ours; the paper is silent).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,25 +21,10 @@ pub(crate) enum LongPrompts {
 
 /// One question's prompt.
 pub(crate) struct Prompt {
-    pub(crate) text: String,
+    pub(crate) asked: PromptText,
     pub(crate) tokens: Vec<u32>,
     /// Tokens that had to go on the left.
     pub(crate) cut: usize,
-}
-
-/// A question's prompt, however long.
-fn prompt(
-    student: &Student<WeightFiles>,
-    question: &Question,
-    form: PromptForm,
-) -> Result<Prompt, StageError> {
-    let text = form.prompt(question);
-    let tokens = student.tokenizer.encode_prompt(&text)?;
-    Ok(Prompt {
-        text,
-        tokens,
-        cut: 0,
-    })
 }
 
 /// Cuts a prompt on the left until it has at most `room` tokens: what the tokenizer puts before every text stays. How many
@@ -50,18 +36,25 @@ pub(crate) fn cut_left(
 ) -> usize {
     let cut = tokens.len().saturating_sub(room);
     if cut > 0 {
-        let kept = student.tokenizer.prefix().len().min(room.saturating_sub(1));
+        // A chat's text has no beginning but its template's.
+        let prefix = student.tokenizer.prefix();
+        let prefix = if tokens.starts_with(prefix) {
+            prefix.len()
+        } else {
+            0
+        };
+        let kept = prefix.min(room.saturating_sub(1));
         tokens.drain(kept..kept + cut);
     }
     cut
 }
 
-/// The prompts of `questions` in order.
+/// The prompts of `questions` in order, each giving away what `hint` says.
 pub(crate) fn prompts(
     context: &Context<'_>,
     student: &Student<WeightFiles>,
     questions: &[Question],
-    form: PromptForm,
+    (prompter, hint): (&Prompter<'_>, Hint),
     max_new_tokens: u32,
     rule: LongPrompts,
 ) -> Result<Vec<Prompt>, StageError> {
@@ -72,12 +65,13 @@ pub(crate) fn prompts(
     let mut long = Vec::new();
     let mut prompts = Vec::with_capacity(questions.len());
     for question in questions {
-        let mut prompt = prompt(student, question, form)?;
-        prompt.cut = cut_left(&mut prompt.tokens, room, student);
-        if prompt.cut > 0 {
+        let asked = prompter.prompt(question, hint)?;
+        let mut tokens = student.tokenizer.encode_prompt(&asked)?;
+        let cut = cut_left(&mut tokens, room, student);
+        if cut > 0 {
             long.push(question.id.as_str());
         }
-        prompts.push(prompt);
+        prompts.push(Prompt { asked, tokens, cut });
     }
     if let Some(first) = long.first() {
         let what = format!(

@@ -1,8 +1,10 @@
 //! `sample`: latent reasoning paths of a student (paper, III-A: 5 first tokens x 5 sequences).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::few_shot::{EXAMPLES, port_errors};
+use super::prompt_check::prompt_errors;
+use super::prompter::Prompter;
 use super::prompts::prompts;
 use super::sample_params::SampleParams;
 use super::sampler::Sampler;
@@ -36,6 +38,7 @@ impl StageKind for Sample {
         )
         .trains()
         .optional(),
+        EXAMPLES,
     ];
     const OUTPUTS: &'static [Output] = &[Output::new(
         "paths",
@@ -52,6 +55,10 @@ impl StageKind for Sample {
 
     fn numerics(params: &SampleParams) -> Option<Arithmetic> {
         Some(Arithmetic::sample(params.dtype))
+    }
+
+    fn check(params: &SampleParams) -> Vec<ParamError> {
+        prompt_errors(&params.prompt)
     }
 
     fn carried(params: &SampleParams, _: Carried) -> Carried {
@@ -84,7 +91,7 @@ impl StageKind for Sample {
                 "paths say which questions are asked, and all are",
                 "add `only = \"unsolved\"`, or leave `paths` out",
             ),
-            _ => return Vec::new(),
+            _ => return port_errors(&params.prompt, fed),
         };
         let field = if params.only == Asked::All {
             "paths"
@@ -128,14 +135,13 @@ impl StageKind for Sample {
                 questions.len()
             ));
         }
-        let asked = questions.iter().map(|each| params.hint.given(each));
-        let asked: Vec<Question> = asked.map(Cow::into_owned).collect();
         let (folder, student) = context.opened_student("model")?;
+        let prompter = Prompter::new(&params.prompt, context, &student, folder.choice_answer)?;
         let prompts = prompts(
             context,
             &student,
-            &asked,
-            params.prompt,
+            &questions,
+            (&prompter, params.hint),
             params.max_new_tokens,
             params.long_prompts,
         )?;

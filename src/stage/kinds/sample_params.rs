@@ -7,7 +7,7 @@ use super::prompts::LongPrompts;
 use super::unsolved::Asked;
 use crate::model::Dtype;
 use crate::model::sampling::SamplingParams;
-use crate::text::{Hint, PromptForm};
+use crate::text::{Hint, PromptSpec};
 
 /// Where a question's sequences part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -35,8 +35,8 @@ pub(crate) enum StopRule {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SampleParams {
-    /// The prompt. Default `answer`: `Question: {q} Answer:` (paper, II).
-    pub prompt: PromptForm,
+    /// The prompt (docs/prompts.md). Default `answer`: `Question: {q} Answer:` (paper, II).
+    pub prompt: PromptSpec,
     /// Where sequences part. Default `first-token` (paper, II).
     pub branching: Branching,
     /// How many of the most probable first tokens start a branch. Default 5 (paper, II).
@@ -76,7 +76,7 @@ pub(crate) struct SampleParams {
 impl Default for SampleParams {
     fn default() -> Self {
         Self {
-            prompt: PromptForm::Answer,
+            prompt: PromptSpec::default(),
             branching: Branching::FirstToken,
             first_tokens: 5,
             paths_per_first_token: 5,

@@ -8,18 +8,22 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::few_shot::{EXAMPLES, port_errors};
 use super::predict::once;
+use super::prompt_check::prompt_errors;
+use super::prompter::Prompter;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
+use super::training_text::{reasoning, thought_and_reasoning, with_thought};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::ScoreJob;
-use crate::model::{Arithmetic, Dtype, Student, WeightFiles};
+use crate::model::{Arithmetic, Dtype, PromptText, Student, WeightFiles};
 use crate::stage::{
-    Carried, Context, Estimate, Output, Outputs, Port, ScoreRange, Sizes, StageError, StageKind,
-    Work, product,
+    Carried, Context, Estimate, Output, Outputs, ParamError, Port, ScoreRange, Sizes, StageError,
+    StageKind, Work, product,
 };
-use crate::text::{EndReason, PromptForm, Question, Reading, ReasoningPath};
+use crate::text::{EndReason, Hint, PromptSpec, Question, Reading, ReasoningPath};
 
 /// Parameters of `score`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,7 +34,7 @@ pub(crate) struct ScoreParams {
     /// What to measure.
     pub measure: Measure,
     /// The prompt before the path.
-    pub prompt: PromptForm,
+    pub prompt: PromptSpec,
     /// What to do with a prompt that does not fit.
     pub long_prompts: LongPrompts,
     /// The number format of weights and products.
@@ -50,8 +54,8 @@ struct WrittenParams {
     name: Option<String>,
     /// What to measure. Default `perplexity`.
     measure: Measure,
-    /// The prompt before the path. Default `answer`: `Question: {q} Answer:`.
-    prompt: PromptForm,
+    /// The prompt before the path (docs/prompts.md). Default `answer`: `Question: {q} Answer:`.
+    prompt: PromptSpec,
     /// What to do with a prompt that leaves its path no room. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
@@ -186,6 +190,7 @@ impl StageKind for Score {
             "The questions that the paths answer, of any split; scored test paths may be shown, never trained on.",
         )
         .any_split(),
+        EXAMPLES,
     ];
     const OUTPUTS: &'static [Output] = &[Output::new(
         "paths",
@@ -198,6 +203,14 @@ impl StageKind for Score {
 
     fn numerics(params: &ScoreParams) -> Option<Arithmetic> {
         Some(Arithmetic::sample(params.dtype))
+    }
+
+    fn check(params: &ScoreParams) -> Vec<ParamError> {
+        prompt_errors(&params.prompt)
+    }
+
+    fn check_ports(params: &ScoreParams, fed: &[&str]) -> Vec<ParamError> {
+        port_errors(&params.prompt, fed)
     }
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
@@ -234,10 +247,12 @@ impl StageKind for Score {
             "model": folder.identity(),
             "numerics": context.numerics(Arithmetic::sample(params.dtype)),
         }));
+        let prompter = Prompter::new(&params.prompt, context, &student, folder.choice_answer)?;
         let scoring = Scoring {
             params,
             context,
             student: &student,
+            prompter: &prompter,
             questions: &questions,
             by_id: questions
                 .iter()
@@ -303,6 +318,7 @@ pub(super) struct Scoring<'a> {
     pub(super) params: &'a ScoreParams,
     pub(super) context: &'a Context<'a>,
     pub(super) student: &'a Student<WeightFiles>,
+    prompter: &'a Prompter<'a>,
     pub(super) questions: &'a [Question],
     by_id: BTreeMap<&'a str, usize>,
 }
@@ -321,9 +337,19 @@ impl Scoring<'_> {
     }
 
     /// The text of a path's prompt.
-    pub(super) fn prompt(&self, path: &ReasoningPath) -> Result<String, StageError> {
+    pub(super) fn prompt(&self, path: &ReasoningPath) -> Result<PromptText, StageError> {
         let question = &self.questions[self.place(path)?];
-        Ok(self.params.prompt.prompt(question))
+        self.prompter.prompt(question, Hint::None)
+    }
+
+    /// A path's reasoning as a training text has it behind its prompt, what it thinks included where that is known.
+    pub(super) fn reasoning(&self, path: &ReasoningPath, end_marks: &[String]) -> String {
+        let reading = self.params.reading;
+        if self.prompter.is_form() {
+            return reasoning(&path.text, end_marks, reading);
+        }
+        let (thought, said) = thought_and_reasoning(&path.text, end_marks, reading);
+        with_thought(thought.as_deref(), &said)
     }
 
     /// Tokens that fit behind a prompt of which only the end is left.
@@ -412,17 +438,18 @@ pub(super) struct Cuts<'p> {
 /// The tokens of a prompt, and those that a path was written in after it, the one that ended it included: its own where
 /// they are of this student's tokenizer, which then reads the path's text out of them.
 fn written_tokens<W>(
-    prompt: &str,
+    prompt: &PromptText,
     path: &ReasoningPath,
     student: &Student<W>,
 ) -> Result<[Vec<u32>; 2], StageError> {
     let tokenizer = &student.tokenizer;
     let known = |token: &u32| (*token as usize) < tokenizer.vocab_size();
     let own = path.tokens.iter().all(known) && tokenizer.decode(&path.tokens)? == path.text;
-    let [prompt, mut tokens] = if own {
-        [tokenizer.encode_prompt(prompt)?, path.tokens.clone()]
+    let (prompt, mut tokens) = if own {
+        (tokenizer.encode_prompt(prompt)?, path.tokens.clone())
     } else {
-        tokenizer.encode_parts([prompt, &path.text])?
+        let (prompt, [tokens]) = tokenizer.encode_parts(prompt, [&path.text])?;
+        (prompt, tokens)
     };
     if path.end == EndReason::EndOfText {
         let end = path.end_token.filter(|end| own && known(end));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prompt_check::prompt_errors;
 use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
 use crate::model::{Architecture, find_gguf, is_gguf};
@@ -14,7 +15,7 @@ use crate::stage::{
     Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Shape, Size, Sizes,
     StageError, StageKind, Work, hub_files,
 };
-use crate::text::{ChoiceAnswer, PromptForm};
+use crate::text::{ChoiceAnswer, PromptSpec};
 
 /// Parameters of `student`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +28,7 @@ pub(crate) struct StudentParams {
     /// Branch, tag or commit on the hub. Default `main`.
     pub revision: String,
     /// The prompt that it is asked with where `predict` says `auto`. Default `answer`.
-    pub prompt: PromptForm,
+    pub prompt: PromptSpec,
     /// How it writes a multiple-choice answer, for the log-likelihood of options. Default `letter`.
     pub choice_answer: ChoiceAnswer,
 }
@@ -37,7 +38,7 @@ impl Default for StudentParams {
         Self {
             model: "openai-community/gpt2".to_owned(),
             revision: "main".to_owned(),
-            prompt: PromptForm::Answer,
+            prompt: PromptSpec::default(),
             choice_answer: ChoiceAnswer::Letter,
         }
     }
@@ -201,7 +202,7 @@ impl StageKind for Student {
                 ),
             }];
         }
-        Vec::new()
+        prompt_errors(&params.prompt)
     }
 
     fn check_outside(params: &StudentParams, context: &Context<'_>) -> Vec<ParamError> {
@@ -265,7 +266,7 @@ impl StageKind for Student {
         }
         Ok(Outputs::from([(
             "model".to_owned(),
-            context.keep_folder(&folder, params.prompt, params.choice_answer, marks)?,
+            context.keep_folder(&folder, params.prompt.clone(), params.choice_answer, marks)?,
         )]))
     }
 }

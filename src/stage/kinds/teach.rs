@@ -5,22 +5,28 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::few_shot::{EXAMPLES, Shots, port_errors};
+use super::prompt_check::template_error;
 use super::replies::{self, Server};
 use super::rows::row_key;
+use super::shown::refuse_shown;
 use crate::artifact::ArtifactKind;
 use crate::filter::unreadable;
 use crate::stage::{
     Brings, Carried, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Size,
     Sizes, StageError, StageKind, Work, product,
 };
-use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request};
+use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request, Turn};
 use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
-use crate::text::{EndReason, Hint, Question, ReasoningPath};
+use crate::text::{Asks, ChoiceAnswer, EndReason, Hint, Question, ReasoningPath, Template};
 
 /// Most tokens of a teacher's reply, for either step (Ho et al. 2023).
 const REPLY_TOKENS: u32 = 128;
 /// Tokens of a recorded path, about: the paper's have 77 words (paper, Table II).
 const PATH_TOKENS: u64 = 100;
+
+/// Prompts by name.
+const NAMES: [&str; 4] = [cot::PAPER, cot::HO, "answer", "step-by-step"];
 
 /// Brings in a teacher's reasoning paths, recorded or asked for.
 pub(crate) struct Teach;
@@ -31,11 +37,10 @@ impl StageKind for Teach {
     const NAME: &'static str = "teach";
     const VERSION: u32 = 2;
     const DOC: &'static str = "Bring in a teacher's reasoning paths.";
-    const INPUTS: &'static [Port] = &[Port::questions(
-        "questions",
-        "data.train",
-        "The questions that were asked.",
-    )];
+    const INPUTS: &'static [Port] = &[
+        Port::questions("questions", "data.train", "The questions that were asked."),
+        EXAMPLES,
+    ];
     const BRINGS: Option<Brings> = Some(Brings::Teacher);
     const OUTPUTS: &'static [Output] = &[Output::new(
         "paths",
@@ -69,13 +74,24 @@ impl StageKind for Teach {
             )],
             (TeachSource::Http, Some(endpoint)) => {
                 let mut param_errors = replies::param_errors(endpoint, params.budget.as_ref());
-                if let Some(prompt_error) = cot::prompt_error(&params.prompt) {
-                    let hint = "accepted: paper, ho-et-al-2023, or a text with {question} in it";
-                    param_errors.push(param_error("prompt", &prompt_error, hint));
+                match &params.prompt.asks {
+                    Asks::Template(text) if !NAMES.contains(&text.as_str()) => {
+                        param_errors.extend(template_error("prompt", "template", text, &NAMES));
+                    }
+                    Asks::Chat(_) => param_errors.push(param_error(
+                        "prompt",
+                        cot::CHAT,
+                        "write what the user's message says as `prompt`, and set `endpoint.api = \"chat\"` and `endpoint.system`",
+                    )),
+                    _ => {}
                 }
                 param_errors
             }
         }
+    }
+
+    fn check_ports(params: &TeachParams, fed: &[&str]) -> Vec<ParamError> {
+        port_errors(&params.prompt, fed)
     }
 
     fn endpoint(params: &TeachParams) -> Option<Endpoint> {
@@ -179,34 +195,72 @@ fn draws<'q>(questions: &'q [Question], endpoint: &Endpoint) -> Vec<Draw<'q>> {
     questions.iter().flat_map(of).collect()
 }
 
-/// The first step's requests.
-fn reasoning_requests(
-    params: &TeachParams,
-    endpoint: &Endpoint,
-    draws: &[Draw<'_>],
-) -> Vec<Request> {
-    let request = |&(question, draw): &Draw<'_>| {
-        let turns = cot::reasoning(&params.prompt, question);
-        Request::new(endpoint, &turns, draw, REPLY_TOKENS)
-    };
-    draws.iter().map(request).collect()
+/// How a teacher is asked.
+struct Asking<'a> {
+    params: &'a TeachParams,
+    endpoint: &'a Endpoint,
+    shots: Option<Shots>,
 }
 
-/// The second step's request, after the first one's reply; `None` where there is none. A model that did not
-/// come to the end of its thinking has nothing to conclude from: it would begin anew, and be paid again.
-fn answer_request(
-    params: &TeachParams,
-    endpoint: &Endpoint,
-    (question, draw): Draw<'_>,
-    reply: &Reply,
-) -> Option<Request> {
-    let cut_short = reply.kind == ReplyKind::ThoughtOnly && reply.is_cut();
-    if params.answer_prompt.is_empty() || reply.reasoning().is_none() || cut_short {
-        return None;
+impl<'a> Asking<'a> {
+    fn new(
+        params: &'a TeachParams,
+        endpoint: &'a Endpoint,
+        context: &Context<'_>,
+    ) -> Result<Self, StageError> {
+        Ok(Self {
+            params,
+            endpoint,
+            shots: Shots::of(&params.prompt, context)?,
+        })
     }
-    let first = cot::reasoning(&params.prompt, question);
-    let turns = cot::answer(first, reply.written(), &params.answer_prompt);
-    Some(Request::new(endpoint, &turns, draw, REPLY_TOKENS))
+
+    /// What is asked: the question, after examples where the prompt shows some.
+    fn asked(&self, question: &Question) -> Result<String, StageError> {
+        let prompt = &self.params.prompt;
+        if let Asks::Template(text) = &prompt.asks
+            && let Ok(template) = Template::new(text)
+        {
+            refuse_shown(template.fixed(), question)?;
+        }
+        let mut text = String::new();
+        if let Some(shots) = &self.shots {
+            for example in shots.before(question)? {
+                let answer = shots.answer(example, ChoiceAnswer::default());
+                text += &cot::asked(prompt, example)?;
+                let blank = text.ends_with(char::is_whitespace);
+                text += if blank { answer.trim_start() } else { &answer };
+                text += shots.separator();
+            }
+        }
+        Ok(text + &cot::asked(prompt, question)?)
+    }
+
+    /// The first step's requests.
+    fn reasoning(&self, draws: &[Draw<'_>]) -> Result<Vec<Request>, StageError> {
+        let request = |&(question, draw): &Draw<'_>| {
+            let turns = [Turn::Asked(self.asked(question)?)];
+            Ok(Request::new(self.endpoint, &turns, draw, REPLY_TOKENS))
+        };
+        draws.iter().map(request).collect()
+    }
+
+    /// The second step's request, after the first one's reply; `None` where there is none. A model that did not
+    /// come to the end of its thinking has nothing to conclude from: it would begin anew, and be paid again.
+    fn answer(
+        &self,
+        (question, draw): Draw<'_>,
+        reply: &Reply,
+    ) -> Result<Option<Request>, StageError> {
+        let answer_prompt = &self.params.answer_prompt;
+        let cut_short = reply.kind == ReplyKind::ThoughtOnly && reply.is_cut();
+        if answer_prompt.is_empty() || reply.reasoning().is_none() || cut_short {
+            return Ok(None);
+        }
+        let turns = cot::answer(self.asked(question)?, reply.written(), answer_prompt);
+        let request = Request::new(self.endpoint, &turns, draw, REPLY_TOKENS);
+        Ok(Some(request))
+    }
 }
 
 /// Asks the teacher in two steps, each for all questions.
@@ -222,8 +276,9 @@ fn asked(
         budget: params.budget.unwrap_or_default(),
     };
     let draws = draws(questions, endpoint);
+    let asking = Asking::new(params, endpoint, context)?;
+    let requests = asking.reasoning(&draws)?;
     server.ask(context, |client| {
-        let requests = reasoning_requests(params, endpoint, &draws);
         let reasoned = client.ask(&requests)?;
         replies::tell_silent(context, endpoint, REPLY_TOKENS, &reasoned);
         let mut paths = Vec::new();
@@ -234,7 +289,7 @@ fn asked(
             let Some(text) = reply.reasoning() else {
                 continue;
             };
-            if let Some(request) = answer_request(params, endpoint, *draw, reply) {
+            if let Some(request) = asking.answer(*draw, reply)? {
                 about.push(paths.len());
                 second.push(request);
             }
@@ -294,7 +349,8 @@ fn known_work(
     context: &Context<'_>,
 ) -> Option<Work> {
     let draws = draws(questions, endpoint);
-    let first = reasoning_requests(params, endpoint, &draws);
+    let asking = Asking::new(params, endpoint, context).ok()?;
+    let first = asking.reasoning(&draws).ok()?;
     let mut work = Work::default();
     let mut second = Vec::new();
     for ((draw, request), reply) in draws
@@ -313,7 +369,7 @@ fn known_work(
             }
             continue;
         };
-        second.extend(answer_request(params, endpoint, *draw, &reply));
+        second.extend(asking.answer(*draw, &reply).ok()?);
     }
     for (request, reply) in second.iter().zip(replies::known(context, &second)?) {
         if reply.is_none() {
@@ -328,7 +384,16 @@ fn known_work(
 fn unknown_work(params: &TeachParams, endpoint: &Endpoint, questions: &Size) -> Work {
     let rows = questions.rows * u64::from(endpoint.n);
     let most = endpoint.longest_reply(REPLY_TOKENS);
-    let prompt = questions.tokens_per_row() + params.prompt.len() as u64 / 4;
+    let asks = match &params.prompt.asks {
+        Asks::Template(text) => text.len() as u64 / 4,
+        _ => 0,
+    };
+    let shots = params
+        .prompt
+        .few_shot
+        .as_ref()
+        .map_or(0, |few_shot| few_shot.count);
+    let prompt = product(&[questions.tokens_per_row(), 1 + u64::from(shots)]) + asks;
     let first = replies::requests(rows, prompt, most);
     if params.answer_prompt.is_empty() {
         return first;

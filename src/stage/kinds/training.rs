@@ -134,8 +134,12 @@ pub(crate) fn run_training(
             ("losses".to_owned(), losses),
         ]))
     };
-    let keep =
-        |student: &Student| context.keep_student(student, written.prompt, written.choice_answer);
+    let Written {
+        prompt,
+        choice_answer,
+        ..
+    } = written;
+    let keep = |student: &Student| context.keep_student(student, prompt.clone(), choice_answer);
     let examples = &texts.examples;
     if examples.is_empty() && if_empty == IfEmpty::KeepStudent {
         let warning =
@@ -145,8 +149,8 @@ pub(crate) fn run_training(
             None => keep(&student)?,
             // Its files are in the store: a whole model would be one more.
             Some(_) => context.keep(&ModelFolder {
-                prompt: written.prompt,
-                choice_answer: written.choice_answer,
+                prompt: prompt.clone(),
+                choice_answer,
                 ..context.input("model")?
             })?,
         };
@@ -215,8 +219,7 @@ pub(crate) fn run_training(
         Some(lora) => {
             let architecture = &shell.architecture;
             let adapter = Adapter::new(architecture, lora, trained.weights)?;
-            let (prompt, choice_answer) = (written.prompt, written.choice_answer);
-            context.keep_adapter("model", adapter, architecture, prompt, choice_answer)?
+            context.keep_adapter("model", adapter, architecture, prompt.clone(), choice_answer)?
         }
     };
     made(model, trained.losses)
