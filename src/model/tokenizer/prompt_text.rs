@@ -7,7 +7,6 @@
 use std::ops::Range;
 
 use super::StudentTokenizer;
-use super::special::taken;
 use crate::model::ModelError;
 use crate::text::Filled;
 
@@ -87,15 +86,11 @@ impl StudentTokenizer {
         make: impl FnOnce(Vec<String>) -> Result<(String, Vec<usize>), E>,
     ) -> Result<(PromptText, Vec<usize>), E> {
         let special = &self.special;
-        if !texts.iter().any(|text| special.is_spelled(text)) {
+        let Some(shielded) = special.shielded(texts)? else {
             let plain = texts.iter().map(|text| text.text.clone()).collect();
             let (text, places) = make(plain)?;
             return Ok((text.as_str().into(), places));
-        }
-        if texts.iter().any(|text| special.has_letters(&text.text)) {
-            return Err(taken().into());
-        }
-        let shielded = texts.iter().map(|text| special.shielded(text)).collect();
+        };
         let (text, mut places) = make(shielded)?;
         Ok((special.unshielded(&text, &mut places), places))
     }

@@ -109,8 +109,22 @@ impl Special {
         Ok((ids, ends.collect()))
     }
 
-    /// `text` with letters for the special tokens that its own words spell.
-    pub(super) fn shielded(&self, text: &Filled) -> String {
+    /// `texts` with letters for the special tokens that their own words spell; `None` where they spell none.
+    pub(super) fn shielded(&self, texts: &[&Filled]) -> Result<Option<Vec<String>>, ModelError> {
+        let is_spelled = |text: &&Filled| {
+            let mut words = text.own.iter().map(|words| &text.text[words.clone()]);
+            words.any(|words| self.spelled(words).next().is_some())
+        };
+        if !texts.iter().any(is_spelled) {
+            return Ok(None);
+        }
+        if texts.iter().any(|text| self.has_letters(&text.text)) {
+            return Err(taken());
+        }
+        Ok(Some(texts.iter().map(|text| self.shield(text)).collect()))
+    }
+
+    fn shield(&self, text: &Filled) -> String {
         let mut shielded = String::with_capacity(text.text.len());
         let mut from = 0;
         for words in &text.own {
@@ -123,14 +137,8 @@ impl Special {
         shielded + &text.text[from..]
     }
 
-    /// Whether a text's own words spell a special token.
-    pub(super) fn is_spelled(&self, text: &Filled) -> bool {
-        let mut words = text.own.iter().map(|words| &text.text[words.clone()]);
-        words.any(|words| self.spelled(words).next().is_some())
-    }
-
     /// Whether a text has one of the letters.
-    pub(super) fn has_letters(&self, text: &str) -> bool {
+    fn has_letters(&self, text: &str) -> bool {
         text.chars().any(|letter| self.place(letter).is_some())
     }
 
@@ -163,7 +171,7 @@ impl Special {
     }
 
     /// The special tokens that `text` spells, from the left, of two at one place the longer.
-    pub(super) fn spelled<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Spelled> + 't {
+    fn spelled<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Spelled> + 't {
         let mut from = 0;
         std::iter::from_fn(move || {
             while let Some(first) = text[from..].chars().next() {
@@ -216,7 +224,7 @@ impl Special {
 }
 
 /// The letters that are to stand for special tokens stand for something else already.
-pub(super) fn taken() -> ModelError {
+fn taken() -> ModelError {
     let reason = "a text spells special tokens, and has letters of a private use plane beside them, by which they would be told apart\nhint: take one or the other out of the data";
     failed(None)(reason.into())
 }
