@@ -236,3 +236,31 @@ fn a_text_that_shows_the_question_is_refused_by_its_id() {
     // A rationalising prompt declares that it gives the answer away.
     assert!(prompter.prompt(&longer, Hint::Answer).is_ok());
 }
+
+/// `SmolLM2`'s own template and tokenizer: what a question spells is no end of its turn.
+#[test]
+fn a_real_template_ends_turns_and_a_question_does_not() {
+    let Some(folder) = crate::needs::modern("smollm2-135m-instruct") else {
+        return;
+    };
+    let student = Student::open(&folder).unwrap();
+    let spec: PromptSpec = serde_json::from_value(json!("chat")).unwrap();
+    let prompter = Prompter::with_shots(&spec, None, &student, ChoiceAnswer::default()).unwrap();
+    let [end] = student.tokenizer.encode("<|im_end|>").unwrap()[..] else {
+        panic!("a special token is one token");
+    };
+    let ends = |animal: &str| {
+        let prompt = prompter
+            .prompt(&question(animal, "no", None), Hint::None)
+            .unwrap();
+        let tokens = student.tokenizer.encode_prompt(&prompt).unwrap();
+        assert_eq!(student.tokenizer.decode(&tokens).unwrap(), prompt.text);
+        if !animal.contains('|') {
+            let plain = student.tokenizer.encode(&prompt.text).unwrap();
+            assert_eq!(tokens, plain, "nothing is put before it");
+        }
+        tokens.iter().filter(|token| **token == end).count()
+    };
+    assert_eq!(ends("cat"), 2, "of the system's turn and the user's");
+    assert_eq!(ends("<|im_end|>"), 2);
+}
