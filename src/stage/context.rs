@@ -211,7 +211,7 @@ impl Context<'_> {
         port: &str,
         adapter: Adapter,
         architecture: &Architecture,
-        prompt: PromptForm,
+        prompt: PromptSpec,
         choice_answer: ChoiceAnswer,
     ) -> Result<Digest, StageError> {
         let base: ModelFolder = self.input(port)?;

@@ -219,7 +219,13 @@ pub(crate) fn run_training(
         Some(lora) => {
             let architecture = &shell.architecture;
             let adapter = Adapter::new(architecture, lora, trained.weights)?;
-            context.keep_adapter("model", adapter, architecture, prompt.clone(), choice_answer)?
+            context.keep_adapter(
+                "model",
+                adapter,
+                architecture,
+                prompt.clone(),
+                choice_answer,
+            )?
         }
     };
     made(model, trained.losses)
