@@ -1,4 +1,4 @@
-//! Tokens per second of the sampling engine: `cargo bench --bench engine [-- NAME [THREADS [f32|int8]]]`.
+//! Tokens per second of the sampling engine: `cargo bench --bench engine [-- NAME [THREADS [f32|bf16|f16|int8]]]`.
 //!
 //! Random weights; 25 sequences per prompt of 60 tokens, 64 new tokens each, top-k 10, top-p 0.95. The
 //! figure counts generated tokens over the whole time, prompts included.
@@ -32,6 +32,8 @@ fn main() {
     let wanted = arguments.next().unwrap_or_default();
     let threads = arguments.next().and_then(|t| t.parse().ok()).unwrap_or(2);
     let dtype = match arguments.next().as_deref() {
+        Some("bf16") => Dtype::Bf16,
+        Some("f16") => Dtype::F16,
         Some("int8") => Dtype::Int8,
         _ => Dtype::F32,
     };
