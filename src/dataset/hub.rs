@@ -53,7 +53,7 @@ fn files(params: &DataParams, from: &DataSource<'_>) -> Result<Files, DatasetErr
             reason: refused.reason,
         })?;
         for (number, file) in found.into_iter().enumerate() {
-            let pinned = data.file(commit, &file.name, file.sha256)?;
+            let pinned = data.file(commit, file.name, file.sha256)?;
             files.push(part_file(part, number, DataFile::Pinned(pinned)));
         }
     }

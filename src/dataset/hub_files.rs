@@ -4,6 +4,7 @@
 //! `default/train/0000.parquet`, `train.jsonl`. Nothing is taken that only looks alike.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -96,34 +97,30 @@ impl Listing {
             Some(declared) => declared,
             None => self.by_name(config)?,
         };
-        match splits.iter().find(|(name, _)| name == split) {
-            Some((_, patterns)) => self.matching(patterns, split),
-            None => {
-                let names: Vec<&str> = splits.iter().map(|(name, _)| name.as_str()).collect();
-                let hint = match nearest(split, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        "say which to take: splits = { train = \"train\", test = \"validation\" }"
-                            .to_owned()
-                    }
-                };
-                Err(Refused {
-                    reason: format!(
-                        "there is no split `{split}`; there is {}\nhint: {hint}",
-                        quoted(&names)
-                    ),
-                    of_config: false,
-                })
-            }
+        if let Some((_, patterns)) = splits.iter().find(|(name, _)| name == split) {
+            return self.matching(patterns, split);
         }
+        let names: Vec<&str> = splits.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = match nearest(split, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "say which to take: splits = { train = \"train\", test = \"validation\" }"
+                .to_owned(),
+        };
+        Err(Refused {
+            reason: format!(
+                "there is no split `{split}`; there is {}\nhint: {hint}",
+                quoted(&names)
+            ),
+            of_config: false,
+        })
     }
 
     /// The files that one of `patterns` fits: Parquet alone, where there is some.
     fn matching(&self, patterns: &[String], split: &str) -> Result<Vec<SplitFile<'_>>, Refused> {
         let fits = |name: &str| patterns.iter().any(|pattern| fits(pattern, name));
         let mut found: Vec<&Sibling> = self.tables().filter(|file| fits(&file.name)).collect();
-        if found.iter().any(|file| file.name.ends_with(".parquet")) {
-            found.retain(|file| file.name.ends_with(".parquet"));
+        if found.iter().any(|file| has_ending(&file.name, "parquet")) {
+            found.retain(|file| has_ending(&file.name, "parquet"));
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         if found.is_empty() {
@@ -212,12 +209,21 @@ impl Listing {
 
     /// Where Parquet may be had all the same.
     fn elsewhere(&self) -> String {
-        if self.siblings.iter().any(|file| file.name.ends_with(".py")) {
+        if self
+            .siblings
+            .iter()
+            .any(|file| has_ending(&file.name, "py"))
+        {
             "it is made by a program, which is not run; the hub's own Parquet of it may be at revision = \"refs/convert/parquet\"".to_owned()
         } else {
             "name its files: splits = { train = \"data/train-*.parquet\" }".to_owned()
         }
     }
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    let found = Path::new(name).extension();
+    found.is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
 /// Folder and split of a file, by its path: `main/train-00000-of-00001.parquet`, `data/test.csv`, `default/train/0000.parquet`.

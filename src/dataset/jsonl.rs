@@ -9,7 +9,8 @@ mod choices;
 mod choices_tests;
 pub(super) mod gather;
 mod numbers;
-pub(super) mod row;
+mod row;
+pub(super) mod source;
 #[cfg(test)]
 mod tests;
 

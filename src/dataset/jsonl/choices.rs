@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::row::SourceRow;
+use super::source::SourceRow;
 use crate::dataset::AnswerIs;
 use crate::input::{InputError, noun};
 use crate::text::fold;

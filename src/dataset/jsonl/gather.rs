@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::described;
 use super::numbers::Numbers;
-use super::row::{RowReader, SourceRow};
+use super::row::RowReader;
+use super::source::SourceRow;
 use crate::dataset::{DataParams, DatasetError};
 use crate::input::InputError;
 use crate::text::Question;

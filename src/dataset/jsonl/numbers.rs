@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::choices::{Given, TakenAs};
-use super::row::SourceRow;
+use super::source::SourceRow;
 use crate::input::InputError;
 
 /// What answers that are whole numbers were taken as: the same throughout a file.

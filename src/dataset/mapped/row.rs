@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use super::at::{at, nested};
 use crate::dataset::columns::{AnswerKind, ChoiceColumns, Columns};
-use crate::dataset::jsonl::row::{Fields, SourceRow};
+use crate::dataset::jsonl::source::{Fields, SourceRow};
 use crate::input::{InputError, TableRow, noun};
 
 /// Whole numbers beyond this may have lost digits when they were read (2^53).

@@ -17,7 +17,7 @@ use crate::input::InputError;
 pub(super) fn rows(path: &Path, bytes: Vec<u8>) -> Result<Vec<TableRow>, InputError> {
     let mut rows = Vec::new();
     // The reader takes much of a file on trust; damage that it stumbles over is an error like any other.
-    let outcome = guard::catch(|| read(bytes.into(), &mut rows));
+    let outcome = guard::catch(|| read(&bytes.into(), &mut rows));
     let error = match outcome {
         Ok(Ok(())) => return Ok(rows),
         Ok(Err(error)) => error.to_string(),
@@ -35,10 +35,10 @@ pub(super) fn rows(path: &Path, bytes: Vec<u8>) -> Result<Vec<TableRow>, InputEr
     Err(InputError::of_file(path, what).hint(hint))
 }
 
-fn read(bytes: Bytes, rows: &mut Vec<TableRow>) -> Result<(), ParquetError> {
+fn read(bytes: &Bytes, rows: &mut Vec<TableRow>) -> Result<(), ParquetError> {
     let reader = SerializedFileReader::new(bytes.clone())?;
     for group in 0..reader.num_row_groups() {
-        for row in rows_of(&reader, group, &bytes)? {
+        for row in rows_of(&reader, group, bytes)? {
             let place = RowPlace {
                 row: rows.len() + 1,
                 line: None,
