@@ -283,7 +283,7 @@ fn what_is_wrong_with_rounds_is_told_with_a_hint() {
         ),
         (
             format!("count = 2\n{carry}\nstop = {{ metric = \"bleu\" }}"),
-            "`bleu`",
+            "`rounds.loop.stop.metric`: the string \"bleu\" is not one of `acc`",
         ),
         (
             format!("count = 2\n{carry}\nstop = {{ eval = \"measured\" }}"),
