@@ -100,10 +100,10 @@ impl Filler<'_> {
         };
         let mut counts = Vec::new();
         for (node, _) in &nodes {
-            match cost::behind(self.source, *node, &mut self.costs)? {
-                Some(tokens) => counts.push(tokens.of(cost)),
-                None => return Ok((self.source.missing)(*node).into()),
-            }
+            let Some(tokens) = cost::behind(self.source, *node, &mut self.costs)? else {
+                return Ok((self.source.missing)(*node).into());
+            };
+            counts.push(tokens.of(cost));
         }
         let over = OverSeeds::of_counts(&counts);
         let nodes = nodes.iter().map(|(node, _)| *node);

@@ -22,7 +22,8 @@ impl Scored {
                 Value::Null => None,
                 Value::Bool(is_right) => Some(f64::from(u8::from(*is_right))),
                 other => match other.as_f64() {
-                    Some(value) if value == 0.0 || value == 1.0 => Some(value),
+                    Some(1.0) => Some(1.0),
+                    Some(0.0) => Some(0.0),
                     _ => return Err("`correct` is neither 1, 0 nor null".to_owned()),
                 },
             },
