@@ -88,6 +88,9 @@ fn verified(verified: &Value) -> String {
         count("no_answer"),
         count("not_decided")
     );
+    if count("between") > 0 {
+        let _ = write!(text, ", {} between right and wrong", count("between"));
+    }
     let reasons = verified["reasons"].as_array().into_iter().flatten();
     let reasons: Vec<String> = reasons
         .map(|each| {

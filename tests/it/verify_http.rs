@@ -97,7 +97,7 @@ fn a_servers_scores_are_asked_for_once() {
     let bench = bench(&server, &texts);
     let told = run(&bench, &[]).ok().stderr;
     for words in [
-        "3 of 7 paths are right",
+        "4 of 7 paths are right",
         "1 have a score between 0 and 1",
         "the server says: two answers",
     ] {
