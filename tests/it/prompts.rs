@@ -32,9 +32,10 @@ model = "trained"
 max_new_tokens = 16
 "#;
 
-/// The tiny world up to its student.
-fn world() -> &'static str {
-    TINY.split("[stages.sampled]").next().unwrap()
+/// The tiny world up to its student, which reads longer prompts.
+fn world() -> String {
+    let world = TINY.split("[stages.sampled]").next().unwrap();
+    world.replace("context = 160", "context = 400")
 }
 
 fn manifest(prompt: &str) -> String {
@@ -52,11 +53,12 @@ fn rows(bench: &Bench, stage: &str) -> Vec<Value> {
 
 /// A bench whose student of the folder `base` has this chat template.
 fn chat_bench(template: &str, prompt: &str) -> Bench {
-    let bench = Bench::new(TINY);
+    let bench = Bench::new(&manifest(""));
     bench.run_manifest(&["--stage", "student"]).ok();
     bench.run(&["export", "m.toml", "student", "base"]).ok();
     bench.write("base/chat_template.jinja", template);
-    let world = world().split("[stages.student]").next().unwrap();
+    let world = world();
+    let world = world.split("[stages.student]").next().unwrap();
     let stages = STAGES.replace("PROMPT", prompt);
     bench.write(
         "m.toml",
@@ -304,7 +306,8 @@ fn a_real_student_is_asked_by_its_own_template() {
     };
     let prompt = "prompt = { chat = { user = \"{question} Answer yes or no.\" } }\nlong_prompts = \"refuse\"";
     let stage = format!("[stages.answers]\nkind = \"predict\"\nmax_new_tokens = 12\n{prompt}\n");
-    let world = world().split("[stages.student]").next().unwrap();
+    let world = world();
+    let world = world.split("[stages.student]").next().unwrap();
     let model = folder.display();
     let bench = Bench::new(&format!("{world}\n[student]\nmodel = \"{model}\"\n{stage}"));
     bench
