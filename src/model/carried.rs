@@ -81,6 +81,13 @@ impl Carried {
         self.0.get(name).map(Vec::as_slice)
     }
 
+    /// The names of further chat templates within their folder.
+    pub(super) fn further_templates(&self) -> Vec<String> {
+        let inside =
+            |name: &String| Some(name.strip_prefix(TEMPLATES)?.strip_prefix('/')?.to_owned());
+        self.0.keys().filter_map(inside).collect()
+    }
+
     /// Writes them beside weights in f32.
     pub(super) fn save(&self, folder: &Path) -> Result<(), ModelError> {
         for (name, bytes) in &self.0 {

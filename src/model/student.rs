@@ -189,7 +189,8 @@ impl<W> Student<W> {
                 .and_then(|files| files.get(name))
                 .map(<[u8]>::to_vec))
         };
-        ChatFiles::of("the student".to_owned(), &[], &read)
+        let more = carried.map(Carried::further_templates).unwrap_or_default();
+        ChatFiles::of("the student".to_owned(), &more, &read)
     }
 
     /// Ends of text as a path may have them written out: this student's, where they are special tokens, and GPT-2's,
