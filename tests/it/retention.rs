@@ -47,15 +47,12 @@ rows = [
 
 /// Twelve documents of the tiny world's own words, of different lengths.
 fn text() -> String {
-    (0..12)
-        .map(|i| {
-            format!(
-                "The {} is in the house.\nIt is {i} steps away.{}\n\n",
-                ["fox", "tree", "cup"][i % 3],
-                " So it is.".repeat(i)
-            )
-        })
-        .collect()
+    let document = |i: usize| {
+        let what = ["fox", "tree", "cup"][i % 3];
+        let rest = " So it is.".repeat(i);
+        format!("The {what} is in the house.\nIt is {i} steps away.{rest}\n\n")
+    };
+    (0..12).map(document).collect::<Vec<_>>().concat()
 }
 
 fn bench() -> Bench {
