@@ -29,7 +29,7 @@ impl<'a> Checker<'a, '_> {
             self.by_tag(&branches, tag, table, node);
             return;
         }
-        let mut best: Option<(usize, Self)> = None;
+        let mut best: Option<(usize, Self, &Map<String, Value>)> = None;
         for branch in &branches {
             let mut trial = self.trial();
             trial.keywords(branch, node);
@@ -40,8 +40,8 @@ impl<'a> Checker<'a, '_> {
                 .get("type")
                 .is_none_or(|types| names(types).any(|name| is_type(name, node)));
             let score = trial.found.len() + if fits { 0 } else { WRONG_TYPE };
-            if best.as_ref().is_none_or(|(least, _)| score < *least) {
-                best = Some((score, trial));
+            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
+                best = Some((score, trial, branch));
             }
         }
         let constants: Vec<&Value> = branches
@@ -50,16 +50,17 @@ impl<'a> Checker<'a, '_> {
             .collect();
         match best {
             // Alternatives that are mere words are told together.
-            Some((score, _))
-                if !constants.is_empty() && (score >= WRONG_TYPE || node.as_table().is_none()) =>
+            Some((score, _, branch))
+                if !constants.is_empty()
+                    && (score >= WRONG_TYPE || !accepted(branch).is_empty()) =>
             {
                 self.refuse(&constants, node);
             }
-            Some((score, _)) if score >= WRONG_TYPE && branches.len() > 1 => {
+            Some((score, ..)) if score >= WRONG_TYPE && branches.len() > 1 => {
                 let message = format!("{} fits none of the accepted forms", found(node));
                 self.report(&node.origin, message, None);
             }
-            Some((_, trial)) => self.found.extend(trial.found),
+            Some((_, trial, _)) => self.found.extend(trial.found),
             None => {}
         }
     }

@@ -11,7 +11,7 @@ use sert_run::stage::KINDS;
 use crate::layers::rust_files;
 
 /// Words in backticks that are no keys of manifests but what a stage's key may be set to: the splits of `data`.
-const OTHERS: &[&str] = &["data.test", "data.validation"];
+const OTHERS: &[&str] = &["data.test", "data.validation", "eos_token", "eos_token_id"];
 
 /// The names that the schema knows.
 #[derive(Default)]

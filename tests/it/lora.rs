@@ -18,16 +18,21 @@ fn manifest() -> String {
     manifest.replace(rd, &format!("{rd}\n{second}"))
 }
 
-/// Sizes of all objects in the store, the largest first.
-fn objects(store: &Path) -> Vec<u64> {
+/// Sizes of all files of weights in the store.
+fn weights_kept(store: &Path) -> Vec<usize> {
     let mut sizes = Vec::new();
     for folder in std::fs::read_dir(store.join("objects-v1")).unwrap() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
-            sizes.push(file.unwrap().metadata().unwrap().len());
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            // Behind the length of its head.
+            if bytes
+                .get(8..)
+                .is_some_and(|rest| rest.starts_with(b"{\"__metadata__\""))
+            {
+                sizes.push(bytes.len());
+            }
         }
     }
-    sizes.sort_unstable();
-    sizes.reverse();
     sizes
 }
 
@@ -54,10 +59,11 @@ fn adapters_are_kept_beside_their_model_and_exported_both_ways() {
     for (stage, to) in [("student", "base"), ("sert", "merged"), ("sert-rd", "both")] {
         bench.run(&["export", "m.toml", stage, to]).ok();
     }
-    let weights = std::fs::metadata(bench.path("base/model.safetensors")).unwrap();
-    let sizes = objects(&bench.path("cache"));
-    let models = sizes.iter().filter(|size| **size >= weights.len());
+    let whole = std::fs::read(bench.path("base/model.safetensors")).unwrap();
+    let sizes = weights_kept(&bench.path("cache"));
+    let models = sizes.iter().filter(|size| **size >= whole.len());
     assert_eq!(models.count(), 1, "{sizes:?}");
+    assert_eq!(sizes.len(), 3, "a model and two adapters: {sizes:?}");
 
     // The adapter, as PEFT loads it.
     let run = bench

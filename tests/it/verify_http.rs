@@ -125,6 +125,8 @@ fn a_servers_scores_are_asked_for_once() {
         "stages.checked.name=\"again\"",
         "--stage",
         "checked",
+        "--progress",
+        "json",
     ];
     assert_eq!(run(&bench, &again).ok().ran(), ["checked"]);
     assert_eq!(server.asked(), asked);

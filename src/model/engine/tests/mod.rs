@@ -7,6 +7,7 @@ mod half;
 mod int8;
 mod invariance;
 mod kernels;
+mod modern;
 mod reference;
 mod rules;
 
