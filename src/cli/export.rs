@@ -143,8 +143,8 @@ fn base(session: &Session, stage: &str) -> Result<Base, Failure> {
         .path
         .parent()
         .map(|folder| folder.join(model));
-    let local = [beside, Some(PathBuf::from(model))].into_iter().flatten();
-    let local = local.filter_map(|path| path.canonicalize().ok()).next();
+    let mut local = [beside, Some(PathBuf::from(model))].into_iter().flatten();
+    let local = local.find_map(|path| path.canonicalize().ok());
     Ok(Base::Named {
         model: local.map_or_else(|| model.to_owned(), |path| path.display().to_string()),
         revision: revision.map(str::to_owned),

@@ -195,13 +195,12 @@ impl<'a> Wiring<'a> {
             path.push(format!("[{index}]"));
         }
         let place = format!("`{}`", dotted(&path));
-        let (text, origin) = match written {
-            Some(node) => (node.as_str()?, &node.origin),
-            None => {
-                let param = |path: &str| path.split('.').try_fold(draft.node, Node::get);
-                let serves = port.only_with.is_none_or(|path| param(path).is_some());
-                (port.default.filter(|_| serves)?, draft.origin)
-            }
+        let (text, origin) = if let Some(node) = written {
+            (node.as_str()?, &node.origin)
+        } else {
+            let param = |path: &str| path.split('.').try_fold(draft.node, Node::get);
+            let serves = port.only_with.is_none_or(|path| param(path).is_some());
+            (port.default.filter(|_| serves)?, draft.origin)
         };
         let given = written.is_some();
         match self.find(text) {

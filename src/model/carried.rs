@@ -48,7 +48,9 @@ pub(crate) fn template_files(folder: &Path) -> io::Result<Vec<String>> {
     for entry in fs::read_dir(templates)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| name.ends_with(".jinja") && path.is_file()) {
+        if let Some(name) =
+            name.filter(|_| path.extension().is_some_and(|end| end == "jinja") && path.is_file())
+        {
             names.push(format!("{TEMPLATES}/{name}"));
         }
     }

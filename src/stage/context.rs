@@ -220,7 +220,7 @@ impl Context<'_> {
             let mut files = base.files.clone();
             files.retain(|name, _| ADAPTER_FILES.contains(&name.as_str()));
             self.store.materialise(&files, scratch.path())?;
-            adapter.after(Adapter::load(scratch.path(), architecture)?, architecture)?
+            adapter.after(&Adapter::load(scratch.path(), architecture)?, architecture)?
         } else {
             adapter
         };

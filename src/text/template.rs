@@ -88,7 +88,7 @@ impl Template {
             fixed += &rest[..at];
             rest = &rest[at..];
             if let Some((name, behind)) = place(rest, "{{", "}}") {
-                fixed += &format!("{{{name}}}");
+                fixed.extend(["{", name, "}"]);
                 rest = behind;
             } else if let Some((name, behind)) = place(rest, "{", "}") {
                 let piece = match name {

@@ -171,16 +171,20 @@ fn the_doctor_lists_and_tests() {
     let told = bench
         .run(&["doctor", "--device", "cpu,flex", "--dtype", "f32"])
         .ok();
+    let halves = bench
+        .run(&["doctor", "--device", "cpu", "--dtype", "bf16"])
+        .ok();
+    assert!(halves.stdout.contains("cpu bf16: ok"), "{}", halves.stdout);
     for line in ["cpu f32: ok", "flex f32: ok", "`--device auto` takes"] {
         assert!(told.stdout.contains(line), "{}", told.stdout);
     }
     let json = bench.run(&["doctor", "--json", "--no-test"]).ok();
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["backends"].as_array().unwrap().len(), 6);
-    let failed = bench.run(&["doctor", "--device", "cpu", "--dtype", "bf16"]);
+    let failed = bench.run(&["doctor", "--device", "flex", "--dtype", "int8"]);
     assert_eq!(failed.code, Some(1));
     assert!(
-        failed.stdout.contains("cpu bf16: failed"),
+        failed.stdout.contains("flex int8: failed"),
         "{}",
         failed.stdout
     );

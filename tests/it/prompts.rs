@@ -298,7 +298,7 @@ fn keys_from_before_there_was_a_choice_stay() {
     assert_eq!(chat["prompt"]["chat"]["date"], "2026-01-01");
 }
 
-/// SmolLM2 with its own template, whose words and special tokens are real ones.
+/// `SmolLM2` with its own template, whose words and special tokens are real ones.
 #[test]
 fn a_real_student_is_asked_by_its_own_template() {
     let Some(folder) = needs::modern("smollm2-135m-instruct") else {

@@ -1,7 +1,7 @@
 //! The nine published layouts, mappings by hand, and what is told of tables that cannot be read.
 //!
-//! The files in tests/fixtures/layouts are made up, in the published columns and types (make_layouts.py there); those of
-//! CommonsenseQA and GSM8K are read from the original files too, where they are at hand.
+//! The files in tests/fixtures/layouts are made up, in the published columns and types (`make_layouts.py` there); those of
+//! `CommonsenseQA` and GSM8K are read from the original files too, where they are at hand.
 
 use std::path::{Path, PathBuf};
 

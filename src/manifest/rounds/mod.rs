@@ -81,7 +81,7 @@ impl View<'_> {
     }
 
     /// `text` with the key that its stage has in the tree; `None` where the stage has no such round.
-    pub(super) fn reference<'t>(self, text: &'t str) -> Option<Cow<'t, str>> {
+    pub(super) fn reference(self, text: &str) -> Option<Cow<'_, str>> {
         let (stage, output) = split_reference(text);
         match self.unrolled.counts.get(stage) {
             None => Some(Cow::Borrowed(text)),

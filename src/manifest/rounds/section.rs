@@ -39,7 +39,7 @@ enum Start {
     /// What the round before made.
     #[default]
     Previous,
-    /// What the first round trains: stages that make a model take no other in any round. ReST-EM and STaR.
+    /// What the first round trains: stages that make a model take no other in any round. ReST-EM and `STaR`.
     Base,
 }
 

@@ -40,12 +40,7 @@ pub(super) fn measured_by<'n>(
         .get("eval")
         .and_then(|entry| Some((&entry.value, entry.value.as_str()?)))
     {
-        let message = if !of_round.contains(&name) {
-            format!(
-                "`rounds.{}.stop.eval` names `{name}`, which measures no round",
-                rounds.name
-            )
-        } else {
+        let message = if of_round.contains(&name) {
             let splits = stages.splits(name);
             if splits.iter().all(|split| *split == VALIDATION) {
                 return Some((name, &node.origin));
@@ -54,6 +49,11 @@ pub(super) fn measured_by<'n>(
                 "`rounds.{}.stop.eval` names `{name}`, which measures {} questions, but rounds are stopped by validation questions only",
                 rounds.name,
                 list(splits.into_iter())
+            )
+        } else {
+            format!(
+                "`rounds.{}.stop.eval` names `{name}`, which measures no round",
+                rounds.name
             )
         };
         let of_validation = of_round

@@ -1,7 +1,7 @@
 //! Rounds, of the real kinds.
 
 use super::{load_of, mistakes_of};
-use crate::manifest::{Manifest, ManifestErrors, StageSpec};
+use crate::manifest::{Manifest, ManifestErrors, StageName, StageSpec};
 use crate::stage::KINDS;
 
 const BODY: &str = r#"
@@ -243,7 +243,7 @@ fn what_waits_for_other_decisions_is_another_stage() {
     ));
     let gate = stage(&manifest, "sert[patience=2, round=2]").gate.as_ref();
     assert_eq!(
-        gate.map(|gate| gate.as_str()),
+        gate.map(StageName::as_str),
         Some("loop:stop[patience=2, round=1]")
     );
     stage(&manifest, "sert[round=1]");

@@ -78,7 +78,7 @@ impl Adapter {
     ///
     /// # Errors
     /// They are not of one model.
-    pub fn after(self, earlier: Self, architecture: &Architecture) -> Result<Self, ModelError> {
+    pub fn after(&self, earlier: &Self, architecture: &Architecture) -> Result<Self, ModelError> {
         let rank = earlier.shape.rank + self.shape.rank;
         let options = LoraOptions {
             rank,
@@ -98,7 +98,7 @@ impl Adapter {
             let mut a = Array::full(&[branch.inputs, rank], 0.0);
             let mut b = Array::full(&[rank, branch.outputs], 0.0);
             let mut before = 0;
-            for part in [&earlier, &self] {
+            for part in [earlier, self] {
                 part.put(branch, before, &mut a, &mut b);
                 before += part.shape.rank;
             }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How a low-rank adapter (LoRA, Hu et al. 2021) is made; names as PEFT's, without their `lora_`.
+/// How a low-rank adapter (`LoRA`, Hu et al. 2021) is made; names as PEFT's, without their `lora_`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraOptions {
@@ -21,7 +21,7 @@ pub struct LoraOptions {
     #[schemars(range(min = 0.0, max = 0.9))]
     pub dropout: f64,
     /// Which linear maps have a branch: `all-linear`, those of attention and of the feed-forward half, or a list of
-    /// modules by the ends of their names, as in PEFT, for example `["q_proj", "v_proj"]`. Default `all-linear` (QLoRA's,
+    /// modules by the ends of their names, as in PEFT, for example `["q_proj", "v_proj"]`. Default `all-linear` (`QLoRA`'s,
     /// Dettmers et al. 2023).
     pub targets: LoraTargets,
     /// Whether alpha is divided by the root of the rank (Kalajdzievski 2023) and not by the rank. Default false (PEFT's).

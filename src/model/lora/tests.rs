@@ -252,7 +252,7 @@ fn one_adapter_adds_what_two_did() {
                 *value += (index % 7) as f32 / 20.0 - 0.15;
             }
         }
-        let one = second.clone().after(first.clone(), architecture).unwrap();
+        let one = second.after(first, architecture).unwrap();
         assert_eq!(one.shape.rank, first.shape.rank + 2);
         assert_eq!(one.shape.branches.len(), first.shape.branches.len());
         let folder = tempfile::tempdir().unwrap();
@@ -322,7 +322,7 @@ fn folders_for_peft() {
         let (name, architecture) = (&fixture.parity.name, &fixture.parity.architecture);
         let [adapter, merged] = ["adapter", "merged"].map(|part| folder.join(name).join(part));
         let twice = fixture.adapter.clone();
-        let twice = twice.after(fixture.adapter.clone(), architecture).unwrap();
+        let twice = twice.after(&fixture.adapter, architecture).unwrap();
         fs::create_dir_all(&adapter).unwrap();
         twice.save(&adapter, architecture).unwrap();
         for file in [

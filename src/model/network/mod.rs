@@ -223,8 +223,8 @@ impl Block {
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
         let input = normed(self.attention_norm.as_ref(), x.clone());
-        let mixed = attend(self.query_key_value.apply(input, &drop_out));
-        let mixed = ops::single(self.attention_out.apply(mixed, &drop_out));
+        let mixed = attend(self.query_key_value.apply(&input, &drop_out));
+        let mixed = ops::single(self.attention_out.apply(&mixed, &drop_out));
         let mixed = normed(self.attention_post_norm.as_ref(), mixed);
         let after = x.clone() + drop_out(mixed, self.site + 1);
         let input = if self.parallel { x } else { after.clone() };
@@ -253,7 +253,7 @@ impl Block {
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
         let input = normed(self.feed_forward_norm.as_ref(), x);
-        let inner = self.up.apply(input, &drop_out);
+        let inner = self.up.apply(&input, &drop_out);
         let active = match self.feed_forward {
             FeedForwardKind::Plain(activation) => activated(activation, inner),
             FeedForwardKind::Gated(activation) => {
@@ -261,7 +261,7 @@ impl Block {
                 activated(activation, gate) * up
             }
         };
-        let out = ops::single(self.down.apply(active, &drop_out));
+        let out = ops::single(self.down.apply(&active, &drop_out));
         normed(self.feed_forward_post_norm.as_ref(), out)
     }
 }

@@ -55,7 +55,7 @@ impl Affine {
     /// `[rows, inputs]` to `[rows, outputs]`.
     pub(super) fn apply(
         &self,
-        x: Tensor<2>,
+        x: &Tensor<2>,
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> Tensor<2> {
         let product = x

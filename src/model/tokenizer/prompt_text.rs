@@ -118,7 +118,7 @@ mod tests {
     fn words(text: &str, words: &str) -> PromptText {
         let start = text.find(words).unwrap();
         PromptText {
-            words: vec![start..start + words.len()],
+            words: std::iter::once(start..start + words.len()).collect(),
             ..text.into()
         }
     }
@@ -149,7 +149,8 @@ mod tests {
         // Where nobody spells one, nothing changes.
         for text in ["a cat", "<|endoftext|>a cat", "Question: is it?\n\nAnswer:"] {
             let plain = tokenizer.encode(text).unwrap();
-            for words in [vec![], vec![text.find("at").unwrap_or(0)..text.len()]] {
+            let own = text.find("at").unwrap_or(0)..text.len();
+            for words in [None, Some(own)].map(Vec::from_iter) {
                 let prompt = PromptText {
                     words,
                     ..text.into()

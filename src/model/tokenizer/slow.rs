@@ -1,6 +1,6 @@
 //! Folders without `tokenizer.json`: which files of slow tokenizers are read as they are, and what to do about the others.
 //!
-//! `vocab.json` and `merges.txt` are GPT-2's tokenizer whole. Of other classes (Qwen2's, RoBERTa's) they lack how a text is
+//! `vocab.json` and `merges.txt` are GPT-2's tokenizer whole. Of other classes (Qwen2's, `RoBERTa`'s) they lack how a text is
 //! split, and `SentencePiece`'s and tiktoken's models need those libraries: `tokenizer.json` has all of it, and transformers
 //! writes it.
 

@@ -1,5 +1,5 @@
 //! What a student with a chat template is asked and trained on, held to what transformers makes of the same chat
-//! (tests/fixtures/make_chat_training.py).
+//! (`tests/fixtures/make_chat_training.py`).
 
 use std::fs;
 use std::path::Path;

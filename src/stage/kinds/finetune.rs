@@ -41,7 +41,7 @@ pub(crate) struct FinetuneParams {
     /// What to do with a training text longer than the context or `max_length_tokens`. Default `drop` (ours; the paper is
     /// silent).
     pub too_long: TooLong,
-    /// Train a low-rank adapter (LoRA) beside the student's weights, and keep that in place of a whole model: a table, empty
+    /// Train a low-rank adapter (`LoRA`) beside the student's weights, and keep that in place of a whole model: a table, empty
     /// for all its defaults. Absent, all weights are trained. Default absent (paper).
     pub lora: Option<LoraOptions>,
     /// How it trains.

@@ -1,5 +1,10 @@
 //! Weights of 16 bits: the same bits as in 32 where they are the same numbers, and kept as files have them.
 
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the letters of matrix products"
+)]
+
 use super::families::CONFIGS;
 use super::*;
 use crate::model::architecture::{Activation, Output, Part};

@@ -12,7 +12,7 @@ use crate::key::Digest;
 use crate::model::{Student, Vocabulary};
 use crate::needs::{modern, shared};
 
-/// StrategyQA as BIG-bench has it, below `../shared`.
+/// `StrategyQA` as BIG-bench has it, below `../shared`.
 const TASK: &str = "mirror/raw.githubusercontent.com/kojima-takeshi188/zero_shot_cot/\
                     5ef330fcdeec0cd26aee27943504f91f8ec1c33c/dataset/StrategyQA/task.json";
 /// Where two logits of transformers' are this near, f32 may rank them the other way.
@@ -66,7 +66,7 @@ impl Real {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
         let expected: Expected = serde_json::from_slice(&std::fs::read(fixture).unwrap()).unwrap();
         let task: Task = serde_json::from_slice(&std::fs::read(task).unwrap()).unwrap();
-        let tokens = |text: &str| student.tokenizer.encode_prompt(text).unwrap();
+        let tokens = |text: &str| student.tokenizer.encode_prompt(&text.into()).unwrap();
         let (mut texts, mut prompts) = (Vec::new(), Vec::new());
         for (example, row) in task.examples.iter().zip(&expected.rows) {
             let (input, target) = (example.input.trim(), example.target.trim());
@@ -137,16 +137,13 @@ impl Real {
     }
 }
 
-/// The sha256 of tokens as little-endian u32.
+/// The SHA-256 of tokens as little-endian u32.
 fn digest(tokens: &[u32]) -> String {
-    let bytes: Vec<u8> = tokens
-        .iter()
-        .flat_map(|token| token.to_le_bytes())
-        .collect();
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hash = Sha256::new();
+    for token in tokens {
+        hash.update(token.to_le_bytes());
+    }
+    format!("{:x}", hash.finalize())
 }
 
 /// `each` sequences of every prompt, in order of prompts and draws.

@@ -131,7 +131,9 @@ impl<'a> LowRank<'a> {
             dlow,
             rank,
         );
-        dlow.iter_mut().for_each(|value| *value *= self.scale);
+        for value in dlow.iter_mut() {
+            *value *= self.scale;
+        }
         let left = Matrix::rows(x, inputs).transposed();
         let da = values_mut(gradients, self.branch.a());
         let da = da.expect("an adapter is trained as a whole");
@@ -165,7 +167,9 @@ impl<'a> LowRank<'a> {
         low.resize(rows * rank, 0.0);
         let (x, a) = (Matrix::rows(x, inputs), Matrix::rows(self.a, rank));
         product([rows, inputs, rank], x, a, Into::Set, low, rank);
-        low.iter_mut().for_each(|value| *value *= self.scale);
+        for value in low.iter_mut() {
+            *value *= self.scale;
+        }
     }
 
     /// What of `x` goes into the branch: where something is dropped, a copy in `dropped` by the mask in `mask`.
