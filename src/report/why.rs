@@ -239,6 +239,10 @@ impl CellProvenance {
 
 impl MeasuredBy {
     fn lines(&self, questions: usize) -> Vec<String> {
+        // Columns of texts and of costs ask none.
+        if self.outcomes.is_empty() {
+            return vec![format!("measured by {}", self.stage)];
+        }
         let right = self.outcomes.iter().filter(|each| each.correct).count();
         let unparsed = self
             .outcomes

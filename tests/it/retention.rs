@@ -216,7 +216,7 @@ fn costs_are_counted_from_rows_and_texts_are_tested_in_pairs() {
         .ok()
         .stdout;
     assert!(
-        why.contains("text-sert") && why.contains("sampled"),
+        why.contains("measured by text-sert\n") && why.contains("sampled"),
         "{why}"
     );
 }
