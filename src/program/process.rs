@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -130,7 +130,7 @@ pub(super) fn run(
             }
         }
     });
-    let said = keep_last(stderr);
+    let (said, all_said) = keep_last(stderr);
     let mut written: Vec<u8> = Vec::new();
     let mut last = Instant::now();
     let end = loop {
@@ -168,6 +168,8 @@ pub(super) fn run(
         Some(status) => End::Exited(status),
         None => End::TooSlow,
     };
+    // Its last words may still be on their way; who holds its error output open is not waited for for long.
+    let _ = all_said.recv_timeout(LEFT_OPEN);
     let said = said.lock().unwrap_or_else(PoisonError::into_inner);
     let said: Vec<u8> = said.iter().copied().collect();
     Ok(Ran {
@@ -178,11 +180,13 @@ pub(super) fn run(
     })
 }
 
-/// The last bytes that come from `stream`, as they come.
-fn keep_last(mut stream: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<u8>>> {
+/// The last bytes that come from `stream`, as they come; the other end is closed once all have.
+fn keep_last(mut stream: impl Read + Send + 'static) -> (Arc<Mutex<VecDeque<u8>>>, Receiver<()>) {
     let last: Arc<Mutex<VecDeque<u8>>> = Arc::default();
     let kept = Arc::clone(&last);
+    let (reading, all) = sync_channel(0);
     thread::spawn(move || {
+        let _reading = reading;
         let mut part = [0; SAID];
         while let Ok(count @ 1..) = stream.read(&mut part) {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +195,7 @@ fn keep_last(mut stream: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<u8>>>
             kept.drain(..over);
         }
     });
-    last
+    (last, all)
 }
 
 fn start(command: &mut Command, params: &ProgramParams) -> Result<Child, ProgramError> {
