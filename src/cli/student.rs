@@ -138,19 +138,20 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
         ("before every text", json!(tokenizer.prefix())),
         (
             "dtype",
-            json!(
-                "f32; to sample on the CPU bf16, f16 and int8 too; bf16 and f16 on devices that have them"
-            ),
+            json!("f32; also bf16, f16 and int8 to sample on the CPU; bf16, f16 on devices"),
         ),
         (
             "to sample",
             json!(format!(
-                "about {} in f32, {} in bf16 and f16, {} in int8, for {paths} paths of {length} tokens at once on the CPU",
-                sampling(Dtype::F32),
-                sampling(Dtype::Bf16),
-                sampling(Dtype::Int8)
+                "about {} in f32, for {paths} paths of {length} tokens at once on the CPU",
+                sampling(Dtype::F32)
             )),
         ),
+        (
+            "in bf16 or f16",
+            json!(format!("about {}", sampling(Dtype::Bf16))),
+        ),
+        ("in int8", json!(format!("about {}", sampling(Dtype::Int8)))),
         (
             "to train",
             json!(format!(
