@@ -5,6 +5,7 @@ mod append_answer;
 mod best;
 #[cfg(test)]
 mod chat_tests;
+mod corpus;
 mod dataset;
 mod decide;
 mod distill;

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::corpus;
 use super::predict::once;
 use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
 use crate::artifact::{Artifact, ArtifactKind};
-use crate::dataset::{TextParams, pretraining_text};
+use crate::dataset::TextParams;
 use crate::key::Digest;
 use crate::metric::{BootstrapInterval, DocumentScore, TextScores};
 use crate::model::{Arithmetic, Dtype, ScoreJob, Student, WeightFiles};
@@ -89,23 +90,14 @@ impl StageKind for Perplexity {
     }
 
     fn check_outside(params: &PerplexityParams, context: &Context<'_>) -> Vec<ParamError> {
-        let corpus = params.corpus.as_ref();
-        let missing = corpus.and_then(|corpus| context.missing_file("corpus.path", &corpus.path));
-        missing.into_iter().collect()
+        corpus::missing(params.corpus.as_ref(), context)
     }
 
     fn files(
         params: &PerplexityParams,
         context: &Context<'_>,
     ) -> Result<Vec<OutsideFile>, StageError> {
-        Ok(params
-            .corpus
-            .iter()
-            .map(|corpus| OutsideFile {
-                role: "corpus".to_owned(),
-                path: context.resolve(&corpus.path),
-            })
-            .collect())
+        Ok(corpus::files(params.corpus.as_ref(), context))
     }
 
     fn estimate(
@@ -114,13 +106,7 @@ impl StageKind for Perplexity {
         context: &Context<'_>,
     ) -> Option<Estimate> {
         let shape = inputs.get("model")?.model?;
-        let text = match &params.corpus {
-            None => *inputs.get("text")?,
-            Some(corpus) => {
-                let bytes = context.resolve(&corpus.path).metadata().ok()?.len();
-                Size::of_text(1, bytes)
-            }
-        };
+        let text = corpus::size(params.corpus.as_ref(), inputs, context)?;
         let length = (params.window as u64).min(shape.positions);
         let work = Work::inference(shape, text.tokens, 0, 1, length);
         let size = Size {
@@ -131,18 +117,7 @@ impl StageKind for Perplexity {
     }
 
     fn run(params: &PerplexityParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let documents: Vec<String> = match &params.corpus {
-            None => context.optional_input("text")?.unwrap_or_default(),
-            Some(corpus) => pretraining_text(&TextParams {
-                path: context.resolve(&corpus.path),
-                ..corpus.clone()
-            })?,
-        };
-        if documents.is_empty() {
-            return Err(StageError::Invalid(
-                "there is no text to read\nhint: only `microworld` brings its own; name a file with `corpus = { path = \"...\" }`".to_owned(),
-            ));
-        }
+        let documents = corpus::documents(params.corpus.as_ref(), "read", context)?;
         let (folder, student) = context.opened_student("model")?;
         let mut jobs = Vec::new();
         let mut of_document = Vec::new();

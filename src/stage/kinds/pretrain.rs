@@ -3,16 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::corpus;
 use super::examples::{Texts, Written};
 use super::rows::NEUTRAL_DTYPE;
 use super::training::{IfEmpty, TRAINED, check_training, estimate_training, run_training};
 use crate::artifact::ArtifactKind;
-use crate::dataset::{TextParams, pretraining_text};
+use crate::dataset::TextParams;
 use crate::model::architecture::Gpt2;
 use crate::model::train::{Example, TrainOptions};
 use crate::model::{Architecture, Arithmetic, Student, StudentTokenizer};
 use crate::stage::{
-    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Shape, Size, Sizes,
+    Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Port, Shape, Sizes,
     StageError, StageKind,
 };
 
@@ -113,23 +114,14 @@ impl StageKind for Pretrain {
     }
 
     fn check_outside(params: &PretrainParams, context: &Context<'_>) -> Vec<ParamError> {
-        let corpus = params.corpus.as_ref();
-        let missing = corpus.and_then(|corpus| context.missing_file("corpus.path", &corpus.path));
-        missing.into_iter().collect()
+        corpus::missing(params.corpus.as_ref(), context)
     }
 
     fn files(
         params: &PretrainParams,
         context: &Context<'_>,
     ) -> Result<Vec<OutsideFile>, StageError> {
-        Ok(params
-            .corpus
-            .iter()
-            .map(|corpus| OutsideFile {
-                role: "corpus".to_owned(),
-                path: context.resolve(&corpus.path),
-            })
-            .collect())
+        Ok(corpus::files(params.corpus.as_ref(), context))
     }
 
     fn estimate(
@@ -137,12 +129,7 @@ impl StageKind for Pretrain {
         inputs: &Sizes,
         context: &Context<'_>,
     ) -> Option<Estimate> {
-        let tokens = match &params.corpus {
-            None => inputs.get("text")?.tokens,
-            Some(corpus) => {
-                Size::of_text(1, context.resolve(&corpus.path).metadata().ok()?.len()).tokens
-            }
-        };
+        let tokens = corpus::size(params.corpus.as_ref(), inputs, context)?.tokens;
         let gpt2 = params.gpt2(params.vocab_size);
         let length = params.context as u64;
         Some(estimate_training(
@@ -155,18 +142,7 @@ impl StageKind for Pretrain {
     }
 
     fn run(params: &PretrainParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let documents: Vec<String> = match &params.corpus {
-            None => context.input("text")?,
-            Some(corpus) => pretraining_text(&TextParams {
-                path: context.resolve(&corpus.path),
-                ..corpus.clone()
-            })?,
-        };
-        if documents.is_empty() {
-            return Err(StageError::Invalid(
-                "there is no text to train on\nhint: only `microworld` brings its own; name a file with `corpus = { path = \"...\" }`".to_owned(),
-            ));
-        }
+        let documents = corpus::documents(params.corpus.as_ref(), "train on", context)?;
         let tokenizer = StudentTokenizer::train(documents.iter().cloned(), params.vocab_size)?;
         let architecture = Architecture {
             end_of_text: Some(tokenizer.eos_id()),
