@@ -15,7 +15,7 @@
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
 
-use super::packed::Packed;
+use super::packed::{Columns, Packed};
 use super::parallel::Parallel;
 use crate::model::architecture::Activation;
 use crate::model::kernel::activation::{Function, Gelu, GeluTanh, Silu};
@@ -59,6 +59,26 @@ impl<'a> MatrixRows<'a> {
     }
 }
 
+/// Checks what products read and write by pointers: `x` has rows of `k`, `y` room for whole panels of `columns`, and halves
+/// that are gated are packed side by side.
+///
+/// # Shapes
+/// Those of [`multiply`].
+pub(super) fn check_bounds(
+    x: MatrixRows<'_>,
+    k: usize,
+    columns: Columns,
+    epilogue: Epilogue,
+    y: &[f32],
+    y_stride: usize,
+) {
+    let outputs = columns.outputs_per_panel();
+    let width = columns.panels() * outputs;
+    assert!(x.stride >= k && x.data.len() >= (x.count - 1) * x.stride + k);
+    assert!(y_stride >= width && y.len() >= (x.count - 1) * y_stride + width);
+    assert_eq!(outputs == LANES, matches!(epilogue, Epilogue::Gate(_)));
+}
+
 /// Multiplies `x` with `w` into `y`, whose rows are `y_stride` apart and have room for whole panels.
 ///
 /// # Shapes
@@ -75,9 +95,7 @@ pub(super) fn multiply(
         return;
     }
     let (panels, outputs) = (w.columns.panels(), w.columns.outputs_per_panel());
-    assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
-    assert!(y_stride >= panels * outputs && y.len() >= (x.count - 1) * y_stride + panels * outputs);
-    assert_eq!(outputs == LANES, matches!(epilogue, Epilogue::Gate(_)));
+    check_bounds(x, w.k, w.columns, epilogue, y, y_stride);
     let out = Out(y.as_mut_ptr());
     in_blocks(parallel, x.count, w.k, panels, |first, rows, panel| {
         let job = Job {

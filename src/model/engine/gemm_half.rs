@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::gemm::{BLOCK_ROWS, Epilogue, MatrixRows, Out, finish, in_blocks};
+use super::gemm::{BLOCK_ROWS, Epilogue, MatrixRows, Out, check_bounds, finish, in_blocks};
 use super::packed::{Columns, PACK_PANELS, transpose};
 use super::parallel::Parallel;
 use crate::model::ModelError;
@@ -174,9 +174,7 @@ pub(super) fn multiply_half(
         return;
     }
     let (panels, outputs) = (w.columns.panels(), w.columns.outputs_per_panel());
-    assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
-    assert!(y_stride >= panels * outputs && y.len() >= (x.count - 1) * y_stride + panels * outputs);
-    assert_eq!(outputs == LANES, matches!(epilogue, Epilogue::Gate(_)));
+    check_bounds(x, w.k, w.columns, epilogue, y, y_stride);
     let out = Out(y.as_mut_ptr());
     in_blocks(parallel, x.count, w.k, panels, |first, rows, panel| {
         assert!(rows <= MOST_ROWS);

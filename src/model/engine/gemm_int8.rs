@@ -13,7 +13,7 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::gemm::{Epilogue, MatrixRows, Out, activated, in_blocks};
+use super::gemm::{Epilogue, MatrixRows, Out, activated, check_bounds, in_blocks};
 use super::packed::{Columns, PACK_PANELS};
 use super::parallel::Parallel;
 use crate::model::ModelError;
@@ -194,9 +194,7 @@ pub(super) fn multiply_int8(
     }
     let (panels, outputs) = (w.columns.panels(), w.columns.outputs_per_panel());
     let steps = w.k.div_ceil(STEP);
-    assert!(x.stride >= w.k && x.data.len() >= (x.count - 1) * x.stride + w.k);
-    assert!(y_stride >= panels * outputs && y.len() >= (x.count - 1) * y_stride + panels * outputs);
-    assert_eq!(outputs == LANES, matches!(epilogue, Epilogue::Gate(_)));
+    check_bounds(x, w.k, w.columns, epilogue, y, y_stride);
     // A cache line more than needed, lest rows compete for the same cache set.
     let stride = (steps * STEP).next_multiple_of(64) + 64;
     let (mut bytes, mut scales) = ROOM.take();
