@@ -17,7 +17,7 @@ pub(crate) enum Calculator {
 }
 
 impl Calculator {
-    /// Whether they stay.
+    /// Whether marks stay, the default, which is not written into a key.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     pub(super) fn is_keep(&self) -> bool {
         *self == Self::Keep

@@ -172,7 +172,7 @@ pub(crate) static DATASETS: &[DatasetKind] = &[
 /// Checks that the parameters have what their dataset needs, and nothing that is another's.
 ///
 /// # Errors
-/// They have not.
+/// One is missing, is of another dataset, or has a value that this one does not take.
 pub(crate) fn check(params: &DataParams) -> Result<(), DatasetError> {
     let name = params.dataset.kind().name;
     for (field, shown, datasets) in params.of_some_datasets() {

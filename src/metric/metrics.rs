@@ -285,7 +285,7 @@ static BITS_PER_BYTE: Definition = Definition {
     ..OF_TEXT
 };
 
-/// What counts are.
+/// What all counts of tokens have in common.
 const COUNT: Definition = Definition {
     unit: Unit::Plain("tokens"),
     decimals: 0,

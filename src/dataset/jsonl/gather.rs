@@ -126,7 +126,7 @@ pub(in crate::dataset) struct Part<'q> {
 /// the split becomes part of all ids; then a note says so, in which they are called `both`.
 ///
 /// # Errors
-/// They have not.
+/// Two parts have answers of different forms.
 pub(in crate::dataset) fn agree(
     parts: &mut [Part<'_>],
     both: &str,

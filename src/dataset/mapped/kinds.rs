@@ -100,7 +100,7 @@ pub(super) struct ColumnKinds {
 }
 
 impl ColumnKinds {
-    /// Those of `tables`.
+    /// What each column of `tables` holds, over all of their rows.
     pub(super) fn of(tables: &[Table]) -> Self {
         let mut kinds = Self::default();
         for TableRow { values, .. } in tables.iter().flat_map(|table| &table.rows) {

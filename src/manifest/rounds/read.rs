@@ -3,7 +3,7 @@
 use crate::manifest::source::Origin;
 use crate::manifest::tree::{Entry, Node, Table, Tree};
 
-/// One section.
+/// A section `[rounds.NAME]`, as it is written.
 pub(super) struct Rounds<'n> {
     pub(super) name: &'n str,
     /// Where its name was written.

@@ -11,7 +11,7 @@ use crate::model::source::Values;
 /// Values that a thread takes at a time.
 const PIECE: usize = 1 << 16;
 
-/// Rows in memory.
+/// The rows of an embedding, as they lie in memory.
 pub(super) enum Table {
     F32(Vec<f32>),
     Half(HalfFormat, Vec<u16>),
@@ -43,7 +43,7 @@ impl Table {
         Ok(Self::Half(format, bits))
     }
 
-    /// A row.
+    /// Writes a row to `out`, in f32.
     ///
     /// # Shapes
     /// `out` `[width]`.

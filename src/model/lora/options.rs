@@ -111,7 +111,7 @@ impl LoraTargets {
         }
     }
 
-    /// Those and `others`.
+    /// The modules that these targets or `others` name: all linear maps where one of them means all.
     pub(super) fn and(self, others: Self) -> Self {
         match (self, others) {
             (Self::Modules(mut names), Self::Modules(others)) => {

@@ -212,7 +212,7 @@ impl WeightFiles {
 /// Whether there is room for weights of so many bytes. A file may be larger than its disk.
 ///
 /// # Errors
-/// There is not.
+/// The machine has not so much memory left.
 pub(super) fn check_room(bytes: u64) -> Result<(), ModelError> {
     let hint = "take a smaller student, to sample one dtype = \"bf16\" or \"int8\", or a machine with more memory";
     room_for("reading the weights", hint, bytes).map_err(ModelError::Memory)

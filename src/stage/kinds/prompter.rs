@@ -20,7 +20,7 @@ use crate::text::{
 /// What marks a template that is written out, where a name could stand.
 const JINJA: [&str; 2] = ["{{", "{%"];
 
-/// Writes prompts.
+/// Makes the prompts of a stage, as its `prompt` says and its student's template and tokenizer have it.
 pub(crate) struct Prompter<'a> {
     asking: Asking,
     shots: Option<Shots>,

@@ -9,7 +9,7 @@ const TELLING: usize = 16;
 /// Refuses a question that one of a prompt's declared `texts` shows.
 ///
 /// # Errors
-/// One does.
+/// A text has the question's words.
 pub(crate) fn refuse_shown<'t>(
     mut texts: impl Iterator<Item = &'t str>,
     question: &Question,
