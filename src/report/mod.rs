@@ -2,6 +2,7 @@
 
 mod artifact;
 mod data;
+mod device_seconds;
 mod diff;
 pub(crate) mod figure;
 mod figure_data;

@@ -1,5 +1,7 @@
 //! Where a report finds the artifacts of a run.
 
+use std::collections::BTreeSet;
+
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind};
 use crate::key::Digest;
 use crate::manifest::{Manifest, PortRef};
@@ -117,6 +119,18 @@ impl Source<'_> {
         accepts: ArtifactKind,
     ) -> Option<(NodeId, &'static str)> {
         self.plan.input(node, accepts)
+    }
+
+    /// The nodes and all that they need, each once.
+    pub(crate) fn behind(&self, nodes: impl IntoIterator<Item = NodeId>) -> BTreeSet<NodeId> {
+        let mut open: Vec<NodeId> = nodes.into_iter().collect();
+        let mut behind = BTreeSet::new();
+        while let Some(node) = open.pop() {
+            if behind.insert(node) {
+                open.extend(self.plan.inputs(node).into_values().map(|(from, _)| from));
+            }
+        }
+        behind
     }
 
     /// The first output of a kind.

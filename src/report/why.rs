@@ -1,11 +1,11 @@
 //! From a cell of a table to what it was made from: the stages, their keys and inputs, and the questions.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::device_seconds::DeviceSeconds;
 use super::table::{Cell, ResultTable};
 use super::{ReportError, Source};
 use crate::artifact::ArtifactKind;
@@ -102,19 +102,14 @@ pub(crate) fn why(
         measured: Vec::new(),
         stages: Vec::new(),
     };
-    let mut needed = BTreeSet::new();
-    for stage in &stages {
-        let Ok(node) = source.plan.find(stage) else {
-            continue;
-        };
+    let nodes = stages
+        .iter()
+        .filter_map(|stage| source.plan.find(stage).ok());
+    let nodes: Vec<NodeId> = nodes.collect();
+    for &node in &nodes {
         why.measured.push(measured_by(source, node)?);
-        let mut open = vec![node];
-        while let Some(node) = open.pop() {
-            if needed.insert(node) {
-                open.extend(source.plan.inputs(node).into_values().map(|(from, _)| from));
-            }
-        }
     }
+    let needed = source.behind(nodes);
     let order = source.plan.order().iter().rev();
     for &node in order.filter(|node| needed.contains(node)) {
         why.stages.push(behind(source, node, keys(node))?);
@@ -229,8 +224,13 @@ impl CellProvenance {
             lines.push(String::new());
             lines.push("The stages, from the measure back to the data:".to_owned());
         }
+        let mut seconds = DeviceSeconds::default();
         for stage in &self.stages {
             lines.extend(stage.lines());
+            seconds.add(&stage.provenance);
+        }
+        if let Some(seconds) = seconds.text() {
+            lines.push(format!("All stages together: {seconds}."));
         }
         let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
         lines.join("\n") + "\n"

@@ -219,6 +219,11 @@ fn costs_are_counted_from_rows_and_texts_are_tested_in_pairs() {
         why.contains("measured by text-sert\n") && why.contains("sampled"),
         "{why}"
     );
+    let last = why.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("All stages together: ") && last.ends_with(" s on cpu."),
+        "{last}"
+    );
 }
 
 #[test]

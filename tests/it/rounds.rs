@@ -222,6 +222,7 @@ fn a_stop_leaves_out_what_follows_and_takes_the_best() {
     look(&["report", "m.toml", "--out", "page"]);
     let page = std::fs::read_to_string(bench.path("page/index.html")).unwrap();
     assert!(page.contains("not needed"));
+    assert!(page.contains("Device-seconds") && page.contains(" s on cpu</td>"));
 
     // More rounds after a stop change nothing.
     let more = bench

@@ -15,6 +15,7 @@ mod stages;
 
 use askama::Template;
 
+use super::device_seconds::{RowSeconds, of_rows};
 use super::figure::Numbers;
 use super::funnel::{FilterGroup, filter_groups};
 use super::rating::RatingReport;
@@ -54,8 +55,17 @@ pub(crate) fn page(
     ratings: Option<&RatingReport>,
 ) -> Result<Page, ReportError> {
     let built = build_all(source, &source.manifest.tables);
-    let tables = built.tables.iter();
-    let tables = tables.map(|table| table.render(Format::Html)).collect();
+    let keys = resolved
+        .iter()
+        .filter_map(|each| Some((each.node, each.key?)));
+    let keys = keys.collect();
+    let tables = built.tables.iter().map(|table| {
+        Ok(Tabled {
+            html: table.render(Format::Html),
+            seconds: of_rows(source, table, &keys)?,
+        })
+    });
+    let tables = tables.collect::<Result<_, ReportError>>()?;
     let pictures = Pictures::read(source)?;
     let book = PathBook::read(source, paths)?;
     let ran = WhatRan::behind(source, source.plan.order().iter().copied())?;
@@ -117,8 +127,7 @@ struct View<'v> {
     policy: String,
     style: &'static str,
     script: &'static str,
-    /// HTML.
-    tables: Vec<String>,
+    tables: Vec<Tabled>,
     /// Why declared tables are not there.
     unmade: Vec<String>,
     filters: Vec<FilterGroup>,
@@ -131,6 +140,14 @@ struct View<'v> {
     /// JSON that may stand in a script element.
     paths: Option<String>,
     left_out: &'v [String],
+}
+
+/// A table on the page.
+struct Tabled {
+    /// A table element with its notes.
+    html: String,
+    /// How long devices worked for each row; empty where nothing ran.
+    seconds: Vec<RowSeconds>,
 }
 
 /// A figure on the page.
