@@ -202,6 +202,59 @@ fn batch_threads_order_and_company_change_no_bit() {
     }
 }
 
+/// `SERT_TEST_TOKENS=1000000 cargo test --lib tokens_of_a_small_llama` is the measurement in full, minutes.
+#[test]
+fn tokens_of_a_small_llama_are_the_same_in_any_batch_and_on_any_threads() {
+    let wanted = std::env::var("SERT_TEST_TOKENS").map_or(10_000, |number| number.parse().unwrap());
+    let config = parse(LLAMA);
+    let weights = random(&config);
+    let engines = [
+        (1, 1),
+        (1, 7),
+        (1, 32),
+        (2, 1),
+        (2, 7),
+        (2, 32),
+        (4, 1),
+        (4, 7),
+        (4, 32),
+    ];
+    let engines = engines
+        .map(|(threads, batch)| Engine::new(&config, &weights, options(threads, batch)).unwrap());
+    let params = SamplingParams {
+        max_new_tokens: 40,
+        ..SamplingParams::default()
+    };
+    let mut tokens = 0;
+    for round in 0.. {
+        let prompts: Vec<Vec<u32>> = (1..9)
+            .map(|p| {
+                (0..=p * 2)
+                    .map(|i| (i * p * 13 + round * 7 + 5) % 60)
+                    .chain([round % 60, round / 60])
+                    .collect()
+            })
+            .collect();
+        let [alone, others @ ..] = &engines;
+        let expected = generated(alone, &prompts, &params, 12);
+        for engine in others {
+            let found = generated(engine, &prompts, &params, 12);
+            assert!(
+                found.len() == expected.len()
+                    && found.iter().zip(&expected).all(|(a, b)| same(a, b)),
+                "round {round}: {} threads, batch {}",
+                engine.pool.current_num_threads(),
+                engine.max_batch
+            );
+        }
+        tokens += expected.iter().map(|one| one.tokens.len()).sum::<usize>();
+        if tokens >= wanted {
+            break;
+        }
+    }
+    println!("{tokens} tokens of each of {} engines", engines.len());
+}
+
 #[test]
 fn scores_are_the_log_probabilities_of_drawing() {
     let config = config([32, 2, 2, 60, 48]);
