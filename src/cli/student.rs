@@ -15,8 +15,8 @@ use crate::model::architecture::{
     Activation, FeedForwardKind, NormKind, Output, Placement, Positions, QueryKeyNorm,
 };
 use crate::model::{
-    Architecture, ChatError, ChatMessage, ChatSettings, ChatTemplate, Dtype, Student, WeightFiles,
-    chat_files, is_gguf, weight_bytes,
+    Architecture, ChatError, ChatMessage, ChatSettings, ChatTemplate, Dtype, LoraOptions, Student,
+    WeightFiles, chat_files, is_gguf, weight_bytes,
 };
 use crate::report::bytes_text;
 use crate::stage::{Shape, StageError, Work};
@@ -102,6 +102,8 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
     let cache = shape.cache_bytes(paths, length);
     let sampling = |dtype| bytes_text(weight_bytes(architecture, dtype).saturating_add(cache));
     let training = Work::training(shape, 0, TRAINED).memory_bytes;
+    let rank = LoraOptions::default().rank;
+    let adapting = Work::adapting(shape, rank as u64, 0, TRAINED).memory_bytes;
     let says = [
         ("family", json!(architecture.family.model_type())),
         ("parameters", json!(student.weights.parameters())),
@@ -157,6 +159,13 @@ fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
             json!(format!(
                 "about {} in f32, for batches of {TRAINED} tokens",
                 bytes_text(training)
+            )),
+        ),
+        (
+            "an adapter",
+            json!(format!(
+                "about {} to train one of rank {rank} beside all linear maps",
+                bytes_text(adapting)
             )),
         ),
     ];

@@ -713,7 +713,15 @@ fn a_model_is_described() {
                 "an array of its own",
             ],
         ),
-        ("families/llama", &["SiLU, gated", "61 of 71 rows", "</s>"]),
+        (
+            "families/llama",
+            &[
+                "SiLU, gated",
+                "61 of 71 rows",
+                "</s>",
+                "to train one of rank 16",
+            ],
+        ),
         ("gguf/llama.gguf", &["llama", "SiLU, gated"]),
         ("parity", &["gpt2", "learned", "the token embedding"]),
     ] {
