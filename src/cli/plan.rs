@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::allow::AllowArgs;
 use super::data;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::event::Silent;
 use crate::plan::{NodeId, estimate, programs, resolve, servers};
@@ -28,6 +28,9 @@ pub(crate) struct PlanArgs {
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let mut session = Session::open(&args.manifest, Purpose::Plan)?;
+    for note in &session.manifest.notes {
+        say(&format!("note: {note}"));
+    }
     args.allow.apply(&mut session)?;
     let nodes = session.wanted(&args.stages)?;
     session.check_outside(&nodes)?;

@@ -88,6 +88,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(why) = &session.why_device {
         voice.info(&format!("device: {} ({why})", session.options.device));
     }
+    for note in &session.manifest.notes {
+        voice.info(&format!("note: {note}"));
+    }
     for warning in session.store.take_warnings() {
         voice.warn(&warning);
     }

@@ -3,7 +3,7 @@
 //! In: a file (and those it extends), `--set` arguments, the stage kinds. Out: [`Manifest`], whose
 //! stages have complete parameters and resolved inputs, or [`ManifestErrors`]. The passes:
 //!
-//! 1. `files`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
+//! 1. `files`, `builtin`, `drop`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
 //! 2. `quotes`, `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
 //! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
 //! 4. `when`, `lists`, `rounds`, `graph`, `wire`, `flow`, `needs`: rounds as stages, references, artifact kinds, cycles, the way of test data, scores;
@@ -12,8 +12,10 @@
 //!
 //! Relative paths in values stay as written; [`Manifest::dir`] is what they are relative to.
 
+mod builtin;
 mod check;
 mod choice;
+mod drop;
 mod error;
 mod figure;
 mod figures;
@@ -30,6 +32,7 @@ mod part;
 mod place;
 mod profile;
 mod quotes;
+mod references;
 mod rounds;
 mod schema;
 mod section;
@@ -52,6 +55,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub use builtin::{BUILTIN, BUILTINS, Builtin, builtin};
 pub use check::check;
 pub use error::{Diagnostic, ManifestErrors};
 pub use figure::{FigureRow, FigureSection, FigureSpec, FilterMeasure, Measure, PathSeries};
@@ -84,6 +88,8 @@ pub struct Manifest {
     pub run: RunSection,
     /// What the command line changed in it, each as its argument: what it says of itself may then not be so.
     pub changed: Vec<String>,
+    /// What else went with the stages that it drops.
+    pub notes: Vec<String>,
     /// The stages in order of declaration, `data` and `student` among them; in a sweep those of all points.
     pub stages: Vec<StageSpec>,
     /// What varies; one point and no axes where nothing does.
@@ -184,13 +190,13 @@ pub fn load(
     changes: &Changes<'_>,
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
-    let tree = files::load(path).map_err(ManifestErrors::new)?;
-    build(path, tree, changes, kinds)
+    let loaded = files::load(path, kinds).map_err(ManifestErrors::new)?;
+    build(path, loaded, changes, kinds)
 }
 
 fn build(
     path: &Path,
-    mut tree: Node,
+    (mut tree, mut notes): (Node, Vec<String>),
     changes: &Changes<'_>,
     kinds: &[&'static dyn Stage],
 ) -> Result<Manifest, ManifestErrors> {
@@ -199,12 +205,10 @@ fn build(
     quotes::mend(&mut tree, &mut errors);
     // By itself, as `sweep` below: who reads these sections takes them out of the tree.
     errors.extend(check::section(&schema, &tree, "profiles"));
-    errors.extend(profile::apply(&mut tree, changes.profile));
-    errors.extend(overrides::apply(
-        &mut tree,
-        changes.overrides,
-        changes.limit,
-    ));
+    let told = (&mut errors, &mut notes);
+    profile::apply(&mut tree, changes.profile, kinds, told);
+    let told = (&mut errors, &mut notes);
+    overrides::apply(&mut tree, changes, kinds, told);
     quotes::mend(&mut tree, &mut errors); // what a `--set` added
     errors.extend(check::section(&schema, &tree, "sweep"));
     let sweep = sweep::expand(&mut tree, &mut errors);
@@ -271,6 +275,7 @@ fn build(
         seed: graph::seed(&tree).unwrap_or_default(),
         run: run.unwrap_or_default(),
         changed: overrides::told(changes),
+        notes,
         stages: named.stages,
         sweep,
         tables,

@@ -6,19 +6,22 @@
 use std::sync::Arc;
 
 use super::Changes;
+use super::drop;
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::source::{ARGUMENTS, Origin, SourceText};
 use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree, parse};
+use crate::stage::Stage;
 
-/// Lays the arguments on `tree`, the first one first.
+/// Lays the arguments on `tree`, the first one first; adds what is wrong, and what is to be told.
 pub(super) fn apply(
     tree: &mut Node,
-    overrides: &[String],
-    limit: Option<usize>,
-) -> Vec<Diagnostic> {
-    let mut errors = Vec::new();
+    changes: &Changes<'_>,
+    kinds: &[&'static dyn Stage],
+    (errors, notes): (&mut Vec<Diagnostic>, &mut Vec<String>),
+) {
+    let overrides = changes.overrides;
     for (index, text) in overrides.iter().enumerate() {
         let source = Arc::new(SourceText {
             name: format!("--set #{}", index + 1),
@@ -26,11 +29,14 @@ pub(super) fn apply(
             rank: ARGUMENTS + index,
         });
         match argument(&source) {
-            Ok(layer) => lay(tree, layer, &mut errors),
+            Ok(mut layer) => {
+                notes.extend(drop::apply(tree, &mut layer, kinds, errors));
+                lay(tree, layer, errors);
+            }
             Err(error) => errors.push(*error),
         }
     }
-    if let Some(limit) = limit {
+    if let Some(limit) = changes.limit {
         let source = Arc::new(SourceText {
             name: "--limit".to_owned(),
             text: format!("data.limit={limit}"),
@@ -41,7 +47,7 @@ pub(super) fn apply(
                 .get("stages")
                 .is_some_and(|stages| stages.get("data").is_some());
         match argument(&source) {
-            Ok(layer) if there => lay(tree, layer, &mut errors),
+            Ok(layer) if there => lay(tree, layer, errors),
             _ => errors.push(
                 Diagnostic::at(
                     &Origin::new(&source, 0..4),
@@ -51,7 +57,6 @@ pub(super) fn apply(
             ),
         }
     }
-    errors
 }
 
 /// The changes as their arguments, but for those of how to run, which change no result.

@@ -1,17 +1,23 @@
 //! `[profiles.NAME]` and `--profile NAME`: named sets of changed fields, for example a small trial of a large experiment.
 
+use super::drop;
 use super::error::Diagnostic;
 use super::nearest::suggest;
 use super::place::Field;
 use super::source::{Origin, SourceText};
 use super::tree::{Node, Table};
+use crate::stage::Stage;
 
-/// Takes the profiles out of `tree` and lays the one called `wanted` on it.
-pub(super) fn apply(tree: &mut Node, wanted: Option<&str>) -> Vec<Diagnostic> {
-    let mut errors = Vec::new();
+/// Takes the profiles out of `tree` and lays the one called `wanted` on it; adds what is wrong, and what is to be told.
+pub(super) fn apply(
+    tree: &mut Node,
+    wanted: Option<&str>,
+    kinds: &[&'static dyn Stage],
+    (errors, notes): (&mut Vec<Diagnostic>, &mut Vec<String>),
+) {
     let profiles = tree.as_table_mut().and_then(|root| root.remove("profiles"));
     let Some(wanted) = wanted else {
-        return errors;
+        return;
     };
     let profiles = profiles.map(|entry| entry.value);
     let known = profiles.as_ref().and_then(Node::as_table);
@@ -27,13 +33,20 @@ pub(super) fn apply(tree: &mut Node, wanted: Option<&str>) -> Vec<Diagnostic> {
         let hint = suggest(wanted, names, "profiles")
             .unwrap_or_else(|| format!("add a section `[profiles.{wanted}]`"));
         errors.push(Diagnostic::at(&Origin::new(&argument, 0..wanted.len()), message).hint(hint));
-        return errors;
+        return;
     };
-    lay(tree, profile, &mut errors);
-    errors
+    for (field, value) in fields(profile, errors) {
+        if let Some(mut layer) = drop::layer(&field.keys, value) {
+            notes.extend(drop::apply(tree, &mut layer, kinds, errors));
+        } else if let Err(error) = field.place(tree, value.clone()) {
+            errors.push(*error);
+        }
+    }
 }
 
-fn lay(tree: &mut Node, profile: &Table, errors: &mut Vec<Diagnostic>) {
+/// The fields that a profile changes.
+fn fields<'p>(profile: &'p Table, errors: &mut Vec<Diagnostic>) -> Vec<(Field, &'p Node)> {
+    let mut fields = Vec::new();
     for entry in &profile.entries {
         let field = match Field::parse(&entry.key, &entry.key_origin) {
             Ok(field) => field,
@@ -49,8 +62,7 @@ fn lay(tree: &mut Node, profile: &Table, errors: &mut Vec<Diagnostic>) {
             ));
             continue;
         }
-        if let Err(error) = field.place(tree, entry.value.clone()) {
-            errors.push(*error);
-        }
+        fields.push((field, &entry.value));
     }
+    fields
 }

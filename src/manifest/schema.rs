@@ -10,6 +10,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::drop;
 use super::figure::FigureSection;
 use super::part::Parts;
 use super::section::RootSection;
@@ -130,6 +131,7 @@ pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
             strict.insert(section.clone(), of_whole.clone());
         }
     }
+    drop::allow(&mut schema["properties"]);
     schema["if"] = json!({"required": ["extends"]});
     schema["else"] = json!({"properties": strict});
     schema["$defs"] = Value::Object(definitions);

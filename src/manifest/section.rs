@@ -37,7 +37,8 @@ pub(super) struct RootSection {
     pub(super) title: String,
     /// The question it answers.
     pub(super) description: String,
-    /// A manifest to start from, relative to this file; tables merge, this file wins.
+    /// A manifest to start from: a path relative to this file, or a part of the program, `builtin:arms`. Tables merge, this file
+    /// wins; `stages.NAME = false` does without one of its stages, and with all that reads it.
     pub(super) extends: Option<String>,
     /// The seed of every stage that does not state its own; 0 by default.
     pub(super) seed: u64,

@@ -15,6 +15,7 @@ mod unroll;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub(super) use reads::stage_of;
 pub(super) use section::RoundsSection;
 pub(super) use unroll::unroll;
 

@@ -160,6 +160,6 @@ pub(super) fn gathered(text: &str) -> Option<&str> {
 }
 
 /// The stage that a reference names.
-pub(super) fn stage_of(text: &str) -> &str {
+pub(in crate::manifest) fn stage_of(text: &str) -> &str {
     gathered(text).unwrap_or(split_reference(text).0)
 }

@@ -4,8 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::{VALID, fake, load, mistakes, with};
-use crate::manifest::{Manifest, PortRef, file_schema, schema, schema_text};
+use super::{VALID, fake, load, meaning_of, mistakes, with};
+use crate::manifest::{PortRef, file_schema, schema, schema_text};
 
 #[test]
 fn a_valid_manifest_is_typed() {
@@ -53,24 +53,6 @@ fn a_valid_manifest_is_typed() {
     assert_eq!(sert.origin.line_column(), (31, 9));
 }
 
-fn meaning(manifest: &Manifest) -> Vec<String> {
-    let mut stages: Vec<String> = manifest
-        .stages
-        .iter()
-        .map(|stage| {
-            format!(
-                "{} {:?} {:?} {}",
-                stage.name,
-                json!(stage.params),
-                stage.inputs,
-                stage.seed
-            )
-        })
-        .collect();
-    stages.sort();
-    stages
-}
-
 #[test]
 fn order_comments_and_spelling_do_not_matter() {
     let blocks: Vec<&str> = VALID.split("\n\n").collect();
@@ -87,7 +69,7 @@ fn order_comments_and_spelling_do_not_matter() {
         load(VALID, &[]).unwrap(),
         load(&other, &[]).unwrap_or_else(|e| panic!("{e}")),
     );
-    assert_eq!(meaning(&a), meaning(&b));
+    assert_eq!(meaning_of(&a), meaning_of(&b));
 }
 
 #[test]

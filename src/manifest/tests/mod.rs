@@ -1,5 +1,6 @@
 //! The manifest as a whole, on fake stage kinds.
 
+mod dropping;
 mod fake;
 mod graph;
 mod lists;
@@ -91,14 +92,33 @@ fn load_of(
         rank: 0,
     });
     let path = Path::new("test.toml");
-    let tree = files::merged(path, &source).map_err(ManifestErrors::new)?;
+    let loaded = files::merged(path, &source, kinds).map_err(ManifestErrors::new)?;
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let changes = Changes {
         profile,
         overrides: &overrides,
         ..Changes::default()
     };
-    build(path, tree, &changes, kinds)
+    build(path, loaded, &changes, kinds)
+}
+
+/// What decides the keys of its stages.
+fn meaning_of(manifest: &Manifest) -> Vec<String> {
+    let mut stages: Vec<String> = manifest
+        .stages
+        .iter()
+        .map(|stage| {
+            format!(
+                "{} {:?} {:?} {}",
+                stage.name,
+                serde_json::json!(stage.params),
+                stage.inputs,
+                stage.seed
+            )
+        })
+        .collect();
+    stages.sort();
+    stages
 }
 
 /// The valid manifest with one text in it replaced; `from` must occur once.
