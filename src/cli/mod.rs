@@ -4,6 +4,7 @@
 //! check found something, 2 bad manifest or usage, 130 interrupted.
 
 mod allow;
+mod builtin;
 mod cache;
 mod data;
 mod dataset;
@@ -12,6 +13,7 @@ mod doctor;
 mod exit;
 mod export;
 mod figure;
+mod init;
 mod plan;
 mod rate;
 mod report;
@@ -56,6 +58,8 @@ struct Cli {
 enum Command {
     /// Run a manifest (`sert-run X.toml` is short for this).
     Run(run::RunArgs),
+    /// Write a commented manifest for a data file, after a look at it.
+    Init(init::InitArgs),
     /// Say what a run would do, and what it would take.
     Plan(plan::PlanArgs),
     /// Say how the manifest's data sets are understood: rows, answers, duplicates, lengths.
@@ -84,6 +88,8 @@ enum Command {
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
     Schema,
+    /// List what manifests may extend as `builtin:NAME`, or print one of these.
+    Builtin(builtin::BuiltinArgs),
 }
 
 /// Runs the program with the process's arguments.
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
 fn carry_out(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Data(args) => dataset::run(&args),
         Command::Show(args) => show::run(&args),
@@ -117,6 +124,7 @@ fn carry_out(command: Command) -> Result<Exit, Failure> {
         Command::Student(args) => student::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
+        Command::Builtin(args) => builtin::run(&args),
     }
 }
 

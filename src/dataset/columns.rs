@@ -96,7 +96,7 @@ impl AnswerKind {
 
 impl Columns {
     /// Every column that is named, with the field that names it.
-    pub(super) fn named(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn named(&self) -> Vec<(&'static str, &str)> {
         let mut named = vec![("question", self.question.as_str())];
         named.extend(self.context.as_deref().map(|column| ("context", column)));
         match &self.choices {
@@ -124,50 +124,66 @@ impl Columns {
         named
     }
 
-    /// As a manifest writes them.
+    /// As a manifest writes them on one line.
     pub(crate) fn written(&self) -> String {
-        let mut text = format!("{{ question = {:?}", self.question);
-        let mut add = |name: &str, value: &str| {
-            let _ = write!(text, ", {name} = {value}");
-        };
-        if let Some(context) = &self.context {
-            add("context", &format!("{context:?}"));
-        }
-        match &self.choices {
-            None => {}
-            Some(ChoiceColumns::Each(columns)) => add("choices", &format!("{columns:?}")),
-            Some(ChoiceColumns::Lists(ChoiceLists { text, label: None })) => {
-                add("choices", &format!("{text:?}"));
-            }
-            Some(ChoiceColumns::Lists(ChoiceLists {
-                text,
-                label: Some(label),
-            })) => add(
-                "choices",
-                &format!("{{ text = {text:?}, label = {label:?} }}"),
-            ),
-        }
+        let fields = self.fields().into_iter();
+        let fields: Vec<String> = fields.map(|(name, is)| format!("{name} = {is}")).collect();
+        format!("{{ {} }}", fields.join(", "))
+    }
+
+    /// Each field with its value as a manifest writes it.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let text = |column: &String| quoted(column);
+        let mut fields = vec![("question", text(&self.question))];
+        fields.extend(
+            self.context
+                .as_ref()
+                .map(|column| ("context", text(column))),
+        );
+        fields.extend(self.choices.as_ref().map(|choices| {
+            let written = match choices {
+                ChoiceColumns::Each(columns) => {
+                    let each: Vec<String> = columns.iter().map(text).collect();
+                    format!("[{}]", each.join(", "))
+                }
+                ChoiceColumns::Lists(ChoiceLists {
+                    text: of,
+                    label: None,
+                }) => text(of),
+                ChoiceColumns::Lists(ChoiceLists {
+                    text: of,
+                    label: Some(label),
+                }) => format!("{{ text = {}, label = {} }}", text(of), text(label)),
+            };
+            ("choices", written)
+        }));
         let answer = &self.answer;
-        if answer.is.is_none() && answer.after.is_none() {
-            add("answer", &format!("{:?}", answer.column));
-        } else {
-            let mut table = format!("{{ column = {:?}", answer.column);
+        let mut written = text(&answer.column);
+        if answer.is.is_some() || answer.after.is_some() {
+            written = format!("{{ column = {written}");
             if let Some(is) = answer.is {
-                let _ = write!(table, ", is = {:?}", is.name());
+                let _ = write!(written, ", is = {:?}", is.name());
             }
             if let Some(after) = &answer.after {
-                let _ = write!(table, ", after = {after:?}");
+                let _ = write!(written, ", after = {}", quoted(after));
             }
-            add("answer", &(table + " }"));
+            written += " }";
         }
-        if let Some(rationale) = &self.rationale {
-            add("rationale", &format!("{rationale:?}"));
-        }
-        if let Some(id) = &self.id {
-            add("id", &format!("{id:?}"));
-        }
-        text + " }"
+        fields.push(("answer", written));
+        fields.extend(
+            self.rationale
+                .as_ref()
+                .map(|column| ("rationale", text(column))),
+        );
+        fields.extend(self.id.as_ref().map(|column| ("id", text(column))));
+        fields
     }
+}
+
+/// A text as TOML has it: JSON's escapes are those of TOML too.
+pub(crate) fn quoted(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap_or_default(); // a text is always written
+    quoted.replace('\u{7f}', "\\u007f")
 }
 
 /// The answer's column as a manifest may write it out.

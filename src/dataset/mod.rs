@@ -34,7 +34,9 @@ mod text_source;
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use columns::{AnswerColumn, ChoiceColumns, ChoiceLists, Columns, quoted};
 pub(crate) use error::DatasetError;
+pub(crate) use mapped::{Guess, Look, look};
 pub(crate) use params::{AnswerFormParam, AnswerIs, BadRows, DataParams};
 pub(crate) use text_source::{TextParams, pretraining_text};
 

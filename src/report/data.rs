@@ -246,7 +246,8 @@ impl Lengths {
     }
 }
 
-fn form_name(form: AnswerForm) -> &'static str {
+/// What answers of a form are, for a person.
+pub(crate) fn form_name(form: AnswerForm) -> &'static str {
     match form {
         AnswerForm::YesNo => "yes or no",
         AnswerForm::Choice => "one of choices",

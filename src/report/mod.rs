@@ -23,7 +23,7 @@ mod why;
 
 pub(crate) use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
-pub(crate) use data::DataReport;
+pub(crate) use data::{DataReport, form_name};
 pub(crate) use diff::{changed_answers, evaluations_side_by_side};
 pub(crate) use figure_data::{NamedFigure, fill_figures};
 pub(crate) use funnel::funnels;

@@ -6,12 +6,16 @@ mod at;
 mod chat;
 mod kinds;
 mod layouts;
+mod look;
 mod row;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
+
+pub(crate) use look::{Look, look};
+pub(crate) use suggest::Guess;
 
 use super::columns::{AnswerKind, Columns};
 use super::jsonl::gather::{Gathered, PartQuestions};

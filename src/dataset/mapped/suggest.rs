@@ -54,7 +54,7 @@ pub(super) fn unknown_layout(path: &Path, kinds: &ColumnKinds) -> InputError {
         "its layout is not a known one, and `columns` does not say which column holds what; it has {}",
         kinds.listed()
     );
-    let suggested = suggested(kinds);
+    let (suggested, _) = suggested(kinds);
     InputError::of_file(path, what).hint(format!(
         "say so beside `dataset`, for example: columns = {}",
         suggested.written()
@@ -80,9 +80,21 @@ pub(super) fn no_column(path: &Path, field: &str, column: &str, kinds: &ColumnKi
     }
 }
 
-/// A mapping to begin with.
-fn suggested(kinds: &ColumnKinds) -> Columns {
-    let find = |names: &[&str], fits: &dyn Fn(Holds) -> bool, but: &[&str]| -> Option<String> {
+/// Why a column is thought to hold something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Guess {
+    /// It is called so elsewhere.
+    Named,
+    /// Its name has such a name in it.
+    Alike,
+    /// Nothing is called so, and it is the first that could.
+    First,
+}
+
+/// A mapping to begin with, and why each of its fields has the column that it has.
+pub(super) fn suggested(kinds: &ColumnKinds) -> (Columns, Vec<(&'static str, Guess)>) {
+    let mut guesses = Vec::new();
+    let mut find = |field, names: &[&str], fits: &dyn Fn(Holds) -> bool, but: &[&str]| {
         let open = || {
             kinds
                 .iter()
@@ -98,7 +110,12 @@ fn suggested(kinds: &ColumnKinds) -> Columns {
                 .iter()
                 .find_map(|name| open().find(|path| last(path).contains(name)))
         };
-        same.or_else(alike).map(str::to_owned)
+        let found = match same {
+            Some(path) => Some((path, Guess::Named)),
+            None => alike().map(|path| (path, Guess::Alike)),
+        };
+        guesses.extend(found.map(|(_, guess)| (field, guess)));
+        found.map(|(path, _)| path.to_owned())
     };
     let text = |holds| holds == Holds::Text;
     let scalar = |holds| {
@@ -107,16 +124,19 @@ fn suggested(kinds: &ColumnKinds) -> Columns {
             Holds::Text | Holds::Number | Holds::Truth | Holds::Mixed
         )
     };
-    let or_first = |found: Option<String>, but: &[&str]| {
+    let first = |but: &[&str]| {
         let first = kinds
             .iter()
             .find(|(path, holds)| scalar(*holds) && !but.contains(path));
-        found.unwrap_or_else(|| first.map_or("...", |(path, _)| path).to_owned())
+        first.map_or("...", |(path, _)| path).to_owned()
     };
-    let question = or_first(find(QUESTIONS, &text, &[]), &[]);
-    let answer = or_first(find(ANSWERS, &scalar, &[&question]), &[&question]);
+    let named = find("question", QUESTIONS, &text, &[]);
+    let question = named.clone().unwrap_or_else(|| first(&[]));
+    let answer = find("answer", ANSWERS, &scalar, &[&question]);
+    let answered = answer.is_some();
+    let answer = answer.unwrap_or_else(|| first(&[&question]));
     let list = |holds| matches!(holds, Holds::Texts | Holds::List | Holds::Columns);
-    let choices = find(CHOICES, &list, &[]).map(|column| {
+    let choices = find("choices", CHOICES, &list, &[]).map(|column| {
         let texts = format!("{column}.text");
         let label = format!("{column}.label");
         match kinds.get(&texts) {
@@ -130,8 +150,14 @@ fn suggested(kinds: &ColumnKinds) -> Columns {
             },
         }
     });
-    Columns {
-        rationale: find(RATIONALES, &text, &[&question, &answer]),
+    let rationale = find("rationale", RATIONALES, &text, &[&question, &answer]);
+    for (field, found) in [("question", named.is_some()), ("answer", answered)] {
+        if !found {
+            guesses.push((field, Guess::First));
+        }
+    }
+    let columns = Columns {
+        rationale,
         id: None,
         context: None,
         choices: choices.map(ChoiceColumns::Lists),
@@ -141,5 +167,6 @@ fn suggested(kinds: &ColumnKinds) -> Columns {
             after: None,
         },
         question,
-    }
+    };
+    (columns, guesses)
 }
