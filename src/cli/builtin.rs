@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::complete;
 use super::data;
 use super::exit::{Exit, Failure};
 use crate::input::nearest;
@@ -12,6 +13,7 @@ use crate::manifest::{BUILTIN, BUILTINS, builtin};
 #[derive(Args)]
 pub(crate) struct BuiltinArgs {
     /// The one to print, for example arms; by default they are listed
+    #[arg(add = complete::builtins())]
     name: Option<String>,
 }
 

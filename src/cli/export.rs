@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 
+use super::complete;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
@@ -22,6 +23,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The stage, or one of its outputs as STAGE.OUTPUT
+    #[arg(add = complete::outputs())]
     stage: String,
     /// Where to write: a file for rows, a folder for a model. It must not exist yet; one that was not finished does not
     to: PathBuf,

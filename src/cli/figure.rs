@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use super::complete;
 use super::exit::{Exit, Failure, say, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
 use crate::disk;
@@ -25,7 +26,7 @@ pub(crate) struct FigureArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The figure; may be given again; all of them by default
-    #[arg(long = "figure", value_name = "NAME")]
+    #[arg(long = "figure", value_name = "NAME", add = complete::figures())]
     figures: Vec<String>,
     /// The folder to write NAME.svg or NAME.png to
     #[arg(long, value_name = "DIR", default_value = "figures")]

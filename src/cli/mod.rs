@@ -6,6 +6,7 @@
 mod allow;
 mod builtin;
 mod cache;
+mod complete;
 mod data;
 mod dataset;
 mod diff;
@@ -14,6 +15,7 @@ mod exit;
 mod export;
 mod figure;
 mod init;
+mod man;
 mod plan;
 mod rate;
 mod report;
@@ -24,6 +26,7 @@ mod show;
 mod signals;
 mod student;
 mod table;
+mod version;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -45,6 +48,7 @@ use crate::stage::StageError;
 #[derive(Parser)]
 #[command(
     version,
+    long_version = version::long(),
     about,
     subcommand_required = true,
     arg_required_else_help = true
@@ -90,10 +94,15 @@ enum Command {
     Schema,
     /// List what manifests may extend as `builtin:NAME`, or print one of these.
     Builtin(builtin::BuiltinArgs),
+    /// Print what makes a shell complete commands, options, and names of the manifest.
+    Completions(complete::CompletionsArgs),
+    /// Write manual pages.
+    Man(man::ManArgs),
 }
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    complete::answer();
     let cli = Cli::parse_from(with_run(std::env::args_os().collect()));
     start_tracing();
     signals::take_limits_as_failures();
@@ -125,6 +134,8 @@ fn carry_out(command: Command) -> Result<Exit, Failure> {
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
         Command::Builtin(args) => builtin::run(&args),
+        Command::Completions(args) => complete::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::allow::AllowArgs;
+use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
@@ -17,7 +18,7 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// Plan only this stage and what it needs; may be given again
-    #[arg(long = "stage", value_name = "STAGE")]
+    #[arg(long = "stage", value_name = "STAGE", add = complete::stages())]
     stages: Vec<String>,
     /// Print JSON
     #[arg(long)]

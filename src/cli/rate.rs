@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
@@ -40,6 +41,7 @@ struct StageArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The stage, or one of its outputs as STAGE.OUTPUT: paths, or verdicts (which stay hidden)
+    #[arg(add = complete::outputs())]
     stage: String,
     /// Seed of the items' ids, and so of which paths are on the sheet and in which order
     #[arg(long, value_name = "S", default_value_t = 0)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::complete;
 use super::exit::{Exit, Failure, say, tell_failures};
 use super::rate::agreement;
 use super::session::{ManifestArgs, Purpose, Session};
@@ -27,7 +28,7 @@ pub(crate) struct ReportArgs {
     #[arg(long = "sheet", value_name = "FILE", requires = "rated")]
     sheets: Vec<PathBuf>,
     /// The stage that the sheets are of
-    #[arg(long, value_name = "STAGE", requires = "sheets")]
+    #[arg(long, value_name = "STAGE", requires = "sheets", add = complete::outputs())]
     rated: Option<String>,
     /// The seed that the sheets were written with
     #[arg(long, value_name = "S", default_value_t = 0)]

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::allow::AllowArgs;
+use super::complete;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
@@ -35,7 +36,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// Run only this stage and what it needs; may be given again
-    #[arg(long = "stage", value_name = "STAGE")]
+    #[arg(long = "stage", value_name = "STAGE", add = complete::stages())]
     stages: Vec<String>,
     /// When a stage fails, run what does not depend on it; so it is for sweeps anyway
     #[arg(long, conflicts_with = "fail_fast")]

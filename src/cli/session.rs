@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::complete;
 use super::exit::{Failure, say};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
@@ -49,6 +50,7 @@ impl StoreArgs {
 #[derive(Args, Clone)]
 pub(crate) struct ManifestArgs {
     /// The manifest, a TOML file
+    #[arg(add = complete::manifests())]
     pub(crate) manifest: PathBuf,
     #[command(flatten)]
     pub(crate) overrides: OverrideArgs,
@@ -61,7 +63,7 @@ pub(crate) struct OverrideArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) overrides: Vec<String>,
     /// Change the fields that the manifest's `[profiles.NAME]` changes
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::profiles())]
     pub(crate) profile: Option<String>,
     /// Take the first N questions of each split
     #[arg(long, value_name = "N")]

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::complete;
 use super::data;
 use super::exit::{Exit, Failure};
 use super::session::{ManifestArgs, Purpose, Session};
@@ -14,6 +15,7 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The stage, or one of its outputs as STAGE.OUTPUT
+    #[arg(add = complete::outputs())]
     stage: String,
     /// Print the artifact's JSON lines
     #[arg(long)]

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use similar::TextDiff;
 
+use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
@@ -20,7 +21,7 @@ pub(crate) struct TableArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The table; may be given again; all of them by default
-    #[arg(long = "table", value_name = "NAME")]
+    #[arg(long = "table", value_name = "NAME", add = complete::tables())]
     tables: Vec<String>,
     /// The form; by default that of `--out` or `--check` by the file's name, else text
     #[arg(long, value_enum)]
