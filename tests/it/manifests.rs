@@ -8,6 +8,7 @@ use sert_run::metric::Metric;
 use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
+use crate::harness::Bench;
 use crate::json_schema::fault;
 
 fn root() -> &'static Path {
@@ -59,11 +60,11 @@ fn the_schema_is_fresh() {
 #[test]
 fn docs_name_every_metric_and_every_step() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
-    let (readme, sweeps) = (read("README.md"), read("docs/sweeps.md"));
+    let sweeps = read("docs/sweeps.md");
     let metrics = read("docs/metrics.md");
     for metric in Metric::all() {
         let title = metric.k().map_or(metric.title(), |_| "pass@k");
-        assert!(readme.contains(&format!("\n| {title} | ")), "{metric:?}");
+        assert!(metrics.contains(&format!("\n| {title} | ")), "{metric:?}");
         assert!(sweeps.contains(metric.name()), "{metric:?}");
         let name = metric.k().map_or(metric.name(), |_| "pass@k");
         assert!(metrics.contains(&format!("\n| `{name}` | ")), "{metric:?}");
@@ -108,16 +109,82 @@ fn editors_accept_every_manifest_and_the_readmes_example() {
         let text = std::fs::read_to_string(&file).unwrap();
         as_an_editor_sees(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let examples: Vec<&str> = readme
-        .split("```toml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect();
-    assert!(!examples.is_empty(), "README.md shows no manifest");
-    for example in examples {
-        as_an_editor_sees(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+    for document in ["README.md", "docs/manifest.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        let examples = blocks(&text);
+        assert!(!examples.is_empty(), "{document} shows no manifest");
+        for example in examples {
+            as_an_editor_sees(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
     }
+}
+
+/// The blocks of TOML in a document.
+fn blocks(document: &str) -> Vec<&str> {
+    let blocks = document.split("```toml\n").skip(1);
+    blocks.filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Each block of docs/manifest.md is a file, by the name in its first line; so is the README's.
+#[test]
+fn every_block_of_the_page_on_manifests_plans() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (page, readme) = (read("docs/manifest.md"), read("README.md"));
+    let bench = Bench::new(blocks(&readme)[0]);
+    let row = |i: usize| {
+        format!(
+            "Is {i} even?,{},Look at its last digit.\n",
+            ["yes", "no"][i % 2]
+        )
+    };
+    let rows: String = (0..12).map(row).collect();
+    bench.write(
+        "questions.csv",
+        format!("question,answer,rationale\n{rows}"),
+    );
+    let mut files = vec!["m.toml"];
+    for block in blocks(&page) {
+        let name = block
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# "));
+        let name = name.unwrap_or_else(|| panic!("a block without a name:\n{block}"));
+        bench.write(name, block);
+        files.push(name);
+    }
+    assert!(files.len() >= 10, "{files:?}");
+    for file in files {
+        let planned = bench.run(&["plan", file, "--offline"]);
+        assert_eq!(planned.code, Some(0), "{file}: {}", planned.stderr);
+        assert!(
+            planned.stdout.contains("stages: 0 hit"),
+            "{file}: {}",
+            planned.stdout
+        );
+    }
+    // A mistake is told as the page shows it.
+    let ten = blocks(&page)[0];
+    let wrong = format!("{ten}\n[stages.kept.length]\nmin_token = 30\n");
+    bench.write("ten.toml", &wrong);
+    let told = bench.run(&["plan", "ten.toml", "--offline"]).stderr;
+    let shown = page
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    assert_eq!(told.trim(), shown.unwrap().trim());
+    // The profile that it names, and what it says of a stage that is dropped.
+    bench.write("ten.toml", ten);
+    bench
+        .run(&["plan", "trial.toml", "--profile", "small", "--offline"])
+        .ok();
+    let alone = bench.run(&["plan", "alone.toml", "--offline"]).ok();
+    assert!(
+        alone
+            .stderr
+            .contains("note: `teacher` is dropped, and with it the stages `rd`"),
+        "{}",
+        alone.stderr
+    );
 }
 
 /// A file that extends another says only what it changes; any other says all, and what no stage has neither may say.
@@ -199,12 +266,11 @@ fn parameters_and_ports_have_different_names() {
     }
 }
 
-/// The README tells of every kind, and of every figure's definition only what is so.
 #[test]
-fn the_readme_names_every_kind_and_its_ports() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+fn the_docs_name_every_kind_and_its_ports() {
+    let docs = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
     for kind in KINDS {
-        let row = readme
+        let row = docs
             .lines()
             .find(|line| {
                 line.starts_with('|')
@@ -213,7 +279,7 @@ fn the_readme_names_every_kind_and_its_ports() {
                         .nth(1)
                         .is_some_and(|cell| cell.contains(&format!("`{}`", kind.name())))
             })
-            .unwrap_or_else(|| panic!("no row of README.md names `{}`", kind.name()));
+            .unwrap_or_else(|| panic!("no row of docs/manifest.md names `{}`", kind.name()));
         for port in kind.inputs() {
             assert!(
                 row.contains(&format!("`{}`", port.name)),
