@@ -175,10 +175,10 @@ impl Gone {
                 readers.push((entry.key.as_str(), *name));
             }
         }
-        let known: BTreeSet<&str> = stages(base).map(|entry| entry.key.as_str()).collect();
+        let known: Vec<&str> = stages(base).map(|entry| entry.key.as_str()).collect();
         dropped.retain(|name, origin| {
             // A base may leave it to others to declare a stage that it reads.
-            let there = known.contains(name.as_str()) || readers.contains_key(name.as_str());
+            let there = known.contains(&name.as_str()) || readers.contains_key(name.as_str());
             if !there {
                 let message = format!("there is no stage `{name}` to drop in what this extends");
                 let hint = suggest(name, known.iter().copied(), "stages")

@@ -15,6 +15,7 @@ mod endpoint_outcomes;
 mod endpoint_replies;
 mod endpoints;
 mod fault_server;
+mod first_steps;
 mod harness;
 mod hints;
 mod hostile;

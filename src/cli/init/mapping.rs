@@ -17,7 +17,7 @@ pub(super) const FIELDS: [&str; 6] = [
     "id",
 ];
 /// Letters of a line of comments (ours).
-const WIDTH: usize = 110;
+const WIDTH: usize = 80;
 
 /// Which column holds what.
 pub(super) struct Mapping {
@@ -136,7 +136,7 @@ impl Mapping {
         let Some(columns) = self.declared() else {
             let layout = self.layout.unwrap_or_default();
             return format!(
-                "# Which column holds what: the layout is known, {layout}, and has\n# columns = {}\n",
+                "# Which column holds what is known by the layout, {layout}:\n# columns = {}\n",
                 columns_line(&self.columns)
             );
         };

@@ -66,19 +66,13 @@ pub(super) struct DataSection {
     pub(super) told: Vec<String>,
 }
 
-/// The section `[student]`.
-pub(super) struct StudentSection {
-    /// The section.
-    pub(super) text: String,
-}
-
 /// What is said where no data set was named.
 pub(super) fn no_data() -> DataSection {
     let (name, recording) = &NAMED[0];
     DataSection {
         title: "a generated world".to_owned(),
         text: format!(
-            "\n# No data set was named, so this is a generated one. Your own table of questions: `dataset = \"file\"` and its `path`\n# (docs/data.md), or begin again with `sert-run init --data FILE`.\n[data]\ndataset = \"{name}\"\n# limit = 50 # the first so many questions of each part, for trials\n"
+            "\n# No data set was named, so this is a generated one. For a table of your own:\n# `dataset = \"file\"` and its `path` (docs/data.md), or once more\n# `sert-run init --data FILE`.\n[data]\ndataset = \"{name}\"\n{MORE}"
         ),
         recording: Some(recording.clone()),
         told: vec![
@@ -92,9 +86,7 @@ pub(super) fn named(name: &str) -> Option<DataSection> {
     let (name, recording) = NAMED.iter().find(|(known, _)| *known == name)?;
     Some(DataSection {
         title: (*name).to_owned(),
-        text: format!(
-            "\n[data]\ndataset = \"{name}\"\n# validation_fraction = 0.1 # set apart from the training questions, for choosing thresholds and epochs\n# limit = 50 # the first so many questions of each part, for trials\n"
-        ),
+        text: format!("\n[data]\ndataset = \"{name}\"\n{MORE}"),
         recording: Some(recording.clone()),
         told: Vec::new(),
     })
@@ -136,13 +128,12 @@ impl Own<'_> {
         let splits = self.questions(mapping)?;
         let rows = mapping.rows;
         let [path, test] = [Some(self.path), self.test].map(|path| self.written(path));
-        let mut text =
-            "\n[data]\ndataset = \"file\" # docs/data.md says what else it can be\n".to_owned();
+        let mut text = "\n[data] # docs/data.md\ndataset = \"file\"\n".to_owned();
         let path = path.unwrap_or_default();
         let _ = match test {
             None => write!(
                 text,
-                "path = {path} # {rows} rows\ntest_fraction = 0.3 # the share that is set apart to measure on: {} of them\n",
+                "path = {path} # {rows} rows\ntest_fraction = 0.3 # the share to measure on: {} of them\n",
                 splits.test.len()
             ),
             Some(test) => write!(
@@ -151,7 +142,7 @@ impl Own<'_> {
                 splits.test.len()
             ),
         };
-        text += "# validation_fraction = 0.1 # set apart from the training questions, for choosing thresholds and epochs\n# limit = 50 # the first so many questions of each part, for trials\n";
+        text += MORE;
         text += &mapping.text();
         let train = &splits.train;
         let solved = train.iter().filter(|q| q.rationale.is_some()).count();
@@ -165,6 +156,11 @@ impl Own<'_> {
                 .map_or("none", |question| form_name(question.form)),
         )];
         told.extend(mapping.told());
+        if train.is_empty() || splits.test.is_empty() {
+            told.push(
+                "warning: a part has no questions; give more rows, or --test FILE".to_owned(),
+            );
+        }
         let warnings = splits.warnings.iter();
         told.extend(warnings.map(|warning| format!("warning: {}", printable(warning))));
         if solved > 0 {
@@ -220,13 +216,13 @@ impl Own<'_> {
     }
 }
 
-/// The student `model`; the paper's where none was named.
-pub(super) fn student(model: Option<&str>, folder: &Path) -> Result<StudentSection, Failure> {
+/// The section `[student]` for `model`; the paper's where none was named.
+pub(super) fn student(model: Option<&str>, folder: &Path) -> Result<String, Failure> {
     let mut text = String::from("\n[student]\n");
     let Some(model) = model else {
-        text += "model = \"openai-community/gpt2\" # the paper's; or another of the hub, a folder in its format, a GGUF file\n";
+        text += "# Of the Hugging Face hub, a folder in its format, or a GGUF file\n# (docs/students.md); `sert-run student MODEL` says what one is.\nmodel = \"openai-community/gpt2\" # the paper's\n";
         text += ABOUT_PROMPTS;
-        return Ok(StudentSection { text });
+        return Ok(text);
     };
     let local = Path::new(model);
     let is_local = local.exists() || model.starts_with(['.', '/']) || is_gguf(local);
@@ -241,25 +237,21 @@ pub(super) fn student(model: Option<&str>, folder: &Path) -> Result<StudentSecti
     } else {
         model.to_owned()
     };
-    let _ = writeln!(
-        text,
-        "model = {} # `sert-run student MODEL` says what it is",
-        quoted(&model)
-    );
+    let _ = writeln!(text, "model = {}", quoted(&model));
     text += ABOUT_PROMPTS;
-    Ok(StudentSection { text })
+    Ok(text)
 }
 
-const ABOUT_PROMPTS: &str = "# prompt = \"answer\" # \"chat\" for one that was trained on instructions: its own template (docs/prompts.md)\n";
+const ABOUT_PROMPTS: &str =
+    "# prompt = \"answer\" # \"chat\" for an instruct model (docs/prompts.md)\n";
+/// Fields of any data set.
+const MORE: &str = "# validation_fraction = 0.1 # of the training questions, to choose thresholds by\n# limit = 50 # the first so many questions of each part, for trials\n";
 
 /// A path of the command line as a manifest in `folder` names the same file.
 fn led_from(folder: &Path, path: &Path) -> PathBuf {
-    let here = folder.as_os_str().is_empty() || folder == Path::new(".");
-    if here || path.is_absolute() {
-        return path.to_owned();
-    }
     match path.strip_prefix(folder) {
         Ok(below) => below.to_owned(),
+        _ if path.is_absolute() || folder == Path::new(".") => path.to_owned(),
         Err(_) => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
     }
 }

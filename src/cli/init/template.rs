@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 
-use super::sections::{DataSection, StudentSection};
+use super::sections::DataSection;
 use crate::dataset::quoted;
 use crate::text::escaped;
 
@@ -21,19 +21,12 @@ pub(crate) enum Template {
     Data,
 }
 
+/// How there is a teacher, where there is none yet.
+const WITH_A_TEACHER: &str = "# For RD and SERT+RD too, extend \"builtin:arms\" and add a teacher, recorded or\n# behind a server (docs/teachers.md):\n#   [stages.teacher]\n#   kind = \"teach\"\n#   source = \"http\"\n#   endpoint = { base_url = \"http://127.0.0.1:8080/v1\", model = \"...\" }\n";
 const SERT: &str = include_str!("../../../templates/init/sert.toml");
 const SWEEP: &str = include_str!("../../../templates/init/sweep.toml");
 const RFT: &str = include_str!("../../../templates/init/rft.toml");
 const DATA: &str = include_str!("../../../templates/init/data.toml");
-
-/// A trial of minutes.
-const SMALL: &[&str] = &[
-    "\"data.limit\" = 8",
-    "\"defaults.sample.max_new_tokens\" = 40",
-    "\"defaults.predict.max_new_tokens\" = 24",
-    "\"defaults.finetune.epochs\" = 1",
-    "\"defaults.distill.epochs\" = 1",
-];
 
 impl Template {
     /// As the command line names it.
@@ -47,14 +40,14 @@ impl Template {
     }
 
     /// The manifest `file` for this data and student.
-    pub(super) fn text(self, file: &str, data: &DataSection, student: &StudentSection) -> String {
+    pub(super) fn text(self, file: &str, data: &DataSection, student: &str) -> String {
         let mut text = self.head(file, data);
         text += &data.text;
-        text += &student.text;
+        text += student;
         if let (Self::Sert | Self::Sweep, Some(recording)) = (self, &data.recording) {
             let _ = write!(
                 text,
-                "\n[stages.teacher]\nkind = \"teach\"\nrecording = {} # {}\n",
+                "\n[stages.teacher] # {1}\nkind = \"teach\"\nrecording = {0}\n",
                 quoted(recording.name),
                 recording.words
             );
@@ -69,8 +62,8 @@ impl Template {
             Self::Data => text += DATA,
         }
         text += "\n[profiles.small] # `--profile small`: a trial of minutes\n";
-        for line in self.small() {
-            text += &line;
+        for line in self.small(data) {
+            text += line;
             text.push('\n');
         }
         text
@@ -79,7 +72,7 @@ impl Template {
     fn head(self, file: &str, data: &DataSection) -> String {
         let file = escaped(file).replace('\n', " "); // in a comment, which ends with its line
         let mut text = format!(
-            "# Written by `sert-run init`. A line that begins with `# name =` is a field with its default: take the mark away to change it.\n#   sert-run plan {file}\n#   sert-run {file} --profile small\n#   sert-run {file}\n"
+            "# Written by `sert-run init`. A line such as `# epochs = 20` is a field that can\n# be set: take the mark away. Next:\n#   sert-run plan {file}\n#   sert-run {file} --profile small\n#   sert-run {file}\n"
         );
         let title = match self {
             Self::Sert => "SERT on",
@@ -88,44 +81,55 @@ impl Template {
             Self::Data => "The untrained student on",
         };
         let title = quoted(&format!("{title} {}", data.title));
-        let _ = writeln!(text, "title = {title}");
+        let _ = writeln!(text, "title = {title}\nseed = 0");
         let (base, has) = match (self, &data.recording) {
-            (Self::Data, _) => ("", ""),
-            (Self::Rft, _) => ("methods", "the untrained student's answers"),
+            (Self::Data, _) => return text,
+            (Self::Rft, _) => ("methods", "The untrained student's answers"),
             (_, Some(_)) => (
                 "arms",
-                "the stages and the table of Finetune, RD, SERT, SERT+RD",
+                "The stages and the table of Finetune, RD, SERT, SERT+RD",
             ),
             (_, None) => (
                 "arms-without-teacher",
-                "the stages and the table of Finetune and SERT",
+                "The stages and the table of Finetune and SERT",
             ),
         };
-        if !base.is_empty() {
-            let _ = writeln!(
-                text,
-                "extends = \"builtin:{base}\" # {has}: `sert-run builtin {base}` prints them"
-            );
-        }
+        let _ = writeln!(
+            text,
+            "# {has}; to see them:\n#   sert-run builtin {base}\nextends = \"builtin:{base}\""
+        );
         if base == "arms-without-teacher" {
-            text += "# With a teacher there are RD and SERT+RD too: `extends = \"builtin:arms\"`, and a stage of kind `teach`, recorded or\n# behind a server (docs/teachers.md):\n#   [stages.teacher]\n#   kind = \"teach\"\n#   source = \"http\"\n#   endpoint = { base_url = \"http://127.0.0.1:8080/v1\", model = \"...\" }\n";
+            text += WITH_A_TEACHER;
         }
-        text += "seed = 0\n";
         text
     }
 
-    /// The lines of the profile `small`.
-    fn small(self) -> Vec<String> {
-        let mut lines: Vec<String> = SMALL.iter().map(|line| (*line).to_owned()).collect();
+    /// The lines of the profile `small`: a trial of minutes.
+    fn small(self, data: &DataSection) -> Vec<&'static str> {
+        let mut lines = vec!["\"data.limit\" = 8"];
+        if self == Self::Data {
+            lines.push("\"stages.answers.max_new_tokens\" = 24");
+            return lines;
+        }
+        lines.extend([
+            "\"stages.sampled.max_new_tokens\" = 40",
+            "\"defaults.predict.max_new_tokens\" = 24",
+        ]);
         match self {
-            Self::Sert => lines.push("\"stages.sampled.max_new_tokens\" = 40".to_owned()),
-            Self::Sweep => lines.extend([
-                "\"stages.sampled.max_new_tokens\" = 40".to_owned(),
-                "\"sweep.seeds\" = [0]".to_owned(),
-                "\"sweep.grid\" = { \"stages.kept.length.min_tokens\" = [15, 25] }".to_owned(),
+            Self::Rft => lines.extend([
+                "\"stages.sampled.paths_per_first_token\" = 8",
+                "\"stages.rft.epochs\" = 1",
             ]),
-            Self::Rft => lines.push("\"stages.sampled.paths_per_first_token\" = 8".to_owned()),
-            Self::Data => {}
+            _ => lines.push("\"defaults.finetune.epochs\" = 1"),
+        }
+        if self != Self::Rft && data.recording.is_some() {
+            lines.push("\"defaults.distill.epochs\" = 1");
+        }
+        if self == Self::Sweep {
+            lines.extend([
+                "\"sweep.seeds\" = [0]",
+                "\"sweep.grid\" = { \"stages.kept.length.min_tokens\" = [15, 25] }",
+            ]);
         }
         lines
     }

@@ -116,6 +116,8 @@ fn every_template_plans_with_every_data() {
                 assert_eq!(rd, arms, "{more:?}");
             }
             let text = std::fs::read_to_string(&path).unwrap();
+            let wide = text.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide.filter(|line| !line.contains(".csv")), None);
             let all = in_use(&text);
             assert!(all.matches("\n# ").count() < text.matches("\n# ").count());
             std::fs::write(&path, all).unwrap();
@@ -253,8 +255,8 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
         ),
         (vec!["--data", &csv, "--column", "answer"], "FIELD=COLUMN"),
         (
-            vec!["--data", &csv, "--column", "answer=z"],
-            "has no column `z`\nhint: it has the_query, note, y",
+            vec!["--data", &csv, "--column", "answer=verdict"],
+            "has no column `verdict`\nhint: it has the_query, note, y",
         ),
         (
             vec!["--data", &csv, "--column", "choices=note,y"],
