@@ -4,7 +4,7 @@
 //! entry that it stands in.
 
 use super::rounds::stage_of;
-use super::tree::{Entry, Node};
+use super::tree::{Entry, Node, Tree};
 use crate::stage::Stage;
 
 /// A text that names a stage.
@@ -81,6 +81,21 @@ pub(super) fn of_figure(figure: &Node) -> Vec<Reference<'_>> {
 pub(super) fn entries<'n>(node: &'n Node, key: &str) -> &'n [Entry] {
     let table = node.get(key).and_then(Node::as_table);
     table.map_or(&[], |table| &table.entries)
+}
+
+/// The items of a list at `key`; none where there is no list.
+pub(super) fn items<'n>(node: &'n Node, key: &str) -> &'n [Node] {
+    match node.get(key).map(|node| &node.value) {
+        Some(Tree::Array(items)) => items,
+        _ => &[],
+    }
+}
+
+/// The entries of a table at `key`, to change; none where there is no table.
+pub(super) fn entries_mut<'n>(node: &'n mut Node, key: &str) -> &'n mut [Entry] {
+    let entry = node.as_table_mut().and_then(|table| table.get_mut(key));
+    let table = entry.and_then(|entry| entry.value.as_table_mut());
+    table.map_or(&mut [], |table| &mut table.entries)
 }
 
 fn texts<'n>(key: &'n str, node: &'n Node) -> Vec<Reference<'n>> {

@@ -1,5 +1,6 @@
 //! Which column of a table holds what: recognised, guessed or said, and each told as what it is.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::cli::exit::Failure;
@@ -158,7 +159,7 @@ impl Mapping {
                 None if self.said.contains(&field) => "as was said".to_owned(),
                 None => format!("as in the layout {}", self.layout.unwrap_or_default()),
             };
-            text += &format!("{field} = {written} # {why}\n");
+            let _ = writeln!(text, "{field} = {written} # {why}");
         }
         text
     }

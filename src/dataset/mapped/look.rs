@@ -32,12 +32,9 @@ pub(crate) fn look(path: &Path) -> Result<Look, InputError> {
     let all = kinds.iter();
     let all = all.map(|(path, holds)| (path.to_owned(), holds.name()));
     let all = all.collect();
-    let (layout, columns, guesses) = match layouts::recognised(&tables, &kinds) {
-        Some((layout, columns)) => (Some(layout), columns, Vec::new()),
-        None => {
-            let (columns, guesses) = suggested(&kinds);
-            (None, columns, guesses)
-        }
+    let (layout, (columns, guesses)) = match layouts::recognised(&tables, &kinds) {
+        Some((layout, columns)) => (Some(layout), (columns, Vec::new())),
+        None => (None, suggested(&kinds)),
     };
     Ok(Look {
         rows: tables[0].rows.len(),
