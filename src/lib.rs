@@ -20,6 +20,7 @@ pub mod metric;
 pub mod model;
 mod teacher;
 mod artifact;
+mod remote;
 mod store;
 pub mod stage;
 pub mod manifest;

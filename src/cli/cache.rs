@@ -1,8 +1,11 @@
-//! `sert-run cache stats|verify|gc|rebuild`: looks after the store.
+//! `sert-run cache stats|verify|gc|rebuild|push|pull|ls`: looks after the store, and its remote.
+
+mod remote;
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -10,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::session::{OverrideArgs, Purpose, Session, StoreArgs};
 use crate::event::Silent;
 use crate::fetch::{FetchOptions, Fetcher};
+use crate::key::StageKey;
 use crate::model::train::check_checkpoints;
 use crate::plan::resolve;
 use crate::report::bytes_text;
@@ -35,6 +39,23 @@ enum CacheCommand {
     Gc(GcArgs),
     /// Make the index anew from the stored files, and set aside what is in the store's way
     Rebuild(StoreArgs),
+    /// Push to the remote what is here and not there
+    Push(SyncArgs),
+    /// Pull from the remote what is there and not here
+    Pull(SyncArgs),
+    /// Say what the remote holds, and who is at work there
+    Ls(SyncArgs),
+}
+
+#[derive(Args)]
+struct SyncArgs {
+    /// Manifests whose stages are meant; everything where there is none
+    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+    /// With rows (sampled paths, answers, scores) too; `push` without a manifest takes them anyway
+    #[arg(long)]
+    rows: bool,
 }
 
 #[derive(Args)]
@@ -54,9 +75,59 @@ struct GcArgs {
     /// Delete also what stages may still need whose keys are not known yet
     #[arg(long)]
     force: bool,
+    /// With --remote, which is then what is collected and not this machine's store: what is younger stays. A number with
+    /// d, h, m or s; 7d by default
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "remote")]
+    grace: Option<Duration>,
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
+}
+
+/// `7d`, `12h`, `30m`, `0`.
+fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 'd')) => (&text[..at], 86_400),
+        Some((at, 'h')) => (&text[..at], 3600),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 's')) => (&text[..at], 1),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = number.parse().ok();
+    let seconds = number.and_then(|number| number.checked_mul(unit));
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected a number with d, h, m or s, for example 7d".to_owned())
+}
+
+/// Nobody starves within a week of a remote that is collected every night.
+const GRACE: Duration = Duration::from_secs(7 * 86_400);
+
+/// The keys of what manifests need.
+struct Keys {
+    keep: BTreeSet<StageKey>,
+    /// Stages whose keys are not known yet.
+    unknown: BTreeSet<String>,
+}
+
+fn keys(manifests: &[PathBuf], overrides: &OverrideArgs) -> Result<Keys, Failure> {
+    let (mut keep, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    for manifest in manifests {
+        let session = Session::open_with(manifest, overrides, Purpose::Look)?;
+        let nodes = session.plan.order().to_vec();
+        for each in resolve(
+            &session.plan,
+            &nodes,
+            &session.environment(&session.options, &Silent),
+        )? {
+            keep.extend(each.key);
+            if each.key.is_none() {
+                let names = &session.plan.node(each.node).names;
+                unknown.extend(names.iter().map(ToString::to_string));
+            }
+        }
+    }
+    Ok(Keys { keep, unknown })
 }
 
 pub(crate) fn run(args: &CacheArgs) -> Result<Exit, Failure> {
@@ -65,6 +136,9 @@ pub(crate) fn run(args: &CacheArgs) -> Result<Exit, Failure> {
         CacheCommand::Verify(store) => verify(store),
         CacheCommand::Gc(args) => gc(args),
         CacheCommand::Rebuild(store) => rebuild(store),
+        CacheCommand::Push(args) => remote::push(args),
+        CacheCommand::Pull(args) => remote::pull(args),
+        CacheCommand::Ls(args) => remote::ls(args),
     }
 }
 
@@ -237,29 +311,7 @@ fn rebuild(args: &StoreArgs) -> Result<Exit, Failure> {
 }
 
 fn gc(args: &GcArgs) -> Result<Exit, Failure> {
-    let mut keep = BTreeSet::new();
-    let mut unknown = BTreeSet::new();
-    for manifest in &args.manifests {
-        let session = Session::open_with(manifest, &args.overrides, Purpose::Look)?;
-        let nodes = session.plan.order().to_vec();
-        for each in resolve(
-            &session.plan,
-            &nodes,
-            &session.environment(&session.options, &Silent),
-        )? {
-            keep.extend(each.key);
-            if each.key.is_none() {
-                unknown.extend(
-                    session
-                        .plan
-                        .node(each.node)
-                        .names
-                        .iter()
-                        .map(ToString::to_string),
-                );
-            }
-        }
-    }
+    let Keys { keep, unknown } = keys(&args.manifests, &args.overrides)?;
     // Without its key a stage's result cannot be told from one that nobody needs.
     if !unknown.is_empty() && !args.force {
         let names: Vec<String> = unknown.into_iter().collect();
@@ -267,6 +319,9 @@ fn gc(args: &GcArgs) -> Result<Exit, Failure> {
             "the keys of these stages are not known yet: {}\nhint: run the manifest first, or give the same --set, --limit and --mirror; `--force` deletes what they may still need",
             names.join(", ")
         )));
+    }
+    if args.overrides.remote.remote.is_some() {
+        return remote::gc(args, &keep);
     }
     // Opened when the sessions' stores are closed: a second handle of this process would count as another user.
     let report = args.overrides.store.open()?.gc(GcOptions {

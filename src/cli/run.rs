@@ -113,19 +113,24 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         Policy::FailFast
     };
-    let execution = execute(
-        &session.plan,
-        &nodes,
-        &workers
-            .iter()
-            .map(|options| session.environment(options, &*voice.observer))
-            .collect::<Vec<_>>(),
-        policy,
-    );
-    let flushed = session.store.flush();
-    let (text, failures) = results(&session, &nodes, &execution);
-    // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
-    let written = print(&text);
+    let environments: Vec<_> = workers
+        .iter()
+        .map(|options| session.environment(options, &*voice.observer))
+        .collect();
+    let work = || {
+        let execution = execute(&session.plan, &nodes, &environments, policy);
+        let flushed = session.store.flush();
+        let (text, failures) = results(&session, &nodes, &execution);
+        // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
+        let written = print(&text);
+        (execution, flushed, failures, written)
+    };
+    let (execution, flushed, failures, written) =
+        session.store.while_pushing(work, |results, remote| {
+            voice.info(&format!(
+                "pushing what is left to {remote}: {results} results"
+            ));
+        });
     tell(&session, &execution, &voice);
     let mut exit = if execution.interrupted {
         Exit::Interrupted

@@ -11,12 +11,13 @@ use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
-use crate::manifest::{self, Changes, Manifest, ManifestErrors, split_reference};
+use crate::manifest::{self, Changes, Manifest, ManifestErrors, StoreSection, split_reference};
 use crate::model::device::{self, DeviceChoice};
 use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, resolve};
+use crate::remote::RemoteUrl;
 use crate::report::{Missing, Source, used_text};
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
-use crate::store::Store;
+use crate::store::{RemoteChoice, Store};
 use crate::teacher::http::Permissions;
 
 /// Where the store is.
@@ -44,6 +45,64 @@ impl StoreArgs {
             ));
         })?)
     }
+}
+
+/// What lies below the store.
+#[derive(Args, Clone)]
+pub(crate) struct RemoteArgs {
+    /// Look there for what the store lacks, and push there what is made: s3://BUCKET/PREFIX, file:///FOLDER, or `none`; by
+    /// default what `SERT_REMOTE` says, or `remote` in the manifest's `[store]`
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote: Option<String>,
+    /// Only look there, and push nothing
+    #[arg(long)]
+    pub(crate) remote_readonly: bool,
+}
+
+impl RemoteArgs {
+    /// The remote that is meant, where a manifest says `section`.
+    pub(crate) fn choice(&self, section: &StoreSection) -> Result<Option<RemoteChoice>, Failure> {
+        let from_environment = || {
+            std::env::var("SERT_REMOTE")
+                .ok()
+                .filter(|url| !url.is_empty())
+        };
+        let (said_by, text) = match (&self.remote, from_environment()) {
+            (Some(url), _) => ("--remote", Some(url.clone())),
+            (None, said) => ("SERT_REMOTE", said),
+        };
+        let url = match text.as_deref() {
+            Some("none") => None,
+            Some(url) => Some(
+                url.parse()
+                    .map_err(|error| Failure::usage(format!("{said_by}: {error}")))?,
+            ),
+            None => section.remote.clone(),
+        };
+        Ok(url.map(|url| RemoteChoice {
+            url,
+            readonly: self.remote_readonly || section.readonly,
+        }))
+    }
+}
+
+/// Puts the remote below the store, unless it is on the network and that may not be used.
+fn attach(
+    store: &mut Store,
+    choice: Option<RemoteChoice>,
+    offline: bool,
+    cancel: &CancelToken,
+) -> Result<(), Failure> {
+    let Some(choice) = choice else {
+        return Ok(());
+    };
+    if offline && matches!(choice.url, RemoteUrl::S3 { .. }) {
+        say(&format!("{} is not asked (--offline)", choice.url));
+        return Ok(());
+    }
+    store
+        .attach(&choice, cancel)
+        .map_err(|error| Failure::usage(format!("{}: {error}", choice.url)))
 }
 
 /// A manifest and what is changed in it from the command line.
@@ -79,6 +138,18 @@ pub(crate) struct OverrideArgs {
     pub(crate) device: Option<DeviceChoice>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+}
+
+impl OverrideArgs {
+    /// The store with its remote, where there is no manifest to say which.
+    pub(crate) fn open_with_remote(&self, cancel: &CancelToken) -> Result<Store, Failure> {
+        let choice = self.remote.choice(&StoreSection::default())?;
+        let mut store = self.store.open()?;
+        attach(&mut store, choice, self.offline, cancel)?;
+        Ok(store)
+    }
 }
 
 /// What a command does with a manifest, and so what it may fetch.
@@ -124,11 +195,13 @@ impl Session {
         };
         let manifest = manifest::load(path, &changes, stage::KINDS)?;
         let plan = Plan::new(&manifest)?;
-        let store = match purpose {
+        let choice = args.remote.choice(&manifest.store)?;
+        let mut store = match purpose {
             Purpose::Run => args.store.open_quietly()?, // a run tells them in its own way
             Purpose::Plan | Purpose::Look => args.store.open()?,
         };
         let cancel = CancelToken::default();
+        attach(&mut store, choice, args.offline, &cancel)?;
         let from_environment = FetchOptions::from_env(&args.store.cache);
         let fetcher = Fetcher::new(FetchOptions {
             mirror: args.mirror.clone(),

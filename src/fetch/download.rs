@@ -307,7 +307,7 @@ impl Asking {
 }
 
 /// What comes of a body, piece by piece; a thread of its own reads, for a server may fall silent.
-fn pieces(mut body: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+pub(crate) fn pieces(mut body: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(PIECES_AHEAD);
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];

@@ -32,6 +32,7 @@ use crate::beneath;
 use crate::event::{CancelToken, Progress};
 
 use download::Client;
+pub(crate) use download::pieces;
 pub(crate) use error::FetchError;
 pub(crate) use hub::HubModel;
 pub(crate) use hub_data::HubData;

@@ -54,6 +54,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use builtin::{BUILTIN, BUILTINS, Builtin, builtin};
@@ -64,7 +65,7 @@ pub use layout::{Layout, LayoutColumn, LayoutRow};
 pub use names::{Names, names};
 pub use nearest::nearest;
 pub use schema::{file_schema, schema, schema_text};
-pub use section::RunSection;
+pub use section::{RunSection, StoreSection};
 pub use source::{Origin, SourceText};
 pub use stage_name::{Coordinate, StageName, split_reference};
 pub use sweep::{Axis, AxisValue, ROUND, SEED, Sweep, SweepPoint};
@@ -88,6 +89,8 @@ pub struct Manifest {
     pub seed: u64,
     /// How to run; never part of a key.
     pub run: RunSection,
+    /// What lies below the store; never part of a key.
+    pub store: StoreSection,
     /// What the command line changed in it, each as its argument: what it says of itself may then not be so.
     pub changed: Vec<String>,
     /// What else went with the stages that it drops.
@@ -261,26 +264,35 @@ fn build(
             .unwrap_or_default()
             .to_owned()
     };
-    let run = tree
-        .get("run")
-        .map(|run| serde_json::from_value(run.to_json()));
-    let run = run.transpose().map_err(|error| {
-        // The schema and the struct are one, so this is a mistake of ours.
-        ManifestErrors::from(Diagnostic::new(format!(
-            "the section `run` does not fit: {error}"
-        )))
-    })?;
+    let run = plain_section(&tree, "run")?;
+    let store = plain_section(&tree, "store")?;
     Ok(Manifest {
         path: path.to_owned(),
         title: text("title"),
         description: text("description"),
         seed: graph::seed(&tree).unwrap_or_default(),
-        run: run.unwrap_or_default(),
+        run,
+        store,
         changed: overrides::told(changes),
         notes,
         stages: named.stages,
         sweep,
         tables,
         figures,
+    })
+}
+
+/// A section that is read as it stands; what it has by default where there is none.
+fn plain_section<T: DeserializeOwned + Default>(
+    tree: &Node,
+    name: &str,
+) -> Result<T, ManifestErrors> {
+    let Some(section) = tree.get(name) else {
+        return Ok(T::default());
+    };
+    serde_json::from_value(section.to_json()).map_err(|error| {
+        // The schema has let it pass, so it is one that a pattern cannot tell.
+        let message = format!("the section `{name}` does not fit: {error}");
+        ManifestErrors::from(Diagnostic::at(&section.origin, message))
     })
 }

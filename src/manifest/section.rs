@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::rounds::RoundsSection;
 use super::sweep::SweepSection;
 use crate::model::device::DeviceChoice;
+use crate::remote::RemoteUrl;
 use crate::text::Reading;
 
 /// How to run. Only the backend of `device` is part of keys, so changing the rest keeps the cache.
@@ -27,6 +28,17 @@ pub struct RunSection {
     pub device: DeviceChoice,
     /// Train with less memory and about a third more computing: false by default.
     pub gradient_checkpointing: bool,
+}
+
+/// What lies below the store. Never part of a key.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSection {
+    /// Where what the store lacks is looked for, and where what is made is pushed: s3://BUCKET/PREFIX, or file:///FOLDER on a
+    /// file system that machines share. `--remote` and `SERT_REMOTE` say otherwise. See docs/store.md.
+    pub remote: Option<RemoteUrl>,
+    /// Only look there, and push nothing: false by default.
+    pub readonly: bool,
 }
 
 /// The keys at the top of a manifest that no stage kind shapes.
@@ -47,6 +59,8 @@ pub(super) struct RootSection {
     pub(super) reading: Reading,
     /// How to run.
     pub(super) run: RunSection,
+    /// What lies below the store.
+    pub(super) store: StoreSection,
     /// Many points from one manifest.
     pub(super) sweep: Option<SweepSection>,
     /// Rounds of self-training, by name: stages that are there once for each round.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{NodeId, Plan, recipe};
 use crate::artifact::{Artifact, ArtifactKind};
-use crate::key::{Difference, Recipe, StageKey};
+use crate::key::{Difference, Digest, Recipe, StageKey};
 use crate::metric::Decision;
 use crate::stage::{Environment, Inputs, Outputs, StageError};
 use crate::store::StoreError;
@@ -53,6 +53,8 @@ pub struct Resolved {
     pub recipe: Option<Recipe>,
     /// What a run would do.
     pub state: NodeState,
+    /// Whether it is a hit by what the store's remote has.
+    pub remote: bool,
 }
 
 /// The state of each of `nodes`, which come each after its inputs.
@@ -77,11 +79,20 @@ pub fn resolve(
             }
             _ => {}
         }
+        let key = recipe.as_ref().map(Recipe::key);
+        let remote = match (&state, &key) {
+            (NodeState::Hit(outputs), Some(key)) => {
+                let outputs: Vec<Digest> = outputs.values().copied().collect();
+                environment.store.is_remote_hit(key, &outputs)
+            }
+            _ => false,
+        };
         resolved.push(Resolved {
             node: id,
-            key: recipe.as_ref().map(Recipe::key),
+            key,
             recipe,
             state,
+            remote,
         });
     }
     Ok(resolved)

@@ -92,7 +92,7 @@ fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             match each.state {
                 // Whole sentences, with paths and hints: they stand below the table.
                 NodeState::Unfetched(_) => "needs an outside file".to_owned(),
-                _ => printable(&reason(plan, &each.state)),
+                _ => printable(&why(plan, each)),
             },
             work.map_or_else(String::new, work_text),
             seconds.map_or_else(String::new, duration),
@@ -186,7 +186,7 @@ pub(crate) fn plan_json(
                 "kind": node.kind.name(),
                 "key": each.key,
                 "state": state_name(&each.state),
-                "why": reason(plan, &each.state),
+                "why": why(plan, each),
                 "work": work,
                 "seconds": work.and_then(|work| estimates.seconds(work)),
             })
@@ -232,6 +232,14 @@ pub(super) fn state_name(state: &NodeState) -> &'static str {
         NodeState::Unfetched(_) => "unknown",
         NodeState::NotNeeded(_) => "not needed",
     }
+}
+
+/// Why a stage is in its state, and where it was found.
+fn why(plan: &Plan, each: &Resolved) -> String {
+    if each.remote {
+        return "hit (remote)".to_owned();
+    }
+    reason(plan, &each.state)
 }
 
 pub(super) fn reason(plan: &Plan, state: &NodeState) -> String {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::beneath::Foreign;
 use crate::disk::advice;
 use crate::key::Digest;
+use crate::remote::RemoteError;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +139,38 @@ pub enum StoreError {
         /// Its length.
         bytes: usize,
     },
+    /// A command about a remote, and none is named.
+    #[error(
+        "no remote is named\nhint: --remote s3://BUCKET/PREFIX or --remote file:///FOLDER, SERT_REMOTE, or `remote` in the \
+         manifest's `[store]` (docs/store.md)"
+    )]
+    NoRemote,
+    /// Something would have to be written to a remote that is to be read only.
+    #[error(
+        "{0} may only be read\nhint: leave out `readonly`, or ask whoever owns it for the right to write"
+    )]
+    ReadOnlyRemote(String),
+    /// The remote does not do what is asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The remote ceased to answer.
+    #[error("{0} does not answer any more; nothing was deleted")]
+    RemoteDown(String),
+    /// Two collectors at once.
+    #[error(
+        "{who} is collecting in {remote}\nhint: run this again when it is done; one that was killed is forgotten after ten minutes"
+    )]
+    IsCollecting {
+        /// The remote.
+        remote: String,
+        /// The other one.
+        who: String,
+    },
+    /// A collector whose mark may have gone stale.
+    #[error(
+        "{0} answers so slowly that others may not have seen that it is collected in; nothing more was deleted\nhint: run this again"
+    )]
+    CollectorTooSlow(String),
 }
 
 /// Says of a failed call what was tried, and on which file.

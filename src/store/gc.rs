@@ -124,7 +124,7 @@ impl Store {
         let mut roots: Vec<Digest> = Vec::new();
         for key in &finished {
             if options.keep.contains(key) {
-                let result = self.result(key)?;
+                let result = self.here(key)?;
                 roots.extend(result.into_iter().flat_map(|it| it.outputs.into_values()));
             } else {
                 report.results += 1;

@@ -10,6 +10,8 @@
 //! ROOT/locks/                     who runs which stage, who makes which rows
 //! ```
 //!
+//! Below it may lie a remote that many machines share (`tier`): what is not here is looked for there.
+//!
 //! Goes in: bytes, rows by key, results of stages. Comes out: the same, checked at each read;
 //! damage is a miss with a warning, never a wrong answer. Same key: the first value wins.
 //! Several processes on one machine may share a store; each appends to segments of its own,
@@ -31,6 +33,7 @@ mod results;
 mod rows;
 mod segment;
 mod stats;
+mod tier;
 mod verify;
 mod work;
 
@@ -55,6 +58,7 @@ pub(crate) use error::StoreError;
 pub(crate) use gc::GcOptions;
 pub(crate) use own::Stranger;
 pub(crate) use results::{INPUTS_CHECKED, StageResult};
+pub(crate) use tier::{RemoteChoice, RemoteGcOptions};
 pub(crate) use verify::Damage;
 
 /// Backup tools skip a folder that holds this (<https://bford.info/cachedir/>).
@@ -83,6 +87,8 @@ pub struct Store {
     /// Locked shared as long as the store is open: nothing is collected under a run. A store that may only be read may
     /// have none.
     in_use: Option<File>,
+    /// What is below it.
+    tier: Option<tier::Tier>,
 }
 
 /// What may be done with a store.
@@ -208,6 +214,7 @@ impl Store {
             claims: Arc::default(),
             access,
             in_use,
+            tier: None,
         }
     }
 

@@ -55,22 +55,37 @@ impl Store {
         Ok(digest)
     }
 
-    /// The object's bytes, checked; `None` where it is absent or damaged (with a warning).
+    /// The object's bytes, checked; `None` where it is absent or damaged (with a warning). What is not here is pulled from
+    /// the remote.
     ///
     /// # Errors
     /// The file system refuses for another reason than absence.
     pub fn object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path_of(digest);
-        let Some(mut file) = self.open_object(&path)? else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).doing("read", &path)?;
-        if Digest::of(&bytes) != *digest {
+        loop {
+            let Some(mut file) = self.open_or_pull(digest)? else {
+                return Ok(None);
+            };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).doing("read", &path)?;
+            if Digest::of(&bytes) == *digest {
+                return Ok(Some(bytes));
+            }
             self.set_object_aside(digest)?;
-            return Ok(None);
+            // One that was set aside may be had again; in a store that may only be read it stays as it is.
+            if self.read_only().is_some() {
+                return Ok(None);
+            }
         }
-        Ok(Some(bytes))
+    }
+
+    /// The object's file, pulled where it is not here.
+    fn open_or_pull(&self, digest: &Digest) -> Result<Option<File>, StoreError> {
+        let path = self.path_of(digest);
+        match self.open_object(&path)? {
+            None if self.pull_object(digest)? => self.open_object(&path),
+            found => Ok(found),
+        }
     }
 
     /// The object's file; `None` where it is absent or damaged (with a warning). A file that shows no change since its
@@ -159,7 +174,7 @@ impl Store {
         check_names(files)?;
         for (name, digest) in files {
             let source = self.path_of(digest);
-            let input = self.open_object(&source)?;
+            let input = self.open_or_pull(digest)?;
             let input = input.ok_or(StoreError::MissingObject(*digest))?;
             let target = folder.join(name);
             let below = target.parent().unwrap_or(folder);
@@ -200,7 +215,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         check_names(files)?;
         for (name, digest) in files {
-            if !self.has_object(digest) {
+            if !self.has_object(digest) && !self.pull_object(digest)? {
                 return Err(StoreError::MissingObject(*digest));
             }
             let target = folder.join(name);

@@ -52,29 +52,43 @@ pub struct MissingOutput {
 
 /// The file's form: the result, and its place in the order of results.
 #[derive(Serialize, Deserialize)]
-struct StoredResult {
+pub(super) struct StoredResult {
     sequence: i64,
     #[serde(flatten)]
-    result: StageResult,
+    pub(super) result: StageResult,
 }
 
 impl Store {
     /// The result under `key`, whether its outputs are there or not; a damaged record is `None`,
-    /// with a warning.
+    /// with a warning. What is not here is looked for at the remote.
     ///
     /// # Errors
     /// The record cannot be read for another reason than absence.
     pub fn result(&self, key: &StageKey) -> Result<Option<StageResult>, StoreError> {
+        match self.here(key)? {
+            Some(result) => Ok(Some(result)),
+            None => self.pull_result(key),
+        }
+    }
+
+    /// The same of this store alone.
+    pub(super) fn here(&self, key: &StageKey) -> Result<Option<StageResult>, StoreError> {
         Ok(self.record(key)?.map(|record| record.result))
     }
 
     /// The outputs of `result` that are absent or damaged (with a warning), and the files that
-    /// its outputs name. Empty means a hit.
+    /// its outputs name. Empty means a hit. What the remote has is not missing; it is pulled when it is read.
     ///
     /// # Errors
     /// The file system or the index fails.
     pub fn missing_outputs(&self, result: &StageResult) -> Result<Vec<MissingOutput>, StoreError> {
-        self.missing(result, &|digest| Ok(self.object_path(digest)?.is_some()))
+        let missing = self.missing(result, &|digest| {
+            Ok(self.object_path(digest)?.is_some() || self.is_remote_object(digest)?)
+        })?;
+        if !missing.is_empty() {
+            self.doubt(&result.key);
+        }
+        Ok(missing)
     }
 
     /// The same, where `is_there` knows which objects are sound.
@@ -109,13 +123,21 @@ impl Store {
     }
 
     /// Keeps a result, durable on return; says whether it is new. The first value wins, as long as its outputs are there.
+    /// It is pushed to the remote, where there is one.
     ///
     /// # Errors
     /// The disk is full or refuses, or the index is locked.
     pub fn put_result(&self, result: &StageResult) -> Result<bool, StoreError> {
+        let is_new = self.keep_result(result)?;
+        self.note_result(&result.key);
+        Ok(is_new)
+    }
+
+    /// The same, and nothing is pushed.
+    pub(super) fn keep_result(&self, result: &StageResult) -> Result<bool, StoreError> {
         self.may_write()?;
         // Before the index is locked: to look for the outputs takes that lock too, and may read gigabytes.
-        let lost = match self.result(&result.key)? {
+        let lost = match self.here(&result.key)? {
             Some(present) if !self.missing_outputs(&present)?.is_empty() => Some(present),
             _ => None,
         };
@@ -169,7 +191,7 @@ impl Store {
             &[stage, kind],
         )?;
         for key in keys {
-            if let Some(result) = self.result(&key)? {
+            if let Some(result) = self.here(&key)? {
                 return Ok(Some(result));
             }
         }
@@ -184,7 +206,7 @@ impl Store {
         let keys = self.result_keys("SELECT key FROM results ORDER BY sequence", &[])?;
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
-            results.extend(self.result(&key)?);
+            results.extend(self.here(&key)?);
         }
         Ok(results)
     }
@@ -307,7 +329,16 @@ fn encode(record: &StoredResult) -> String {
     format!("{{ \"digest_of_the_lines_below\": \"{check}\",\n{rest}")
 }
 
-fn decode(bytes: &[u8]) -> Option<StoredResult> {
+/// The record as a remote has it: there is no order there.
+pub(super) fn encode_shared(result: &StageResult) -> Vec<u8> {
+    let record = StoredResult {
+        sequence: 0,
+        result: result.clone(),
+    };
+    encode(&record).into_bytes()
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Option<StoredResult> {
     let (first, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
     let check = first.split('"').nth(3)?.parse::<Digest>().ok()?;
     if Digest::of(rest.as_bytes()) != check {

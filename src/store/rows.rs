@@ -49,11 +49,29 @@ impl Store {
     }
 
     /// The rows of many keys at once, in the keys' order. A damaged row is `None`, with a
-    /// warning, and can be put again.
+    /// warning, and can be put again. In a run, what is not here is looked for at the remote.
     ///
     /// # Errors
     /// The index or a segment cannot be read.
     pub fn rows(&self, bucket: &str, keys: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut rows = self.rows_here(bucket, keys)?;
+        let lacking: Vec<usize> = (0..keys.len()).filter(|&i| rows[i].is_none()).collect();
+        let lacking_keys: Vec<Digest> = lacking.iter().map(|&i| keys[i]).collect();
+        if !lacking.is_empty() && self.pull_rows(bucket, &lacking_keys)? {
+            let pulled = self.rows_here(bucket, &lacking_keys)?;
+            for (i, row) in lacking.into_iter().zip(pulled) {
+                rows[i] = row;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The same of this store alone.
+    pub(super) fn rows_here(
+        &self,
+        bucket: &str,
+        keys: &[Digest],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         own::check_bucket(bucket)?;
         let mut inner = self.lock();
         let places = locate(&inner.connection, bucket, keys).on(&self.index_path)?;
@@ -95,6 +113,19 @@ impl Store {
     /// # Errors
     /// The disk is full, the index is locked, or a row has 2^32 bytes or more. No row is kept then.
     pub fn put_rows(&self, bucket: &str, rows: &[(Digest, Vec<u8>)]) -> Result<usize, StoreError> {
+        let added = self.keep_rows(bucket, rows)?;
+        if added > 0 {
+            self.note_rows(bucket, rows);
+        }
+        Ok(added)
+    }
+
+    /// The same, and nothing is pushed to the remote.
+    pub(super) fn keep_rows(
+        &self,
+        bucket: &str,
+        rows: &[(Digest, Vec<u8>)],
+    ) -> Result<usize, StoreError> {
         own::check_bucket(bucket)?;
         if let Some((key, row)) = rows
             .iter()

@@ -259,7 +259,7 @@ impl Store {
             }
         };
         for key in &survey.results {
-            let Some(result) = self.result(key)? else {
+            let Some(result) = self.here(key)? else {
                 report.damage.push(Damage {
                     path: self.result_path(key),
                     what: "the record does not match its check".into(),
