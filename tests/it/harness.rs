@@ -43,6 +43,7 @@ impl Bench {
             .env_remove("SERT_ALLOW_PROGRAMS")
             .env_remove("SERT_MIRROR")
             .env_remove("SERT_CACHE")
+            .env_remove("SERT_REMOTE")
             .env_remove("SERT_DEVICE");
         command
     }

@@ -49,6 +49,7 @@ fn run(bench: &Bench) -> Run {
         .args(program.get_args())
         .current_dir(bench.folder.path())
         .env_remove("SERT_CACHE")
+        .env_remove("SERT_REMOTE")
         .env_remove("SERT_MIRROR")
         .env_remove("SERT_DEVICE");
     Run::of(&command.output().unwrap())

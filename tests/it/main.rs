@@ -34,6 +34,7 @@ mod permissions;
 mod pipeline;
 mod prompts;
 mod rating;
+mod remote;
 mod real_data;
 mod recorded;
 mod retention;

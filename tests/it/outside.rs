@@ -387,6 +387,7 @@ fn a_dumb_terminal_is_told_everything_in_plain_lines() {
         .current_dir(bench.folder.path())
         .env("TERM", "dumb")
         .env_remove("SERT_CACHE")
+        .env_remove("SERT_REMOTE")
         .stdin(Stdio::null())
         .output();
     let Ok(output) = script else {

@@ -5,6 +5,7 @@ mod claims;
 mod kill;
 mod objects;
 mod read_only;
+mod remote;
 mod results;
 mod rows;
 mod strangers;

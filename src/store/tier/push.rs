@@ -300,7 +300,9 @@ impl Store {
         } else {
             Existing::Stays
         };
-        if !damaged && length.is_none_or(|length| length > SENT_UNASKED_BYTES) {
+        // A short one is sent unasked: mostly it is new.
+        let long = length.is_none_or(|length| length > SENT_UNASKED_BYTES);
+        if long && !damaged {
             match tier.bucket.head(&name)? {
                 Some(entry) if length.is_none_or(|length| length == entry.bytes) => {
                     return Ok(());
@@ -317,7 +319,15 @@ impl Store {
         if self.object_path(digest)?.is_none() {
             return Err(PushFailure::Gone(*digest));
         }
-        tier.bucket.put_file(&name, &file, length, existing)?;
+        let put = tier.bucket.put_file(&name, &file, length, existing)?;
+        if put == Put::Present
+            && !long
+            && let Some(entry) = tier.bucket.head(&name)?
+            && entry.bytes != length
+        {
+            tier.bucket
+                .put_file(&name, &file, length, Existing::IsReplaced)?;
+        }
         tier.known().objects.insert(*digest, Presence::There);
         Ok(())
     }
