@@ -4,6 +4,7 @@
 //! check found something, 2 bad manifest or usage, 130 interrupted.
 
 mod allow;
+mod allow_remote;
 mod builtin;
 mod cache;
 mod complete;

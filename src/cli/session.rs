@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::allow_remote as allow;
 use super::complete;
 use super::exit::{Failure, say};
 use crate::artifact::ArtifactKind;
@@ -60,29 +61,43 @@ pub(crate) struct RemoteArgs {
 }
 
 impl RemoteArgs {
-    /// The remote that is meant, where a manifest says `section`.
-    pub(crate) fn choice(&self, section: &StoreSection) -> Result<Option<RemoteChoice>, Failure> {
+    /// The remote that is meant: what the command line or the environment say, or what `manifest` says if the user has
+    /// allowed that. Where not, a `strict` command ends, and another one goes without.
+    pub(crate) fn choice(
+        &self,
+        manifest: Option<&Manifest>,
+        strict: bool,
+    ) -> Result<Option<RemoteChoice>, Failure> {
+        let section = manifest.map_or_else(StoreSection::default, |it| it.store.clone());
+        let readonly = self.remote_readonly || section.readonly;
         let from_environment = || {
             std::env::var("SERT_REMOTE")
                 .ok()
                 .filter(|url| !url.is_empty())
         };
-        let (said_by, text) = match (&self.remote, from_environment()) {
-            (Some(url), _) => ("--remote", Some(url.clone())),
-            (None, said) => ("SERT_REMOTE", said),
+        let (said_by, text) = match &self.remote {
+            Some(url) => ("--remote", Some(url.clone())),
+            None => ("SERT_REMOTE", from_environment()),
         };
-        let url = match text.as_deref() {
-            Some("none") => None,
-            Some(url) => Some(
-                url.parse()
-                    .map_err(|error| Failure::usage(format!("{said_by}: {error}")))?,
-            ),
-            None => section.remote.clone(),
+        if let Some(text) = text {
+            if text == "none" {
+                return Ok(None);
+            }
+            let wrong = |error| Failure::usage(format!("{said_by}: {error}"));
+            let url = text.parse().map_err(wrong)?;
+            return Ok(Some(RemoteChoice { url, readonly }));
+        }
+        let (Some(manifest), Some(url)) = (manifest, section.remote) else {
+            return Ok(None);
         };
-        Ok(url.map(|url| RemoteChoice {
-            url,
-            readonly: self.remote_readonly || section.readonly,
-        }))
+        match allow::remote(&manifest.path, &url)? {
+            None => Ok(Some(RemoteChoice { url, readonly })),
+            Some(refusal) if strict => Err(Failure::usage(refusal)),
+            Some(refusal) => {
+                say(&format!("warning: {refusal}"));
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -145,7 +160,7 @@ pub(crate) struct OverrideArgs {
 impl OverrideArgs {
     /// The store with its remote, where there is no manifest to say which.
     pub(crate) fn open_with_remote(&self, cancel: &CancelToken) -> Result<Store, Failure> {
-        let choice = self.remote.choice(&StoreSection::default())?;
+        let choice = self.remote.choice(None, true)?;
         let mut store = self.store.open()?;
         attach(&mut store, choice, self.offline, cancel)?;
         Ok(store)
@@ -195,7 +210,9 @@ impl Session {
         };
         let manifest = manifest::load(path, &changes, stage::KINDS)?;
         let plan = Plan::new(&manifest)?;
-        let choice = args.remote.choice(&manifest.store)?;
+        let choice = args
+            .remote
+            .choice(Some(&manifest), purpose == Purpose::Run)?;
         let mut store = match purpose {
             Purpose::Run => args.store.open_quietly()?, // a run tells them in its own way
             Purpose::Plan | Purpose::Look => args.store.open()?,

@@ -39,6 +39,21 @@ fn a_second_store_runs_nothing_and_prints_the_same() {
     // As the manifest says it.
     let manifest = format!("{TINY}\n[store]\nremote = \"{url}\"\n");
     let b = Bench::new(&manifest);
+    // A manifest alone may neither send anything anywhere, nor have results count that lie elsewhere.
+    let refused = b.run_manifest(&[]);
+    assert_eq!(refused.code, Some(2));
+    let expected = "which you have not allowed; it was not asked, and nothing was sent";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    let plan = b.run(&["plan", "m.toml"]).ok();
+    assert!(
+        plan.stderr.contains(expected) && !plan.stdout.contains("hit (remote)"),
+        "{}",
+        plan.stdout
+    );
+    b.write(
+        "config/sert-run/remotes",
+        format!("# ours\nfile://{}\n", shared.path().display()),
+    );
     let plan = b.run(&["plan", "m.toml"]).ok();
     assert!(plan.stdout.contains("hit (remote)"), "{}", plan.stdout);
     let plan = b.run(&["plan", "m.toml", "--json"]).ok();

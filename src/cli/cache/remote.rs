@@ -172,10 +172,8 @@ fn open(args: &SyncArgs) -> Result<(Store, Option<BTreeSet<StageKey>>), Failure>
     }
     // The remote is the first manifest's, unless it is given.
     let session = Session::open_with(first, overrides, Purpose::Look)?;
-    let (mut store, choice) = (
-        session.store,
-        overrides.remote.choice(&session.manifest.store)?,
-    );
+    let choice = overrides.remote.choice(Some(&session.manifest), true)?;
+    let mut store = session.store;
     if let Some(choice) = choice {
         store.attach(&choice, &cancel)?;
     }

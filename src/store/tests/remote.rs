@@ -569,27 +569,55 @@ fn two_do_not_collect_at_once_and_a_run_waits_for_one_that_does() {
     assert_eq!(b.take_warnings(), Vec::<String>::new());
 }
 
-/// A collector that keeps nothing, again and again, against runs that push and runs that rely on what was pushed.
+/// A collector that keeps little, again and again, against runs that push and runs that rely on what was pushed.
 #[test]
 fn nothing_that_a_run_needs_goes_while_somebody_collects() {
-    const TIMES: u32 = 10;
+    const TIMES: u32 = 9;
     let group = Group::new();
-    let (over, hits, deleted) = (
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
+    let kept = BTreeSet::from([result(0, &[]).key]);
+    let nothing = BTreeSet::new();
+    let (over, hits) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let deleted = std::thread::scope(|scope| {
+        let collecting = scope.spawn(|| {
             let collector = group.store("collector");
-            let nothing = BTreeSet::new();
-            while !over.load(Ordering::Relaxed) {
-                let report = collector.gc_remote(gc(&nothing, Duration::ZERO)).unwrap();
-                deleted.fetch_add(usize::try_from(report.objects).unwrap(), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(25));
+            let mut deleted = 0;
+            for turn in 0.. {
+                let keep = if turn % 4 == 3 { &nothing } else { &kept };
+                deleted += collector
+                    .gc_remote(gc(keep, Duration::ZERO))
+                    .unwrap()
+                    .objects;
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(60));
+            }
+            deleted
+        });
+        let reading = scope.spawn(|| {
+            for n in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let store = group.store(&format!("r{n}"));
+                run(&store, || {
+                    let wanted = result(n % 3, &[]);
+                    let Some(found) = store.result(&wanted.key).unwrap() else {
+                        return;
+                    };
+                    if !store.missing_outputs(&found).unwrap().is_empty() {
+                        return;
+                    }
+                    hits.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(100));
+                    let weights = Digest::of(&large(n % 3));
+                    let found = store.object(&weights).unwrap();
+                    assert!(found.is_some(), "a hit's weights went");
+                });
+                assert_eq!(store.take_warnings(), Vec::<String>::new());
             }
         });
-        let writer = scope.spawn(|| {
+        let writing = scope.spawn(|| {
             for n in 0..TIMES {
                 let store = group.store(&format!("w{n}"));
                 // The same weights again and again: there, or just deleted.
@@ -597,35 +625,14 @@ fn nothing_that_a_run_needs_goes_while_somebody_collects() {
                 assert_eq!(store.take_warnings(), Vec::<String>::new());
             }
         });
-        let reader = scope.spawn(|| {
-            for n in 0..TIMES * 20 {
-                let store = group.store(&format!("r{n}"));
-                run(&store, || {
-                    let wanted = result(n % 3, &[]);
-                    let Some(found) = store.result(&wanted.key).unwrap() else {
-                        std::thread::sleep(Duration::from_millis(10));
-                        return;
-                    };
-                    if !store.missing_outputs(&found).unwrap().is_empty() {
-                        return;
-                    }
-                    hits.fetch_add(1, Ordering::Relaxed);
-                    std::thread::sleep(Duration::from_millis(40));
-                    let weights = Digest::of(&large(n % 3));
-                    assert!(
-                        store.object(&weights).unwrap().is_some(),
-                        "a hit's weights went"
-                    );
-                });
-                assert_eq!(store.take_warnings(), Vec::<String>::new());
-            }
-        });
-        let done = (writer.join(), reader.join());
+        let written = writing.join();
         over.store(true, Ordering::Relaxed);
-        done.0.unwrap();
-        done.1.unwrap();
+        written.unwrap();
+        reading.join().unwrap();
+        collecting.join().unwrap()
     });
-    assert!(deleted.into_inner() > 0 && hits.into_inner() > 0);
+    assert!(deleted > 0);
+    assert!(hits.into_inner() > 0);
     // Whatever record is left is whole.
     let last = group.store("last");
     for n in 0..3 {

@@ -266,11 +266,11 @@ impl Store {
         let objects = self.reachable(result.outputs.values().copied())?;
         tier.name_in_lease(objects.iter().copied())?;
         self.wait_for_collectors(tier)?;
+        let doubtful = tier.known().doubtful.contains(key);
         for digest in &objects {
-            self.push_object(tier, digest)?;
+            self.push_object(tier, digest, doubtful)?;
         }
         let name = result_name(key);
-        let doubtful = tier.known().doubtful.contains(key);
         let existing = if doubtful {
             Existing::IsReplaced
         } else {
@@ -286,7 +286,8 @@ impl Store {
         Ok(())
     }
 
-    fn push_object(&self, tier: &Tier, digest: &Digest) -> Result<(), PushFailure> {
+    /// Pushes an object unless it is there; where what is there is `doubtful`, in its place.
+    fn push_object(&self, tier: &Tier, digest: &Digest, doubtful: bool) -> Result<(), PushFailure> {
         let name = object_name(digest);
         let path = self.path_of(digest);
         let file = beneath::open(&self.root, &path).ok();
@@ -294,7 +295,8 @@ impl Store {
             Some(file) => Some(file.metadata().doing("read", &path)?.len()),
             None => None,
         };
-        let damaged = tier.known().objects.get(digest) == Some(&Presence::Damaged);
+        let damaged = doubtful && length.is_some()
+            || tier.known().objects.get(digest) == Some(&Presence::Damaged);
         let mut existing = if damaged {
             Existing::IsReplaced
         } else {
