@@ -41,6 +41,7 @@ mod source;
 mod stage_name;
 mod sugar;
 mod sweep;
+mod switch;
 mod table;
 mod tables;
 mod tree;

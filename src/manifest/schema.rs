@@ -3,18 +3,18 @@
 //!
 //! In: the stage kinds. Out: the schema of a whole manifest, by which `check` validates, and made from it that of one
 //! file, by which editors complete: a file that `extends` another is a part of a manifest. Each stage is `oneOf` the
-//! kinds, told apart by the constant `kind`; a kind's parameters and ports lie flat beside it. Documentation comments
-//! become descriptions.
+//! kinds, told apart by the constant `kind` (for editors by `if` and `then`: see `switch`); a kind's parameters and ports lie flat
+//! beside it. Documentation comments become descriptions.
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::drop;
 use super::figure::FigureSection;
 use super::part::Parts;
 use super::section::RootSection;
 use super::sugar::{SUGAR, UNION};
+use super::switch::switched;
 use super::table::TableSection;
 use crate::artifact::ArtifactKind;
 use crate::stage::{Port, Stage};
@@ -113,29 +113,53 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
 }
 
 /// The schema of one file of a manifest: as [`schema`], but where the file `extends` another, each stage, table and
-/// figure in it may be a part of one.
+/// figure in it may be a part of one, and `stages.NAME = false` drops a stage of the other.
 pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
     let mut schema = schema(kinds);
+    let stage = schema["properties"]["stages"]["additionalProperties"].take();
+    schema["properties"]["stages"]["additionalProperties"] = reference("stage");
     let Some(Value::Object(mut definitions)) = schema.get_mut("$defs").map(Value::take) else {
         return schema;
     };
+    definitions.insert("stage".to_owned(), stage);
     let whole = schema["properties"].clone();
-    let mut parts = Parts {
-        definitions: &mut definitions,
-    };
-    let mut strict = Map::new();
-    for (section, of_whole) in whole.as_object().into_iter().flatten() {
-        let part = parts.of(of_whole);
-        if part != *of_whole {
-            schema["properties"][section] = part;
-            strict.insert(section.clone(), of_whole.clone());
+    let (mut of_whole, mut of_part) = (Map::new(), Map::new());
+    for (section, in_whole) in whole.as_object().into_iter().flatten() {
+        let mut parts = Parts {
+            definitions: &mut definitions,
+        };
+        let mut in_part = parts.of(in_whole);
+        if in_part == *in_whole {
+            continue;
         }
+        if section == "stages" {
+            let drops = json!({"const": false, "description": "Drops the stage of this name of the manifest that this one extends."});
+            let stage = in_part["additionalProperties"].take();
+            in_part["additionalProperties"] = json!({"anyOf": [drops, stage]});
+        }
+        let names = [
+            format!("section-{section}"),
+            format!("section-{section}-in-part"),
+        ];
+        // Only here do editors look for what may stand in the section; see `switch`.
+        let mut either = json!({"anyOf": [true, reference(&names[1])]});
+        if let Some(description) = in_whole.get("description") {
+            either["description"] = description.clone();
+        }
+        schema["properties"][section] = either;
+        of_whole.insert(section.clone(), reference(&names[0]));
+        of_part.insert(section.clone(), reference(&names[1]));
+        definitions.extend(names.into_iter().zip([in_whole.clone(), in_part]));
     }
-    drop::allow(&mut schema["properties"]);
     schema["if"] = json!({"required": ["extends"]});
-    schema["else"] = json!({"properties": strict});
+    schema["then"] = json!({"properties": of_part});
+    schema["else"] = json!({"properties": of_whole});
     schema["$defs"] = Value::Object(definitions);
-    schema
+    switched(schema)
+}
+
+fn reference(definition: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{definition}")})
 }
 
 /// The schema of a file as it is kept for editors; the same text every time.

@@ -1,146 +1,154 @@
-//! What an editor makes of a JSON Schema: draft 2020-12 to the letter, for the keywords that ours uses. Our own check
-//! reads TOML, takes the branch that was meant, and sees manifests only when they are merged, so it cannot tell.
-//! (The crates that validate build `syn` with another feature, and with it everything once more for tests.)
+//! What an editor makes of a JSON Schema: draft 2020-12 to the letter, for the keywords that ours uses, with the place of each
+//! fault. Our own check reads TOML, takes the branch that was meant, and sees manifests only when they are merged, so it cannot
+//! tell. (The crates that validate build `syn` with another feature, and with it everything once more for tests; what check-jsonschema
+//! and taplo say is `scripts/check-schema`'s to hold.)
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Keywords that say nothing about whether a value is valid.
-const NOTES: [&str; 6] = [
+/// Keywords that say nothing about whether a value is valid, and those that another reads.
+const NOTES: [&str; 8] = [
     "$schema",
     "$defs",
     "title",
     "description",
     "default",
     "format",
+    "then",
+    "else",
 ];
 
-/// Why `value` is not valid under `schema`, if it is not; `root` is where references lead.
-pub(crate) fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
-    let Value::Object(keywords) = schema else {
-        return (schema == &Value::Bool(false)).then(|| format!("nothing may stand here: {value}"));
+/// Something that is not valid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Fault {
+    /// Where: the keys on the way to it, with dots between them.
+    pub(crate) place: String,
+    /// Why.
+    pub(crate) what: String,
+}
+
+/// All that is not valid in `value` under the schema `root`.
+pub(crate) fn faults(root: &Value, value: &Value) -> Vec<Fault> {
+    let mut walk = Walk {
+        root,
+        place: Vec::new(),
+        found: Vec::new(),
     };
-    let at = |schema: &Value, value: &Value| fault(root, schema, value);
-    let fits = |schema: &Value| at(schema, value).is_none();
-    let wrong = |keyword: &str| Some(format!("`{keyword}` does not hold of {value}"));
-    let empty = serde_json::Map::new();
-    let fields = |keyword: &str| {
-        keywords
-            .get(keyword)
-            .and_then(Value::as_object)
-            .unwrap_or(&empty)
-    };
-    for (keyword, wanted) in keywords {
+    walk.schema(root, value);
+    walk.found
+}
+
+struct Walk<'a> {
+    /// Where references lead.
+    root: &'a Value,
+    place: Vec<String>,
+    found: Vec<Fault>,
+}
+
+impl<'a> Walk<'a> {
+    fn schema(&mut self, schema: &'a Value, value: &Value) {
+        match schema {
+            Value::Bool(true) => {}
+            Value::Bool(false) => self.fault("nothing may stand here".to_owned()),
+            Value::Object(keywords) => {
+                for (keyword, wanted) in keywords {
+                    self.keyword(keywords, keyword, wanted, value);
+                }
+            }
+            other => panic!("no schema: {other}"),
+        }
+    }
+
+    fn fault(&mut self, what: String) {
+        let place = self.place.join(".");
+        self.found.push(Fault { place, what });
+    }
+
+    fn below(&mut self, key: &str, schema: &'a Value, value: &Value) {
+        self.place.push(key.to_owned());
+        self.schema(schema, value);
+        self.place.pop();
+    }
+
+    fn fits(&self, schema: &'a Value, value: &Value) -> bool {
+        let mut walk = Walk {
+            root: self.root,
+            place: Vec::new(),
+            found: Vec::new(),
+        };
+        walk.schema(schema, value);
+        walk.found.is_empty()
+    }
+
+    fn keyword(
+        &mut self,
+        keywords: &'a Map<String, Value>,
+        keyword: &str,
+        wanted: &'a Value,
+        value: &Value,
+    ) {
         let list = wanted.as_array().map_or(&[][..], Vec::as_slice);
-        let found = match (keyword.as_str(), value) {
-            (note, _) if NOTES.contains(&note) => None,
+        let holds = match (keyword, value) {
+            (note, _) if NOTES.contains(&note) => true,
             ("$ref", _) => {
                 let place = wanted.as_str().unwrap().strip_prefix('#').unwrap();
-                at(
-                    root.pointer(place).expect("references lead somewhere"),
-                    value,
-                )
+                let target = self.root.pointer(place);
+                self.schema(target.expect("references lead somewhere"), value);
+                true
             }
-            ("type", _) => {
-                let names = wanted
-                    .as_str()
-                    .into_iter()
-                    .chain(list.iter().filter_map(Value::as_str));
-                let is = |name: &str| match name {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "number" => value.is_number(),
-                    "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-                    other => panic!("the type {other}"),
-                };
-                if names.into_iter().any(is) {
-                    None
+            ("allOf", _) => {
+                list.iter().for_each(|each| self.schema(each, value));
+                true
+            }
+            ("if", _) => {
+                let branch = if self.fits(wanted, value) {
+                    "then"
                 } else {
-                    wrong(keyword)
+                    "else"
+                };
+                if let Some(schema) = keywords.get(branch) {
+                    self.schema(schema, value);
                 }
+                true
             }
-            ("const", _) if wanted != value => wrong(keyword),
-            ("enum", _) if !list.contains(value) => wrong(keyword),
-            ("minimum", Value::Number(n)) if n.as_f64() < wanted.as_f64() => wrong(keyword),
-            ("maximum", Value::Number(n)) if n.as_f64() > wanted.as_f64() => wrong(keyword),
-            ("exclusiveMinimum", Value::Number(n)) if n.as_f64() <= wanted.as_f64() => {
-                wrong(keyword)
+            ("anyOf", _) => list.iter().any(|each| self.fits(each, value)),
+            ("oneOf", _) => list.iter().filter(|each| self.fits(each, value)).count() == 1,
+            ("not", _) => !self.fits(wanted, value),
+            ("type", _) => {
+                let mut names =
+                    (wanted.as_str().into_iter()).chain(list.iter().filter_map(Value::as_str));
+                names.any(|name| is(name, value))
             }
-            ("minLength", Value::String(text))
-                if (text.chars().count() as u64) < wanted.as_u64().unwrap() =>
-            {
-                wrong(keyword)
+            ("const", _) => wanted == value,
+            ("enum", _) => list.contains(value),
+            ("minimum", Value::Number(n)) => n.as_f64() >= wanted.as_f64(),
+            ("maximum", Value::Number(n)) => n.as_f64() <= wanted.as_f64(),
+            ("exclusiveMinimum", Value::Number(n)) => n.as_f64() > wanted.as_f64(),
+            ("minLength", Value::String(text)) => {
+                text.chars().count() as u64 >= wanted.as_u64().unwrap()
             }
             ("pattern", Value::String(text)) => {
-                let pattern = Regex::new(wanted.as_str().unwrap()).unwrap();
-                if pattern.is_match(text) {
-                    None
-                } else {
-                    wrong(keyword)
-                }
+                Regex::new(wanted.as_str().unwrap()).unwrap().is_match(text)
             }
-            ("minItems", Value::Array(items))
-                if (items.len() as u64) < wanted.as_u64().unwrap() =>
-            {
-                wrong(keyword)
-            }
-            ("maxItems", Value::Array(items)) if items.len() as u64 > wanted.as_u64().unwrap() => {
-                wrong(keyword)
-            }
-            ("prefixItems", Value::Array(items)) => list
-                .iter()
-                .zip(items)
-                .find_map(|(schema, item)| at(schema, item)),
-            ("items", Value::Array(items)) => {
-                let prefix = keywords
-                    .get("prefixItems")
-                    .and_then(Value::as_array)
-                    .map_or(0, Vec::len);
-                items.iter().skip(prefix).find_map(|item| at(wanted, item))
+            ("minItems", Value::Array(items)) => items.len() as u64 >= wanted.as_u64().unwrap(),
+            ("maxItems", Value::Array(items)) => items.len() as u64 <= wanted.as_u64().unwrap(),
+            ("prefixItems" | "items", Value::Array(items)) => {
+                self.items(keywords, keyword, wanted, items);
+                true
             }
             ("required", Value::Object(object)) => {
                 let mut names = list.iter().filter_map(Value::as_str);
-                names
-                    .find(|name| !object.contains_key(*name))
-                    .map(|name| format!("`{name}` is missing in {value}"))
-            }
-            ("properties", Value::Object(object)) => fields("properties")
-                .iter()
-                .find_map(|(name, schema)| at(schema, object.get(name)?)),
-            ("patternProperties", Value::Object(object)) => {
-                fields(keyword).iter().find_map(|(pattern, schema)| {
-                    let pattern = Regex::new(pattern).unwrap();
-                    let mut named = object.iter().filter(|(name, _)| pattern.is_match(name));
-                    named.find_map(|(_, value)| at(schema, value))
-                })
-            }
-            ("additionalProperties", Value::Object(object)) => object
-                .iter()
-                .filter(|(name, _)| {
-                    let mut patterns = fields("patternProperties").keys();
-                    !fields("properties").contains_key(*name)
-                        && !patterns.any(|pattern| Regex::new(pattern).unwrap().is_match(name))
-                })
-                .find_map(|(name, value)| Some(format!("`{name}`: {}", at(wanted, value)?))),
-            ("propertyNames", Value::Object(object)) => object
-                .keys()
-                .find_map(|name| at(wanted, &Value::from(name.as_str()))),
-            ("allOf", _) => list.iter().find_map(|schema| at(schema, value)),
-            ("anyOf", _) if !list.iter().any(fits) => wrong(keyword),
-            ("oneOf", _) if list.iter().filter(|schema| fits(schema)).count() != 1 => {
-                wrong(keyword)
-            }
-            ("not", _) if fits(wanted) => wrong(keyword),
-            ("if", _) => {
-                let branch = if fits(wanted) { "then" } else { "else" };
-                keywords.get(branch).and_then(|schema| at(schema, value))
+                names.all(|name| object.contains_key(name))
             }
             (
-                "const"
-                | "enum"
-                | "minimum"
+                "properties" | "patternProperties" | "additionalProperties" | "propertyNames",
+                Value::Object(object),
+            ) => {
+                self.keys(keywords, keyword, wanted, object);
+                true
+            }
+            (
+                "minimum"
                 | "maximum"
                 | "exclusiveMinimum"
                 | "minLength"
@@ -153,19 +161,82 @@ pub(crate) fn fault(root: &Value, schema: &Value, value: &Value) -> Option<Strin
                 | "properties"
                 | "patternProperties"
                 | "additionalProperties"
-                | "propertyNames"
-                | "anyOf"
-                | "oneOf"
-                | "not"
-                | "then"
-                | "else",
+                | "propertyNames",
                 _,
-            ) => None,
+            ) => true,
             (other, _) => panic!("the keyword `{other}` is not known here"),
         };
-        if found.is_some() {
-            return found;
+        if !holds {
+            self.fault(format!("`{keyword}` ({wanted}) does not hold of {value}"));
         }
     }
-    None
+
+    fn items(
+        &mut self,
+        keywords: &'a Map<String, Value>,
+        keyword: &str,
+        wanted: &'a Value,
+        items: &[Value],
+    ) {
+        if let ("prefixItems", Value::Array(schemas)) = (keyword, wanted) {
+            for (place, (schema, item)) in schemas.iter().zip(items).enumerate() {
+                self.below(&place.to_string(), schema, item);
+            }
+            return;
+        }
+        let prefix = keywords.get("prefixItems").and_then(Value::as_array);
+        for (place, item) in items.iter().enumerate().skip(prefix.map_or(0, Vec::len)) {
+            self.below(&place.to_string(), wanted, item);
+        }
+    }
+
+    fn keys(
+        &mut self,
+        keywords: &'a Map<String, Value>,
+        keyword: &str,
+        wanted: &'a Value,
+        object: &Map<String, Value>,
+    ) {
+        let fits = |pattern: &str, key: &str| Regex::new(pattern).unwrap().is_match(key);
+        let has = |name: &str, known: &dyn Fn(&str) -> bool| {
+            let named = keywords.get(name).and_then(Value::as_object);
+            named.is_some_and(|named| named.keys().any(|each| known(each)))
+        };
+        for (key, value) in object {
+            match keyword {
+                "propertyNames" => self.below(key, wanted, &Value::from(key.as_str())),
+                "properties" => {
+                    if let Some(schema) = wanted.get(key) {
+                        self.below(key, schema, value);
+                    }
+                }
+                "patternProperties" => {
+                    for (pattern, schema) in wanted.as_object().unwrap() {
+                        if fits(pattern, key) {
+                            self.below(key, schema, value);
+                        }
+                    }
+                }
+                _ => {
+                    let known = has("properties", &|name| name == key)
+                        || has("patternProperties", &|pattern| fits(pattern, key));
+                    if !known {
+                        self.below(key, wanted, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is(name: &str, value: &Value) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        other => panic!("the type {other}"),
+    }
 }

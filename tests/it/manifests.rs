@@ -1,7 +1,9 @@
 //! Every manifest in experiments/ loads, names its schema, and plans; the schema is fresh.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use serde_json::Value;
 use sert_run::filter::STEPS;
 use sert_run::manifest::{self, Changes};
 use sert_run::metric::Metric;
@@ -9,7 +11,7 @@ use sert_run::plan::Plan;
 use sert_run::stage::KINDS;
 
 use crate::harness::Bench;
-use crate::json_schema::fault;
+use crate::json_schema::{Fault, faults};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -19,7 +21,7 @@ fn root() -> &'static Path {
 fn every_manifest_plans_and_names_its_schema() {
     let mut count = 0;
     let mut files = Vec::new();
-    toml_files(&root().join("experiments"), &mut files);
+    files_of_type("toml", &root().join("experiments"), &mut files);
     // What others are made of is no manifest by itself.
     files.retain(|path| !path.parent().is_some_and(|folder| folder.ends_with("base")));
     for path in files {
@@ -80,20 +82,20 @@ fn docs_name_every_metric_and_every_step() {
 }
 
 /// What an editor makes of a manifest.
-fn as_an_editor_sees(toml: &str) -> Result<(), String> {
-    let schema = manifest::file_schema(KINDS);
-    let value: serde_json::Value = toml::from_str(toml).unwrap();
-    fault(&schema, &schema, &value).map_or(Ok(()), Err)
+fn as_an_editor_sees(toml: &str) -> Vec<Fault> {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| manifest::file_schema(KINDS));
+    let value: Value = toml::from_str(toml).unwrap();
+    faults(&SCHEMA, &value)
 }
 
-fn toml_files(folder: &Path, into: &mut Vec<PathBuf>) {
+fn files_of_type(wanted: &str, folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            toml_files(&path, into);
+            files_of_type(wanted, &path, into);
         } else if path
             .extension()
-            .is_some_and(|extension| extension == "toml")
+            .is_some_and(|extension| extension == wanted)
         {
             into.push(path);
         }
@@ -101,21 +103,43 @@ fn toml_files(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn editors_accept_every_manifest_and_the_readmes_example() {
+fn editors_accept_every_manifest_and_every_one_of_the_docs() {
     let mut files = Vec::new();
-    toml_files(&root().join("experiments"), &mut files);
+    files_of_type("toml", &root().join("experiments"), &mut files);
     assert!(files.len() >= 13, "{files:?}");
     for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        as_an_editor_sees(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let found = as_an_editor_sees(&std::fs::read_to_string(&file).unwrap());
+        assert!(found.is_empty(), "{}: {found:#?}", file.display());
     }
-    for document in ["README.md", "docs/manifest.md"] {
-        let text = std::fs::read_to_string(root().join(document)).unwrap();
-        let examples = blocks(&text);
-        assert!(!examples.is_empty(), "{document} shows no manifest");
-        for example in examples {
-            as_an_editor_sees(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+    let mut pages = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    files_of_type("md", &root().join("docs"), &mut pages);
+    let mut count = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for example in blocks(&text) {
+            let found = as_an_editor_sees(example);
+            assert!(found.is_empty(), "{}: {example}{found:#?}", page.display());
+            count += 1;
         }
+    }
+    assert!(count >= 20, "{count} examples found");
+}
+
+/// Each is told once, and at its key.
+#[test]
+fn editors_tell_a_typo_at_its_key() {
+    let path = root().join("tests/fixtures/typos.toml");
+    let listed: toml::Table = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let typos = listed["typo"].as_array().unwrap();
+    assert!(typos.len() >= 10);
+    for typo in typos {
+        let (manifest, key) = (
+            typo["manifest"].as_str().unwrap(),
+            typo["key"].as_str().unwrap(),
+        );
+        let found = as_an_editor_sees(manifest);
+        let places: Vec<&str> = found.iter().map(|fault| fault.place.as_str()).collect();
+        assert_eq!(places, [key], "{manifest}{found:#?}");
     }
 }
 
@@ -202,20 +226,30 @@ fn editors_refuse_what_is_wrong_in_a_part_too() {
         ("[stages.teacher.endpoint]\nmax_tokens = 5", false, true),
         ("[tables.results]\ncaption = \"x\"", false, true),
         ("[figures.f.at]\nseed = \"0\"", false, true),
+        // Only what was inherited can be dropped.
+        ("[stages]\nteacher = false", false, true),
+        ("[stages]\nteacher = true", false, false),
         // Defaults are parts of stages in any file.
         ("[defaults.judge.endpoint]\nmax_tokens = 5", true, true),
         ("[stages.kept.length]\nmin_token = 30", false, false),
         ("[stages.kept.length]\nmin_tokens = \"30\"", false, false),
         ("[stages.kept]\nkind = \"fliter\"", false, false),
-        // Of no one kind.
-        ("[stages.kept]\nlength = {}\nfirst_tokens = 3", false, false),
         ("[stages.kept]\nscores = [{ min = 3 }]", false, false),
+        // The kind is in the other file, so a field of any may stand here; that it is one of this kind, the program tells.
+        ("[stages.kept]\nlength = {}\nfirst_tokens = 3", false, true),
+        ("[stages.kept]\nfirst_tokens = \"3\"", false, false),
+        (
+            "[stages.kept]\nkind = \"filter\"\nfirst_tokens = 3",
+            false,
+            false,
+        ),
         ("[stags.kept]\nkind = \"filter\"", false, false),
     ] {
-        assert_eq!(as_an_editor_sees(text).is_ok(), whole, "{text}");
+        let found = as_an_editor_sees(text);
+        assert_eq!(found.is_empty(), whole, "{text}: {found:?}");
         let text = format!("{extends}{text}");
         let found = as_an_editor_sees(&text);
-        assert_eq!(found.is_ok(), part, "{text}: {found:?}");
+        assert_eq!(found.is_empty(), part, "{text}: {found:?}");
     }
 }
 

@@ -9,12 +9,9 @@ mod shown;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use self::gone::{Gone, is_sugar};
 use super::error::Diagnostic;
 use super::source::Origin;
-use super::sugar::SUGAR;
 use super::tree::{Entry, Node, Table, Tree};
 use crate::stage::Stage;
 
@@ -59,27 +56,6 @@ pub(in crate::manifest) fn layer(keys: &[String], value: &Node) -> Option<Node> 
         }),
     };
     Some(keys.iter().rev().fold(value.clone(), wrap))
-}
-
-/// Lets a stage be `false` in a file that extends another, in that file's schema.
-///
-/// The properties of the schema are those of such a file.
-pub(in crate::manifest) fn allow(properties: &mut Value) {
-    let or_false = |schema: &mut Value| {
-        *schema = json!({
-            "if": { "type": "boolean" },
-            "then": { "const": false, "description": "Do without this stage, and with all that reads it." },
-            "else": schema.take(),
-        });
-    };
-    for (section, _) in SUGAR {
-        properties.get_mut(section).map(or_false);
-    }
-    for section in ["stages", "rounds"] {
-        let each = properties.get_mut(section);
-        each.and_then(|section| section.get_mut("additionalProperties"))
-            .map(or_false);
-    }
 }
 
 /// Takes the stages that are `false` out of a layer.

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{VALID, fake, load, meaning_of, mistakes, with};
 use crate::manifest::{PortRef, file_schema, schema, schema_text};
@@ -189,15 +189,29 @@ fn the_schema_has_every_kind_and_is_the_same_every_time() {
     );
     // Of one file: nothing is required where it extends another.
     let file = file_schema(fake::KINDS);
+    let defs = &file["$defs"];
+    for (name, required) in [("stage", json!(["kind"])), ("stage-in-part", Value::Null)] {
+        let kinds = defs[name]["properties"]["kind"]["enum"].as_array().unwrap();
+        assert_eq!(kinds.len(), fake::KINDS.len(), "{name}");
+        let found = defs[name].get("required").cloned().unwrap_or_default();
+        assert_eq!(found, required, "{name}");
+    }
     assert_eq!(
-        file["properties"]["stages"]["additionalProperties"]["else"]["anyOf"][3]["$ref"],
-        json!("#/$defs/stage-filter-in-part")
+        defs["stage"]["allOf"][3],
+        json!({
+            "if": {"properties": {"kind": {"const": "filter"}}, "required": ["kind"]},
+            "then": {"$ref": "#/$defs/stage-filter"},
+        })
     );
-    assert_eq!(file["$defs"]["stage-filter-in-part"].get("required"), None);
-    assert_eq!(
-        file["else"]["properties"]["stages"],
-        schema["properties"]["stages"]
+    let any = &defs["stage-in-part"]["else"]["properties"];
+    assert!(
+        any["length"]["$ref"].is_string() && any.get("kind").is_none(),
+        "{any}"
     );
+    assert_eq!(defs["stage-filter-in-part"].get("required"), None);
+    let of = |branch: &str| file[branch]["properties"]["stages"]["$ref"].clone();
+    assert_eq!(of("then"), json!("#/$defs/section-stages-in-part"));
+    assert_eq!(of("else"), json!("#/$defs/section-stages"));
     let limit = &schema["properties"]["data"]["properties"]["limit"];
     assert_eq!(
         (&limit["type"], limit.get("default")),
