@@ -5,7 +5,7 @@
 //!
 //! 1. `files`, `builtin`, `drop`, `tree`, `overrides`: texts to one tree in which every value knows its origin;
 //! 2. `quotes`, `profile`, `sweep`, `place`: the tree of each point of the sweep; one tree without a sweep;
-//! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds;
+//! 3. `schema`, `check`, `choice`: each tree against the JSON Schema made from the stage kinds (`part`, `switch`: that for editors);
 //! 4. `when`, `lists`, `rounds`, `graph`, `wire`, `flow`, `needs`: rounds as stages, references, artifact kinds, cycles, the way of test data, scores;
 //! 5. `sweep` again, `tables`, `layout`, `figures`: the stages of all points as one list, what is shown of them;
 //! 6. `error`: what is wrong, with the text marked and a hint.

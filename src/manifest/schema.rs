@@ -113,7 +113,7 @@ pub fn schema(kinds: &[&'static dyn Stage]) -> Value {
 }
 
 /// The schema of one file of a manifest: as [`schema`], but where the file `extends` another, each stage, table and
-/// figure in it may be a part of one, and `stages.NAME = false` drops a stage of the other.
+/// figure in it may be a part of one, and `false` in the place of a stage drops that of the other.
 pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
     let mut schema = schema(kinds);
     let stage = schema["properties"]["stages"]["additionalProperties"].take();
@@ -129,13 +129,13 @@ pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
             definitions: &mut definitions,
         };
         let mut in_part = parts.of(in_whole);
+        if SUGAR.iter().any(|(sugar, _)| sugar == section) {
+            in_part = or_dropped(&in_part);
+        } else if ["stages", "rounds"].contains(&section.as_str()) {
+            in_part["additionalProperties"] = or_dropped(&in_part["additionalProperties"]);
+        }
         if in_part == *in_whole {
             continue;
-        }
-        if section == "stages" {
-            let drops = json!({"const": false, "description": "Drops the stage of this name of the manifest that this one extends."});
-            let stage = in_part["additionalProperties"].take();
-            in_part["additionalProperties"] = json!({"anyOf": [drops, stage]});
         }
         let names = [
             format!("section-{section}"),
@@ -156,6 +156,12 @@ pub fn file_schema(kinds: &[&'static dyn Stage]) -> Value {
     schema["else"] = json!({"properties": of_whole});
     schema["$defs"] = Value::Object(definitions);
     switched(schema)
+}
+
+/// A stage, or `false` in its place.
+fn or_dropped(part: &Value) -> Value {
+    let dropped = json!({"const": false, "description": "Does without what the extended manifest has here, and with what reads it."});
+    json!({"anyOf": [part, dropped]})
 }
 
 fn reference(definition: &str) -> Value {

@@ -57,10 +57,14 @@ impl Switch {
                 }
                 value if ONE.contains(&keyword) => self.schema(value, name),
                 Value::Array(list) if LISTS.contains(&keyword) => {
-                    list.iter_mut().for_each(|each| self.schema(each, name));
+                    for each in list {
+                        self.schema(each, name);
+                    }
                 }
                 Value::Object(named) if NAMED.contains(&keyword) => {
-                    named.values_mut().for_each(|each| self.schema(each, name));
+                    for each in named.values_mut() {
+                        self.schema(each, name);
+                    }
                 }
                 _ => {}
             }
@@ -103,7 +107,7 @@ impl Switch {
         let cases = (branches.iter().zip(&values)).map(|(branch, value)| {
             json!({"if": {"properties": {&tag: {"const": value}}, "required": [tag]}, "then": branch})
         });
-        let by_tag = Value::from_iter(cases);
+        let by_tag: Value = cases.collect();
         let mut chosen = Map::new();
         chosen.insert("properties".to_owned(), json!({&tag: {"enum": values}}));
         if tables.iter().all(requires) {

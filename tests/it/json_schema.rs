@@ -97,7 +97,9 @@ impl<'a> Walk<'a> {
                 true
             }
             ("allOf", _) => {
-                list.iter().for_each(|each| self.schema(each, value));
+                for each in list {
+                    self.schema(each, value);
+                }
                 true
             }
             ("if", _) => {

@@ -229,6 +229,8 @@ fn editors_refuse_what_is_wrong_in_a_part_too() {
         // Only what was inherited can be dropped.
         ("[stages]\nteacher = false", false, true),
         ("[stages]\nteacher = true", false, false),
+        ("student = false", false, true),
+        ("[rounds]\nself = false", false, true),
         // Defaults are parts of stages in any file.
         ("[defaults.judge.endpoint]\nmax_tokens = 5", true, true),
         ("[stages.kept.length]\nmin_token = 30", false, false),
