@@ -24,6 +24,9 @@ use crate::text::printable;
 const LISTED: usize = 10;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run cache stats
+  sert-run cache gc experiments/quickstart.toml --dry-run")]
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
     command: CacheCommand,
@@ -32,12 +35,24 @@ pub(crate) struct CacheArgs {
 #[derive(Subcommand)]
 enum CacheCommand {
     /// Say what the store holds
+    #[command(after_help = "Examples:
+  sert-run cache stats
+  sert-run cache stats --cache /scratch/sert")]
     Stats(StoreArgs),
     /// Read everything, check it, and mend what is damaged or lost; exit code 1 where something was
+    #[command(after_help = "Examples:
+  sert-run cache verify
+  sert-run cache verify --cache /scratch/sert")]
     Verify(StoreArgs),
     /// Delete what none of these manifests needs
+    #[command(after_help = "Examples:
+  sert-run cache gc experiments/quickstart.toml --dry-run
+  sert-run cache gc experiments/strategyqa.toml experiments/ablation.toml --rows")]
     Gc(GcArgs),
     /// Make the index anew from the stored files, and set aside what is in the store's way
+    #[command(after_help = "Examples:
+  sert-run cache rebuild
+  sert-run cache rebuild --cache /scratch/sert")]
     Rebuild(StoreArgs),
     /// Push to the remote what is here and not there
     Push(SyncArgs),

@@ -16,6 +16,9 @@ use crate::stage::{Brings, Environment, Inputs, data_splits};
 use crate::text::word_count;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run data experiments/strategyqa.toml
+  sert-run data experiments/quickstart.toml --rows 20")]
 pub(crate) struct DatasetArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

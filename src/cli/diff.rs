@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::session::{OverrideArgs, Purpose, Session};
+use super::width::WidthArgs;
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::Silent;
 use crate::metric::Evaluation;
@@ -16,6 +17,9 @@ use crate::report::{changed_answers, difference_text, evaluations_side_by_side};
 use crate::text::{Prediction, printable};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run diff experiments/strategyqa.toml experiments/ablation.toml
+  sert-run diff a.toml a.toml --set-b seed=1 --questions")]
 pub(crate) struct DiffArgs {
     /// The one manifest
     a: PathBuf,
@@ -32,6 +36,8 @@ pub(crate) struct DiffArgs {
     /// Print each question that is answered in other words, and who became right and who wrong
     #[arg(long)]
     questions: bool,
+    #[command(flatten)]
+    width: WidthArgs,
 }
 
 /// One side: a session, and the state of each stage by name.
@@ -159,7 +165,11 @@ fn compare(
             b.artifact::<Evaluation>(name)?,
         )
     {
-        write!(out, "{}", evaluations_side_by_side(&of_a, &of_b))?;
+        write!(
+            out,
+            "{}",
+            evaluations_side_by_side(&of_a, &of_b, args.width.stdout())
+        )?;
         if args.questions {
             let (outputs_a, outputs_b) = (a.measured(in_a)?, b.measured(in_b)?);
             let changed = changed_answers((&of_a, &outputs_a), (&of_b, &outputs_b));

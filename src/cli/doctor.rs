@@ -10,11 +10,16 @@ use serde_json::json;
 
 use super::data;
 use super::exit::{Exit, Failure};
+use super::width::WidthArgs;
 use crate::model::Dtype;
 use crate::model::device::{self, Backend, DeviceName};
 use crate::model::self_test::{SelfTest, self_test};
+use crate::report::Width;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run doctor
+  sert-run doctor --device cuda:0 --dtype f32,bf16")]
 pub(crate) struct DoctorArgs {
     /// Test these devices only, and fail where one does not pass; may be given again
     #[arg(long = "device", value_name = "DEVICE", value_delimiter = ',')]
@@ -31,6 +36,8 @@ pub(crate) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    width: WidthArgs,
 }
 
 /// One test, and how it went.
@@ -44,7 +51,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let backends = device::backends();
     let mut out = anstream::stdout().lock();
     if !args.json {
-        write!(out, "{}", listed(backends))?;
+        write!(out, "{}", listed(backends, args.width.stdout()))?;
         let (best, why) = device::auto();
         writeln!(out, "\n`--device auto` takes {best}: {why}\n")?;
         out.flush()?;
@@ -93,9 +100,10 @@ fn dtype(name: &str) -> Result<Dtype, Failure> {
 }
 
 /// The backends, a line for each device.
-fn listed(backends: &[Backend]) -> String {
+fn listed(backends: &[Backend], width: Width) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    width.limit(&mut table);
     table.set_header(["device", "in this build", "what it is"]);
     for backend in backends {
         let compiled = match (backend.compiled, backend.feature) {

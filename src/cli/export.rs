@@ -19,6 +19,9 @@ use crate::plan::NodeId;
 use crate::stage::StageError;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run export experiments/quickstart.toml kept kept.jsonl
+  sert-run export experiments/quickstart.toml sert sert-model")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

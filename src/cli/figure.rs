@@ -22,6 +22,9 @@ enum FigureFormat {
 }
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run figure experiments/quickstart.toml
+  sert-run figure experiments/quickstart.toml --figure funnel --format png")]
 pub(crate) struct FigureArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

@@ -17,6 +17,7 @@ mod export;
 mod figure;
 mod init;
 mod man;
+mod next;
 mod plan;
 mod rate;
 mod report;
@@ -29,6 +30,7 @@ mod student;
 mod table;
 mod version;
 mod why;
+mod width;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -51,6 +53,10 @@ use crate::stage::StageError;
     version,
     long_version = version::long(),
     about,
+    max_term_width = 100,
+    after_help = "Examples:
+  sert-run experiments/quickstart.toml
+  sert-run help run",
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -92,6 +98,9 @@ enum Command {
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
+    #[command(after_help = "Examples:
+  sert-run schema
+  sert-run schema > schemas/manifest.schema.json")]
     Schema,
     /// List what manifests may extend as `builtin:NAME`, or print one of these.
     Builtin(builtin::BuiltinArgs),
@@ -180,4 +189,73 @@ fn start_tracing() {
         .finish()
         .with(no_bytes)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    /// Every page of help, by the words that lead to it.
+    fn pages(command: &Command, path: &[String], into: &mut Vec<(Vec<String>, Command)>) {
+        into.push((path.to_vec(), command.clone()));
+        let below = command.get_subcommands();
+        for each in below.filter(|each| each.get_name() != "help") {
+            let path = [path, &[each.get_name().to_owned()]].concat();
+            pages(each, &path, into);
+        }
+    }
+
+    #[test]
+    fn every_page_of_help_fits_and_has_two_examples_that_are_commands() {
+        let mut all = Cli::command().term_width(80);
+        all.build();
+        let mut found = Vec::new();
+        pages(&all, &[], &mut found);
+        assert!(found.len() >= 20);
+        for (path, mut page) in found {
+            let text = page.render_long_help().to_string();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{path:?}: {line}");
+            }
+            let (_, examples) = text
+                .split_once("\nExamples:\n")
+                .unwrap_or_else(|| panic!("{path:?}"));
+            let examples: Vec<&str> = examples.lines().collect();
+            assert_eq!(examples.len(), 2, "{path:?}");
+            for example in examples {
+                let line = example.strip_prefix("  ").unwrap();
+                // What the shell would take.
+                let words = line.split(" > ").next().unwrap().split(' ');
+                let words = with_run(words.map(OsString::from).collect());
+                let matches = match Cli::command().try_get_matches_from(&words) {
+                    Ok(matches) => matches,
+                    Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => continue,
+                    Err(error) => panic!("{line}: {error}"),
+                };
+                let mut at = &matches;
+                let mut names = Vec::new();
+                while let Some((name, below)) = at.subcommand() {
+                    names.push(name.to_owned());
+                    at = below;
+                }
+                assert!(names.starts_with(&path), "{line} on the page of {path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_page_wraps_too() {
+        let mut command = Cli::command().term_width(60);
+        command.build();
+        let page = command.find_subcommand_mut("run").unwrap();
+        let text = page.render_long_help().to_string();
+        let describes = |line: &&str| line.starts_with("          ");
+        let long = text
+            .lines()
+            .filter(describes)
+            .find(|line| line.chars().count() > 60);
+        assert_eq!(long, None);
+    }
 }

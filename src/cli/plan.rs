@@ -9,11 +9,15 @@ use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
+use super::width::WidthArgs;
 use crate::event::Silent;
 use crate::plan::{NodeId, estimate, programs, resolve, servers};
 use crate::report;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run plan experiments/quickstart.toml
+  sert-run plan experiments/quickstart.toml --set stages.kept.length.min_tokens=30")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -25,6 +29,8 @@ pub(crate) struct PlanArgs {
     json: bool,
     #[command(flatten)]
     allow: AllowArgs,
+    #[command(flatten)]
+    width: WidthArgs,
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
@@ -64,7 +70,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
                 &resolved,
                 &estimates,
                 &servers,
-                &programs
+                &programs,
+                args.width.stdout(),
             )
         )?;
     }

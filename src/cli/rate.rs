@@ -11,6 +11,7 @@ use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
+use super::width::WidthArgs;
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::disk;
 use crate::input::read_text;
@@ -22,6 +23,9 @@ use crate::report::rating::{
 use crate::text::Question;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run rate sheet experiments/quickstart.toml kept --out sheet.csv
+  sert-run rate read experiments/quickstart.toml kept anna.csv ben.csv")]
 pub(crate) struct RateArgs {
     #[command(subcommand)]
     command: RateCommand,
@@ -30,8 +34,14 @@ pub(crate) struct RateArgs {
 #[derive(Subcommand)]
 enum RateCommand {
     /// Write a sheet of a stage's paths for raters to fill in
+    #[command(after_help = "Examples:
+  sert-run rate sheet experiments/quickstart.toml kept --out sheet.csv
+  sert-run rate sheet experiments/quickstart.toml kept --out s.csv --per-question 1")]
     Sheet(SheetArgs),
     /// Read filled-in sheets: means, and agreement between raters and with the judge
+    #[command(after_help = "Examples:
+  sert-run rate read experiments/quickstart.toml kept anna.csv ben.csv
+  sert-run rate read experiments/quickstart.toml kept anna.csv --partial --json")]
     Read(ReadArgs),
 }
 
@@ -76,6 +86,8 @@ struct ReadArgs {
     /// Print one JSON document, each rating with its path's row
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    width: WidthArgs,
 }
 
 pub(crate) fn run(args: &RateArgs) -> Result<Exit, Failure> {
@@ -118,7 +130,11 @@ fn read(args: &ReadArgs) -> Result<Exit, Failure> {
         let json = serde_json::to_string(&report).context("failed to write JSON")?;
         data::print(format!("{json}\n").as_bytes())?;
     } else {
-        write!(anstream::stdout().lock(), "{}", report.text())?;
+        write!(
+            anstream::stdout().lock(),
+            "{}",
+            report.text(args.width.stdout())
+        )?;
     }
     Ok(Exit::Done)
 }

@@ -15,6 +15,9 @@ use crate::plan::resolve;
 use crate::report::page::{DEFAULT_PATHS, page};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run report experiments/quickstart.toml --out report
+  sert-run report experiments/quickstart.toml --out report --paths 0")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

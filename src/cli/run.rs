@@ -1,6 +1,6 @@
 //! `sert-run run X.toml`, or just `sert-run X.toml`.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,15 +9,17 @@ use clap::{Args, ValueEnum};
 use super::allow::AllowArgs;
 use super::complete;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
+use super::next::next;
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
+use super::width::WidthArgs;
 use crate::event::{Level, Observer, RunEvent, Silent, StageOutcome};
 use crate::manifest::TableSpec;
 use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
-use crate::report::{self, Missing, Source, bytes_text};
-use crate::run::{Execution, JsonLines, Policy, Terminal, execute};
+use crate::report::{self, Missing, Source, Width, bytes_text};
+use crate::run::{Execution, Forecast, JsonLines, Policy, Terminal, execute};
 use crate::stage::RunOptions;
 
 /// How progress is told, on stderr.
@@ -32,6 +34,13 @@ enum ProgressStyle {
 }
 
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each switch of the command line"
+)]
+#[command(after_help = "Examples:
+  sert-run run experiments/quickstart.toml
+  sert-run run experiments/quickstart.toml --set stages.kept.length.min_tokens=30")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -64,6 +73,11 @@ pub(crate) struct RunArgs {
     /// How progress is told, on stderr
     #[arg(long, value_enum, default_value = "auto")]
     progress: ProgressStyle,
+    /// Say nothing but warnings and errors; tables are printed
+    #[arg(long, short, conflicts_with = "progress")]
+    quiet: bool,
+    #[command(flatten)]
+    width: WidthArgs,
     #[command(flatten)]
     allow: AllowArgs,
 }
@@ -85,7 +99,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;
     session.check_outside(&nodes)?;
-    let voice = Voice::new(args.progress);
+    let voice = Voice::new(args, || session.forecast(&nodes, workers.len()));
     if let Some(why) = &session.why_device {
         voice.info(&format!("device: {} ({why})", session.options.device));
     }
@@ -120,7 +134,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let work = || {
         let execution = execute(&session.plan, &nodes, &environments, policy);
         let flushed = session.store.flush();
-        let (text, failures) = results(&session, &nodes, &execution);
+        let (text, failures) = results(&session, &nodes, &execution, args.width.stdout());
         // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
         let written = print(&text);
         (execution, flushed, failures, written)
@@ -147,6 +161,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         voice.error(&error);
         if exit == Exit::Done {
             exit = Exit::Failed;
+        }
+    }
+    if exit == Exit::Done && voice.is_for_a_person() {
+        for (what, command) in next(&session, &execution, &args.manifest) {
+            say(&format!("{what}\n  {command}"));
         }
     }
     Ok(exit)
@@ -195,17 +214,29 @@ fn workers(session: &mut Session, devices: &[DeviceName]) -> Result<Vec<RunOptio
 #[derive(Clone)]
 struct Voice {
     style: ProgressStyle,
+    quiet: bool,
     observer: Arc<dyn Observer>,
 }
 
 impl Voice {
-    fn new(style: ProgressStyle) -> Self {
-        let observer: Arc<dyn Observer> = match style {
-            ProgressStyle::Auto => Arc::new(Terminal::new()),
-            ProgressStyle::Json => Arc::new(JsonLines::new(std::io::stderr())),
+    /// `forecast` is asked for where somebody listens.
+    fn new(args: &RunArgs, forecast: impl FnOnce() -> Forecast) -> Self {
+        let observer: Arc<dyn Observer> = match args.progress {
+            _ if args.quiet => Arc::new(Silent),
+            ProgressStyle::Auto => Arc::new(Terminal::new(forecast())),
+            ProgressStyle::Json => Arc::new(JsonLines::new(std::io::stderr(), forecast())),
             ProgressStyle::None => Arc::new(Silent),
         };
-        Self { style, observer }
+        Self {
+            style: args.progress,
+            quiet: args.quiet,
+            observer,
+        }
+    }
+
+    /// Whether somebody at a terminal reads this, and wants to.
+    fn is_for_a_person(&self) -> bool {
+        self.style == ProgressStyle::Auto && !self.quiet && std::io::stderr().is_terminal()
     }
 
     fn warn(&self, message: &str) {
@@ -217,7 +248,9 @@ impl Voice {
     }
 
     fn info(&self, message: &str) {
-        self.note(Level::Info, "", message);
+        if !self.quiet {
+            self.note(Level::Info, "", message);
+        }
     }
 
     fn note(&self, level: Level, mark: &str, message: &str) {
@@ -235,7 +268,12 @@ impl Voice {
 
 /// What the run prints on stdout: what the filters kept, then the manifest's tables, as far as they show a stage that
 /// was asked for; and why parts of it could not be made.
-fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (String, Vec<String>) {
+fn results(
+    session: &Session,
+    nodes: &[NodeId],
+    execution: &Execution,
+    width: Width,
+) -> (String, Vec<String>) {
     let source = Source {
         manifest: &session.manifest,
         plan: &session.plan,
@@ -243,7 +281,7 @@ fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (Strin
         outputs: &|node| execution.outputs(node).cloned(),
         missing: &|node| why_missing(session, execution, node),
     };
-    let (mut texts, mut failures) = match report::funnels(&source, nodes) {
+    let (mut texts, mut failures) = match report::funnels(&source, nodes, width) {
         Ok(texts) => (texts, Vec::new()),
         Err(error) => (Vec::new(), vec![error.to_string()]),
     };
@@ -253,7 +291,7 @@ fn results(session: &Session, nodes: &[NodeId], execution: &Execution) -> (Strin
     };
     let tables = session.manifest.tables.iter().filter(asked);
     let built = report::table::build_all(&source, tables);
-    texts.extend((built.tables.iter()).map(|table| table.render(Format::Text)));
+    texts.extend((built.tables.iter()).map(|table| table.render(Format::Text, width)));
     texts.push(String::new()); // an empty line after each, the last one too
     failures.extend(built.failures);
     (texts.join("\n"), failures)
@@ -330,15 +368,17 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
             0 => String::new(),
             stages => format!(", {stages} not needed"),
         };
-        say(&format!(
-            "{} stages: {} hit, {} ran, {} failed{interrupted}{not_needed}, {} skipped; {:.1} s",
-            execution.stages.len(),
-            count(StageOutcome::Hit),
-            count(StageOutcome::Ran),
-            count(StageOutcome::Failed),
-            count(StageOutcome::Skipped),
-            execution.elapsed.as_secs_f64()
-        ));
+        if !voice.quiet {
+            say(&format!(
+                "{} stages: {} hit, {} ran, {} failed{interrupted}{not_needed}, {} skipped; {:.1} s",
+                execution.stages.len(),
+                count(StageOutcome::Hit),
+                count(StageOutcome::Ran),
+                count(StageOutcome::Failed),
+                count(StageOutcome::Skipped),
+                execution.elapsed.as_secs_f64()
+            ));
+        }
         for stage in &execution.stages {
             if let Some(error) = &stage.error {
                 let name = session.plan.node(stage.node).name();

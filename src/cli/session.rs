@@ -14,9 +14,10 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest, ManifestErrors, StoreSection, split_reference};
 use crate::model::device::{self, DeviceChoice};
-use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, resolve};
+use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, estimate_work, resolve};
 use crate::remote::RemoteUrl;
 use crate::report::{Missing, Source, used_text};
+use crate::run::Forecast;
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::{RemoteChoice, Store};
 use crate::teacher::http::Permissions;
@@ -394,6 +395,24 @@ impl Session {
         let resolved = resolve(&self.plan, nodes, &environment)?;
         let open = resolved.iter().filter(|each| each.state.is_open());
         Ok(open.map(|each| each.node).collect())
+    }
+
+    /// How far a run of `nodes` will be and what it takes, as far as that is known without a network and without measuring.
+    pub(crate) fn forecast(&self, nodes: &[NodeId], workers: usize) -> Forecast {
+        let mut forecast = Forecast::new(&self.plan, nodes, workers);
+        let fetcher = self.fetcher.offline();
+        let environment = Environment {
+            planning: true,
+            fetcher: &fetcher,
+            ..self.environment(&self.options, &Silent)
+        };
+        // Whatever goes wrong here, the run will say in its own words.
+        if let Ok(resolved) = resolve(&self.plan, nodes, &environment)
+            && let Ok(estimates) = estimate_work(&self.plan, &resolved, &environment)
+        {
+            forecast.expect(&self.plan, &resolved, &estimates, &environment);
+        }
+        forecast
     }
 
     /// Checks the outside files that `nodes` name, before anything runs.

@@ -28,6 +28,9 @@ const SAMPLED: (u64, u64) = (25, 256);
 const TRAINED: u64 = 1024;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run student openai-community/gpt2
+  sert-run student models/smollm2.gguf --json")]
 pub(crate) struct StudentArgs {
     /// A folder in Hub format, a GGUF file, or a model on the hub
     #[arg(value_name = "FOLDER|FILE|ID")]

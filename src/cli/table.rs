@@ -11,12 +11,17 @@ use super::complete;
 use super::data;
 use super::exit::{Exit, Failure, tell_failures};
 use super::session::{ManifestArgs, Purpose, Session};
+use super::width::WidthArgs;
 use crate::disk;
 use crate::manifest::{TableSpec, nearest};
+use crate::report::Width;
 use crate::report::table::{Format, build_all};
 use crate::text::printable;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run table experiments/quickstart.toml --out results.md
+  sert-run table experiments/quickstart.toml --check results.md")]
 pub(crate) struct TableArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -32,6 +37,8 @@ pub(crate) struct TableArgs {
     /// Compare with this file; exit code 1, and what differs, where it does not follow from the store
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     check: Option<PathBuf>,
+    #[command(flatten)]
+    width: WidthArgs,
 }
 
 pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
@@ -49,8 +56,13 @@ pub(crate) fn run(args: &TableArgs) -> Result<Exit, Failure> {
     };
     let built =
         session.with_source(|source| Ok(build_all(source, chosen(&session, &args.tables)?)))?;
+    // A file does not depend on the terminal that it was asked for on.
+    let width = match named {
+        Some(_) => Width::FREE,
+        None => args.width.stdout(),
+    };
     let texts: Vec<String> = (built.tables.iter())
-        .map(|table| table.render(format))
+        .map(|table| table.render(format, width))
         .collect();
     let text = texts.join("\n");
     if let Some(path) = &args.check {

@@ -18,6 +18,9 @@ use crate::report::table::{ResultTable, build};
 use crate::report::{CellName, why};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run why experiments/quickstart.toml SERT:acc
+  sert-run why experiments/quickstart.toml results:SERT+RD:acc --questions")]
 pub(crate) struct WhyArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

@@ -48,6 +48,24 @@ pub fn estimate(
     resolved: &[Resolved],
     environment: &Environment<'_>,
 ) -> Result<Estimates, StoreError> {
+    let mut estimates = estimate_work(plan, resolved, environment)?;
+    // Only the CPU is measured: another device would be estimated by the wrong machine.
+    let on_cpu = environment.options.device == DeviceName::Cpu;
+    if on_cpu && estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
+        estimates.calibration = Calibration::measure(environment.options.threads);
+    }
+    Ok(estimates)
+}
+
+/// The same, with nothing measured: a run measures by what it does.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn estimate_work(
+    plan: &Plan,
+    resolved: &[Resolved],
+    environment: &Environment<'_>,
+) -> Result<Estimates, StoreError> {
     let mut sizes: BTreeMap<(NodeId, &'static str), Size> = BTreeMap::new();
     let mut digests: BTreeMap<(NodeId, &'static str), Digest> = BTreeMap::new();
     let mut estimates = Estimates::default();
@@ -92,11 +110,6 @@ pub fn estimate(
             }
             None => estimates.unknown.push(each.node),
         }
-    }
-    // Only the CPU is measured: another device would be estimated by the wrong machine.
-    let on_cpu = environment.options.device == DeviceName::Cpu;
-    if on_cpu && estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
-        estimates.calibration = Calibration::measure(environment.options.threads);
     }
     Ok(estimates)
 }

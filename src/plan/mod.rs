@@ -6,11 +6,13 @@
 
 mod estimate;
 mod graph;
+mod learned;
 mod programs;
 mod recipe;
 mod servers;
 mod state;
 
+pub(crate) use estimate::estimate_work;
 pub use estimate::{Estimates, estimate};
 pub use graph::{Input, Node, NodeId, Plan, PlanError};
 pub use programs::{PlannedProgram, programs};

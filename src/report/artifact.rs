@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use indicatif::HumanBytes;
 
+use super::Width;
 use super::funnel::funnel_text;
 use super::interval::{confidence_text, figure, plain, titled};
-use super::new_table;
 use crate::artifact::{Artifact, ArtifactError, ArtifactKind, ModelFolder};
 use crate::filter::Funnel;
 use crate::metric::{Decision, Evaluation, Metric, TextFigure, TextScores, text_figure};
@@ -17,7 +17,7 @@ use crate::text::{
 };
 
 /// The artifact in `bytes`, at most `rows` rows of it (0 for all), of `question` only where one is
-/// named.
+/// named; tables take `width`.
 ///
 /// # Errors
 /// When the bytes are not such an artifact.
@@ -26,6 +26,7 @@ pub(crate) fn artifact_text(
     bytes: &[u8],
     rows: usize,
     question: Option<&str>,
+    width: Width,
 ) -> Result<String, ArtifactError> {
     let wanted = |id: &str| question.is_none_or(|question| question == id);
     Ok(match kind {
@@ -84,9 +85,11 @@ pub(crate) fn artifact_text(
             let of_question = all.iter().filter(|row| wanted(&row.question_id));
             listed(of_question, rows, "rows that share n-grams", overlap_text)
         }
-        ArtifactKind::Losses => losses_text(&Vec::decode(bytes)?),
-        ArtifactKind::Funnel => funnel_text(&Funnel::decode(bytes)?),
-        ArtifactKind::Evaluation => evaluation_text(&Evaluation::decode(bytes)?, rows, question),
+        ArtifactKind::Losses => losses_text(&Vec::decode(bytes)?, width),
+        ArtifactKind::Funnel => funnel_text(&Funnel::decode(bytes)?, width),
+        ArtifactKind::Evaluation => {
+            evaluation_text(&Evaluation::decode(bytes)?, rows, question, width)
+        }
         ArtifactKind::TextScores => text_scores_text(&TextScores::decode(bytes)?, rows),
         ArtifactKind::Model => model_text(&ModelFolder::decode(bytes)?),
         ArtifactKind::Decision => decision_text(&Decision::decode(bytes)?),
@@ -221,8 +224,8 @@ fn overlap_text(row: &OverlapRow) -> String {
     )
 }
 
-fn losses_text(losses: &[LossPoint]) -> String {
-    let mut table = new_table();
+fn losses_text(losses: &[LossPoint], width: Width) -> String {
+    let mut table = width.table();
     table.set_header([
         "epoch",
         "step",
@@ -244,8 +247,13 @@ fn losses_text(losses: &[LossPoint]) -> String {
     format!("{table}\n")
 }
 
-fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>) -> String {
-    let mut table = new_table();
+fn evaluation_text(
+    evaluation: &Evaluation,
+    rows: usize,
+    question: Option<&str>,
+    width: Width,
+) -> String {
+    let mut table = width.table();
     table.set_header(["figure", "value and interval", "n"]);
     for (name, unit, estimate) in evaluation.columns() {
         table.add_row([
@@ -254,7 +262,7 @@ fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>)
             estimate.n.to_string(),
         ]);
     }
-    let told = measured_text(evaluation);
+    let told = measured_text(evaluation, width);
     let outcomes = evaluation
         .outcomes
         .iter()
@@ -276,12 +284,12 @@ fn evaluation_text(evaluation: &Evaluation, rows: usize, question: Option<&str>)
 }
 
 /// What was answered, how the answers ended, and what the intervals are.
-fn measured_text(evaluation: &Evaluation) -> String {
+fn measured_text(evaluation: &Evaluation, width: Width) -> String {
     let mut text = String::new();
     if let Some(answered) = &evaluation.answered {
         let n = evaluation.outcomes.len();
         let share = |count: usize| format!("{:.1} %", 100.0 * count as f64 / n.max(1) as f64);
-        let mut table = new_table();
+        let mut table = width.table();
         table.set_header(["answer", "given", "gold"]);
         for (answer, gold) in &answered.gold {
             let given = answered.given.get(answer).copied().unwrap_or(0);

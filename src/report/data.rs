@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::width::folded;
 use crate::dataset::Splits;
 use crate::text::{AnswerForm, Question, fold, printable};
 
@@ -266,34 +267,11 @@ fn add(out: &mut String, name: &str, value: &str) {
     for line in shown
         .trim()
         .lines()
-        .flat_map(|line| folded(&printable(line)))
+        .flat_map(|line| folded(&printable(line), WIDTH - INDENT))
     {
         let _ = writeln!(out, "{}", format!("{name:<INDENT$}{line}").trim_end());
         name = "";
     }
-}
-
-/// `line` in pieces that fit behind the names, at its blanks where it has some.
-fn folded(line: &str) -> Vec<String> {
-    let room = WIDTH - INDENT;
-    let mut pieces = vec![String::new()];
-    let mut length = 0;
-    for word in line.split(' ') {
-        let letters: Vec<char> = word.chars().collect();
-        for (number, part) in letters.chunks(room).enumerate() {
-            let blank = usize::from(number == 0 && length > 0);
-            if length + blank + part.len() > room {
-                pieces.push(String::new());
-                length = 0;
-            } else if blank == 1 {
-                pieces.last_mut().expect("there is one").push(' ');
-                length += 1;
-            }
-            pieces.last_mut().expect("there is one").extend(part);
-            length += part.len();
-        }
-    }
-    pieces
 }
 
 #[cfg(test)]

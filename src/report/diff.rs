@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::Width;
 use super::interval::{difference, figure, titled};
-use super::new_table;
 use crate::metric::{Evaluation, QuestionOutcome};
 use crate::text::{Prediction, printable};
 
 /// The figures that both evaluations have, and on the questions that both measured, who was right.
-pub(crate) fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation) -> String {
-    let mut table = new_table();
+pub(crate) fn evaluations_side_by_side(a: &Evaluation, b: &Evaluation, width: Width) -> String {
+    let mut table = width.table();
     table.set_header(["figure", "A", "B", "B - A"]);
     let columns_b = b.columns();
     for (name, unit, in_a) in a.columns() {

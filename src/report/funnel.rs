@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use comfy_table::CellAlignment;
 
 use super::interval::share_text;
-use super::{ReportError, Source, new_table};
+use super::{ReportError, Source, Width};
 use crate::artifact::ArtifactKind;
 use crate::filter::Funnel;
 use crate::key::Digest;
@@ -19,18 +19,22 @@ pub(super) const WHOLE: usize = 2;
 ///
 /// # Errors
 /// When an artifact cannot be read.
-pub(crate) fn funnels(source: &Source<'_>, nodes: &[NodeId]) -> Result<Vec<String>, ReportError> {
+pub(crate) fn funnels(
+    source: &Source<'_>,
+    nodes: &[NodeId],
+    width: Width,
+) -> Result<Vec<String>, ReportError> {
     let mut texts = Vec::new();
     for (base, all) in found(source, nodes)? {
         if all.len() > WHOLE {
-            texts.push(FilterGroup::new(base, &all).text());
+            texts.push(FilterGroup::new(base, &all).text(width));
             continue;
         }
         for found in all {
             texts.push(format!(
                 "{}: which paths were kept\n{}",
                 printable(&found.node.all_names()),
-                funnel_text(&found.funnel)
+                funnel_text(&found.funnel, width)
             ));
         }
     }
@@ -134,8 +138,8 @@ impl FilterGroup {
         }
     }
 
-    fn text(&self) -> String {
-        let mut table = new_table();
+    fn text(&self, width: Width) -> String {
+        let mut table = width.table();
         table.set_header(Self::HEADER);
         for column in table.column_iter_mut().skip(1).take(4) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -154,8 +158,8 @@ impl FilterGroup {
 
 /// The funnel as a table: what each step dropped, by which of its rules, and what is left; below it,
 /// what the kept paths conclude.
-pub(super) fn funnel_text(funnel: &Funnel) -> String {
-    let mut table = new_table();
+pub(super) fn funnel_text(funnel: &Funnel, width: Width) -> String {
+    let mut table = width.table();
     table.set_header(["step", "dropped", "left", "questions left", "yield"]);
     // The first row is what came in, so that a step stands one row below its place.
     let rules = std::iter::once(None).chain(funnel.steps.iter().map(|step| Some(&step.by_rule)));
@@ -194,7 +198,7 @@ mod tests {
             left,
             questions_left: 2,
         };
-        let text = funnel_text(&Funnel {
+        let funnel = Funnel {
             questions: 4,
             paths: 10,
             steps: vec![
@@ -208,7 +212,8 @@ mod tests {
                 contradict: 1,
                 none: 0,
             },
-        });
+        };
+        let text = funnel_text(&funnel, Width::FREE);
         let cells: Vec<Vec<&str>> = text
             .lines()
             .filter(|line| line.starts_with('│'))

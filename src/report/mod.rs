@@ -1,6 +1,7 @@
 //! What a person reads: tables of results, the plan, an artifact. Reads plan and store only.
 
 mod artifact;
+mod beside;
 mod data;
 mod device_seconds;
 mod diff;
@@ -20,9 +21,11 @@ pub(crate) mod table;
 mod used;
 mod what_ran;
 mod why;
+mod width;
 
 pub(crate) use artifact::artifact_text;
 pub(crate) use artifact::bytes_text;
+pub(crate) use beside::Beside;
 pub(crate) use data::{DataReport, form_name};
 pub(crate) use diff::{changed_answers, evaluations_side_by_side};
 pub(crate) use figure_data::{NamedFigure, fill_figures};
@@ -33,14 +36,4 @@ pub(crate) use source::{Missing, ReportError, Source};
 pub(crate) use used::used_text;
 pub(crate) use what_ran::WhatRan;
 pub(crate) use why::{CellName, why};
-
-use comfy_table::{ContentArrangement, Table, presets};
-
-/// An empty table in the house style: readable without colour, in a log file too.
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
+pub(crate) use width::Width;

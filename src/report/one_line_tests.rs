@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Format, build_all};
-use super::{Missing, Source, artifact_text, fill_figures, funnels};
+use super::{Missing, Source, Width, artifact_text, fill_figures, funnels};
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::event::{CancelToken, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
@@ -129,14 +129,21 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
     let metric = Metric::named("exclamations").unwrap();
     let figure = metric.of(&evaluation).unwrap();
     assert_eq!((figure.value.to_string().as_str(), figure.n), ("2", 3));
-    let shown = artifact_text(ArtifactKind::Evaluation, &evaluation.encode(), 0, None).unwrap();
+    let shown = artifact_text(
+        ArtifactKind::Evaluation,
+        &evaluation.encode(),
+        0,
+        None,
+        Width::FREE,
+    )
+    .unwrap();
     assert!(
         shown.contains("Excl") && shown.contains("2.00 ["),
         "{shown}"
     );
     let mut tables = build_all(&source, &manifest.tables);
     assert!(tables.failures.is_empty(), "{:?}", tables.failures);
-    let table = tables.tables.remove(0).render(Format::Text);
+    let table = tables.tables.remove(0).render(Format::Text, Width::FREE);
     for part in ["Excl", "2.0 [", "3 of 4 answers exclaim; Excl is of these."] {
         assert!(table.contains(part), "{part}:\n{table}");
     }
@@ -161,7 +168,9 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
     }
     let each = "test-word 1; test-word 2 1; select 1; ";
     assert_eq!(told, each.repeat(2));
-    let funnels = funnels(&source, plan.order()).unwrap().concat();
+    let funnels = funnels(&source, plan.order(), Width::FREE)
+        .unwrap()
+        .concat();
     assert!(funnels.contains("test-word 2"), "{funnels}");
     let drawn = fill_figures(&source, &manifest.figures);
     assert!(drawn.failures.is_empty(), "{:?}", drawn.failures);

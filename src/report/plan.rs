@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Value, json};
 
-use super::new_table;
+use super::Width;
 use super::plan_sweep::sweep_text;
 use crate::key::Difference;
 use crate::manifest::Sweep;
@@ -22,11 +22,12 @@ pub(crate) fn plan_text(
     estimates: &Estimates,
     servers: &[Server],
     programs: &[PlannedProgram],
+    width: Width,
 ) -> String {
     let mut text = if sweep.is_sweep() {
-        sweep_text(sweep, plan, resolved)
+        sweep_text(sweep, plan, resolved, width)
     } else {
-        stages_text(plan, resolved, estimates)
+        stages_text(plan, resolved, estimates, width)
     };
     text += &totals_text(plan, resolved, estimates);
     for server in servers {
@@ -69,8 +70,8 @@ fn server_text(server: &Server) -> String {
 }
 
 /// Every stage, a line each.
-fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> String {
-    let mut table = new_table();
+fn stages_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates, width: Width) -> String {
+    let mut table = width.table();
     table.set_header([
         "stage",
         "kind",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::new_table;
+use super::Width;
 use crate::key::canonical_json;
 use crate::manifest::Sweep;
 use crate::plan::{NodeState, Plan, Resolved};
@@ -15,7 +15,12 @@ use crate::text::printable;
 const LISTED: usize = 30;
 
 /// A sweep's points, what varies, and its stages, those of one name on a line.
-pub(super) fn sweep_text(sweep: &Sweep, plan: &Plan, resolved: &[Resolved]) -> String {
+pub(super) fn sweep_text(
+    sweep: &Sweep,
+    plan: &Plan,
+    resolved: &[Resolved],
+    width: Width,
+) -> String {
     let mut text = String::new();
     for axis in &sweep.axes {
         let labels: Vec<&str> = axis.values.iter().map(|v| v.label.as_str()).collect();
@@ -34,7 +39,7 @@ pub(super) fn sweep_text(sweep: &Sweep, plan: &Plan, resolved: &[Resolved]) -> S
     if sweep.points.len() > LISTED {
         let _ = writeln!(text, "  and {} more", sweep.points.len() - LISTED);
     }
-    let mut table = new_table();
+    let mut table = width.table();
     let any_not_needed =
         (resolved.iter()).any(|each| matches!(each.state, NodeState::NotNeeded(_)));
     let last = any_not_needed.then_some("not needed");

@@ -2,8 +2,10 @@
 //!
 //! The times that are recorded are taken here (clocks elsewhere pace, wait or measure); the runner never prints.
 
+mod ask;
 mod clock;
 mod executor;
+mod forecast;
 mod json_lines;
 mod one;
 mod provenance;
@@ -12,7 +14,9 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ask::ask;
 pub(crate) use executor::{Execution, execute};
+pub(crate) use forecast::Forecast;
 pub(crate) use json_lines::JsonLines;
 pub(crate) use scheduler::Policy;
 pub(crate) use terminal::Terminal;

@@ -44,7 +44,8 @@ impl Bench {
             .env_remove("SERT_MIRROR")
             .env_remove("SERT_CACHE")
             .env_remove("SERT_REMOTE")
-            .env_remove("SERT_DEVICE");
+            .env_remove("SERT_DEVICE")
+            .env_remove("COLUMNS");
         command
     }
 

@@ -47,6 +47,7 @@ mod store_care;
 mod statistics;
 mod students;
 mod sweep;
+mod terminal;
 mod verify;
 mod verify_http;
 mod webdriver;

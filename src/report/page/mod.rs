@@ -20,7 +20,7 @@ use super::figure::Numbers;
 use super::funnel::{FilterGroup, filter_groups};
 use super::rating::RatingReport;
 use super::table::{Format, build_all};
-use super::{NamedFigure, ReportError, Source, WhatRan};
+use super::{NamedFigure, ReportError, Source, WhatRan, Width};
 use crate::plan::Resolved;
 use crate::text::escaped;
 use paths::PathBook;
@@ -61,7 +61,7 @@ pub(crate) fn page(
     let keys = keys.collect();
     let tables = built.tables.iter().map(|table| {
         Ok(Tabled {
-            html: table.render(Format::Html),
+            html: table.render(Format::Html, Width::FREE),
             seconds: of_rows(source, table, &keys)?,
         })
     });
@@ -94,7 +94,7 @@ pub(crate) fn page(
         funnels: pictures.funnels.iter().map(Shown::of).collect(),
         figures: pictures.others.iter().map(Shown::of).collect(),
         missing: pictures.missing.iter().map(told).collect(),
-        ratings: ratings.map(RatingReport::text),
+        ratings: ratings.map(|ratings| ratings.text(Width::FREE)),
         stages: Stages::read(source, resolved)?,
         paths: (!book.is_empty()).then(|| embed::json(&book)),
         left_out: &book.left_out,

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{CRITERIA, HIGHEST, Item, Sheet};
 use crate::key::Digest;
 use crate::metric::{Agreement, Estimate, Rated, Resampling, Weights, agreement, cluster_mean};
+use crate::report::Width;
 use crate::report::interval::{confidence_text, percent, plain};
-use crate::report::new_table;
 use crate::text::printable;
 
 /// Streams of the bootstraps' generator, one for each figure.
@@ -127,10 +127,10 @@ impl RatingReport {
     }
 
     /// For a person: means, then agreement.
-    pub(crate) fn text(&self) -> String {
-        let mut means = new_table();
+    pub(crate) fn text(&self, width: Width) -> String {
+        let mut means = width.table();
         means.set_header(["criterion", "rater", "n", "mean"]);
-        let mut agreements = new_table();
+        let mut agreements = width.table();
         agreements.set_header(["criterion", "between", "n", "kappa", "equal %"]);
         for table in [&mut means, &mut agreements] {
             for column in table.column_iter_mut().skip(2) {

@@ -6,6 +6,7 @@
 mod answers;
 mod baselines;
 mod beside;
+mod blocks;
 mod build;
 mod cell;
 mod cost;
@@ -28,7 +29,7 @@ pub(crate) use tests_against::TestAgainst;
 
 use serde::Serialize;
 
-use super::WhatRan;
+use super::{WhatRan, Width};
 use crate::metric::Metric;
 
 /// A table, filled.
@@ -120,10 +121,10 @@ impl Format {
 }
 
 impl ResultTable {
-    /// The table in a form.
-    pub(crate) fn render(&self, format: Format) -> String {
+    /// The table in a form; as text it takes `width`.
+    pub(crate) fn render(&self, format: Format, width: Width) -> String {
         match format {
-            Format::Text => text::render(self),
+            Format::Text => text::render(self, width),
             Format::Md => markdown::render(self),
             Format::Csv => csv::render(self),
             Format::Latex => latex::render(self),

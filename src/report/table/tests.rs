@@ -116,7 +116,7 @@ fn table() -> ResultTable {
 
 #[test]
 fn text_shows_figures_holes_and_what_was_reported() {
-    let text = table().render(Format::Text);
+    let text = table().render(Format::Text, Width::FREE);
     assert!(text.contains("54.00 ± 1.00 [50.30, 57.70]"), "{text}");
     assert!(text.contains("54.00 (+0.00, inside)"), "{text}");
     assert!(text.contains("90.00 (-13.23, outside)"), "{text}");
@@ -127,7 +127,7 @@ fn text_shows_figures_holes_and_what_was_reported() {
 /// What is partly known says of how many; what has no interval says so; what was answered stands beside what is right.
 #[test]
 fn text_claims_no_more_than_is_known() {
-    let text = table().render(Format::Text);
+    let text = table().render(Format::Text, Width::FREE);
     let cells = |begins: &str, has: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| line.starts_with('│'));
         let mut lines = lines.filter(|line| line.contains(begins) && line.contains(has));
@@ -152,9 +152,35 @@ fn text_claims_no_more_than_is_known() {
     assert_eq!(cells("SERT|RD", "Len").len(), 6);
 }
 
+/// What fits one terminal is cut in blocks for a narrower one; nothing is lost.
+#[test]
+fn text_fits_its_terminal() {
+    let whole = table().render(Format::Text, Width::FREE);
+    for columns in [60, 80, 100, 250] {
+        let text = table().render(Format::Text, Width::of(columns));
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= usize::from(columns),
+                "{columns}:\n{text}"
+            );
+        }
+        for figure in [
+            "54.00 ± 1.00 [50.30, 57.70]",
+            "90.00 (-13.23, outside)",
+            "2 of 8",
+            "99.5",
+            "0.500",
+        ] {
+            assert!(text.contains(figure), "{figure} in {columns}:\n{text}");
+        }
+    }
+    let wide = table().render(Format::Text, Width::of(250));
+    assert_eq!(wide, whole);
+}
+
 #[test]
 fn markdown_keeps_its_columns() {
-    let text = table().render(Format::Md);
+    let text = table().render(Format::Md, Width::FREE);
     let blocks: Vec<Vec<&str>> = text
         .split("\n\n")
         .map(|block| block.lines().filter(|line| line.starts_with('|')).collect())
@@ -177,7 +203,7 @@ fn markdown_keeps_its_columns() {
 
 #[test]
 fn csv_has_a_line_for_each_figure_and_reads_back() {
-    let text = table().render(Format::Csv);
+    let text = table().render(Format::Csv, Width::FREE);
     let mut reader = ::csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().unwrap().clone();
     let at = |name: &str| header.iter().position(|each| each == name).unwrap();
@@ -206,7 +232,7 @@ fn csv_has_a_line_for_each_figure_and_reads_back() {
 
 #[test]
 fn latex_takes_no_commands_from_labels() {
-    let text = table().render(Format::Latex);
+    let text = table().render(Format::Latex, Width::FREE);
     assert!(
         text.contains("A \\& B: 100 \\% \\textless{}script"),
         "{text}"
@@ -232,7 +258,7 @@ fn latex_takes_no_commands_from_labels() {
 
 #[test]
 fn html_is_escaped_and_says_why_a_cell_is_a_hole() {
-    let text = table().render(Format::Html);
+    let text = table().render(Format::Html, Width::FREE);
     assert!(
         !text.contains("<script>") && !text.contains("<b>"),
         "{text}"
@@ -246,7 +272,7 @@ fn html_is_escaped_and_says_why_a_cell_is_a_hole() {
 
 #[test]
 fn json_has_everything() {
-    let text = table().render(Format::Json);
+    let text = table().render(Format::Json, Width::FREE);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let cell = &json["rows"][0]["groups"][0]["cells"][0];
     assert_eq!(cell["seed_sd"], 0.01);

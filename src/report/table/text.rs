@@ -1,78 +1,74 @@
-//! A table for a terminal: a block for each group of columns, so that it stays narrow.
+//! A table for a terminal: a block for each group of columns, and more where a block would be too wide.
 
-use std::fmt::Write as _;
-
-use comfy_table::CellAlignment;
-
+use super::blocks::Blocks;
 use super::cell::{difference, signed, titled};
 use super::{AnswerTable, CellGroup, ResultTable, TableRow};
 use crate::metric::Metric;
-use crate::report::new_table;
+use crate::report::Width;
 use crate::text::printable;
 
-pub(super) fn render(table: &ResultTable) -> String {
-    let mut text = format!(
-        "{}\n{}\n",
-        printable(&table.heading),
-        printable(&table.ran.whole())
-    );
+pub(super) fn render(table: &ResultTable, width: Width) -> String {
+    let mut text = width.paragraph(&printable(&table.heading));
+    text += &width.paragraph(&printable(&table.ran.whole()));
     for (place, group) in table.groups.iter().enumerate() {
         if !group.is_empty() {
-            let _ = writeln!(text, "{}", printable(group));
+            text += &width.paragraph(&printable(group));
         }
-        text += &block(table, place);
+        text += &block(table, place).text(width);
         let answers = table.answers.iter().find(|each| each.group == *group);
-        text += &answers.map_or_else(String::new, |answers| answer_block(table, answers));
+        text += &answers.map_or_else(String::new, |answers| {
+            answer_block(table, answers).text(width)
+        });
     }
     if !table.tests.is_empty() {
-        text += &tests(table);
+        text += &tests(table).text(width);
     }
     for note in &table.notes {
-        let _ = writeln!(text, "{}", printable(note));
+        text += &width.paragraph(&printable(note));
     }
     text
 }
 
-fn block(table: &ResultTable, group: usize) -> String {
-    let mut out = new_table();
+fn block(table: &ResultTable, group: usize) -> Blocks {
     let mut header: Vec<String> = table.row_axes.iter().map(|name| printable(name)).collect();
     header.push(String::new());
     header.extend(table.metrics.iter().map(|metric| titled(*metric)));
     header.extend(["unparsed", "cut", "n"].map(str::to_owned));
-    out.set_header(header);
-    let names = table.row_axes.len() + 1;
-    for column in out.column_iter_mut().skip(names) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    let mut rows = Vec::new();
     for row in &table.rows {
         let of_group = &row.groups[group];
-        out.add_row(cells(table, row, of_group));
+        rows.push(cells(table, row, of_group));
         if of_group
             .cells
             .iter()
             .any(|cell| cell.figure().is_some_and(|f| f.reported.is_some()))
         {
-            out.add_row(reported(table, of_group));
+            rows.push(reported(table, of_group));
         }
     }
-    format!("{out}\n")
+    Blocks {
+        names: table.row_axes.len() + 1,
+        // Accuracy says little without how many questions it is of.
+        first: Some(header.len() - 1),
+        header,
+        rows,
+    }
 }
 
-fn answer_block(table: &ResultTable, answers: &AnswerTable) -> String {
-    let mut out = new_table();
-    let names = table.row_axes.len() + 1;
+fn answer_block(table: &ResultTable, answers: &AnswerTable) -> Blocks {
     let mut header: Vec<String> = table.row_axes.iter().map(|name| printable(name)).collect();
     header.extend(answers.header().iter().map(|title| printable(title)));
-    out.set_header(header);
-    for column in out.column_iter_mut().skip(names) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for line in &answers.lines {
+    let rows = answers.lines.iter().map(|line| {
         let headers = line.headers.iter().cloned();
         let cells = headers.chain(answers.cells(line));
-        out.add_row(cells.map(|cell| printable(&cell)));
+        cells.map(|cell| printable(&cell)).collect()
+    });
+    Blocks {
+        names: table.row_axes.len() + 1,
+        header,
+        rows: rows.collect(),
+        first: None,
     }
-    format!("{out}\n")
 }
 
 fn cells(table: &ResultTable, row: &TableRow, group: &CellGroup) -> Vec<String> {
@@ -102,16 +98,14 @@ fn reported(table: &ResultTable, group: &CellGroup) -> Vec<String> {
     cells
 }
 
-fn tests(table: &ResultTable) -> String {
-    let mut out = new_table();
-    out.set_header(TEST_HEADER);
-    for column in out.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
+fn tests(table: &ResultTable) -> Blocks {
+    let rows = test_lines(table).map(|line| line.iter().map(|cell| printable(cell)).collect());
+    Blocks {
+        names: 3,
+        header: TEST_HEADER.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+        first: None,
     }
-    for line in test_lines(table) {
-        out.add_row(line.map(|cell| printable(&cell)));
-    }
-    format!("{out}\n")
 }
 
 /// The columns of the tests.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::metric::{Agreement, Resampling};
+use crate::report::Width;
 use crate::text::{AnswerForm, DropReason, EndReason, FilterDecision, FirstToken, Question};
 
 /// Path `draw` of question `q`, with a judge's scores.
@@ -219,7 +220,7 @@ fn raters_and_judge_by_hand() {
     for (found, expected) in means.iter().zip([5.0, 5.0, 7.4]) {
         assert!((found - expected).abs() < 1e-12, "{found}");
     }
-    let text = report.text();
+    let text = report.text(Width::FREE);
     for words in [
         "12 rated items of 4 questions",
         "anna and ben",
@@ -246,12 +247,12 @@ fn a_judge_on_another_scale_is_left_out() {
     assert_eq!(report.criteria[0].agreements.len(), 1);
     assert!(
         report
-            .text()
+            .text(Width::FREE)
             .contains("12 of the judge's scores of relevance")
     );
     for item in items.values_mut() {
         item.path.scores.clear();
     }
     let report = RatingReport::of(&items, &[sheet], &Resampling::default());
-    assert!(report.text().contains("no judge's scores"));
+    assert!(report.text(Width::FREE).contains("no judge's scores"));
 }
