@@ -3,7 +3,8 @@
 Called by `run`, which builds sert-run and the environment of the peers. Every round runs every contestant once, in an
 order that rotates; a ratio is the median over the rounds of the ratio within a round, because machines drift.
 Results are kept in the work folder after every run of a program: the same command goes on where it was broken off, and
-does again what another size, number of threads or build of sert-run has made (`--again`: all).
+does again what another size, number of threads or build of sert-run has made (`--again`: all; `--keep-peers`: of
+another build only sert-run's own runs).
 """
 
 import argparse
@@ -44,6 +45,7 @@ SAMPLE = ("sert-run", "ctranslate2", "llama.cpp", "transformers")
 STOPPED = ("sert-run", "sert-run, stop", "ctranslate2", "llama.cpp", "transformers")
 TRAIN = ("sert-run", "transformers")
 INT8 = ("sert-run, int8", "sert-run", "ctranslate2, int8", "ctranslate2")
+INT8_LLAMA = ("sert-run, int8", "sert-run", "ctranslate2, int8", "llama.cpp, Q8_0")
 
 SIZES = {
     "quick": [
@@ -79,7 +81,17 @@ SIZES = {
         Case("sample-small-long-int8", "sample", "small", 8, 128, 200, INT8),
         Case("predict-small-int8", "predict", "small", 64, 24, 64, INT8),
     ],
+    "smollm2": [
+        Case("sample-smollm2", "sample", "smollm2", 100, 30, 400, SAMPLE),
+        Case("predict-smollm2", "predict", "smollm2", 100, 24, 100, SAMPLE),
+        Case("finetune-smollm2", "finetune", "smollm2", 48, 0, 0, TRAIN),
+        Case("sample-smollm2-int8", "sample", "smollm2", 16, 30, 400, INT8_LLAMA),
+        Case("predict-smollm2-int8", "predict", "smollm2", 100, 24, 100, INT8_LLAMA),
+    ],
 }
+
+# Real students, and their folders.
+MODERN = {"smollm2": "smollm2-135m-instruct"}
 
 MANIFEST = """title = "beside its peers"
 [data]
@@ -140,6 +152,7 @@ SCRIPTS = {
     "ctranslate2": "ctranslate2_peer.py",
     "ctranslate2, int8": "ctranslate2_peer.py",
     "llama.cpp": "llama_peer.py",
+    "llama.cpp, Q8_0": "llama_peer.py",
     "transformers": "transformers_peer.py",
 }
 
@@ -211,27 +224,51 @@ class Bench:
             sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def student(self, name, quantization="float32"):
-        """A folder in Hub format, and the same for CTranslate2 (in a number format) and llama.cpp."""
-        folder = SHARED / "models" / "qa-nano" if name == "nano" else self.work / name
+    def student(self, name):
+        """A folder in Hub format."""
+        if name == "nano":
+            return SHARED / "models" / "qa-nano"
+        if name in MODERN:
+            folder = self.arguments.modern / MODERN[name] if self.arguments.modern else None
+            if folder is None or not (folder / "config.json").exists():
+                sys.exit(f"--modern DIR, or SERT_MODELS, has to name a folder that holds {MODERN[name]}")
+            return folder.resolve()
+        folder = self.work / name
         if not folder.is_dir():
             self.call(sys.executable, HERE / "random_student.py", name, SHARED / "models" / "qa-nano", folder)
+        return folder
+
+    def model(self, name, contestant):
+        """The same as a contestant wants it."""
+        program, _, dtype = contestant.partition(", ")
+        if program == "ctranslate2":
+            return self.converted(name, dtype or "float32")
+        if program == "llama.cpp":
+            return self.gguf(name, dtype.lower() or "f32")
+        return self.student(name)
+
+    def converted(self, name, quantization):
         suffix = "" if quantization == "float32" else f"-{quantization}"
         converted = self.work / f"{name}-ctranslate2{suffix}"
         if not converted.is_dir():
             tool = Path(sys.executable).parent / "ct2-transformers-converter"
-            self.call(tool, "--model", folder, "--output_dir", converted, "--quantization", quantization)
-        gguf = self.work / f"{name}.gguf"
-        if find_spec("llama_cpp") and not gguf.exists():
-            self.call(sys.executable, HERE / "gguf_student.py", folder, gguf)
-        return folder, converted, gguf
+            self.call(tool, "--model", self.student(name), "--output_dir", converted, "--quantization", quantization)
+        return converted
+
+    def gguf(self, name, quantization):
+        gguf = self.work / f"{name}-{quantization}.gguf"
+        if not gguf.exists():
+            self.call(sys.executable, HERE / "gguf_student.py", self.student(name), gguf, quantization)
+        return gguf
 
     def prepare(self, case):
         """A folder with what all rounds of a case begin from."""
         folder = self.work / case.name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        student = self.student(case.student)[0]
+        student = self.student(case.student)
+        for contestant in case.contestants:
+            self.model(case.student, contestant)
         manifest = folder / "manifest.toml"
         manifest.write_text(MANIFEST.format(student=student, tokens=max(case.max_new_tokens, 1)))
         limit = self.limit(case)
@@ -283,13 +320,10 @@ class Bench:
         return result
 
     def peer(self, case, contestant, here):
-        quantization = "int8" if contestant.endswith("int8") else "float32"
-        student, converted, gguf = self.student(case.student, quantization)
-        folder, limit = here.parent, self.limit(case)
+        folder, limit, student = here.parent, self.limit(case), self.student(case.student)
         job = {
             "student": str(student),
-            "converted": str(converted),
-            "gguf": str(gguf),
+            "model": str(self.model(case.student, contestant)),
             "questions": str(folder / "questions.jsonl"),
             "teacher": str(folder / "teacher.jsonl"),
             "out": str(here / "rows.jsonl"),
@@ -338,18 +372,17 @@ class Bench:
 
 
 def answers(found):
-    """The answers by question, to be compared."""
-    return {
-        "tokens": sum(len(row["tokens"]) for row in found),
-        "answers": {row["question_id"]: row["tokens"] for row in found},
-    }
+    """The answers by question, to be compared. A row of an empty one names no tokens."""
+    by_question = {row["question_id"]: row.get("tokens", []) for row in found}
+    return {"tokens": sum(map(len, by_question.values())), "answers": by_question}
 
 
 def cases_of(arguments):
     """The jobs to do, without the peers that are not installed."""
     for case in SIZES[arguments.size]:
         if arguments.only is None or arguments.only in case.name:
-            there = tuple(name for name in case.contestants if name != "llama.cpp" or find_spec("llama_cpp"))
+            llama = find_spec("llama_cpp") is not None
+            there = tuple(name for name in case.contestants if llama or not name.startswith("llama.cpp"))
             yield replace(case, contestants=there)
 
 
@@ -362,6 +395,9 @@ def compare(bench, cases, results, save):
         earlier = results.get(case.name, {})
         if not (earlier.items() >= made.items() and (bench.work / case.name / "ready").is_dir()):
             results[case.name] = made | {"rounds": [], "loads": []}
+            if arguments.keep_peers and earlier.items() >= (made | {"program": earlier.get("program")}).items():
+                peers = lambda done: {name: run for name, run in done.items() if not name.startswith("sert-run")}
+                results[case.name] |= {"rounds": [peers(done) for done in earlier["rounds"]], "loads": earlier["loads"]}
             bench.prepare(case)
     for index in range(arguments.rounds):
         for case in cases:
@@ -370,7 +406,7 @@ def compare(bench, cases, results, save):
             done = result["rounds"][index]
             turn = index % len(case.contestants)
             for contestant in case.contestants[turn:] + case.contestants[:turn]:
-                if contestant not in done:
+                if contestant not in done and (arguments.by is None or arguments.by in contestant):
                     done[contestant] = bench.once(case, index, contestant)
                     result["loads"].append(os.getloadavg()[0])
                     save()
@@ -384,7 +420,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="jobs whose name contains this")
+    parser.add_argument("--by", help="programs whose name contains this; the tables show rounds that all have done")
+    parser.add_argument("--modern", type=Path, default=os.environ.get("SERT_MODELS"), help="where the real students are")
     parser.add_argument("--again", action="store_true", help="forget the results of an earlier or interrupted run")
+    parser.add_argument("--keep-peers", action="store_true", help="with another build of sert-run, run only that anew")
     parser.add_argument("--report", action="store_true", help="write the tables of the last results, and run nothing")
     parser.add_argument("--document", type=Path, default=REPOSITORY / "docs" / "performance.md")
     arguments = parser.parse_args()

@@ -18,7 +18,7 @@ def load(job):
     tokenizer = Tokenizer.from_file(str(job.student / "tokenizer.json"))
     ctranslate2.set_random_seed(job.seed + 1)
     generator = ctranslate2.Generator(
-        str(job.converted), device="cpu", compute_type="default", inter_threads=1, intra_threads=job.threads
+        str(job.model), device="cpu", compute_type="default", inter_threads=1, intra_threads=job.threads
     )
     return tokenizer, generator
 

@@ -1,8 +1,8 @@
-"""llama.cpp in f32 by its Python binding: `llama_peer.py JOB.json sample|predict`.
+"""llama.cpp by its Python binding, in f32 or in Q8_0: `llama_peer.py JOB.json sample|predict`.
 
 In its best configuration that we know: the binding's low-level calls, because the high-level ones decode one sequence at a
 time; a prompt is read once and its cells in the cache are shared by its 25 sequences; the batch is refilled as sequences
-end; the draw and its log-probability come from the logits in one pass of numpy, so no perplexity pass is needed. Weights are f32; the cache is f16, its default.
+end; the draw and its log-probability come from the logits in one pass of numpy, so no perplexity pass is needed. The cache is f16, its default.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ import llama_cpp
 import numpy as np
 from tokenizers import Tokenizer
 
-from peer import Clock, Job, encoded_prompts, path_row, rows, write_rows
+from peer import Clock, Job, encoded_prompts, end_of_text, path_row, rows, write_rows
 
 BLOCK = 64
 # Of sequences that are sampled together: every one looks at all cells of the cache, so a wider batch is slower.
@@ -28,7 +28,7 @@ class Llama:
         self.quiet = quiet  # the library keeps no reference to it
         llama_cpp.llama_backend_init()
         model = llama_cpp.llama_model_load_from_file(
-            str(job.gguf).encode(), llama_cpp.llama_model_default_params()
+            str(job.model).encode(), llama_cpp.llama_model_default_params()
         )
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = cells, sequences, True
@@ -144,7 +144,7 @@ def start(job, branches):
     longest = max(len(tokens) for _, tokens in pairs)
     at_once = max(1, (job.batch if branches == 1 else min(job.batch, WIDEST)) // branches)
     cells = at_once * (longest + branches * job.max_new_tokens)
-    return tokenizer, pairs, tokenizer.token_to_id("<|endoftext|>"), Llama(job, at_once * branches, cells, longest)
+    return tokenizer, pairs, end_of_text(job), Llama(job, at_once * branches, cells, longest)
 
 
 def sample(job):

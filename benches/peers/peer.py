@@ -18,8 +18,7 @@ class Job:
     """One piece of work, the same for every peer."""
 
     student: Path  # a folder in Hub format
-    converted: Path  # the same weights as CTranslate2 wants them
-    gguf: Path  # the same as llama.cpp wants them
+    model: Path  # the same weights as the peer wants them
     questions: Path  # JSON lines, as `sert-run export` writes them
     teacher: Path  # the same, of the teacher's paths
     out: Path  # where the rows go
@@ -37,7 +36,7 @@ class Job:
     @classmethod
     def read(cls):
         fields = json.loads(Path(sys.argv[1]).read_text())
-        for name in ("student", "converted", "gguf", "questions", "teacher", "out"):
+        for name in ("student", "model", "questions", "teacher", "out"):
             fields[name] = Path(fields[name])
         return cls(**fields)
 
@@ -51,6 +50,11 @@ SENTENCE = (
 
 def rows(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def end_of_text(job):
+    """The token that ends a text, by the student's configuration."""
+    return json.loads((job.student / "config.json").read_text())["eos_token_id"]
 
 
 def prompt(question):

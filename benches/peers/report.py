@@ -3,13 +3,29 @@
 import os
 import re
 import statistics
+import subprocess
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 
 def cpu():
-    """The CPU's name, as the system tells it."""
-    found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    return found.group(1) if found else "unknown"
+    """The CPU, as `lscpu` tells it: name, cores, threads of each, widest vectors."""
+    told = subprocess.run(["lscpu"], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    fields = dict(re.findall(r"^ *([^:\n]+): *(.*)$", told, re.MULTILINE))
+    cores = int(fields["Core(s) per socket"]) * int(fields["Socket(s)"])
+    flags = fields.get("Flags", "").split()
+    vectors = next((name for flag, name in [("avx512f", "AVX-512"), ("avx2", "AVX2")] if flag in flags), "neither AVX2 nor AVX-512")
+    return (
+        f"{fields['Model name']} (family {fields['CPU family']}, model {fields['Model']}, {vectors}), {cores} cores, "
+        f"{fields['Thread(s) per core']} thread(s) per core"
+    )
+
+
+def versions():
+    """The peers' versions, as installed."""
+    names = [("ctranslate2", "ctranslate2"), ("llama_cpp", "llama-cpp-python"), ("torch", "torch"), ("transformers", "transformers")]
+    return ", ".join(f"{name} {metadata.version(name)}" for module, name in names if find_spec(module))
 
 
 def median(result, contestant, field):
@@ -29,7 +45,7 @@ def speed(run, clock):
 
 
 def gain(result, contestant, clock):
-    """How many times as fast the first does the same job, as `median (least to greatest)` over the rounds."""
+    """How many times as fast the first does the same job, as `median (least to greatest)` over several rounds."""
 
     def once(each):
         ours, theirs = each[first(result)], each[contestant]
@@ -38,11 +54,13 @@ def gain(result, contestant, clock):
         return theirs[clock] / ours[clock]
 
     ratios = [once(each) for each in result["rounds"]]
-    return f"**{statistics.median(ratios):.2f}x** ({min(ratios):.2f} to {max(ratios):.2f})"
+    spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+    return f"**{statistics.median(ratios):.2f}x**{spread}"
 
 
 def speed_table(results):
-    whose = next((first(result) for result in results.values()), "")
+    firsts = {first(result) for result in results.values()}
+    whose = firsts.pop() if len(firsts) == 1 else "the job's first"
     lines = [
         f"| job | by | processor s | wall s | tokens per processor s | peak MiB | gain of {whose} by processor time | by the wall |",
         "|---|---|---|---|---|---|---|---|",
@@ -111,13 +129,13 @@ def write(document, results, arguments):
     results = {name: result for name, result in results.items() if result["rounds"]}
     loads = ", ".join(f"{name} {statistics.median(result['loads']):.1f}" for name, result in results.items())
     rounds = max((len(result["rounds"]) for result in results.values()), default=0)
-    name = "int8" if arguments.size == "int8" else "peers"
+    told = "one round" if rounds == 1 else f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round"
+    name = arguments.size if arguments.size in ("int8", "smollm2") else "peers"
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     lines = [
         begin,
-        f"`benches/peers/run --size {arguments.size} --threads {arguments.threads}`: {cpu()}, {os.cpu_count()} cores; "
-        f"{rounds} rounds, medians, and in brackets the least and the greatest gain of a round. Load average over a minute, median "
-        f"of each job ({arguments.threads} at most on an idle machine): {loads}.",
+        f"`benches/peers/run --size {arguments.size} --threads {arguments.threads}`: {cpu()}; {told}. Load average over a minute, median "
+        f"of each job ({arguments.threads} at most on an idle machine): {loads}. Peers: {versions()}.",
         "",
         *cases_table(results),
         "",
