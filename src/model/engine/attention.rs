@@ -1,8 +1,8 @@
 //! Causal attention of one position over the pages of its sequence.
 //!
 //! A score is one chain of fused multiply-adds over the head's width, and a result the sum of two chains
-//! over the even and the odd positions, ascending; so they do not depend on where the shared prefix ends, on what other
-//! positions or heads are computed beside them, or on whether the sequence was read at once or token by token.
+//! over the even and the odd positions, ascending; so they do not depend on what other positions or heads are computed
+//! beside them, or on whether the sequence was read at once or token by token.
 //!
 //! Queries that share a head of keys share its loads, up to [`TOGETHER`] of them at a time.
 #![expect(unsafe_code, reason = "reads pages through vector loads")]
@@ -10,6 +10,8 @@
     clippy::inline_always,
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
+
+use std::sync::Arc;
 
 use super::cache::{Run, SequenceCache};
 use super::pages::{Page, PageShape};
@@ -76,8 +78,8 @@ unsafe fn attend_generic<V: Lanes>(
     out: &mut [f32],
 ) {
     let seen = look.window.unwrap_or(end).min(end);
-    let runs = cache.runs(end - seen, end);
-    // The first vector of a head's scores begins before them, and a run's last may overhang its positions.
+    let run = cache.run(end - seen, end);
+    // The first vector of a head's scores begins before them, and the last may overhang them.
     let row = seen.next_multiple_of(LANES) + 2 * LANES;
     let mut scores = vec![0.0; row * look.group.min(TOGETHER)];
     let dim = shape.head_dim;
@@ -90,8 +92,7 @@ unsafe fn attend_generic<V: Lanes>(
                 shape,
                 layer: look.layer,
                 head,
-                runs,
-                seen,
+                run,
             };
             // SAFETY: the CPU is the caller's promise.
             unsafe {
@@ -111,9 +112,7 @@ struct Shared<'a> {
     shape: PageShape,
     layer: usize,
     head: usize,
-    runs: [Run<'a>; 2],
-    /// Positions of both runs.
-    seen: usize,
+    run: Run<'a>,
 }
 
 /// Heads of `QUERIES` queries that share their keys, whose scores advance over `PAGES` pages at once. Safety: the CPU
@@ -131,27 +130,23 @@ unsafe fn heads<V: Lanes, const PAGES: usize, const QUERIES: usize>(
     out: &mut [f32],
 ) {
     // Scores begin a vector into their row.
-    let mut at = LANES;
-    for run in of.runs {
-        let mut to = at - if run.count == 0 { 0 } else { run.skip };
-        let (groups, rest) = run.pages.as_chunks::<PAGES>();
-        // SAFETY: the CPU is the caller's promise.
-        unsafe {
-            for group in groups {
-                score::<V, PAGES, QUERIES>(of, group, queries, &mut scores[to..], row);
-                to += PAGES * LANES;
-            }
-            for page in rest {
-                let page = std::slice::from_ref(page).as_chunks::<1>().0;
-                score::<V, 1, QUERIES>(of, &page[0], queries, &mut scores[to..], row);
-                to += LANES;
-            }
+    let mut to = LANES - of.run.skip;
+    let (groups, rest) = of.run.pages.as_chunks::<PAGES>();
+    // SAFETY: the CPU is the caller's promise.
+    unsafe {
+        for group in groups {
+            score::<V, PAGES, QUERIES>(of, group, queries, &mut scores[to..], row);
+            to += PAGES * LANES;
         }
-        at += run.count;
+        for page in rest {
+            let page = std::slice::from_ref(page).as_chunks::<1>().0;
+            score::<V, 1, QUERIES>(of, &page[0], queries, &mut scores[to..], row);
+            to += LANES;
+        }
     }
     let mut sums = [0.0; QUERIES];
     for (scores, sum) in scores.chunks_exact_mut(row).zip(&mut sums) {
-        let scores = &mut scores[LANES..][..of.seen];
+        let scores = &mut scores[LANES..][..of.run.count];
         // SAFETY: the CPU is the caller's promise.
         *sum = unsafe {
             match look.cap {
@@ -191,7 +186,7 @@ unsafe fn heads<V: Lanes, const PAGES: usize, const QUERIES: usize>(
 #[inline(always)]
 unsafe fn score<V: Lanes, const PAGES: usize, const QUERIES: usize>(
     of: Shared<'_>,
-    pages: &[Page; PAGES],
+    pages: &[Arc<Page>; PAGES],
     queries: &[f32],
     scores: &mut [f32],
     row: usize,
@@ -254,7 +249,7 @@ unsafe fn weigh<V: Lanes, const WIDTH: usize, const QUERIES: usize>(
 ) {
     let (dim, padded) = (of.shape.head_dim, of.shape.padded_dim());
     assert!(column + WIDTH * LANES <= padded);
-    assert!(weights.len() >= (QUERIES - 1) * row + of.seen);
+    assert!(weights.len() >= (QUERIES - 1) * row + of.run.count);
     // Two chains, of even and of odd positions, hide the latency. The first takes the next position; which of them
     // holds the even ones does not matter for their sum.
     macro_rules! body {
@@ -263,37 +258,35 @@ unsafe fn weigh<V: Lanes, const WIDTH: usize, const QUERIES: usize>(
             unsafe {
                 $($(let (mut $first, mut $second) = (V::splat(0.0), V::splat(0.0));)*)*
                 let mut weight = weights.as_ptr();
-                for run in of.runs {
-                    let (mut skip, mut left) = (run.skip, run.count);
-                    for page in run.pages {
-                        let values = page.head(of.shape, of.layer, of.head).1.as_ptr();
-                        let mut values = values.wrapping_add(skip * padded + column);
-                        let count = left.min(LANES - skip);
-                        for _ in 0..count / 2 {
-                            let odd = values.wrapping_add(padded);
-                            $(if $query < QUERIES {
-                                let at = weight.wrapping_add($query * row);
-                                let (even_weight, odd_weight) = (V::splat(*at), V::splat(*at.wrapping_add(1)));
-                                $(if $part < WIDTH {
-                                    $first = even_weight.fma(V::load(values.wrapping_add($part * LANES)), $first);
-                                    $second = odd_weight.fma(V::load(odd.wrapping_add($part * LANES)), $second);
-                                })*
+                let (mut skip, mut left) = (of.run.skip, of.run.count);
+                for page in of.run.pages {
+                    let values = page.head(of.shape, of.layer, of.head).1.as_ptr();
+                    let mut values = values.wrapping_add(skip * padded + column);
+                    let count = left.min(LANES - skip);
+                    for _ in 0..count / 2 {
+                        let odd = values.wrapping_add(padded);
+                        $(if $query < QUERIES {
+                            let at = weight.wrapping_add($query * row);
+                            let (even_weight, odd_weight) = (V::splat(*at), V::splat(*at.wrapping_add(1)));
+                            $(if $part < WIDTH {
+                                $first = even_weight.fma(V::load(values.wrapping_add($part * LANES)), $first);
+                                $second = odd_weight.fma(V::load(odd.wrapping_add($part * LANES)), $second);
                             })*
-                            values = odd.wrapping_add(padded);
-                            weight = weight.wrapping_add(2);
-                        }
-                        if count % 2 == 1 {
-                            $(if $query < QUERIES {
-                                let last = V::splat(*weight.wrapping_add($query * row));
-                                $(if $part < WIDTH {
-                                    $first = last.fma(V::load(values.wrapping_add($part * LANES)), $first);
-                                    ($first, $second) = ($second, $first);
-                                })*
-                            })*
-                            weight = weight.wrapping_add(1);
-                        }
-                        (skip, left) = (0, left - count);
+                        })*
+                        values = odd.wrapping_add(padded);
+                        weight = weight.wrapping_add(2);
                     }
+                    if count % 2 == 1 {
+                        $(if $query < QUERIES {
+                            let last = V::splat(*weight.wrapping_add($query * row));
+                            $(if $part < WIDTH {
+                                $first = last.fma(V::load(values.wrapping_add($part * LANES)), $first);
+                                ($first, $second) = ($second, $first);
+                            })*
+                        })*
+                        weight = weight.wrapping_add(1);
+                    }
+                    (skip, left) = (0, left - count);
                 }
                 $(if $query < QUERIES {
                     let inverse = V::splat(1.0 / sums[$query % QUERIES]);

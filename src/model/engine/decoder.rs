@@ -1,5 +1,7 @@
 //! The engine as the sampling scheduler drives it.
 
+use std::collections::HashMap;
+
 use super::cache::SequenceCache;
 use super::forward::{LOGIT_ROWS, Scratch};
 use super::parallel::Parallel;
@@ -58,7 +60,7 @@ impl Decoder for CpuDecoder<'_> {
     }
 
     fn fork(&self, prefix: SequenceCache, sequences: usize) -> Vec<SequenceCache> {
-        prefix.branch(sequences)
+        vec![prefix; sequences]
     }
 
     fn admit(
@@ -155,7 +157,8 @@ impl Engine {
         prefills.into_iter().map(|(_, read)| read).collect()
     }
 
-    /// One more token for each sequence.
+    /// One more token for each sequence. Sequences with the same history, as all draws after a first token are at first, go
+    /// through as one row: each would come to the same bits.
     fn decode(
         &self,
         parallel: Parallel,
@@ -163,24 +166,47 @@ impl Engine {
         scratch: &mut Scratch,
         advance: &Advance<'_>,
     ) {
-        let mut segments: Vec<Segment<'_>> = active
-            .iter_mut()
-            .map(|active| {
-                let (tokens, cache) = active.next();
-                Segment {
+        let places = places(active);
+        let mut segments: Vec<Segment<'_>> = Vec::new();
+        for (active, &place) in active.iter_mut().zip(&places) {
+            let (tokens, cache) = active.next();
+            if place == segments.len() {
+                segments.push(Segment {
                     cache,
                     tokens,
                     wanted: 1,
-                }
-            })
-            .collect();
+                });
+            } else {
+                // A page that is about to be written is looked at by no other.
+                *cache = SequenceCache::empty();
+            }
+        }
+        let count = segments.len();
         self.model.forward(parallel, &mut segments, scratch);
-        let logits = self.model.project(parallel, scratch, 0..active.len());
+        let mut first = Vec::new();
+        for (i, &place) in places.iter().enumerate() {
+            if place == first.len() {
+                first.push(i);
+            } else {
+                active[i].slot = active[first[place]].slot.clone();
+            }
+        }
+        let logits = self.model.project(parallel, scratch, 0..count);
         let stride = self.model.logit_stride();
         parallel.for_each_mut(active, 1, |i, active| {
-            let values = &logits[i * stride..][..self.model.architecture.vocab_rows];
+            let values = &logits[places[i] * stride..][..self.model.architecture.vocab_rows];
             let isa = self.isa;
             advance(&mut active.sequence, &BorrowedLogits { isa, values });
         });
     }
+}
+
+/// The row of each sequence, from 0 in the order of their first: those with the same history have the same.
+fn places(active: &[Active<SequenceCache>]) -> Vec<usize> {
+    let mut rows = HashMap::new();
+    let places = active.iter().map(|active| {
+        let next = rows.len();
+        *rows.entry(active.history()).or_insert(next)
+    });
+    places.collect()
 }

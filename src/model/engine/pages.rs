@@ -81,6 +81,14 @@ impl Drop for Page {
 }
 
 impl Page {
+    /// Another page with the same positions.
+    pub(super) fn copy(&self) -> Self {
+        let mut page = self.pool.page();
+        let values = page.values.as_mut_slice();
+        values.copy_from_slice(self.values.as_slice());
+        page
+    }
+
     /// Keys and values of one head.
     ///
     /// # Shapes

@@ -65,12 +65,11 @@ impl Engine {
                 let mut continuations = Vec::new();
                 for (index, (job, Read { row, prefix })) in (start..).zip(group.iter().zip(read)) {
                     let first = row.normalizer().ok_or(EngineError::NotFinite { index })?;
-                    let prefix = prefix.into_prefix();
                     continuations.extend(job.continuations.iter().map(|tokens| {
                         Continuation {
                             index,
                             tokens,
-                            cache: SequenceCache::after(&prefix),
+                            cache: prefix.clone(),
                             log_probs: tokens
                                 .first()
                                 .map(|&token| first.log_prob(row.logit(token)))

@@ -27,6 +27,11 @@ impl<S> Active<S> {
         (&self.sequence.tokens[last..], &mut self.slot)
     }
 
+    /// What has been read, and what is to be: the prompt's index, and all tokens after it.
+    pub(in crate::model) fn history(&self) -> (usize, &[u32]) {
+        (self.sequence.prompt_index, &self.sequence.tokens)
+    }
+
     /// The position of that token.
     pub(in crate::model) fn position(&self) -> usize {
         self.prompt_tokens + self.sequence.tokens.len() - 1
@@ -87,7 +92,7 @@ pub(in crate::model) trait Decoder {
         position: usize,
     ) -> Result<Option<Self::Slot>, EngineError>;
 
-    /// Reads the last token of each sequence and hands `advance` the logits after it.
+    /// Reads the last token of each sequence, or of all with the same history once, and hands `advance` the logits after it.
     fn step(
         &mut self,
         active: &mut [Active<Self::Slot>],

@@ -63,8 +63,9 @@ fn reading_in_pieces_of(config: &Architecture, dtype: Dtype) {
     let tokens: Vec<u32> = (0..50).map(|i| (i * 7 + 1) % 40).collect();
     let whole = engine.logits(&tokens).unwrap();
     let parallel = Parallel::serial(engine.isa);
-    // The shared prefix is 21 long: its last page is partly filled.
+    // What is shared is 21 long: its last page is partly filled.
     let mut cache = SequenceCache::empty();
+    let mut shared = None;
     let mut logits = Vec::new();
     let mut scratch = Scratch::new();
     for (i, piece) in [0..1, 1..18, 18..21, 21..22, 22..40, 40..41, 41..50]
@@ -72,7 +73,7 @@ fn reading_in_pieces_of(config: &Architecture, dtype: Dtype) {
         .enumerate()
     {
         if i == 3 {
-            cache = SequenceCache::after(&cache.into_prefix());
+            shared = Some(cache.clone());
         }
         let wanted = piece.len();
         let segment = Segment {
@@ -87,6 +88,21 @@ fn reading_in_pieces_of(config: &Architecture, dtype: Dtype) {
         }
     }
     assert_eq!(bits(&logits), bits(&whole));
+    // What was shared is as it was, though another wrote on from the middle of its last page.
+    let mut cache = shared.expect("the fourth piece begins from it");
+    let segment = Segment {
+        cache: &mut cache,
+        tokens: &tokens[21..],
+        wanted: 29,
+    };
+    engine.model.forward(parallel, &mut [segment], &mut scratch);
+    let rows = engine.model.project(parallel, &mut scratch, 0..29);
+    let rows = rows.chunks_exact(engine.model.logit_stride());
+    let again: Vec<f32> = rows
+        .flat_map(|row| &row[..config.vocab_rows])
+        .copied()
+        .collect();
+    assert_eq!(bits(&again), bits(&whole[21 * config.vocab_rows..]));
 }
 
 /// Everything that the sequences of `prompts` came to, sorted.
