@@ -15,6 +15,8 @@
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
 
+use std::mem::MaybeUninit;
+
 use super::packed::{Columns, Packed};
 use super::parallel::Parallel;
 use crate::model::architecture::Activation;
@@ -25,6 +27,11 @@ use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
 /// Rows that are multiplied with a panel before the next panel, at most: their activations stay in the
 /// L2 cache.
 pub(super) const BLOCK_ROWS: usize = 128;
+/// Rows that come at once, at most: the same, rounded up to whole tiles.
+pub(super) const MOST_ROWS: usize = BLOCK_ROWS.next_multiple_of(MAX_TILE_ROWS);
+/// How much of a chain goes through at once, at most, where tiles are narrow: they read a panel so often that it has to stay
+/// in the L2 cache beside the rows. What a part leaves, the next begins from, so the chain is the same.
+pub(super) const PART: usize = 768;
 /// Multiply-adds that one task should hold at least, or handing it out costs more than it saves.
 const TASK_WORK: usize = 300_000;
 
@@ -98,6 +105,7 @@ pub(super) fn multiply(
     check_bounds(x, w.k, w.columns, epilogue, y, y_stride);
     let out = Out(y.as_mut_ptr());
     in_blocks(parallel, x.count, w.k, panels, |first, rows, panel| {
+        assert!(rows <= MOST_ROWS);
         let job = Job {
             x: x.data[first * x.stride..].as_ptr(),
             x_stride: x.stride,
@@ -155,6 +163,7 @@ impl Out {
 struct Job {
     x: *const f32,
     x_stride: usize,
+    /// At most [`MOST_ROWS`].
     rows: usize,
     panel: *const f32,
     k: usize,
@@ -162,6 +171,17 @@ struct Job {
     y: *mut f32,
     y_stride: usize,
     epilogue: Epilogue,
+}
+
+/// Room for values, on a cache line.
+#[repr(C, align(64))]
+pub(super) struct Room<const VALUES: usize>(pub(super) MaybeUninit<[f32; VALUES]>);
+
+/// The first row of tile `index` of `tiles`, which share `rows` evenly: a tile of one row takes nearly the time of a full
+/// one.
+#[inline(always)]
+pub(super) fn tile_start(index: usize, tiles: usize, rows: usize) -> usize {
+    index * rows / tiles
 }
 
 kernel! {
@@ -178,39 +198,59 @@ kernel! {
 /// As of [`panel_rows`].
 #[inline(always)]
 unsafe fn panel_rows_generic<V: Lanes>(job: Job) {
-    let mut sums = [0.0f32; MAX_TILE_ROWS * PANEL];
-    // The weights are streamed from memory: each tile brings its share of the panel that follows this one near.
-    let ahead_step = PANEL.div_ceil(job.rows.div_ceil(V::TILE_ROWS));
-    let mut ahead = job.panel.wrapping_add(job.k * PANEL);
-    let mut row = 0;
-    while row < job.rows {
-        let rows = V::TILE_ROWS.min(job.rows - row);
-        // SAFETY: `row + rows <= job.rows`, and `job`'s pointers cover its rows, its panel and its bias.
-        unsafe {
-            let x = job.x.add(row * job.x_stride);
-            let y = job.y.add(row * job.y_stride);
-            let (to, stride) = match job.epilogue {
-                Epilogue::Store => (y, job.y_stride),
-                _ => (sums.as_mut_ptr(), PANEL),
-            };
-            let tile = Tile {
-                x,
-                x_row: job.x_stride,
-                x_step: 1,
-                panel: job.panel,
-                k: job.k,
-                begin: job.bias,
-                begin_row: 0,
-                to,
-                to_row: stride,
-                ahead,
-                ahead_step,
-            };
-            ahead = ahead.wrapping_add(job.k * ahead_step);
-            multiply_tile::<V>(rows, tile);
-            finish::<V>(job.epilogue, rows, sums.as_ptr(), y, job.y_stride);
+    let mut sums = Room::<{ MOST_ROWS * PANEL }>(MaybeUninit::uninit());
+    let sums = sums.0.as_mut_ptr().cast::<f32>();
+    let parts = if V::WIDE {
+        1
+    } else {
+        job.k.div_ceil(PART).max(1)
+    };
+    let part = job.k.div_ceil(parts).max(1);
+    // The weights are streamed from memory: each tile brings its share of what follows this part in the next panel near.
+    let tiles = job.rows.div_ceil(V::TILE_ROWS);
+    let ahead_step = PANEL.div_ceil(tiles);
+    for from in (0..job.k.max(1)).step_by(part) {
+        let k = part.min(job.k - from);
+        let mut ahead = job.panel.wrapping_add((job.k + from) * PANEL);
+        for tile in 0..tiles {
+            let row = tile_start(tile, tiles, job.rows);
+            let rows = tile_start(tile + 1, tiles, job.rows) - row;
+            // SAFETY: `row + rows <= job.rows` and `from + k <= job.k`, and `job`'s pointers cover its rows, its panel
+            // and its bias; `sums` has room for all rows, and those of a part are what the part before left.
+            unsafe {
+                let x = job.x.add(row * job.x_stride + from);
+                let y = job.y.add(row * job.y_stride);
+                // Of one part, sums are needed no longer than their tile.
+                let sums = sums.add(if parts == 1 { 0 } else { row * PANEL });
+                let (to, to_row) = match job.epilogue {
+                    Epilogue::Store => (y, job.y_stride),
+                    _ => (sums, PANEL),
+                };
+                let (begin, begin_row) = if from == 0 {
+                    (job.bias, 0)
+                } else {
+                    (to.cast_const(), to_row)
+                };
+                let tile = Tile {
+                    x,
+                    x_row: job.x_stride,
+                    x_step: 1,
+                    panel: job.panel.add(from * PANEL),
+                    k,
+                    begin,
+                    begin_row,
+                    to,
+                    to_row,
+                    ahead,
+                    ahead_step,
+                };
+                ahead = ahead.wrapping_add(k * ahead_step);
+                multiply_tile::<V>(rows, tile);
+                if from + k == job.k {
+                    finish::<V>(job.epilogue, rows, sums, y, job.y_stride);
+                }
+            }
         }
-        row += rows;
     }
 }
 

@@ -16,7 +16,9 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::gemm::{BLOCK_ROWS, Epilogue, MatrixRows, Out, check_bounds, finish, in_blocks};
+use super::gemm::{
+    Epilogue, MOST_ROWS, MatrixRows, Out, Room, check_bounds, finish, in_blocks, tile_start,
+};
 use super::packed::{Columns, PACK_PANELS, transpose};
 use super::parallel::Parallel;
 use crate::model::ModelError;
@@ -24,13 +26,11 @@ use crate::model::in_order::in_order;
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::half::{HalfFormat, Line, widen_lines};
 use crate::model::kernel::lanes::{LANES, Lanes, kernel};
-use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
+use crate::model::kernel::tile::{PANEL, Tile, multiply_tile};
 use crate::model::source::Values;
 
 /// Lines of a panel that are widened at a time: 16 KiB, which stay in the L1 cache beside the rows.
 const PIECE_LINES: usize = 128;
-/// Rows that come at once, at most.
-const MOST_ROWS: usize = BLOCK_ROWS.next_multiple_of(MAX_TILE_ROWS);
 
 /// A weight matrix `[k, n]` in panels of sixteen bits, padded with zero columns, and its bias, in f32.
 pub(super) struct PackedHalf {
@@ -210,10 +210,6 @@ struct Job<'a> {
     epilogue: Epilogue,
 }
 
-/// Room for values, on a cache line.
-#[repr(C, align(64))]
-struct Room<const VALUES: usize>(MaybeUninit<[f32; VALUES]>);
-
 kernel! {
     /// `job`, piece by piece and in these tile by tile. Safety: its pointers cover its rows, its panel and its bias.
     ///
@@ -239,14 +235,16 @@ unsafe fn panel_rows_generic<V: Lanes>(job: Job<'_>) {
         _ => (sums, PANEL),
     };
     // Each tile brings its share of the piece that follows near; a line is sixteen f32 long.
-    let ahead_step = LANES.div_ceil(job.rows.div_ceil(V::TILE_ROWS));
+    let tiles = job.rows.div_ceil(V::TILE_ROWS);
+    let ahead_step = LANES.div_ceil(tiles);
     for (piece, lines) in job.panel.chunks(PIECE_LINES).enumerate() {
         let first = piece * PIECE_LINES;
         let mut ahead = lines.as_ptr_range().end.cast::<f32>();
         // SAFETY: `widened` has room for a piece.
         unsafe { widen_lines::<V>(job.format, lines, widened) };
-        for row in (0..job.rows).step_by(V::TILE_ROWS) {
-            let rows = V::TILE_ROWS.min(job.rows - row);
+        for tile in 0..tiles {
+            let row = tile_start(tile, tiles, job.rows);
+            let rows = tile_start(tile + 1, tiles, job.rows) - row;
             // SAFETY: `row + rows <= job.rows`, of which `job`'s pointers cover all, and `sums` too; after the first
             // piece there are sums at `to`.
             unsafe {

@@ -8,7 +8,7 @@
 use super::reference::{activated, gelu_f64};
 use super::{Numbers, bits};
 use crate::model::architecture::Activation;
-use crate::model::engine::gemm::{Epilogue, MatrixRows, multiply};
+use crate::model::engine::gemm::{Epilogue, MatrixRows, PART, multiply};
 use crate::model::engine::gemm_int8::{PackedInt8, multiply_int8};
 use crate::model::engine::packed::{Columns, Packed};
 use crate::model::engine::parallel::Parallel;
@@ -79,6 +79,38 @@ fn products_agree_with_f64_and_across_instruction_sets_and_row_counts() {
                     bits(whole),
                     "{isa:?} {count} rows {epilogue:?}"
                 );
+            }
+        }
+    }
+}
+
+/// A chain that goes through in parts is one chain all the same.
+#[test]
+fn long_chains_in_parts_change_no_bit() {
+    let (k, n, rows) = (2 * PART + 7, 40, 13);
+    let mut numbers = Numbers(3);
+    let (x, w) = (numbers.list(rows * k, 2.0), numbers.list(k * n, 2.0));
+    let stride = row_stride(n);
+    let (bias, old) = (numbers.list(n, 1.0), numbers.list(rows * stride, 1.0));
+    let packed = Packed::new(&w, k, Columns::Plain(n), Some(&bias));
+    let chain =
+        |r: usize, j: usize| (0..k).fold(bias[j], |sum, i| x[r * k + i].mul_add(w[i * n + j], sum));
+    for isa in Isa::available() {
+        for epilogue in [Epilogue::Store, Epilogue::Add] {
+            let mut y = old.clone();
+            let input = MatrixRows::new(&x, k, rows);
+            let serial = Parallel::serial(isa);
+            multiply(serial, input, &packed, epilogue, &mut y, stride);
+            for r in 0..rows {
+                for j in 0..n {
+                    let before = old[r * stride + j];
+                    let expected = match epilogue {
+                        Epilogue::Add => before + chain(r, j),
+                        _ => chain(r, j),
+                    };
+                    let found = y[r * stride + j];
+                    assert_eq!(found.to_bits(), expected.to_bits(), "{isa:?} {r} {j}");
+                }
             }
         }
     }
