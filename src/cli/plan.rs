@@ -17,7 +17,7 @@ use crate::report;
 #[derive(Args)]
 #[command(after_help = "Examples:
   sert-run plan experiments/quickstart.toml
-  sert-run plan experiments/quickstart.toml --set stages.kept.length.min_tokens=30")]
+  sert-run plan experiments/quickstart.toml --set stages.sert.epochs=9")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

@@ -36,7 +36,7 @@ enum RateCommand {
     /// Write a sheet of a stage's paths for raters to fill in
     #[command(after_help = "Examples:
   sert-run rate sheet experiments/quickstart.toml kept --out sheet.csv
-  sert-run rate sheet experiments/quickstart.toml kept --out s.csv --per-question 1")]
+  sert-run rate sheet experiments/quickstart.toml kept --out s.csv --paths 60")]
     Sheet(SheetArgs),
     /// Read filled-in sheets: means, and agreement between raters and with the judge
     #[command(after_help = "Examples:

@@ -40,7 +40,7 @@ enum ProgressStyle {
 )]
 #[command(after_help = "Examples:
   sert-run run experiments/quickstart.toml
-  sert-run run experiments/quickstart.toml --set stages.kept.length.min_tokens=30")]
+  sert-run run experiments/quickstart.toml --set seed=1")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

@@ -21,7 +21,7 @@ use crate::text::{Prediction, Question, ReasoningPath};
 #[derive(Args)]
 #[command(after_help = "Examples:
   sert-run show experiments/quickstart.toml kept.verdicts --rows 5
-  sert-run show experiments/quickstart.toml kept --question microworld-train-0001 --answers")]
+  sert-run show X.toml kept --question microworld-train-0001 --answers")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     manifest: ManifestArgs,

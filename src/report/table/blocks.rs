@@ -8,6 +8,8 @@ use crate::report::Width;
 
 /// What a column takes beside its letters: a blank on each side and its line.
 const BORDER: usize = 3;
+/// Letters to which a column of names may be narrowed before figures are wrapped (ours).
+const LEAST_NAME: usize = 8;
 
 /// A table of texts: columns that name a row, then columns of figures.
 pub(super) struct Blocks {
@@ -42,10 +44,10 @@ impl Blocks {
             for row in shown {
                 table.add_row(cells(row));
             }
-            let fits = self.fits(figures, width);
+            let keeps = self.keeps(figures, width);
             for column in table.column_iter_mut().skip(self.names) {
                 column.set_cell_alignment(CellAlignment::Right);
-                if fits {
+                if keeps {
                     // Where something has to be wrapped, it is names.
                     column.set_constraint(ColumnConstraint::ContentWidth);
                 }
@@ -82,11 +84,19 @@ impl Blocks {
         let Some(room) = width.columns() else {
             return true;
         };
-        let taken = |columns: &mut dyn Iterator<Item = usize>| -> usize {
-            columns.map(|column| self.letters(column) + BORDER).sum()
-        };
-        let names = taken(&mut (0..self.names)).min(room / 2);
-        names + taken(&mut figures.iter().copied()) < room
+        let names = self.taken(0..self.names).min(room / 2);
+        names + self.taken(figures.iter().copied()) < room
+    }
+
+    /// Whether the figures can stand as they are, with what they leave to names.
+    fn keeps(&self, figures: &[usize], width: Width) -> bool {
+        let names = self.names * (BORDER + LEAST_NAME);
+        let taken = names + self.taken(figures.iter().copied());
+        width.columns().is_none_or(|room| taken < room)
+    }
+
+    fn taken(&self, columns: impl Iterator<Item = usize>) -> usize {
+        columns.map(|column| self.letters(column) + BORDER).sum()
     }
 
     fn letters(&self, column: usize) -> usize {
