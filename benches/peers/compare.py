@@ -82,7 +82,8 @@ SIZES = {
         Case("predict-small-int8", "predict", "small", 64, 24, 64, INT8),
     ],
     "smollm2": [
-        Case("sample-smollm2", "sample", "smollm2", 100, 30, 400, SAMPLE),
+        Case("sample-smollm2", "sample", "smollm2", 100, 30, 400, DECODE),
+        Case("sample-smollm2-few", "sample", "smollm2", 24, 30, 400, SAMPLE),
         Case("predict-smollm2", "predict", "smollm2", 100, 24, 100, SAMPLE),
         Case("finetune-smollm2", "finetune", "smollm2", 48, 0, 0, TRAIN),
         Case("sample-smollm2-int8", "sample", "smollm2", 16, 30, 400, INT8_LLAMA),
@@ -126,6 +127,7 @@ kind = "distill"
 paths = "teacher"
 teacher_paths = "all"
 epochs = 1
+dropout = {dropout}
 [stages.answers]
 kind = "predict"
 max_new_tokens = {tokens}
@@ -270,7 +272,9 @@ class Bench:
         for contestant in case.contestants:
             self.model(case.student, contestant)
         manifest = folder / "manifest.toml"
-        manifest.write_text(MANIFEST.format(student=student, tokens=max(case.max_new_tokens, 1)))
+        # What the student's own configuration asks for, which PyTorch follows.
+        dropout = 0.0 if case.student in MODERN else 0.1
+        manifest.write_text(MANIFEST.format(student=student, tokens=max(case.max_new_tokens, 1), dropout=dropout))
         limit = self.limit(case)
         stages = ["--stage", "data", "--stage", "student", "--stage", "teacher"]
         self.call(self.sert_run, "run", manifest, *stages, *limit, "--cache", folder / "ready")

@@ -102,11 +102,11 @@ def draw(logits, job, numbers):
 class Sequence:
     """One path on its way: what is drawn, and where its next token goes."""
 
-    def __init__(self, place, question, position, branch=(0, 0), first=None):
+    def __init__(self, place, question, position, branch=(0, 0), first=None, end=None):
         self.place, self.question, self.position, self.branch = place, question, position, branch
         self.tokens, self.log_probs, self.ended = [], [], False
         if first is not None:
-            self.take(*first)
+            self.take(*first, end)
 
     def take(self, token, log_prob, end=None):
         self.log_probs.append(log_prob)
@@ -116,12 +116,19 @@ class Sequence:
 
 
 def decode(llama, waiting, branches, begin, choose, limit, end):
-    """All sequences of all prompts, `branches` of each; the batch is refilled as soon as a prompt's all fit. A first
-    token is taken as it is, whatever it is."""
+    """All sequences of all prompts, `branches` of each; the batch is refilled as soon as a prompt's all fit. Where they
+    branch, a first token is taken as it is, whatever it is."""
     free, active, done = list(range(llama.sequences))[::-1], [], []
     while waiting or active:
         while waiting and len(free) >= branches:
             active += begin(waiting.pop(0), [free.pop() for _ in range(branches)])
+        for sequence in [s for s in active if s.ended]:
+            llama.forget(sequence.place)
+            free.append(sequence.place)
+            done.append(sequence)
+        active = [s for s in active if not s.ended]
+        if not active:
+            continue
         logits = llama.read([(s.tokens[-1], s.position + len(s.tokens) - 1, s.place, True) for s in active])
         for sequence, token, log_prob in zip(active, *choose(logits), strict=True):
             sequence.take(token, log_prob, end)
@@ -179,7 +186,7 @@ def predict(job):
     def begin(pair, places):
         question, tokens = pair
         first = int(llama.prompt(tokens, places[0]).argmax())
-        return [Sequence(places[0], question, len(tokens), first=(first, 0.0))]
+        return [Sequence(places[0], question, len(tokens), first=(first, 0.0), end=end)]
 
     def likeliest(logits):
         return logits.argmax(-1).tolist(), [0.0] * len(logits)

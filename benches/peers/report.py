@@ -17,8 +17,8 @@ def cpu():
     flags = fields.get("Flags", "").split()
     vectors = next((name for flag, name in [("avx512f", "AVX-512"), ("avx2", "AVX2")] if flag in flags), "neither AVX2 nor AVX-512")
     return (
-        f"{fields['Model name']} (family {fields['CPU family']}, model {fields['Model']}, {vectors}), {cores} cores, "
-        f"{fields['Thread(s) per core']} thread(s) per core"
+        f"{fields['Model name']} (family {fields['CPU family']}, model {fields['Model']}, {vectors}), {cores} cores, threads: "
+        f"{fields['Thread(s) per core']} per core by `lscpu`"
     )
 
 

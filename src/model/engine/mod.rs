@@ -4,9 +4,9 @@
 //! log-probabilities of their tokens ([`Engine::generate`]), log-probabilities of given continuations
 //! ([`Engine::score`]), or plain logits ([`Engine::logits`]).
 //!
-//! A prompt is read once and its keys and values are shared by all its sequences (25 in the paper); slots
-//! stay full by admitting the next sequence as one ends; the vocabulary projection is computed only
-//! where a token is drawn. The engine is batch-invariant: tokens and log-probabilities of a sequence
+//! A prompt is read once and its keys and values are shared by all its sequences (25 in the paper), and what those
+//! draw alike goes through once; slots stay full by admitting the next sequence as one ends; the vocabulary projection
+//! is computed only where a token is drawn. The engine is batch-invariant: tokens and log-probabilities of a sequence
 //! are the same bits at any batch size, number of threads, order of admission and instruction set,
 //! because every reduction has one order that depends on its row alone (see `gemm`, `vector`, `attention`), or is of
 //! integers (`gemm_int8`, with [`Dtype::Int8`](crate::model::Dtype::Int8)).
