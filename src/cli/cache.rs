@@ -116,7 +116,7 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// Nobody starves within a week of a remote that is collected every night.
-const GRACE: Duration = Duration::from_secs(7 * 86_400);
+const GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// The keys of what manifests need.
 struct Keys {

@@ -139,12 +139,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         let written = print(&text);
         (execution, flushed, failures, written)
     };
-    let (execution, flushed, failures, written) =
-        session.store.while_pushing(work, |results, remote| {
-            voice.info(&format!(
-                "pushing what is left to {remote}: {results} results"
-            ));
-        });
+    let teller = voice.clone();
+    let say = Arc::new(move |text: &str| teller.info(text));
+    let (execution, flushed, failures, written) = session.store.while_pushing(say, work);
     tell(&session, &execution, &voice);
     let mut exit = if execution.interrupted {
         Exit::Interrupted

@@ -34,8 +34,8 @@ pub struct RunSection {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSection {
-    /// Where what the store lacks is looked for, and where what is made is pushed: s3://BUCKET/PREFIX, or file:///FOLDER on a
-    /// file system that machines share. `--remote` and `SERT_REMOTE` say otherwise. See docs/store.md.
+    /// Where what the store lacks is looked for, and where what is made is pushed: `s3://BUCKET/PREFIX`, or `file:///FOLDER` on
+    /// a file system that machines share. `--remote` and `SERT_REMOTE` say otherwise. See docs/store.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<RemoteUrl>,
     /// Only look there, and push nothing: false by default.

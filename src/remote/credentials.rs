@@ -170,12 +170,11 @@ impl Settings {
             Some("virtual") => false,
             _ => endpoint.is_some() || bucket.contains('.'),
         };
-        let origin = match endpoint {
-            Some(endpoint) => checked_origin(&endpoint)?,
-            None => {
-                let end = if region.starts_with("cn-") { ".cn" } else { "" };
-                format!("https://s3.{region}.amazonaws.com{end}")
-            }
+        let origin = if let Some(endpoint) = endpoint {
+            checked_origin(&endpoint)?
+        } else {
+            let end = if region.starts_with("cn-") { ".cn" } else { "" };
+            format!("https://s3.{region}.amazonaws.com{end}")
         };
         Ok(Self {
             region,

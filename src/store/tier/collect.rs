@@ -71,6 +71,27 @@ impl Deleting<'_> {
         }
         Ok(self.tier.bucket.remove(name)?)
     }
+
+    fn remove_segments(
+        &mut self,
+        is_old: &dyn Fn(&Entry) -> bool,
+        report: &mut RemoteGcReport,
+    ) -> Result<(), StoreError> {
+        let mut entries = self.tier.bucket.list(ROWS)?;
+        entries.retain(is_old);
+        let has_end = |entry: &Entry, end: &str| entry.name.rsplit('.').next() == Some(end);
+        // Lists before segments: a segment that nothing lists costs nobody a request.
+        entries.sort_by_key(|entry| !has_end(entry, "keys"));
+        for entry in entries {
+            let is_segment = has_end(&entry, "seg");
+            if is_segment || has_end(&entry, "keys") {
+                self.remove(&entry.name)?;
+                report.segments += u64::from(is_segment);
+                report.row_bytes += entry.bytes;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Deleting<'_> {
@@ -187,33 +208,12 @@ impl Store {
             report.object_bytes += entry.bytes;
         }
         if options.rows {
-            self.collect_segments(&mut deleting, &is_old, &mut report)?;
+            deleting.remove_segments(&is_old, &mut report)?;
         }
         for name in dead {
             deleting.remove(&name)?;
         }
         Ok(report)
-    }
-
-    fn collect_segments(
-        &self,
-        deleting: &mut Deleting<'_>,
-        is_old: &dyn Fn(&Entry) -> bool,
-        report: &mut RemoteGcReport,
-    ) -> Result<(), StoreError> {
-        let mut entries = deleting.tier.bucket.list(ROWS)?;
-        entries.retain(is_old);
-        // Lists before segments: a list that names what is gone only costs a request.
-        entries.sort_by_key(|entry| !entry.name.ends_with(".keys"));
-        for entry in entries {
-            let is_segment = entry.name.ends_with(".seg");
-            if is_segment || entry.name.ends_with(".keys") {
-                deleting.remove(&entry.name)?;
-                report.segments += u64::from(is_segment);
-                report.row_bytes += entry.bytes;
-            }
-        }
-        Ok(())
     }
 
     /// A record of the remote, or the same of here.

@@ -62,8 +62,8 @@ impl Store {
             }
         }
         for entry in tier.bucket.list(ROWS)? {
-            let bucket = entry.name[ROWS.len()..].split_once('/');
-            if let (Some((bucket, _)), true) = (bucket, entry.name.ends_with(".seg")) {
+            let place = entry.name[ROWS.len()..].strip_suffix(".seg");
+            if let Some((bucket, _)) = place.and_then(|place| place.split_once('/')) {
                 let (segments, bytes) = stats.buckets.entry(bucket.to_owned()).or_default();
                 *segments += 1;
                 *bytes += entry.bytes;

@@ -58,6 +58,9 @@ pub struct RemoteChoice {
     pub readonly: bool,
 }
 
+/// Says something to whoever watches a run.
+pub(super) type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A store's remote.
 pub(super) struct Tier {
     bucket: Arc<dyn Bucket>,
@@ -68,6 +71,8 @@ pub(super) struct Tier {
     running: AtomicBool,
     /// Whether the lease is renewed.
     beating: AtomicBool,
+    /// Whom a run tells what takes long.
+    say: Mutex<Option<Say>>,
     known: Mutex<Known>,
     rows: Mutex<BTreeMap<String, RemoteRows>>,
     lease: Mutex<Option<Lease>>,
@@ -93,7 +98,8 @@ struct Known {
 /// What is known of an object there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Presence {
-    There,
+    /// With so many bytes.
+    There(u64),
     Absent(Instant),
     /// Its bytes are others than its name says.
     Damaged,
@@ -126,6 +132,17 @@ impl Tier {
             known.down = None;
         }
         known.down.is_none()
+    }
+
+    fn say(&self, text: &str) {
+        let say = self
+            .say
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(say) = say {
+            say(text);
+        }
     }
 
     /// Whether something is said for the first time.
@@ -181,6 +198,7 @@ impl Store {
             may_write: AtomicBool::new(may_write),
             running: AtomicBool::new(false),
             beating: AtomicBool::new(false),
+            say: Mutex::default(),
             known: Mutex::default(),
             rows: Mutex::default(),
             lease: Mutex::default(),

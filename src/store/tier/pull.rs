@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::time::Instant;
 
+use indicatif::HumanBytes;
+
 use crate::key::{Digest, DigestWriter, StageKey};
 use crate::remote::Pulled;
 
@@ -79,7 +81,7 @@ impl Store {
             return Ok(false);
         };
         match tier.known().objects.get(digest) {
-            Some(Presence::There) => return Ok(true),
+            Some(Presence::There(_)) => return Ok(true),
             Some(Presence::Damaged) => return Ok(false),
             Some(Presence::Absent(since)) if is_recent(Some(since)) => return Ok(false),
             Some(Presence::Absent(_)) | None => {}
@@ -87,7 +89,7 @@ impl Store {
         match self.pull_up_to(tier, digest, SMALL_BYTES)? {
             Pulled::Whole => Ok(true),
             Pulled::Absent => Ok(false),
-            Pulled::TooLong(_) => self.rely_on(tier, digest),
+            Pulled::TooLong(bytes) => self.rely_on(tier, digest, bytes),
         }
     }
 
@@ -96,9 +98,16 @@ impl Store {
         let Some(tier) = self.tier.as_ref().filter(|tier| tier.is_up()) else {
             return Ok(false);
         };
-        match tier.known().objects.get(digest) {
+        let known = tier.known().objects.get(digest).copied();
+        match known {
             Some(Presence::Damaged) => return Ok(false),
-            Some(Presence::Absent(since)) if is_recent(Some(since)) => return Ok(false),
+            Some(Presence::Absent(since)) if is_recent(Some(&since)) => return Ok(false),
+            Some(Presence::There(bytes)) if bytes > SMALL_BYTES => tier.say(&format!(
+                "pulling {} from {}: {}",
+                object_name(digest),
+                tier.url,
+                HumanBytes(bytes)
+            )),
             _ => {}
         }
         Ok(self.pull_up_to(tier, digest, u64::MAX)? == Pulled::Whole)
@@ -109,7 +118,8 @@ impl Store {
         let Some(tier) = &self.tier else { return false };
         let known = tier.known();
         let only_there = |digest: &Digest| {
-            known.objects.get(digest) == Some(&Presence::There) && !self.has_object(digest)
+            matches!(known.objects.get(digest), Some(Presence::There(_)))
+                && !self.has_object(digest)
         };
         known.pulled.contains(result) || outputs.iter().any(only_there)
     }
@@ -159,14 +169,16 @@ impl Store {
             tier.known().objects.insert(*digest, Presence::Damaged);
             return Ok(Pulled::Absent);
         }
+        let bytes = copy.as_file().metadata().doing("read", &target)?.len();
         durable::publish(&self.root, copy, &self.path_of(digest))?;
-        tier.known().objects.insert(*digest, Presence::There);
+        let there = Presence::There(bytes);
+        tier.known().objects.insert(*digest, there);
         Ok(pulled)
     }
 
     /// Relies on an object that stays where it is: a collector that looks from now on sees that it is needed, and one
     /// that has looked already is seen here.
-    fn rely_on(&self, tier: &Tier, digest: &Digest) -> Result<bool, StoreError> {
+    fn rely_on(&self, tier: &Tier, digest: &Digest, bytes: u64) -> Result<bool, StoreError> {
         // Where nothing can be said there, it may go; then it is a miss when it is needed.
         let mut is_there = true;
         if tier.is_running() && tier.may_write() {
@@ -188,7 +200,7 @@ impl Store {
             }
         }
         let presence = if is_there {
-            Presence::There
+            Presence::There(bytes)
         } else {
             Presence::Absent(Instant::now())
         };

@@ -18,7 +18,7 @@ use super::super::results::encode_shared;
 use super::super::{Store, StoreError};
 use super::lease::{HEARTBEAT, MARK_STALE_AFTER};
 use super::rows::{PushFailure, SEGMENT_BYTES};
-use super::{Presence, RESULTS, Tier, key_of, object_name, result_name};
+use super::{Presence, RESULTS, Say, Tier, key_of, object_name, result_name};
 
 /// Rows that wait are sealed after this time, or when they are enough for a segment. Ours.
 const SEAL_EVERY: Duration = Duration::from_mins(1);
@@ -61,16 +61,13 @@ pub struct PushReport {
 }
 
 impl Store {
-    /// Does `work` while what it makes is pushed; then waits for the rest, of which `waiting` hears how many results
-    /// that is. What could not be pushed is among the warnings.
-    pub fn while_pushing<T>(
-        &self,
-        work: impl FnOnce() -> T,
-        waiting: impl FnOnce(usize, &str),
-    ) -> T {
+    /// Does `work` while what it makes is pushed; then waits for the rest. `say` hears of that, and of what takes long to
+    /// pull. What could not be pushed is among the warnings.
+    pub fn while_pushing<T>(&self, say: Say, work: impl FnOnce() -> T) -> T {
         let Some(tier) = &self.tier else {
             return work();
         };
+        *tier.say.lock().unwrap_or_else(PoisonError::into_inner) = Some(say);
         tier.running.store(true, Ordering::Relaxed);
         self.begin(tier);
         let done = thread::scope(|scope| {
@@ -84,13 +81,18 @@ impl Store {
             let done = work();
             let left = tier.queue().results.len();
             if left > 0 && !tier.cancel.is_cancelled() {
-                waiting(left, &tier.url.to_string());
+                let remote = &tier.url;
+                tier.say(&format!("pushing what is left to {remote}: {left} results"));
             }
             drop(closing);
             let _ = pushing.join();
             done
         });
         self.end(tier);
+        tier.say
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         done
     }
 
@@ -265,7 +267,7 @@ impl Store {
         };
         let objects = self.reachable(result.outputs.values().copied())?;
         tier.name_in_lease(objects.iter().copied())?;
-        self.wait_for_collectors(tier)?;
+        tier.wait_for_collectors()?;
         let doubtful = tier.known().doubtful.contains(key);
         for digest in &objects {
             self.push_object(tier, digest, doubtful)?;
@@ -330,24 +332,10 @@ impl Store {
             tier.bucket
                 .put_file(&name, &file, length, Existing::IsReplaced)?;
         }
-        tier.known().objects.insert(*digest, Presence::There);
+        tier.known()
+            .objects
+            .insert(*digest, Presence::There(length));
         Ok(())
-    }
-
-    /// Waits until nobody deletes there: what is there now might not be in a moment.
-    fn wait_for_collectors(&self, tier: &Tier) -> Result<(), PushFailure> {
-        let since = Instant::now();
-        loop {
-            let collectors = tier.collectors()?;
-            let Some(first) = collectors.first() else {
-                return Ok(());
-            };
-            let too_long = since.elapsed() > MARK_STALE_AFTER && tier.queue().closed;
-            if tier.cancel.is_cancelled() || too_long {
-                return Err(PushFailure::Collected(first.text.holder.to_string()));
-            }
-            tier.cancel.sleep(LOOK);
-        }
     }
 
     /// Notes a result that was just put, to be pushed.
@@ -471,6 +459,24 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+impl Tier {
+    /// Waits until nobody deletes there: what is there now might not be in a moment.
+    fn wait_for_collectors(&self) -> Result<(), PushFailure> {
+        let since = Instant::now();
+        loop {
+            let collectors = self.collectors()?;
+            let Some(first) = collectors.first() else {
+                return Ok(());
+            };
+            let too_long = since.elapsed() > MARK_STALE_AFTER && self.queue().closed;
+            if self.cancel.is_cancelled() || too_long {
+                return Err(PushFailure::Collected(first.text.holder.to_string()));
+            }
+            self.cancel.sleep(LOOK);
+        }
     }
 }
 

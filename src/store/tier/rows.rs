@@ -125,16 +125,15 @@ impl Store {
                 Ok(_) => continue,
                 Err(error) => return self.tell_remote(tier, &error, "its rows are made here"),
             }
-            match decode_keys(&bytes) {
-                Some(prefixes) => rows.add(segment, prefixes, false),
-                None => {
-                    self.warn(format!(
-                        "{} of {} is damaged; the rows that it lists are made here",
-                        entry.name, tier.url
-                    ));
-                    rows.add(segment, [], true);
-                }
+            if let Some(prefixes) = decode_keys(&bytes) {
+                rows.add(segment, prefixes, false);
+                continue;
             }
+            self.warn(format!(
+                "{} of {} is damaged; the rows that it lists are made here",
+                entry.name, tier.url
+            ));
+            rows.add(segment, [], true);
         }
     }
 
@@ -189,13 +188,13 @@ impl Store {
         keys: &[Digest],
     ) -> Result<(), PushFailure> {
         let mut bytes = Vec::new();
-        let mut sealed = BTreeMap::new();
+        let mut sealed = BTreeSet::new();
         for (key, row) in keys.iter().zip(self.rows_here(bucket, keys)?) {
             // One that was lost meanwhile is made again, and sealed then.
             if let Some(row) = row {
                 let offset = bytes.len() as u64;
                 segment::encode(&mut bytes, bucket, offset, key, &row);
-                sealed.insert(prefix_of(key), ());
+                sealed.insert(prefix_of(key));
             }
         }
         if bytes.is_empty() {
@@ -204,7 +203,7 @@ impl Store {
         let digest = Digest::of(&bytes);
         tier.bucket
             .put(&segment_name(bucket, &digest), &bytes, Existing::Stays)?;
-        let list = encode_keys(sealed.keys().copied());
+        let list = encode_keys(sealed.iter().copied());
         let name = format!("{ROWS}{bucket}/{digest}.keys");
         tier.bucket.put(&name, &list, Existing::Stays)?;
         let mut all = tier
@@ -212,7 +211,7 @@ impl Store {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let rows = all.entry(bucket.to_owned()).or_default();
-        rows.add(digest, sealed.into_keys(), true);
+        rows.add(digest, sealed, true);
         Ok(())
     }
 
