@@ -140,8 +140,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         (execution, flushed, failures, written)
     };
     let teller = voice.clone();
-    let say = Arc::new(move |text: &str| teller.info(text));
-    let (execution, flushed, failures, written) = session.store.while_pushing(say, work);
+    let pushed = Arc::new(move |text: &str| teller.info(text));
+    let (execution, flushed, failures, written) = session.store.while_pushing(pushed, work);
     tell(&session, &execution, &voice);
     let mut exit = if execution.interrupted {
         Exit::Interrupted
