@@ -152,7 +152,7 @@ fn push_pull_and_collect_by_hand() {
         said(&b, &["ls", "m.toml"]).contains("9 of 9"),
         "a week's grace"
     );
-    b.write("other.toml", TINY.replace("seed = 7", "seed = 8"));
+    b.write("other.toml", TINY.replace("entities = 12", "entities = 13"));
     let dry = said(
         &b,
         &["gc", "other.toml", "--grace", "0", "--force", "--dry-run"],
