@@ -11,9 +11,10 @@ extends = "BASE"
 [data]
 dataset = "microworld"
 limit = 6
+microworld = { entities = 12, train_questions = 12, test_questions = 8, pretrain_questions = 30, fact_repeats = 1 }
 [stages.student]
 kind = "pretrain"
-vocab_size = 640
+vocab_size = 300
 width = 16
 layers = 1
 heads = 2
