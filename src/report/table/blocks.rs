@@ -26,10 +26,6 @@ impl Blocks {
     /// The table, in one block where that fits.
     pub(super) fn text(&self, width: Width) -> String {
         let blocks = self.layout(width);
-        let is_named = |row: &Vec<String>, figures: &[usize]| {
-            let filled = |column: &usize| row.get(*column).is_some_and(|text| !text.is_empty());
-            figures.iter().any(filled)
-        };
         let mut text = String::new();
         for (place, figures) in blocks.iter().enumerate() {
             let columns: Vec<usize> = (0..self.names).chain(figures.iter().copied()).collect();
@@ -39,9 +35,7 @@ impl Blocks {
             };
             let mut table = width.table();
             table.set_header(cells(&self.header));
-            // In a block below, a row that says nothing there would only be its name once more.
-            let shown = (self.rows.iter()).filter(|row| place == 0 || is_named(row, figures));
-            for row in shown {
+            for row in self.shown(figures, place > 0) {
                 table.add_row(cells(row));
             }
             let keeps = self.keeps(figures, width);
@@ -60,17 +54,19 @@ impl Blocks {
     /// The columns of figures, by block.
     fn layout(&self, width: Width) -> Vec<Vec<usize>> {
         let all: Vec<usize> = (self.names..self.header.len()).collect();
-        if self.fits(&all, width) {
+        if self.fits(&all, false, width) {
             return vec![all];
         }
         let mut blocks = vec![Vec::from_iter(self.first)];
         for column in all.into_iter().filter(|column| Some(*column) != self.first) {
+            let blocks_before = blocks.len() - 1;
             let block = blocks.last_mut().expect("there is one");
             let mut more = block.clone();
             // `first` is the last of its block.
             let at = more.iter().position(|each| *each > column);
             more.insert(at.unwrap_or(more.len()), column);
-            if self.fits(&more, width) || *block == Vec::from_iter(self.first) {
+            let fits = self.fits(&more, blocks_before > 0, width);
+            if fits || *block == Vec::from_iter(self.first) {
                 *block = more;
             } else {
                 blocks.push(vec![column]);
@@ -79,32 +75,48 @@ impl Blocks {
         blocks
     }
 
+    /// The rows of a block: `below` the first, one that says nothing there would only be its name once more.
+    fn shown(&self, figures: &[usize], below: bool) -> impl Iterator<Item = &Vec<String>> {
+        let filled = move |row: &Vec<String>| {
+            let mut cells = figures.iter().filter_map(|column| row.get(*column));
+            cells.any(|text| !text.is_empty())
+        };
+        self.rows.iter().filter(move |row| !below || filled(row))
+    }
+
     /// Whether a block of these figures is narrow enough; names may take half of it, and are wrapped beyond.
-    fn fits(&self, figures: &[usize], width: Width) -> bool {
+    fn fits(&self, figures: &[usize], below: bool, width: Width) -> bool {
         let Some(room) = width.columns() else {
             return true;
         };
-        let names = self.taken(0..self.names).min(room / 2);
-        names + self.taken(figures.iter().copied()) < room
+        let names = (0..self.names).map(|column| {
+            let rows = self.shown(figures, below);
+            letters(column, std::iter::once(&self.header).chain(rows)) + BORDER
+        });
+        names.sum::<usize>().min(room / 2) + self.taken(figures) < room
     }
 
     /// Whether the figures can stand as they are, with what they leave to names.
     fn keeps(&self, figures: &[usize], width: Width) -> bool {
         let names = self.names * (BORDER + LEAST_NAME);
-        let taken = names + self.taken(figures.iter().copied());
+        let taken = names + self.taken(figures);
         width.columns().is_none_or(|room| taken < room)
     }
 
-    fn taken(&self, columns: impl Iterator<Item = usize>) -> usize {
-        columns.map(|column| self.letters(column) + BORDER).sum()
+    fn taken(&self, figures: &[usize]) -> usize {
+        let columns = figures.iter().map(|&column| {
+            let rows = std::iter::once(&self.header).chain(&self.rows);
+            letters(column, rows) + BORDER
+        });
+        columns.sum()
     }
+}
 
-    fn letters(&self, column: usize) -> usize {
-        let texts = std::iter::once(&self.header).chain(&self.rows);
-        let cells = texts.filter_map(|row| row.get(column));
-        let lines = cells.flat_map(|text| text.lines());
-        lines.map(console::measure_text_width).max().unwrap_or(0)
-    }
+/// The columns of a terminal that the longest line of a column takes.
+fn letters<'a>(column: usize, rows: impl Iterator<Item = &'a Vec<String>>) -> usize {
+    let cells = rows.filter_map(|row| row.get(column));
+    let lines = cells.flat_map(|text| text.lines());
+    lines.map(console::measure_text_width).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -137,7 +149,8 @@ mod tests {
         assert_eq!(blocks().layout(Width::FREE), all);
         assert_eq!(laid(200), all);
         assert_eq!(laid(80), [vec![1, 2, 4], vec![3]]);
-        assert_eq!(laid(60), [vec![1, 4], vec![2], vec![3]]);
+        // Below, only the rows that have figures there need their names.
+        assert_eq!(laid(60), [vec![1, 4], vec![2, 3]]);
         let text = blocks().text(Width::of(80));
         assert_eq!(text.matches("majority class").count(), 1, "{text}");
         assert_eq!(text.matches("SERT").count(), 2, "{text}");
