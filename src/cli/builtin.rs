@@ -11,6 +11,9 @@ use crate::input::nearest;
 use crate::manifest::{BUILTIN, BUILTINS, builtin};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run builtin
+  sert-run builtin arms")]
 pub(crate) struct BuiltinArgs {
     /// The one to print, for example arms; by default they are listed
     #[arg(add = complete::builtins())]

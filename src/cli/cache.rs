@@ -55,10 +55,19 @@ enum CacheCommand {
   sert-run cache rebuild --cache /scratch/sert")]
     Rebuild(StoreArgs),
     /// Push to the remote what is here and not there
+    #[command(after_help = "Examples:
+  sert-run cache push --remote s3://bucket/prefix
+  sert-run cache push experiments/quickstart.toml --remote file:///shared")]
     Push(SyncArgs),
     /// Pull from the remote what is there and not here
+    #[command(after_help = "Examples:
+  sert-run cache pull --remote s3://bucket/prefix
+  sert-run cache pull experiments/quickstart.toml --rows")]
     Pull(SyncArgs),
     /// Say what the remote holds, and who is at work there
+    #[command(after_help = "Examples:
+  sert-run cache ls --remote s3://bucket/prefix
+  sert-run cache ls experiments/quickstart.toml")]
     Ls(SyncArgs),
 }
 

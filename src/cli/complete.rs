@@ -33,6 +33,9 @@ enum Shell {
 }
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run completions bash
+  sert-run completions zsh > _sert-run")]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]

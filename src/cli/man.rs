@@ -9,6 +9,9 @@ use super::Cli;
 use super::exit::{Exit, Failure, say};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run man man1
+  sert-run man ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
     /// The folder to write sert-run.1 and a page for each command to, for example ~/.local/share/man/man1
     dir: PathBuf,

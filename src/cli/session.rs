@@ -52,7 +52,7 @@ impl StoreArgs {
 /// What lies below the store.
 #[derive(Args, Clone)]
 pub(crate) struct RemoteArgs {
-    /// Look there for what the store lacks, and push there what is made: s3://BUCKET/PREFIX, file:///FOLDER, or `none`; by
+    /// Look there for what the store lacks, and push there what is made: `s3://BUCKET/PREFIX`, `file:///FOLDER`, or `none`; by
     /// default what `SERT_REMOTE` says, or `remote` in the manifest's `[store]`
     #[arg(long, value_name = "URL")]
     pub(crate) remote: Option<String>,

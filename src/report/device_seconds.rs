@@ -16,8 +16,10 @@ pub(crate) struct DeviceSeconds(BTreeMap<String, f64>);
 impl DeviceSeconds {
     /// Counts a stage that ran; where nothing is recorded of it, it adds nothing.
     pub(crate) fn add(&mut self, provenance: &serde_json::Value) {
-        let seconds = provenance.get("elapsed_s").and_then(|s| s.as_f64());
-        let device = provenance.get("device").and_then(|device| device.as_str());
+        let seconds = provenance
+            .get("elapsed_s")
+            .and_then(serde_json::Value::as_f64);
+        let device = provenance.get("device").and_then(serde_json::Value::as_str);
         if let (Some(seconds), Some(device)) = (seconds, device) {
             *self.0.entry(device.to_owned()).or_default() += seconds;
         }

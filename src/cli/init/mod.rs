@@ -20,6 +20,9 @@ use crate::dataset::look;
 use crate::disk;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sert-run init --data questions.csv --student openai-community/gpt2
+  sert-run init --template sweep -o sweep.toml")]
 pub(crate) struct InitArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "sert")]

@@ -1,6 +1,6 @@
 //! The engine as the sampling scheduler drives it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::cache::SequenceCache;
 use super::forward::{LOGIT_ROWS, Scratch};
@@ -203,7 +203,7 @@ impl Engine {
 
 /// The row of each sequence, from 0 in the order of their first: those with the same history have the same.
 fn places(active: &[Active<SequenceCache>]) -> Vec<usize> {
-    let mut rows = HashMap::new();
+    let mut rows = BTreeMap::new();
     let places = active.iter().map(|active| {
         let next = rows.len();
         *rows.entry(active.history()).or_insert(next)

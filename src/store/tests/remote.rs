@@ -334,9 +334,12 @@ fn a_remote_that_fails_every_fifth_request_loses_nothing() {
 fn a_remote_that_is_down_fails_no_run_and_gets_its_part_later() {
     let down = Arc::new(AtomicBool::new(true));
     let is_down = Arc::clone(&down);
-    let server = FakeS3::start(move |_| match is_down.load(Ordering::Relaxed) {
-        true => Fault::Status(503, "ServiceUnavailable"),
-        false => Fault::None,
+    let server = FakeS3::start(move |_| {
+        if is_down.load(Ordering::Relaxed) {
+            Fault::Status(503, "ServiceUnavailable")
+        } else {
+            Fault::None
+        }
     });
     let root = tempfile::tempdir().unwrap();
     let store = on_server(root.path(), bucket_of(&server, "x"));
@@ -449,7 +452,7 @@ fn a_store_that_programs_work_in_is_read_and_not_written_to() {
     assert_eq!(theirs.stats().unwrap().results, 1);
 }
 
-fn gc<'k>(keep: &'k BTreeSet<StageKey>, grace: Duration) -> RemoteGcOptions<'k> {
+fn gc(keep: &BTreeSet<StageKey>, grace: Duration) -> RemoteGcOptions<'_> {
     RemoteGcOptions {
         keep,
         rows: true,
@@ -469,7 +472,7 @@ fn what_is_old_and_what_nobody_names_is_collected() {
     // From a machine that has none of it.
     let c = group.store("c");
     let week = c
-        .gc_remote(gc(&keep, Duration::from_secs(7 * 86_400)))
+        .gc_remote(gc(&keep, Duration::from_hours(7 * 24)))
         .unwrap();
     assert_eq!((week.results, week.objects, week.segments), (0, 0, 0));
     let dry = RemoteGcOptions {
