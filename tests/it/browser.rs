@@ -113,8 +113,14 @@ fn the_page_renders_filters_and_runs_nothing_of_the_models() {
 
     // It renders: the table, the figure, the stages.
     assert_eq!(
-        browser.ask("document.querySelectorAll('#results table:not(.answers) tbody tr').length"),
+        browser.ask(
+            "document.querySelectorAll('#results table:not(.answers, .seconds) tbody tr').length"
+        ),
         3
+    );
+    assert_eq!(
+        browser.ask("document.querySelectorAll('#results table.seconds tbody tr').length"),
+        1
     );
     assert_eq!(
         browser.ask("document.querySelectorAll('.paper svg').length"),
