@@ -251,7 +251,7 @@ fn a_terminal_is_told_what_to_type_next() {
         return skip(Need::Terminal, "there is no `script` to make a terminal");
     };
     assert!(widest(&said, in_table) <= 80, "{said}");
-    let of_stage = |line: &str| line.contains(" ran in ") || line.contains("/s");
+    let of_stage = |line: &str| line.contains(" ran in ") || line.contains("tokens/s");
     assert!(
         widest(&said, of_stage) <= 80 && said.contains(" ran in "),
         "{said}"
