@@ -1,6 +1,6 @@
 //! Two stores and one remote: what one makes the other has; what fails there is a miss here, or is pushed later.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::super::tier::{RemoteChoice, RemoteGcOptions};
 use super::*;
@@ -576,26 +576,29 @@ fn two_do_not_collect_at_once_and_a_run_waits_for_one_that_does() {
 #[test]
 fn nothing_that_a_run_needs_goes_while_somebody_collects() {
     const TIMES: u32 = 9;
+    // On a machine with much else to do the three may not meet in so few turns: then there are more of them.
+    const LONGEST: Duration = Duration::from_secs(120);
     let group = Group::new();
     let kept = BTreeSet::from([result(0, &[]).key]);
     let nothing = BTreeSet::new();
-    let (over, hits) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let deleted = std::thread::scope(|scope| {
+    let (over, hits, deleted) = (
+        AtomicBool::new(false),
+        AtomicUsize::new(0),
+        AtomicU64::new(0),
+    );
+    let met = || hits.load(Ordering::Relaxed) > 0 && deleted.load(Ordering::Relaxed) > 0;
+    std::thread::scope(|scope| {
         let collecting = scope.spawn(|| {
             let collector = group.store("collector");
-            let mut deleted = 0;
             for turn in 0.. {
                 let keep = if turn % 4 == 3 { &nothing } else { &kept };
-                deleted += collector
-                    .gc_remote(gc(keep, Duration::ZERO))
-                    .unwrap()
-                    .objects;
+                let collected = collector.gc_remote(gc(keep, Duration::ZERO)).unwrap();
+                deleted.fetch_add(collected.objects, Ordering::Relaxed);
                 if over.load(Ordering::Relaxed) {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(60));
             }
-            deleted
         });
         let reading = scope.spawn(|| {
             for n in 0.. {
@@ -621,7 +624,11 @@ fn nothing_that_a_run_needs_goes_while_somebody_collects() {
             }
         });
         let writing = scope.spawn(|| {
-            for n in 0..TIMES {
+            let began = Instant::now();
+            for n in 0.. {
+                if n >= TIMES && (met() || began.elapsed() > LONGEST) {
+                    break;
+                }
                 let store = group.store(&format!("w{n}"));
                 // The same weights again and again: there, or just deleted.
                 run(&store, || make(&store, n % 3));
@@ -632,10 +639,9 @@ fn nothing_that_a_run_needs_goes_while_somebody_collects() {
         over.store(true, Ordering::Relaxed);
         written.unwrap();
         reading.join().unwrap();
-        collecting.join().unwrap()
+        collecting.join().unwrap();
     });
-    assert!(deleted > 0);
-    assert!(hits.into_inner() > 0);
+    assert!(met(), "the three never met");
     // Whatever record is left is whole.
     let last = group.store("last");
     for n in 0..3 {
