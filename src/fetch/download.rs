@@ -10,6 +10,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
+use super::http::{BadRoots, client_config};
 use super::record::{self, Downloaded, beside, folder_of, sha256_of};
 use super::token::Token;
 use super::{Ears, FetchError, OnProgress, PinnedFile};
@@ -42,7 +43,8 @@ impl From<FetchError> for Failure {
 /// An HTTP client with our timeouts.
 #[derive(Debug)]
 pub(super) struct Client {
-    agent: Agent,
+    /// Told when something is asked for: whoever has all files needs no network.
+    agent: Result<Agent, BadRoots>,
     token: Token,
     /// Wait before the second try; four times that before the third.
     pub(super) backoff: Duration,
@@ -50,22 +52,20 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(token: Token) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Redirects are followed here, so that each hop's headers are seen and the token
-            // stays with its host.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_resolve(Some(Duration::from_secs(15)))
-            .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_recv_response(Some(Duration::from_mins(1)))
-            .timeout_per_read(Some(Duration::from_mins(1)))
-            // A checksum is over the file's bytes, not over a compressed transfer's.
-            .accept_encoding("identity")
-            .user_agent(concat!("sert-run/", env!("CARGO_PKG_VERSION")))
-            .build();
+        // Redirects are followed here, so that each hop's headers are seen and the token stays with its host.
+        let agent = client_config(&["SSL_CERT_FILE"]).map(|config| {
+            config
+                .timeout_resolve(Some(Duration::from_secs(15)))
+                .timeout_connect(Some(Duration::from_secs(20)))
+                .timeout_recv_response(Some(Duration::from_mins(1)))
+                .timeout_per_read(Some(Duration::from_mins(1)))
+                // A checksum is over the file's bytes, not over a compressed transfer's.
+                .accept_encoding("identity")
+                .build()
+                .new_agent()
+        });
         Self {
-            agent: Agent::new_with_config(config),
+            agent,
             token,
             backoff: Duration::from_millis(500),
         }
@@ -249,8 +249,9 @@ impl Client {
     }
 
     fn asking(&self, from: &str, resume: Option<(u64, &str)>) -> Result<Asking, Failure> {
+        let agent = self.agent.as_ref().map_err(FetchError::roots)?;
         Ok(Asking {
-            agent: self.agent.clone(),
+            agent: agent.clone(),
             token: self.token.clone(),
             from: from.to_owned(),
             uri: from.parse().map_err(|_| bad_url(from))?,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::http::BadRoots;
 use crate::disk::advice;
 
 /// Why an outside file could not be had.
@@ -74,6 +75,18 @@ pub enum FetchError {
         /// What failed.
         reason: String,
     },
+    /// The file of trusted roots cannot be used.
+    #[error(
+        "the certificates in `{}`, which {variable} names, cannot be used: {reason}\nhint: name a file of PEM certificates, or unset it to trust Mozilla's", path.display()
+    )]
+    Roots {
+        /// The environment variable that names it.
+        variable: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The connection broke while the file came.
     #[error(
         "{url} broke off after {received} of {} bytes: {reason}\nhint: run again; what came is kept and the download goes on from there", expected.map_or_else(|| "?".to_owned(), |n| n.to_string())
@@ -139,6 +152,14 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    pub(super) fn roots(bad: &BadRoots) -> Self {
+        Self::Roots {
+            variable: bad.variable,
+            path: bad.path.clone(),
+            reason: bad.reason.clone(),
+        }
+    }
+
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
@@ -155,6 +176,7 @@ impl FetchError {
                 | Self::BadUrl { .. }
                 | Self::BadModelId { .. }
                 | Self::BadDataId { .. }
+                | Self::Roots { .. }
         )
     }
 

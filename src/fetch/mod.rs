@@ -12,6 +12,7 @@
 
 mod download;
 mod error;
+mod http;
 mod hub;
 mod hub_data;
 mod kept;
@@ -34,6 +35,7 @@ use crate::event::{CancelToken, Progress};
 use download::Client;
 pub(crate) use download::pieces;
 pub(crate) use error::FetchError;
+pub(crate) use http::{BadRoots, client_config};
 pub(crate) use hub::HubModel;
 pub(crate) use hub_data::HubData;
 use record::DownloadRecord;

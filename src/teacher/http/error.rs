@@ -37,8 +37,10 @@ pub enum EndpointErrorKind {
         variable: String,
     },
     /// The file of trusted roots cannot be used.
-    #[error("the certificates in `{}`, which SSL_CERT_FILE names, cannot be used: {reason}", path.display())]
+    #[error("the certificates in `{}`, which {variable} names, cannot be used: {reason}", path.display())]
     Roots {
+        /// The environment variable that names it.
+        variable: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -3,7 +3,6 @@
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, SystemTime};
 
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::charset;
@@ -12,6 +11,7 @@ use super::retry_after::retry_after;
 use super::secret::ApiKey;
 use super::{Endpoint, EndpointError, EndpointErrorKind};
 use crate::event::CancelToken;
+use crate::fetch::{BadRoots, client_config};
 
 /// Longest body that is read; a batch's output is the longest. Ours.
 const BODY_BYTES: u64 = 2 << 30;
@@ -99,16 +99,18 @@ impl Transport {
         cancel: &CancelToken,
     ) -> Result<Self, EndpointError> {
         let limits = &endpoint.limits;
-        let mut tls = TlsConfig::builder();
-        if let Some(roots) = own_roots()? {
-            tls = tls.root_certs(RootCerts::new_with_certs(&roots));
-        }
-        let config = Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            // A key must not follow a redirect, and a POST would become a GET.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
+        let roots = |BadRoots {
+                         variable,
+                         path,
+                         reason,
+                     }| EndpointErrorKind::Roots {
+            variable,
+            path,
+            reason,
+        };
+        // No redirect is followed: a POST would become a GET.
+        let config = client_config(&["SSL_CERT_FILE"])
+            .map_err(roots)?
             .timeout_resolve(Some(seconds(limits.connect_timeout_s)))
             .timeout_connect(Some(seconds(limits.connect_timeout_s)))
             .timeout_recv_response(Some(seconds(limits.read_timeout_s)))
@@ -117,7 +119,6 @@ impl Transport {
             // As many as threads: ureq keeps few by itself, and the others would be made anew for each request.
             .max_idle_connections(limits.concurrency as usize)
             .max_idle_connections_per_host(limits.concurrency as usize)
-            .user_agent(concat!("sert-run/", env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Self {
             agent: Agent::new_with_config(config),
@@ -254,28 +255,4 @@ fn transport_error(error: &ureq::Error) -> TransportError {
 /// Whether a host's name could not be looked up; the standard library has no kind of its own for it.
 fn is_lookup(error: &std::io::Error) -> bool {
     error.to_string().contains("failed to lookup address")
-}
-
-/// The roots in the file that `SSL_CERT_FILE` names, as OpenSSL, curl and Python take them.
-fn own_roots() -> Result<Option<Vec<Certificate<'static>>>, EndpointError> {
-    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
-        return Ok(None);
-    };
-    let wrong = |reason: String| {
-        EndpointError::from(EndpointErrorKind::Roots {
-            path: path.clone().into(),
-            reason,
-        })
-    };
-    let pem = crate::disk::read_small(path.as_ref()).map_err(|error| wrong(error.to_string()))?;
-    let roots: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if roots.is_empty() {
-        return Err(wrong("it holds no certificate in PEM form".to_owned()));
-    }
-    Ok(Some(roots))
 }
