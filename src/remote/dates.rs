@@ -24,7 +24,12 @@ pub(super) fn iso(text: &str) -> Option<SystemTime> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut time = time.split(':').map(number);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
+    let is_date =
+        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    // A leap second is one.
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    let is_fraction = fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !(is_date && is_time && is_fraction) {
         return None;
     }
     let fraction: f64 = format!("0.{fraction}").parse().ok()?;
@@ -72,7 +77,16 @@ mod tests {
         let time = iso("2013-05-24T00:00:01.500Z").unwrap();
         assert_eq!(compact(time), "20130524T000001Z");
         assert_eq!(iso("2013-05-24T00:00:01Z"), iso("2013-05-24T00:00:01.000Z"));
-        for wrong in ["", "2013-05-24", "2013-13-24T00:00:00Z", "x-y-zTa:b:cZ"] {
+        for wrong in [
+            "",
+            "2013-05-24",
+            "2013-13-24T00:00:00Z",
+            "x-y-zTa:b:cZ",
+            "2013-05-24T99999999999999999:00:00Z",
+            "2013-05-24T00:00:18446744073709551615Z",
+            "2013-05-24T00:00:01.1e999Z",
+            "99999999999999999-05-24T00:00:01Z",
+        ] {
             assert_eq!(iso(wrong), None);
         }
     }

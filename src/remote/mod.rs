@@ -129,7 +129,7 @@ pub(crate) fn open(url: &RemoteUrl, cancel: &CancelToken) -> Result<Arc<dyn Buck
         RemoteUrl::S3 { bucket, prefix } => {
             let settings = credentials::Settings::from_env(bucket)?;
             let patience = Patience::default();
-            Arc::new(S3::new(bucket, prefix, settings, patience, cancel.clone()))
+            Arc::new(S3::new(bucket, prefix, settings, patience, cancel.clone())?)
         }
     })
 }

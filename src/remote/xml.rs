@@ -9,7 +9,7 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// A page of `ListObjectsV2`; `None` where it is none.
+/// A page of `ListObjectsV2`; `None` where it is none, or says that there is more and not where.
 pub(super) fn page(text: &str) -> Option<Page> {
     let document = roxmltree::Document::parse(text).ok()?;
     let root = document.root_element();
@@ -27,12 +27,13 @@ pub(super) fn page(text: &str) -> Option<Page> {
             modified: dates::iso(child(contents, "LastModified")?)?,
         });
     }
-    let more = child(root, "IsTruncated") == Some("true");
-    let next = child(root, "NextContinuationToken").filter(|_| more);
-    Some(Page {
-        entries,
-        next: next.map(str::to_owned),
-    })
+    let next = if child(root, "IsTruncated") == Some("true") {
+        let token = child(root, "NextContinuationToken").filter(|token| !token.is_empty())?;
+        Some(token.to_owned())
+    } else {
+        None
+    };
+    Some(Page { entries, next })
 }
 
 /// The code and the sentence of an error; empty where there is none.
@@ -85,6 +86,11 @@ mod tests {
         assert_eq!(
             (page.entries[0].name.as_str(), page.entries[0].bytes),
             ("x/y", 3)
+        );
+        let cut = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
+        assert!(
+            super::page(cut).is_none(),
+            "what is missing would be taken for absent"
         );
         let text = "<Error><Code>AccessDenied</Code><Message>No.</Message></Error>";
         assert_eq!(error(text), ("AccessDenied".into(), "No.".into()));

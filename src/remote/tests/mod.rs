@@ -21,13 +21,7 @@ pub(crate) fn bucket_of(server: &FakeS3, prefix: &str) -> Arc<dyn Bucket> {
         silence: Duration::from_millis(800),
         ..Patience::default()
     };
-    Arc::new(S3::new(
-        "lab",
-        prefix,
-        settings,
-        patience,
-        CancelToken::default(),
-    ))
+    Arc::new(S3::new("lab", prefix, settings, patience, CancelToken::default()).unwrap())
 }
 
 fn pulled(bucket: &dyn Bucket, name: &str) -> Option<Vec<u8>> {
@@ -281,7 +275,8 @@ fn a_refusal_says_what_and_why_and_no_secret() {
         Settings::given(&server.origin, None),
         Patience::default(),
         CancelToken::default(),
-    );
+    )
+    .unwrap();
     let text = bucket
         .put("x", b"", Existing::Stays)
         .unwrap_err()
@@ -295,11 +290,43 @@ fn a_refusal_says_what_and_why_and_no_secret() {
 }
 
 #[test]
+fn a_list_that_cannot_be_true_is_refused_or_read_as_far_as_it_is_ours() {
+    let list = |text: &'static str| {
+        let server = FakeS3::start(move |_| Fault::Says(text));
+        let listed = bucket_of(&server, "x").list("rows-v1/");
+        let asked = server.seen.lock().unwrap().len();
+        (listed, asked)
+    };
+    let (circle, asked) = list(
+        "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>",
+    );
+    let circle = circle.unwrap_err().to_string();
+    assert!(
+        circle.contains("round in circles") && asked == 2,
+        "{circle}"
+    );
+    // More, but not where; a time that no calendar has.
+    for unread in [
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><Contents><Key>x/rows-v1/a</Key><Size>1</Size><LastModified>2013-05-24T99999999999999999:00:01.1e999Z</LastModified></Contents></ListBucketResult>",
+    ] {
+        let error = list(unread).0.unwrap_err().to_string();
+        assert!(error.contains("its list cannot be read"), "{error}");
+    }
+    // Names that were not asked for, one of them shorter than what was.
+    let (foreign, _) = list(
+        "<ListBucketResult><Contents><Key>x/r</Key><Size>1</Size><LastModified>2013-05-24T00:00:01Z</LastModified></Contents><Contents><Key>y/rows-v1/b</Key><Size>1</Size><LastModified>2013-05-24T00:00:01Z</LastModified></Contents><Contents><Key>x/rows-v1/c</Key><Size>1</Size><LastModified>2013-05-24T00:00:01Z</LastModified></Contents></ListBucketResult>",
+    );
+    let names: Vec<String> = foreign.unwrap().into_iter().map(|each| each.name).collect();
+    assert_eq!(names, ["rows-v1/c"]);
+}
+
+#[test]
 fn whoever_asks_to_stop_is_heard_while_a_server_says_nothing() {
     let server = FakeS3::start(|_| Fault::Hang(Duration::from_mins(1)));
     let cancel = CancelToken::default();
     let settings = Settings::given(&server.origin, None);
-    let bucket = S3::new("lab", "", settings, Patience::default(), cancel.clone());
+    let bucket = S3::new("lab", "", settings, Patience::default(), cancel.clone()).unwrap();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
         cancel.cancel();

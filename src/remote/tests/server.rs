@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Corrupt,
     /// Does not know conditions, and does not say so.
     NoCondition,
+    /// Answers with this.
+    Says(&'static str),
 }
 
 type Objects = Arc<Mutex<BTreeMap<String, (Vec<u8>, SystemTime)>>>;
@@ -116,6 +118,7 @@ fn serve(
         let fault = fault(&asked);
         let mut reply = match fault {
             Fault::Status(status, code) => error(status, code),
+            Fault::Says(text) => reply(200, text),
             Fault::Hang(time) => {
                 thread::sleep(time);
                 return None;
