@@ -156,6 +156,16 @@ pub enum StoreError {
     /// The remote ceased to answer.
     #[error("{0} does not answer any more; nothing was deleted")]
     RemoteDown(String),
+    /// Something that is kept cannot be read there.
+    #[error(
+        "{name} of {remote} is needed and could not be read, so what it names is not known; nothing was deleted\nhint: run this again, or look at who may read it"
+    )]
+    UnreadRemote {
+        /// The remote.
+        remote: String,
+        /// The object.
+        name: String,
+    },
     /// Two collectors at once.
     #[error(
         "{who} is collecting in {remote}\nhint: run this again when it is done; one that was killed is forgotten after ten minutes"

@@ -9,7 +9,7 @@ use crate::remote::{Entry, Pulled};
 use super::super::results::decode;
 use super::super::{StageResult, Store, StoreError};
 use super::lease::{Found, MARK_STALE_AFTER};
-use super::{OBJECTS, RESULTS, ROWS, Tier, digest_of, key_of};
+use super::{OBJECTS, Presence, RESULTS, ROWS, Tier, digest_of, key_of};
 
 /// A collector renews its mark after this time; half of it before others take it for dead, it stops. Ours.
 const MARK_EVERY: Duration = Duration::from_secs(30);
@@ -187,6 +187,20 @@ impl Store {
             return Err(StoreError::RemoteDown(tier.url.to_string()));
         }
         let objects = tier.bucket.list(OBJECTS)?;
+        // What it names is not known, so it would go.
+        let is_unread = |digest: &Digest| {
+            reachable.contains(digest)
+                && matches!(tier.known().objects.get(digest), Some(Presence::Absent(_)))
+        };
+        let unread = objects
+            .iter()
+            .find(|entry| digest_of(&entry.name).is_some_and(|digest| is_unread(&digest)));
+        if let Some(unread) = unread {
+            return Err(StoreError::UnreadRemote {
+                remote: tier.url.to_string(),
+                name: unread.name.clone(),
+            });
+        }
         // Records before objects: a kill in between leaves objects too many, not too few.
         for entry in going {
             deleting.remove(&entry.name)?;
