@@ -310,9 +310,17 @@ impl Metric {
         self.is_of_answers() || self == Self::AVG_AT_N
     }
 
-    /// Whether it is the share of right answers, which a constant answer and a guess have too.
+    /// Whether it is the share of right answers, given or chosen among several, which a constant answer and a guess have
+    /// too: of answers that are all the same, or all guesses, whatever chooses takes one of them.
     pub fn is_accuracy(self) -> bool {
-        self == Self::ACC || self == Self::AVG_AT_N
+        [
+            Self::ACC,
+            Self::AVG_AT_N,
+            Self::MAJ_AT_N,
+            Self::BEST_AT_N,
+            Self::MARGIN_VOTE,
+        ]
+        .contains(&self)
     }
 
     /// Whether it takes all answers to a question together.

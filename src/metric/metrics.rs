@@ -43,6 +43,9 @@ impl Metric {
     pub(super) const LEN: Self = Self::new(&LEN);
     pub(super) const REP: Self = Self::new(&REP);
     pub(super) const AVG_AT_N: Self = Self::new(&AVG_AT_N);
+    pub(super) const MAJ_AT_N: Self = Self::new(&MAJ_AT_N);
+    pub(super) const BEST_AT_N: Self = Self::new(&BEST_AT_N);
+    pub(super) const MARGIN_VOTE: Self = Self::new(&MARGIN_VOTE);
     pub(super) const BRIER: Self = Self::new(&BRIER);
     /// Perplexity, which other figures of a text stand beside.
     pub const PERPLEXITY: Self = Self::new(&PERPLEXITY);
