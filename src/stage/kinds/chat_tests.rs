@@ -10,6 +10,7 @@ use super::append_answer::AppendAnswer;
 use super::examples::{ExampleWriter, TooLong, Written};
 use super::few_shot::Shots;
 use super::prompter::Prompter;
+use super::shown::Declared;
 use crate::model::Student;
 use crate::model::train::{Example, TrainOptions};
 use crate::text::{
@@ -235,6 +236,31 @@ fn a_text_that_shows_the_question_is_refused_by_its_id() {
     );
     // A rationalising prompt declares that it gives the answer away.
     assert!(prompter.prompt(&longer, Hint::Answer).is_ok());
+    // Wherever a manifest can write words, and however it writes them.
+    let chat = |setting: &str, value: Value| json!({"chat": {setting: value}});
+    for spec in [
+        json!({"template": "Is a  HAT\na pet?? no! So: {question}"}),
+        chat("system", json!("is a hat a pet? no. no.")),
+        chat("user", json!("is a hat a pet? no.\n{question}")),
+        chat(
+            "template",
+            json!("is a hat a pet? no. {{ messages[0].content }}"),
+        ),
+        chat(
+            "arguments",
+            json!({"documents": [{"text": "Is a hat a pet? no."}]}),
+        ),
+        json!({"few_shot": {"count": 1, "separator": "is a hat a pet? no."}}),
+    ] {
+        let spec: PromptSpec = serde_json::from_value(spec).unwrap();
+        let declared = Declared::of(&spec);
+        assert!(declared.refuse_shown(&longer).is_err(), "{spec:?}");
+        let other = Question {
+            question: "is a hat a pet? not now".to_owned(),
+            ..longer.clone()
+        };
+        assert!(declared.refuse_shown(&other).is_ok(), "{spec:?}");
+    }
 }
 
 /// `SmolLM2`'s own template and tokenizer: what a question spells is no end of its turn.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::few_shot::Shots;
-use super::shown::refuse_shown;
+use super::shown::Declared;
 use crate::model::{
     ChatSettings, ChatTemplate, ChatTurn, PromptText, Student, StudentTokenizer, chat_prompt,
     chat_training,
@@ -24,6 +24,7 @@ const JINJA: [&str; 2] = ["{{", "{%"];
 pub(crate) struct Prompter<'a> {
     asking: Asking,
     shots: Option<Shots>,
+    declared: Declared,
     tokenizer: &'a StudentTokenizer,
     /// How examples write a multiple-choice answer.
     choice_answer: ChoiceAnswer,
@@ -73,6 +74,7 @@ impl<'a> Prompter<'a> {
         Ok(Self {
             asking,
             shots,
+            declared: Declared::of(spec),
             tokenizer: &student.tokenizer,
             choice_answer,
         })
@@ -94,7 +96,7 @@ impl<'a> Prompter<'a> {
     /// The chat template fails; there are too few examples; or its text shows the question itself.
     pub(crate) fn prompt(&self, question: &Question, hint: Hint) -> Result<PromptText, StageError> {
         if hint == Hint::None {
-            self.guard(question)?;
+            self.declared.refuse_shown(question)?;
         }
         match &self.asking {
             Asking::Chat(chat) => {
@@ -137,7 +139,7 @@ impl<'a> Prompter<'a> {
         let Asking::Chat(chat) = &self.asking else {
             return Ok(None);
         };
-        self.guard(question)?;
+        self.declared.refuse_shown(question)?;
         let mut turns = self.turns(chat, question, Hint::None)?;
         turns.push(ChatTurn {
             thought: thought.map(own),
@@ -182,18 +184,6 @@ impl<'a> Prompter<'a> {
             Asking::Form(form) => own(&form.prompt(&hint.given(question))),
             Asking::Template(template) => template.fill(question, hint),
             Asking::Chat(chat) => chat.user.fill(question, hint),
-        }
-    }
-
-    /// Refuses a question that the declared text shows.
-    fn guard(&self, question: &Question) -> Result<(), StageError> {
-        match &self.asking {
-            Asking::Form(_) => Ok(()),
-            Asking::Template(template) => refuse_shown(template.fixed(), question),
-            Asking::Chat(chat) => {
-                let texts = chat.system.as_deref().into_iter();
-                refuse_shown(texts.chain(chat.user.fixed()), question)
-            }
         }
     }
 }

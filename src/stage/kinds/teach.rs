@@ -9,7 +9,7 @@ use super::few_shot::{EXAMPLES, Shots, port_errors};
 use super::prompt_check::template_error;
 use super::replies::{self, Server};
 use super::rows::row_key;
-use super::shown::refuse_shown;
+use super::shown::Declared;
 use crate::artifact::ArtifactKind;
 use crate::filter::unreadable;
 use crate::stage::{
@@ -18,7 +18,7 @@ use crate::stage::{
 };
 use crate::teacher::http::{Endpoint, Reply, ReplyKind, Request, Turn};
 use crate::teacher::{TeachParams, TeachSource, TeacherError, cot, files, load};
-use crate::text::{Asks, ChoiceAnswer, EndReason, Hint, Question, ReasoningPath, Template};
+use crate::text::{Asks, ChoiceAnswer, EndReason, Hint, Question, ReasoningPath};
 
 /// Most tokens of a teacher's reply, for either step (Ho et al. 2023).
 const REPLY_TOKENS: u32 = 128;
@@ -200,6 +200,7 @@ struct Asking<'a> {
     params: &'a TeachParams,
     endpoint: &'a Endpoint,
     shots: Option<Shots>,
+    declared: Declared,
 }
 
 impl<'a> Asking<'a> {
@@ -212,17 +213,14 @@ impl<'a> Asking<'a> {
             params,
             endpoint,
             shots: Shots::of(&params.prompt, context)?,
+            declared: Declared::of(&params.prompt),
         })
     }
 
     /// What is asked: the question, after examples where the prompt shows some.
     fn asked(&self, question: &Question) -> Result<String, StageError> {
         let prompt = &self.params.prompt;
-        if let Asks::Template(text) = &prompt.asks
-            && let Ok(template) = Template::new(text)
-        {
-            refuse_shown(template.fixed(), question)?;
-        }
+        self.declared.refuse_shown(question)?;
         let mut text = String::new();
         if let Some(shots) = &self.shots {
             for example in shots.before(question)? {
