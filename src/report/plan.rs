@@ -10,6 +10,7 @@ use super::Width;
 use super::plan_sweep::sweep_text;
 use crate::key::Difference;
 use crate::manifest::Sweep;
+use crate::memory;
 use crate::plan::{Estimates, MissReason, NodeState, Plan, PlannedProgram, Resolved, Server};
 use crate::stage::Work;
 use crate::text::printable;
@@ -143,6 +144,14 @@ fn totals_text(plan: &Plan, resolved: &[Resolved], estimates: &Estimates) -> Str
             HumanBytes(total.memory_bytes),
             HumanBytes(total.disk_bytes),
         );
+        let there = memory::total();
+        if total.memory_bytes > there {
+            let _ = writeln!(
+                text,
+                "that is more memory than this machine has ({}): `dtype` of `sample` and `predict`, `lora` and `batch_size` of trainings take less, or another device",
+                HumanBytes(there),
+            );
+        }
     }
     if total.requests > 0 {
         let _ = writeln!(

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::Architecture;
 use crate::model::architecture::FeedForwardKind;
+use crate::model::{Architecture, Dtype, weight_bytes};
 
 /// Bytes of text per token, roughly, for sizes that are not counted (ours).
 const TEXT_BYTES_PER_TOKEN: u64 = 4;
@@ -40,6 +40,8 @@ pub struct Shape {
     pub vocab: u64,
     /// Context in tokens.
     pub positions: u64,
+    /// Bytes of the weights while texts are drawn from them or read with them.
+    pub held: HeldBytes,
     /// Values that a block keeps of each token while it generates: its keys and values.
     pub block_cache: u64,
     /// Values that a block keeps of each token while it trains, roughly (ours).
@@ -47,6 +49,33 @@ pub struct Shape {
     /// Inputs and outputs of all a block's linear maps, where each has a module of its own: times a rank, the most that an
     /// adapter has.
     pub block_sides: u64,
+}
+
+/// Bytes that the CPU's engine holds a model's weights in, by number format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct HeldBytes {
+    f32: u64,
+    half: u64,
+    int8: u64,
+}
+
+impl HeldBytes {
+    fn of(architecture: &Architecture) -> Self {
+        Self {
+            f32: weight_bytes(architecture, Dtype::F32),
+            half: weight_bytes(architecture, Dtype::Bf16),
+            int8: weight_bytes(architecture, Dtype::Int8),
+        }
+    }
+
+    /// In this format.
+    pub fn by(self, dtype: Dtype) -> u64 {
+        match dtype {
+            Dtype::F32 => self.f32,
+            Dtype::Bf16 | Dtype::F16 => self.half,
+            Dtype::Int8 => self.int8,
+        }
+    }
 }
 
 /// How much work a stage is.
@@ -140,6 +169,7 @@ impl Shape {
             width,
             vocab: architecture.vocab_rows as u64,
             positions: architecture.context as u64,
+            held: HeldBytes::of(architecture),
             block_cache: product(&[2, heads.key_width() as u64]),
             block_activations: sum(&[(10, width), (4, projected), (3, up)]),
             block_sides: sum(&sides),
@@ -163,9 +193,10 @@ impl Shape {
 }
 
 impl Work {
-    /// Reading and generating with a student; at most `batch` sequences of `length` tokens at once.
+    /// Reading and generating with a student in `dtype`; at most `batch` sequences of `length` tokens at once.
     pub fn inference(
         shape: Shape,
+        dtype: Dtype,
         read_tokens: u64,
         generated_tokens: u64,
         batch: u64,
@@ -176,8 +207,8 @@ impl Work {
             read_tokens,
             generated_tokens,
             inference_flop: (read_tokens + generated_tokens) as f64 * shape.forward_flop(),
-            // The weights once as loaded and once packed for the kernels.
-            memory_bytes: cache.saturating_add(2 * shape.weight_bytes()),
+            // Weights are packed a matrix at a time, as they are read.
+            memory_bytes: cache.saturating_add(shape.held.by(dtype)),
             disk_bytes: product(&[generated_tokens, ROW_BYTES_PER_TOKEN]),
             ..Self::default()
         }
@@ -301,7 +332,13 @@ mod tests {
         assert_eq!(separate.parameters, tied.parameters + 49_152 * 576);
         assert_eq!(separate.multiplied, tied.multiplied);
         // A sequence at its full length is 8192 * 30 * 384 values of four bytes.
-        let work = Work::inference(tied, 0, 0, 1, u64::MAX);
-        assert_eq!(work.memory_bytes, 8192 * 30 * 384 * 4 + 8 * tied.parameters);
+        let cache = 8192 * 30 * 384 * 4;
+        let memory = |dtype| Work::inference(tied, dtype, 0, 0, 1, u64::MAX).memory_bytes;
+        assert_eq!(memory(Dtype::F32), cache + 4 * tied.parameters);
+        // Norms stay in f32: two of each block, and the last.
+        let norms = 61 * 576;
+        let matrices = tied.parameters - norms;
+        assert_eq!(memory(Dtype::Bf16), cache + 2 * matrices + 4 * norms);
+        assert_eq!(memory(Dtype::Int8), cache + matrices + 4 * norms);
     }
 }

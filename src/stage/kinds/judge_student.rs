@@ -25,7 +25,8 @@ const SCORE_TOKENS: u64 = 40;
 pub(super) fn work(shape: Shape, paths: u64, prompt_tokens: u64, criteria: u64) -> Work {
     let jobs = paths * criteria;
     let read = jobs * (prompt_tokens + SCORE_TOKENS);
-    Work::inference(shape, read, 0, jobs.min(128), prompt_tokens + SCORE_TOKENS)
+    let length = prompt_tokens + SCORE_TOKENS;
+    Work::inference(shape, Dtype::F32, read, 0, jobs.min(128), length)
 }
 
 /// The student's rating of each prompt.

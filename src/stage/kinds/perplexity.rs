@@ -108,7 +108,7 @@ impl StageKind for Perplexity {
         let shape = inputs.get("model")?.model?;
         let text = corpus::size(params.corpus.as_ref(), inputs, context)?;
         let length = (params.window as u64).min(shape.positions);
-        let work = Work::inference(shape, text.tokens, 0, 1, length);
+        let work = Work::inference(shape, params.dtype, text.tokens, 0, 1, length);
         let size = Size {
             rows: text.rows,
             ..Size::default()

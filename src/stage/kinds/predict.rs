@@ -165,7 +165,14 @@ impl StageKind for Predict {
         let rows = product(&[questions.rows, params.n.into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
+        let work = Work::inference(
+            shape,
+            params.dtype,
+            questions.tokens,
+            tokens,
+            rows.min(128),
+            length,
+        );
         Some((
             work,
             BTreeMap::from([(

@@ -110,7 +110,14 @@ impl StageKind for Sample {
         let rows = product(&[questions.rows, params.paths_per_question().into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let work = Work::inference(shape, questions.tokens, tokens, rows.min(128), length);
+        let work = Work::inference(
+            shape,
+            params.dtype,
+            questions.tokens,
+            tokens,
+            rows.min(128),
+            length,
+        );
         Some((
             work,
             BTreeMap::from([(

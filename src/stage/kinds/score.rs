@@ -224,12 +224,13 @@ impl StageKind for Score {
         input.with(&params.name, params.measure.range())
     }
 
-    fn estimate(_: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
+    fn estimate(params: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
         // Each path is read after its prompt; answers are a few tokens.
         let length = inputs.get("questions")?.tokens_per_row() + paths.tokens_per_row();
         let work = Work::inference(
             shape,
+            params.dtype,
             product(&[paths.rows, length]),
             0,
             paths.rows.min(128),
