@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::super::exit::{Exit, Failure, say};
 use super::super::session::{Purpose, Session};
 use super::super::signals;
@@ -17,7 +19,9 @@ pub(super) fn push(args: &SyncArgs) -> Result<Exit, Failure> {
     let (store, keys) = open(args)?;
     let remote = store.remote_name().unwrap_or_default();
     let rows = args.rows || args.manifests.is_empty();
-    let report = store.push_all(keys.as_ref(), rows, &mut |_, _| {})?;
+    let report = watched("pushing", |progress| {
+        store.push_all(keys.as_ref(), rows, progress)
+    })?;
     let mut out = anstream::stdout().lock();
     writeln!(
         out,
@@ -45,7 +49,9 @@ pub(super) fn push(args: &SyncArgs) -> Result<Exit, Failure> {
 pub(super) fn pull(args: &SyncArgs) -> Result<Exit, Failure> {
     let (store, keys) = open(args)?;
     let remote = store.remote_name().unwrap_or_default();
-    let report = store.pull_all(keys.as_ref(), args.rows, &mut |_, _| {})?;
+    let report = watched("pulling", |progress| {
+        store.pull_all(keys.as_ref(), args.rows, progress)
+    })?;
     writeln!(
         anstream::stdout().lock(),
         "pulled from {remote}: {} results, {} objects, {} rows",
@@ -178,6 +184,19 @@ fn open(args: &SyncArgs) -> Result<(Store, Option<BTreeSet<StageKey>>), Failure>
         store.attach(&choice, &cancel)?;
     }
     Ok((store, Some(found.keep)))
+}
+
+/// Does `work` with a line on a terminal that tells how far it is; one that is no terminal gets none.
+fn watched<T>(verb: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
+    let style = ProgressStyle::with_template("{msg}: {pos} of {len} results, {elapsed} so far");
+    let bar = ProgressBar::new(0).with_message(verb);
+    let bar = bar.with_style(style.expect("a template of ours"));
+    let done = work(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    done
 }
 
 /// Says what went wrong by the way; whether anything did.
