@@ -1,6 +1,7 @@
 //! `sert-run student`: what the program makes of a model, before any manifest names it.
 
-use std::fmt::Write as _;
+mod words;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +11,12 @@ use serde_json::{Map, Value, json};
 use super::data;
 use super::exit::{Exit, Failure};
 use super::session::StoreArgs;
+use super::width::WidthArgs;
 use crate::fetch::{FetchOptions, Fetcher, HubModel};
-use crate::model::architecture::{
-    Activation, FeedForwardKind, NormKind, Output, Placement, Positions, QueryKeyNorm,
-};
+use crate::model::architecture::Output;
 use crate::model::{
     Architecture, ChatError, ChatMessage, ChatSettings, ChatTemplate, Dtype, LoraOptions, Student,
-    WeightFiles, chat_files, is_gguf, weight_bytes,
+    WeightFiles, chat_files, is_gguf,
 };
 use crate::report::bytes_text;
 use crate::stage::{Shape, StageError, Work};
@@ -26,6 +26,8 @@ use crate::text::{CHAT_DATE, printable};
 const SAMPLED: (u64, u64) = (25, 256);
 /// Tokens of a batch that the memory for training is told of: 8 texts of 128 (ours).
 const TRAINED: u64 = 1024;
+/// Letters of the column of names.
+const NAMES: usize = 18;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -54,22 +56,18 @@ pub(crate) struct StudentArgs {
 pub(crate) fn run(args: &StudentArgs) -> Result<Exit, Failure> {
     let folder = folder(args)?;
     let student = Student::open(&folder).map_err(StageError::from)?;
-    let mut told = told(&student);
-    told.push(("chat".to_owned(), json!(chat(&folder))));
+    let told = told(&student, &folder);
     if args.json {
         let told = told
             .into_iter()
-            .map(|(name, value)| (name.replace(' ', "_"), value));
+            .map(|line| (line.name.replace(' ', "_"), line.value));
         data::print_json(&Value::Object(told.collect()))?;
         return Ok(Exit::Done);
     }
+    let width = WidthArgs::default().stdout();
     let mut out = anstream::stdout().lock();
-    for (name, value) in told {
-        let value = match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        writeln!(out, "{name:<18} {}", printable(&value))?;
+    for Line { name, text, .. } in told {
+        write!(out, "{}", width.beside(name, NAMES, &printable(&text)))?;
     }
     Ok(Exit::Done)
 }
@@ -96,83 +94,146 @@ fn folder(args: &StudentArgs) -> Result<PathBuf, Failure> {
         .map_err(StageError::from)?)
 }
 
+/// Something that is told: for a program and for a person.
+struct Line {
+    name: &'static str,
+    value: Value,
+    text: String,
+}
+
+/// A line whose value is its text, or a number.
+fn line(name: &'static str, value: impl Into<Value>) -> Line {
+    let value = value.into();
+    let text = match &value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Line { name, value, text }
+}
+
 /// What there is to say, each with its name.
-fn told(student: &Student<WeightFiles>) -> Vec<(String, Value)> {
+fn told(student: &Student<WeightFiles>, folder: &Path) -> Vec<Line> {
     let architecture = &student.architecture;
     let (tokenizer, heads) = (&student.tokenizer, architecture.heads);
-    let shape = Shape::of(architecture);
-    let (paths, length) = SAMPLED;
-    let cache = shape.cache_bytes(paths, length);
-    let sampling = |dtype| bytes_text(weight_bytes(architecture, dtype).saturating_add(cache));
-    let training = Work::training(shape, 0, TRAINED).memory_bytes;
-    let rank = LoraOptions::default().rank;
-    let adapting = Work::adapting(shape, rank as u64, 0, TRAINED).memory_bytes;
-    let says = [
-        ("family", json!(architecture.family.model_type())),
-        ("parameters", json!(student.weights.parameters())),
-        ("layers", json!(architecture.layers)),
-        ("width", json!(architecture.width)),
-        (
-            "heads",
-            json!(format!(
+    let output = match architecture.output {
+        Output::Tied => "the token embedding",
+        Output::Separate => "an array of its own",
+    };
+    let named = |ids: &[u32]| -> String {
+        let words = ids.iter().map(|&id| match tokenizer.token(id) {
+            Some(word) => format!("{id} `{word}`"),
+            None => id.to_string(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let (ends, prefix) = (student.vocabulary.ends(), tokenizer.prefix());
+    let before = if prefix.is_empty() {
+        "nothing".to_owned()
+    } else {
+        named(prefix)
+    };
+    let mut lines = vec![
+        line("family", architecture.family.model_type()),
+        line("parameters", student.weights.parameters()),
+        line("layers", architecture.layers),
+        line("width", architecture.width),
+        Line {
+            name: "heads",
+            value: json!({ "query": heads.query, "key": heads.key, "width": heads.width }),
+            text: format!(
                 "{} of queries, {} of keys, each {} wide",
                 heads.query, heads.key, heads.width
-            )),
-        ),
-        ("feed forward", json!(feed_forward(architecture))),
-        ("norms", json!(norms(architecture))),
-        ("positions", json!(positions(architecture))),
-        (
-            "output",
-            json!(match architecture.output {
-                Output::Tied => "the token embedding",
-                Output::Separate => "an array of its own",
-            }),
-        ),
-        ("context", json!(architecture.context)),
-        (
-            "tokens",
-            json!(format!(
+            ),
+        },
+        line("feed forward", words::feed_forward(architecture)),
+        line("norms", words::norms(architecture)),
+        line("positions", words::positions(architecture)),
+    ];
+    lines.extend(words::scales(architecture).map(|scales| line("scales", scales)));
+    lines.extend([
+        line("output", output),
+        line("context", architecture.context),
+        Line {
+            name: "tokens",
+            value: json!({ "tokens": student.vocabulary.tokens(), "rows": architecture.vocab_rows }),
+            text: format!(
                 "{} of {} rows",
                 student.vocabulary.tokens(),
                 architecture.vocab_rows
-            )),
-        ),
-        ("end of text", json!(tokenizer.eos_token())),
-        ("ends", json!(student.vocabulary.ends())),
-        ("before every text", json!(tokenizer.prefix())),
-        (
+            ),
+        },
+        line("end of text", tokenizer.eos_token()),
+        Line {
+            name: "ends",
+            value: json!(ends),
+            text: named(ends),
+        },
+        Line {
+            name: "before every text",
+            value: json!(prefix),
+            text: before,
+        },
+    ]);
+    lines.extend(memory(architecture));
+    lines.push(line("chat", chat(folder)));
+    lines
+}
+
+/// What sampling and training take.
+fn memory(architecture: &Architecture) -> Vec<Line> {
+    let shape = Shape::of(architecture);
+    let (paths, length) = SAMPLED;
+    let cache = shape.cache_bytes(paths, length);
+    let sampling = |dtype| shape.held.by(dtype).saturating_add(cache);
+    let (f32, half, int8) = (
+        sampling(Dtype::F32),
+        sampling(Dtype::Bf16),
+        sampling(Dtype::Int8),
+    );
+    let training = Work::training(shape, 0, TRAINED).memory_bytes;
+    let rank = LoraOptions::default().rank;
+    let adapting = Work::adapting(shape, rank as u64, 0, TRAINED).memory_bytes;
+    let bytes = |name, value: u64, text: String| Line {
+        name,
+        value: value.into(),
+        text,
+    };
+    vec![
+        line(
             "dtype",
-            json!("f32; also bf16, f16 and int8 to sample on the CPU; bf16, f16 on devices"),
+            "f32; also bf16, f16 and int8 to sample on the CPU; bf16, f16 on devices",
         ),
-        (
+        bytes(
             "to sample",
-            json!(format!(
+            f32,
+            format!(
                 "about {} in f32, for {paths} paths of {length} tokens at once on the CPU",
-                sampling(Dtype::F32)
-            )),
+                bytes_text(f32)
+            ),
         ),
-        (
+        bytes(
             "in bf16 or f16",
-            json!(format!("about {}", sampling(Dtype::Bf16))),
+            half,
+            format!("about {}", bytes_text(half)),
         ),
-        ("in int8", json!(format!("about {}", sampling(Dtype::Int8)))),
-        (
+        bytes("in int8", int8, format!("about {}", bytes_text(int8))),
+        bytes(
             "to train",
-            json!(format!(
+            training,
+            format!(
                 "about {} in f32, for batches of {TRAINED} tokens",
                 bytes_text(training)
-            )),
+            ),
         ),
-        (
+        bytes(
             "an adapter",
-            json!(format!(
+            adapting,
+            format!(
                 "about {} to train one of rank {rank} beside all linear maps",
                 bytes_text(adapting)
-            )),
+            ),
         ),
-    ];
-    says.map(|(name, value)| (name.to_owned(), value)).into()
+    ]
 }
 
 /// What the chat template of a folder or a file makes of a question, or why it makes nothing.
@@ -193,63 +254,4 @@ fn chat(model: &Path) -> String {
         Err(ChatError::NoTemplate(_)) => "no template".to_owned(),
         Err(error) => error.to_string(),
     }
-}
-
-fn feed_forward(architecture: &Architecture) -> String {
-    let (activation, gated) = match architecture.feed_forward.kind {
-        FeedForwardKind::Plain(activation) => (activation, ""),
-        FeedForwardKind::Gated(activation) => (activation, ", gated"),
-    };
-    let activation = match activation {
-        Activation::Gelu => "GELU",
-        Activation::GeluTanh => "GELU by tanh",
-        Activation::Silu => "SiLU",
-    };
-    let beside = if architecture.parallel {
-        ", beside attention"
-    } else {
-        ""
-    };
-    format!(
-        "{} wide, {activation}{gated}{beside}",
-        architecture.feed_forward.inner
-    )
-}
-
-fn norms(architecture: &Architecture) -> String {
-    let kind = match architecture.norm.kind {
-        NormKind::Layer => "layer norm",
-        NormKind::Rms { .. } => "RMS norm",
-    };
-    let place = match architecture.norm.placement {
-        Placement { before, after } if before && after => "before and after each half",
-        Placement { after: true, .. } => "after each half",
-        Placement { .. } => "before each half",
-    };
-    let of_heads = match architecture.attention.query_key_norm {
-        None => "",
-        Some(QueryKeyNorm::Head) => "; of queries and keys by head",
-        Some(QueryKeyNorm::All) => "; of all queries and all keys",
-    };
-    format!("{kind} {place}{of_heads}")
-}
-
-fn positions(architecture: &Architecture) -> String {
-    if architecture.positions == Positions::Learned {
-        return "learned".to_owned();
-    }
-    let blocks = (0..architecture.layers).map(|layer| architecture.block_attention(layer));
-    let (without, windows): (Vec<_>, Vec<_>) = blocks
-        .map(|block| (block.rotary.is_none(), block.window))
-        .unzip();
-    let without = without.into_iter().filter(|without| *without).count();
-    let mut text = "rotary".to_owned();
-    if without > 0 {
-        let _ = write!(text, ", none in {without} layers");
-    }
-    if let Some(window) = windows.iter().flatten().next() {
-        let count = windows.iter().flatten().count();
-        let _ = write!(text, ", a window of {window} tokens in {count} layers");
-    }
-    text
 }

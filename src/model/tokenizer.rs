@@ -175,7 +175,7 @@ impl StudentTokenizer {
     }
 
     /// The token of this id, as the vocabulary has it.
-    pub(super) fn token(&self, id: u32) -> Option<String> {
+    pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 

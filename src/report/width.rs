@@ -41,6 +41,23 @@ impl Width {
         };
     }
 
+    /// `name` in a column of so many letters, and `text` beside it in lines that fit, each with its end.
+    pub(crate) fn beside(self, name: &str, column: usize, text: &str) -> String {
+        let lines = match self.columns() {
+            Some(columns) => folded(text, columns.saturating_sub(column + 1).max(1)),
+            None => vec![text.to_owned()],
+        };
+        let mut out = String::new();
+        for (line, name) in lines
+            .iter()
+            .zip(std::iter::once(name).chain(std::iter::repeat("")))
+        {
+            out += format!("{name:<column$} {line}").trim_end();
+            out.push('\n');
+        }
+        out
+    }
+
     /// A line of text as lines that fit, each with its end.
     pub(super) fn paragraph(self, line: &str) -> String {
         let text = match self.columns() {

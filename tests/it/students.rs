@@ -738,6 +738,9 @@ fn a_model_is_described() {
         (&json["family"], &json["layers"]),
         (&json!("llama"), &json!(3))
     );
+    // What is counted is a number there.
+    assert!(json["to_sample"].as_u64() > json["in_int8"].as_u64());
+    assert!(json["heads"]["key"].as_u64().is_some() && json["ends"].is_array());
 
     std::fs::create_dir(bench.path("chat")).unwrap();
     for file in ["config.json", "tokenizer.json", "model.safetensors"] {
