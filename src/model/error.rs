@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::error::Category;
+
 use super::gguf::GgufError;
 use crate::disk::advice;
 use crate::memory::Shortage;
@@ -63,8 +65,13 @@ pub enum ModelError {
     /// There is not so much memory.
     #[error(transparent)]
     Memory(Shortage),
+    /// A file of the hub's storage stands in for the file itself.
+    #[error(
+        "`{}` is a pointer of Git LFS, not the file itself\nhint: run `git lfs pull` in its folder, or fetch the file from where the pointer is from", .0.display()
+    )]
+    LfsPointer(PathBuf),
     /// The JSON does not parse or lacks a field.
-    #[error("`{}` is not what was expected: {source}", path.display())]
+    #[error("`{}` is not what was expected: {source}\nhint: {}", path.display(), of_json(source))]
     Json {
         /// The file.
         path: PathBuf,
@@ -73,7 +80,8 @@ pub enum ModelError {
     },
     /// An option of `config.json` that this program does not do.
     #[error(
-        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: docs/students.md lists the models that are students"
+        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: {}",
+        of_key(key, accepted)
     )]
     Unsupported {
         /// The key.
@@ -102,7 +110,7 @@ pub enum ModelError {
     EndOfTextId(String),
     /// `eos_token_id` of `generation_config.json` is not a list of tokens.
     #[error(
-        "`{}`: `eos_token_id` is {found}, accepted: a token's id, a list of ids, or null", path.display()
+        "`{}`: `eos_token_id` is {found}, accepted: a token's id, a list of ids, or null\nhint: name the tokens that end a text by their ids in the vocabulary", path.display()
     )]
     Ends {
         /// The file.
@@ -111,7 +119,9 @@ pub enum ModelError {
         found: String,
     },
     /// Numbers of `config.json` that contradict each other.
-    #[error("config.json: {0}")]
+    #[error(
+        "config.json: {0}\nhint: sizes go together as the model's author wrote them: take its own config.json, and the weights that it belongs to"
+    )]
     BadShape(String),
     /// The safetensors file is damaged.
     #[error("`{}` is not a whole safetensors file: {reason}\nhint: it may have been cut off; fetch or write it again", path.display())]
@@ -127,7 +137,9 @@ pub enum ModelError {
     )]
     Digest(PathBuf),
     /// A number format that is not read.
-    #[error("`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16", path.display())]
+    #[error(
+        "`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16\nhint: take the model as it was before it was quantised, or convert it: in Python, `AutoModelForCausalLM.from_pretrained(FOLDER, dtype=\"bfloat16\").save_pretrained(FOLDER)`", path.display()
+    )]
     NumberFormat {
         /// The file.
         path: PathBuf,
@@ -213,7 +225,7 @@ pub enum ModelError {
         embedding: String,
     },
     /// The tokenizer cannot be read, trained or used.
-    #[error("tokenizer{}: {reason}", at(path.as_deref()))]
+    #[error("tokenizer{}: {}", at(path.as_deref()), hinted(reason))]
     Tokenizer {
         /// The file, if it is about a file.
         path: Option<PathBuf>,
@@ -256,6 +268,42 @@ pub enum ModelError {
 
 fn at(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" `{}`", path.display()))
+}
+
+/// What to do about a JSON file.
+fn of_json(source: &serde_json::Error) -> &'static str {
+    match source.classify() {
+        Category::Data => {
+            "a key is missing, or is not what transformers writes there: take the file as its author published it"
+        }
+        _ => "the file was cut off or is no JSON: fetch or write it again",
+    }
+}
+
+/// What to do about a key of `config.json`: a value of another kind is a mistake, another choice is not done here.
+fn of_key(key: &str, accepted: &str) -> &'static str {
+    if key == "model_type" {
+        return "docs/students.md lists the models that are students";
+    }
+    if accepted.starts_with("a ") || accepted == "true or false" {
+        return "transformers writes nothing else there: take the config.json that the model's author published";
+    }
+    "what is not computed is refused, not left out: docs/students.md says what is done of each family"
+}
+
+/// What is wrong with a tokenizer, with what to do.
+fn hinted(reason: &str) -> String {
+    if reason.contains("\nhint: ") {
+        return reason.to_owned();
+    }
+    format!(
+        "{reason}\nhint: is the file whole, and as its author published it? transformers writes it anew: `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)`"
+    )
+}
+
+/// Whether bytes are what Git LFS leaves where a file was not fetched.
+pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/")
 }
 
 impl ModelError {

@@ -335,7 +335,7 @@ mod tests {
         arrays[0].1 = Dtype::I32;
         write(&path, &arrays);
         assert!(
-            failure().contains("is stored as I32, accepted: F32, F16, BF16"),
+            failure().contains("is stored as I32, accepted: F32, F16, BF16\nhint: "),
             "{}",
             failure()
         );

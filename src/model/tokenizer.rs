@@ -16,14 +16,14 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::{ModelWrapper, TrainerWrapper};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
 use super::architecture::Architecture;
-use super::error::ModelError;
+use super::error::{ModelError, is_lfs_pointer};
 use super::tokenizer_file;
 use crate::disk;
 use crate::guard::catch;
@@ -59,6 +59,9 @@ impl StudentTokenizer {
         let there = |path: &Path| disk::exists(path).map_err(ModelError::reading(path));
         if there(&json)? {
             let bytes = disk::read_small(&json).map_err(ModelError::reading(&json))?;
+            if is_lfs_pointer(&bytes) {
+                return Err(ModelError::LfsPointer(json));
+            }
             tokenizer_file::check(&bytes).map_err(|says| failed(Some(&json))(says.into()))?;
             let mut inner = guarded(Some(&json), || Tokenizer::from_bytes(bytes))?;
             settings.apply(&mut inner);
@@ -127,6 +130,7 @@ impl StudentTokenizer {
     ) -> Result<Self, ModelError> {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(failed(path))?;
+        check_unknown(&inner).map_err(|says| failed(path)(says.into()))?;
         let eos_id = inner.token_to_id(&eos_token).ok_or_else(|| {
             failed(path)(
                 format!("it has no token `{eos_token}`, so no text could end\nhint: name the token that ends a text as `eos_token` in tokenizer_config.json, or its id as `eos_token_id` in config.json").into(),
@@ -324,7 +328,23 @@ fn read(folder: &Path, name: &str) -> Result<Value, ModelError> {
         return Ok(Value::Null);
     }
     let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
-    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
+    let object = serde_json::from_slice(&bytes).map(Value::Object);
+    object.map_err(|source| ModelError::Json { path, source })
+}
+
+/// Models of whole words need a token for the words that they lack.
+fn check_unknown(tokenizer: &Tokenizer) -> Result<(), String> {
+    let unknown = match tokenizer.get_model() {
+        ModelWrapper::WordPiece(model) => &model.unk_token,
+        ModelWrapper::WordLevel(model) => &model.unk_token,
+        ModelWrapper::BPE(_) | ModelWrapper::Unigram(_) => return Ok(()),
+    };
+    if tokenizer.get_model().token_to_id(unknown).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "`model.unk_token` is `{unknown}`, accepted: a token of `model.vocab`\nhint: words that the vocabulary lacks become that token, so it has to be one"
+    ))
 }
 
 /// What the `tokenizers` crate gives. A tokenizer is a stranger's file, and some make the crate panic.
@@ -341,7 +361,7 @@ fn guarded<T>(
 fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {
     move |error| ModelError::Tokenizer {
         path: path.map(Path::to_owned),
-        reason: error.to_string(),
+        reason: tokenizer_file::in_words(error.to_string()),
     }
 }
 
@@ -508,6 +528,38 @@ mod tests {
         );
         fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
         assert!(failure().starts_with("tokenizer `"), "{}", failure());
+        assert!(
+            failure().contains("\nhint: is the file whole"),
+            "{}",
+            failure()
+        );
+        let pointer = "version https://git-lfs.github.com/spec/v1\nsize 1\n";
+        fs::write(folder.path().join("tokenizer.json"), pointer).unwrap();
+        assert!(
+            failure().contains("hint: run `git lfs pull`"),
+            "{}",
+            failure()
+        );
+        for (change, expected) in [
+            (
+                json!({"type": "Foo"}),
+                "`model` is of no kind that is known, or lacks a field of its kind",
+            ),
+            (
+                json!({"type": "WordPiece", "unk_token": "zz", "continuing_subword_prefix": "##",
+                    "max_input_chars_per_word": 100, "vocab": {"a": 0, "<|endoftext|>": 1}}),
+                "`model.unk_token` is `zz`, accepted: a token of `model.vocab`\nhint: ",
+            ),
+        ] {
+            let folder = edited(|own, _| own["model"] = change.clone());
+            let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+            let said = error.to_string();
+            assert!(
+                said.contains(expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+            assert!(!said.contains("Untagged"), "{said}");
+        }
 
         let message = StudentTokenizer::train(texts(), 256)
             .unwrap_err()

@@ -88,6 +88,25 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// What the crate says of a part that is of no kind: it names types of its own.
+pub(super) fn in_words(says: String) -> String {
+    let parts = [
+        ("Model", "model"),
+        ("Normalizer", "normalizer"),
+        ("PreTokenizer", "pre_tokenizer"),
+        ("PostProcessor", "post_processor"),
+        ("Decoder", "decoder"),
+    ];
+    let of = says.split_once("untagged enum ").map(|(_, name)| name);
+    let part = of.and_then(|name| parts.iter().find(|(own, _)| name.starts_with(own)));
+    match part {
+        Some((_, key)) => {
+            format!("`{key}` is of no kind that is known, or lacks a field of its kind")
+        }
+        None => says,
+    }
+}
+
 /// Checks a `vocab.json`.
 pub(super) fn check_vocabulary(bytes: &[u8]) -> Result<(), String> {
     let longest: Longest = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;

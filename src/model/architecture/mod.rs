@@ -334,10 +334,12 @@ impl Architecture {
     /// # Errors
     /// It is malformed, or describes a model that this program does not run.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
-        let config: Value = serde_json::from_slice(bytes).map_err(|source| ModelError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let config: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|source| ModelError::Json {
+                path: path.to_owned(),
+                source,
+            })?;
+        let config = Value::Object(config);
         // Before its keys: "model_type is llama" says more than "n_embd is missing".
         let named = &config["model_type"];
         let family = FAMILIES.iter().find(|family| named == family.model_type());

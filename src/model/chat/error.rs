@@ -114,7 +114,9 @@ pub enum ChatError {
         names: Vec<String>,
     },
     /// A file says something that transformers would not take.
-    #[error("`{file}`: `{key}` is {found}, accepted: {accepted}")]
+    #[error(
+        "`{file}`: `{key}` is {found}, accepted: {accepted}\nhint: take the file as the model's author published it, or have transformers write it anew (`save_pretrained`)"
+    )]
     Entry {
         /// The file.
         file: String,

@@ -601,6 +601,9 @@ fn templates_and_tokens_are_found_as_transformers_finds_them() {
         }
         let error = read().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
+        let place = folder.path().display().to_string();
+        assert!(error.contains(&place), "{error}");
+        assert!(error.contains("\nhint: ") || text.is_empty(), "{error}");
         write(name, "{}");
     }
 }

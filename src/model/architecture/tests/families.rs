@@ -263,8 +263,28 @@ fn each_refusal_names_the_key() {
             Err(error) => {
                 let message = error.to_string();
                 assert!(message.contains(expected), "{model_type} {keys}: {message}");
+                assert!(message.contains("\nhint: "), "{message}");
+                let lists = message.contains("lists the models that are students");
+                assert_eq!(lists, message.contains("`model_type` is"), "{message}");
             }
         }
+    }
+    let folder = Path::new("folder/config.json");
+    for (text, expected) in [
+        ("[]", "invalid type: sequence, expected a map"),
+        ("{", "EOF"),
+        ("\"llama\"", "invalid type: string"),
+    ] {
+        let error = Architecture::parse(text.as_bytes(), folder).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("`folder/config.json` is not what was"),
+            "{said}"
+        );
+        assert!(
+            said.contains(expected) && said.contains("\nhint: "),
+            "{said}"
+        );
     }
 }
 
