@@ -254,6 +254,16 @@ pub enum ModelError {
         /// Rows of the embedding.
         model: usize,
     },
+    /// Far more rows than tokens.
+    #[error(
+        "the tokenizer has {tokenizer} tokens, but config.json says vocab_size {model}: {} rows would have no token\nhint: padding is a few rows in a hundred at most, so this is another model's tokenizer: take both from the same folder", model - tokenizer
+    )]
+    VocabularyRows {
+        /// Tokens of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding.
+        model: usize,
+    },
     /// Tokenizer and config do not end a text alike.
     #[error(
         "the tokenizer's end of text is {tokenizer}, but config.json says eos_token_id {model}\nhint: take both from the same folder"

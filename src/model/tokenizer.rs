@@ -35,6 +35,10 @@ use special::Special;
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
 const MIN_VOCABULARY: usize = 257;
 
+/// Rows without a token that a model of any size may have (ours): a whole step of the padding that is usual. Of a larger model it
+/// may be a quarter: published ones have up to 3 % (`DeepSeek`'s 102,400 rows for 100,015 tokens; Qwen 2.5's 152,064 for 151,665).
+const MOST_PADDING: usize = 64;
+
 /// Turns text into token ids and back. Shared between threads by reference.
 #[derive(Clone, Debug)]
 pub struct StudentTokenizer {
@@ -137,14 +141,20 @@ impl StudentTokenizer {
             )
         })?;
         // The mask tells what the post-processor added; what it adds after a text is not wanted here.
-        let begun = inner.encode("a", true).map_err(failed(path))?;
+        let begun = guarded(path, || inner.encode("a", true))?;
         let added = begun.get_special_tokens_mask().iter();
         let added = added.take_while(|added| **added == 1).count();
+        let prefix = begun.get_ids()[..added].to_vec();
+        if let Some(id) = prefix.iter().find(|id| inner.id_to_token(**id).is_none()) {
+            return Err(failed(path)(
+                format!("`post_processor` puts {id} before every text, accepted: ids of its own tokens\nhint: take the tokenizer's files from one folder").into(),
+            ));
+        }
         let highest = inner.get_vocab(true).into_values().max();
         Ok(Self {
             eos_token,
             eos_id,
-            prefix: begun.get_ids()[..added].to_vec(),
+            prefix,
             size: highest.map_or(0, |id| id as usize + 1),
             special: Special::of(&inner),
             inner,
@@ -207,17 +217,19 @@ impl StudentTokenizer {
         self.size
     }
 
-    /// Checks that the model has a row for each token, and the same end of text. It may have more rows: see
-    /// [`super::Vocabulary`].
+    /// Checks that the model has a row for each token, and the same end of text. It may have more rows, as many as padding
+    /// makes: see [`super::Vocabulary`].
     ///
     /// # Errors
-    /// Too few rows, or another end of text.
+    /// Too few rows, or so many that they are another tokenizer's; or another end of text.
     pub fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
-        if self.vocab_size() > architecture.vocab_rows {
-            return Err(ModelError::VocabularySize {
-                tokenizer: self.vocab_size(),
-                model: architecture.vocab_rows,
-            });
+        let (tokenizer, model) = (self.vocab_size(), architecture.vocab_rows);
+        if tokenizer > model {
+            return Err(ModelError::VocabularySize { tokenizer, model });
+        }
+        let empty = model - tokenizer;
+        if empty > MOST_PADDING.max(model / 4) {
+            return Err(ModelError::VocabularyRows { tokenizer, model });
         }
         match architecture.end_of_text {
             Some(model) if model != self.eos_id => Err(ModelError::EndOfText {
@@ -596,5 +608,88 @@ mod tests {
         }
         model.end_of_text = Some(1);
         assert!(tokenizer.check(&model).is_err());
+    }
+
+    /// As published models have them: rows and tokens of Qwen 2.5, Phi 2, Gemma 3, Pythia and a small fixture, and a whole step of
+    /// padding; against `SmolLM2`'s rows with a small tokenizer, and GPT-2's.
+    #[test]
+    fn rows_without_tokens_are_padding_or_another_tokenizers() {
+        let mut tokenizer = StudentTokenizer::train(texts(), 280).unwrap();
+        let mut model = Architecture::from(Gpt2::default());
+        model.end_of_text = None;
+        let mut checked = |tokens, rows| {
+            (tokenizer.size, model.vocab_rows) = (tokens, rows);
+            tokenizer.check(&model).map_err(|error| error.to_string())
+        };
+        for (tokens, rows) in [
+            (151_646, 151_936),
+            (151_665, 152_064),
+            (50_295, 51_200),
+            (262_144, 262_144),
+            (50_277, 50_688),
+            (61, 83),
+            (1, 64),
+            (300, 400),
+        ] {
+            checked(tokens, rows).unwrap();
+        }
+        for (tokens, rows) in [(512, 49_152), (32_000, 50_257), (299, 400), (1, 66)] {
+            let said = checked(tokens, rows).unwrap_err();
+            let expected = format!("has {tokens} tokens, but config.json says vocab_size {rows}: ");
+            assert!(
+                said.contains(&expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+        }
+    }
+
+    /// How a post-processor is changed, and what is said of it.
+    type Change<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
+    /// Each would have the library panic, or draw what is no token.
+    #[test]
+    fn a_post_processor_that_puts_what_is_no_token_is_refused() {
+        let end = "<|endoftext|>";
+        let refused = |change: &dyn Fn(&mut Value)| {
+            let folder = edited(|own, _| {
+                own["post_processor"] = template(&[end], &[]);
+                change(&mut own["post_processor"]);
+            });
+            let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+            error.to_string()
+        };
+        let cases: [Change<'_>; 3] = [
+            (
+                &|own| own["special_tokens"] = json!({}),
+                "`post_processor.single` names `<|endoftext|>`, which its `special_tokens` lacks",
+            ),
+            (
+                &|own| own["special_tokens"][end]["ids"] = json!([99_999]),
+                "`post_processor` puts 99999 before every text",
+            ),
+            (
+                &|own| own["single"][1]["Sequence"]["id"] = json!("B"),
+                "`post_processor.single` has the second text of a pair",
+            ),
+        ];
+        for (change, expected) in cases {
+            let said = refused(change);
+            assert!(said.starts_with("tokenizer `"), "{said}");
+            assert!(
+                said.contains(expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+        }
+        let folder = edited(|own, _| {
+            own["post_processor"] =
+                json!({"type": "Sequence", "processors": [template(&[end], &[])]});
+            own["post_processor"]["processors"][0]["special_tokens"] = json!({});
+        });
+        let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("`post_processor.processors[0].single` names"),
+            "{said}"
+        );
     }
 }

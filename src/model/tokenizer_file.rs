@@ -162,8 +162,22 @@ fn checked(key: &str, part: &Value) -> Result<f64, String> {
     if part["length"] == 0 {
         return refuse("length", "is 0, accepted: 1 or more");
     }
-    let pieces = part["single"].as_array().into_iter().flatten();
-    let texts = pieces.filter(|piece| piece.get("Sequence").is_some());
+    let pieces = || part["single"].as_array().into_iter().flatten();
+    // A template's pieces: the crate looks both up, and takes them for there.
+    let special = pieces().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+    for token in special {
+        if part["special_tokens"].get(token).is_none() {
+            let says = format!("names `{token}`, which its `special_tokens` lacks");
+            return refuse("single", &says);
+        }
+    }
+    if pieces().any(|piece| piece["Sequence"]["id"] == "B") {
+        return refuse(
+            "single",
+            "has the second text of a pair, accepted: the first",
+        );
+    }
+    let texts = pieces().filter(|piece| piece.get("Sequence").is_some());
     match texts.count() {
         0 | 1 => Ok(growth),
         count => refuse(
