@@ -131,6 +131,25 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// The index of shards says what is not so.
+    #[error("`{}`: {says}\nhint: the index and the shards are of one model, in one folder: fetch all of them again", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong.
+        says: String,
+    },
+    /// What is wrong with the weights of this folder or file.
+    #[error("weights of `{}`: {}", place.display(), said(error))]
+    Weights {
+        /// The folder or file.
+        place: PathBuf,
+        /// What is wrong.
+        error: Box<ModelError>,
+    },
+    /// What is wrong with a GGUF file, which is read as the Hub's folder of the same model.
+    #[error("{0}")]
+    OfGguf(String),
     /// A file is not what its digest says.
     #[error(
         "`{}` is damaged: its bytes are not those that its digest was taken of\nhint: run again; if it comes again, have the disk and the memory checked", .0.display()
@@ -187,9 +206,14 @@ pub enum ModelError {
     UnknownArray(String),
     /// An array is there under two names that mean the same.
     #[error(
-        "weights: array `{0}` is there twice\nhint: names with and without the family's prefix (`model.`, `transformer.`), `module.` or `_orig_mod.` mean the same array"
+        "weights: array `{name}` is there twice: in {}\nhint: names with and without the family's prefix (`model.`, `transformer.`), `module.` or `_orig_mod.` mean the same array", files.join(" and in ")
     )]
-    ArrayTwice(String),
+    ArrayTwice {
+        /// The array.
+        name: String,
+        /// The files that have it.
+        files: [String; 2],
+    },
     /// Infinite or not a number.
     #[error(
         "weights: array `{name}` holds {value} at index {index}\nhint: the training that made it diverged, or the file is damaged"
@@ -311,12 +335,34 @@ fn hinted(reason: &str) -> String {
     )
 }
 
+/// What an error says of weights, once it is known of which.
+fn said(error: &ModelError) -> String {
+    let said = error.to_string();
+    said.strip_prefix("weights: ")
+        .map_or(said.clone(), str::to_owned)
+}
+
 /// Whether bytes are what Git LFS leaves where a file was not fetched.
 pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(b"version https://git-lfs.github.com/")
 }
 
 impl ModelError {
+    /// The same of weights that lie at `place`, where it is about weights.
+    pub(super) fn of_weights(self, place: &Path) -> Self {
+        match self {
+            Self::MissingArray { .. }
+            | Self::ArrayName { .. }
+            | Self::ArrayShape { .. }
+            | Self::UnknownArray(_)
+            | Self::UntiedHead { .. } => Self::Weights {
+                place: place.to_owned(),
+                error: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// Reading `path` failed.
     pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
