@@ -12,11 +12,16 @@ use crate::memory::Shortage;
 /// A model folder that cannot be read, written or believed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The folder is not there.
+    /// There is no model.
     #[error(
-        "model folder `{}` does not exist\nhint: give a folder with config.json, model.safetensors and tokenizer.json", .0.display()
+        "model `{}` does not exist\nhint: give a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file", .0.display()
     )]
-    NoFolder(PathBuf),
+    NoModel(PathBuf),
+    /// A file that is no model.
+    #[error(
+        "model `{}` is neither a folder nor a file in GGUF\nhint: a model in Hub format is named by its folder, not by one of its files", .0.display()
+    )]
+    NoModelFile(PathBuf),
     /// A file that the folder needs is not there.
     #[error("`{}` is missing\nhint: {hint}", path.display())]
     NoFile {

@@ -316,7 +316,13 @@ impl Architecture {
     /// The folder or file is missing or malformed, or describes a model that this program does not run.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
         if !folder.is_dir() {
-            return Err(ModelError::NoFolder(folder.to_owned()));
+            let there = disk::exists(folder).map_err(ModelError::reading(folder))?;
+            let missing = if there {
+                ModelError::NoModelFile
+            } else {
+                ModelError::NoModel
+            };
+            return Err(missing(folder.to_owned()));
         }
         let path = folder.join("config.json");
         if !disk::exists(&path).map_err(ModelError::reading(&path))? {
