@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::error::Category;
+
 use super::gguf::GgufError;
 use crate::disk::advice;
 use crate::memory::Shortage;
@@ -10,11 +12,16 @@ use crate::memory::Shortage;
 /// A model folder that cannot be read, written or believed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The folder is not there.
+    /// There is no model.
     #[error(
-        "model folder `{}` does not exist\nhint: give a folder with config.json, model.safetensors and tokenizer.json", .0.display()
+        "model `{}` does not exist\nhint: give a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file", .0.display()
     )]
-    NoFolder(PathBuf),
+    NoModel(PathBuf),
+    /// A file that is no model.
+    #[error(
+        "model `{}` is neither a folder nor a file in GGUF\nhint: a model in Hub format is named by its folder, not by one of its files", .0.display()
+    )]
+    NoModelFile(PathBuf),
     /// A file that the folder needs is not there.
     #[error("`{}` is missing\nhint: {hint}", path.display())]
     NoFile {
@@ -63,8 +70,13 @@ pub enum ModelError {
     /// There is not so much memory.
     #[error(transparent)]
     Memory(Shortage),
+    /// A file of the hub's storage stands in for the file itself.
+    #[error(
+        "`{}` is a pointer of Git LFS, not the file itself\nhint: run `git lfs pull` in its folder, or fetch the file from where the pointer is from", .0.display()
+    )]
+    LfsPointer(PathBuf),
     /// The JSON does not parse or lacks a field.
-    #[error("`{}` is not what was expected: {source}", path.display())]
+    #[error("`{}` is not what was expected: {source}\nhint: {}", path.display(), of_json(source))]
     Json {
         /// The file.
         path: PathBuf,
@@ -73,7 +85,8 @@ pub enum ModelError {
     },
     /// An option of `config.json` that this program does not do.
     #[error(
-        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: docs/students.md lists the models that are students"
+        "config.json: `{key}` is {found}, accepted: {accepted}\nhint: {}",
+        of_key(key, accepted)
     )]
     Unsupported {
         /// The key.
@@ -102,7 +115,7 @@ pub enum ModelError {
     EndOfTextId(String),
     /// `eos_token_id` of `generation_config.json` is not a list of tokens.
     #[error(
-        "`{}`: `eos_token_id` is {found}, accepted: a token's id, a list of ids, or null", path.display()
+        "`{}`: `eos_token_id` is {found}, accepted: a token's id, a list of ids, or null\nhint: name the tokens that end a text by their ids in the vocabulary", path.display()
     )]
     Ends {
         /// The file.
@@ -111,7 +124,9 @@ pub enum ModelError {
         found: String,
     },
     /// Numbers of `config.json` that contradict each other.
-    #[error("config.json: {0}")]
+    #[error(
+        "config.json: {0}\nhint: sizes go together as the model's author wrote them: take its own config.json, and the weights that it belongs to"
+    )]
     BadShape(String),
     /// The safetensors file is damaged.
     #[error("`{}` is not a whole safetensors file: {reason}\nhint: it may have been cut off; fetch or write it again", path.display())]
@@ -121,13 +136,34 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// The index of shards says what is not so.
+    #[error("`{}`: {says}\nhint: the index and the shards are of one model, in one folder: fetch all of them again", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong.
+        says: String,
+    },
+    /// What is wrong with the weights of this folder or file.
+    #[error("weights of `{}`: {}", place.display(), said(error))]
+    Weights {
+        /// The folder or file.
+        place: PathBuf,
+        /// What is wrong.
+        error: Box<ModelError>,
+    },
+    /// What is wrong with a GGUF file, which is read as the Hub's folder of the same model.
+    #[error("{0}")]
+    OfGguf(String),
     /// A file is not what its digest says.
     #[error(
         "`{}` is damaged: its bytes are not those that its digest was taken of\nhint: run again; if it comes again, have the disk and the memory checked", .0.display()
     )]
     Digest(PathBuf),
     /// A number format that is not read.
-    #[error("`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16", path.display())]
+    #[error(
+        "`{}`: array `{name}` is stored as {found}, accepted: F32, F16, BF16\nhint: take the model as it was before it was quantised, or convert it: in Python, `AutoModelForCausalLM.from_pretrained(FOLDER, dtype=\"bfloat16\").save_pretrained(FOLDER)`", path.display()
+    )]
     NumberFormat {
         /// The file.
         path: PathBuf,
@@ -175,9 +211,14 @@ pub enum ModelError {
     UnknownArray(String),
     /// An array is there under two names that mean the same.
     #[error(
-        "weights: array `{0}` is there twice\nhint: names with and without the family's prefix (`model.`, `transformer.`), `module.` or `_orig_mod.` mean the same array"
+        "weights: array `{name}` is there twice: in {}\nhint: names with and without the family's prefix (`model.`, `transformer.`), `module.` or `_orig_mod.` mean the same array", files.join(" and in ")
     )]
-    ArrayTwice(String),
+    ArrayTwice {
+        /// The array.
+        name: String,
+        /// The files that have it.
+        files: [String; 2],
+    },
     /// Infinite or not a number.
     #[error(
         "weights: array `{name}` holds {value} at index {index}\nhint: the training that made it diverged, or the file is damaged"
@@ -213,7 +254,7 @@ pub enum ModelError {
         embedding: String,
     },
     /// The tokenizer cannot be read, trained or used.
-    #[error("tokenizer{}: {reason}", at(path.as_deref()))]
+    #[error("tokenizer{}: {}", at(path.as_deref()), hinted(reason))]
     Tokenizer {
         /// The file, if it is about a file.
         path: Option<PathBuf>,
@@ -242,6 +283,16 @@ pub enum ModelError {
         /// Rows of the embedding.
         model: usize,
     },
+    /// Far more rows than tokens.
+    #[error(
+        "the tokenizer has {tokenizer} tokens, but config.json says vocab_size {model}: {} rows would have no token\nhint: padding is a few rows in a hundred at most, so this is another model's tokenizer: take both from the same folder", model - tokenizer
+    )]
+    VocabularyRows {
+        /// Tokens of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding.
+        model: usize,
+    },
     /// Tokenizer and config do not end a text alike.
     #[error(
         "the tokenizer's end of text is {tokenizer}, but config.json says eos_token_id {model}\nhint: take both from the same folder"
@@ -258,7 +309,65 @@ fn at(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" `{}`", path.display()))
 }
 
+/// What to do about a JSON file.
+fn of_json(source: &serde_json::Error) -> &'static str {
+    match source.classify() {
+        Category::Data => {
+            "a key is missing, or is not what transformers writes there: take the file as its author published it"
+        }
+        _ => "the file was cut off or is no JSON: fetch or write it again",
+    }
+}
+
+/// What to do about a key of `config.json`: a value of another kind is a mistake, another choice is not done here.
+fn of_key(key: &str, accepted: &str) -> &'static str {
+    if key == "model_type" {
+        return "docs/students.md lists the models that are students";
+    }
+    if accepted.starts_with("a ") || accepted == "true or false" {
+        return "transformers writes nothing else there: take the config.json that the model's author published";
+    }
+    "what is not computed is refused, not left out: docs/students.md says what is done of each family"
+}
+
+/// What is wrong with a tokenizer, with what to do.
+fn hinted(reason: &str) -> String {
+    if reason.contains("\nhint: ") {
+        return reason.to_owned();
+    }
+    format!(
+        "{reason}\nhint: is the file whole, and as its author published it? transformers writes it anew: `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)`"
+    )
+}
+
+/// What an error says of weights, once it is known of which.
+fn said(error: &ModelError) -> String {
+    let said = error.to_string();
+    said.strip_prefix("weights: ")
+        .map_or(said.clone(), str::to_owned)
+}
+
+/// Whether bytes are what Git LFS leaves where a file was not fetched.
+pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/")
+}
+
 impl ModelError {
+    /// The same of weights that lie at `place`, where it is about weights.
+    pub(super) fn of_weights(self, place: &Path) -> Self {
+        match self {
+            Self::MissingArray { .. }
+            | Self::ArrayName { .. }
+            | Self::ArrayShape { .. }
+            | Self::UnknownArray(_)
+            | Self::UntiedHead { .. } => Self::Weights {
+                place: place.to_owned(),
+                error: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// Reading `path` failed.
     pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -299,7 +299,53 @@ mod tests {
         assert!(message.contains("b.safetensors` is missing"), "{message}");
         fs::write(&index, r#"{"weight_map": {"x": "../a.safetensors"}}"#).unwrap();
         let message = load(folder.path(), architecture).unwrap_err().to_string();
-        assert!(message.contains("not a plain file name"), "{message}");
+        assert!(
+            message.contains("`../a.safetensors`, which is not a plain file name"),
+            "{message}"
+        );
+        assert!(!message.contains("not a whole"), "{message}");
+    }
+
+    #[test]
+    fn an_index_says_where_each_array_lies() {
+        let model = tiny();
+        let (architecture, _) = &model;
+        let folder = tempfile::tempdir().unwrap();
+        let arrays = encoded(&model, Dtype::F32, "transformer.");
+        let (first, second) = arrays.split_at(7);
+        let failure = |parts: [&[_]; 2], change: &dyn Fn(&mut BTreeMap<String, &str>)| {
+            let mut map = BTreeMap::new();
+            for (file, part) in ["a.safetensors", "b.safetensors"].into_iter().zip(parts) {
+                write(&folder.path().join(file), part);
+                map.extend(part.iter().map(|(name, ..)| (name.clone(), file)));
+            }
+            change(&mut map);
+            let index = serde_json::json!({ "weight_map": map }).to_string();
+            fs::write(folder.path().join(INDEX), index).unwrap();
+            load(folder.path(), architecture).unwrap_err().to_string()
+        };
+        let (name, other) = (&first[0].0, &second[0].0);
+        for (array, shard) in [(name.as_str(), "b.safetensors"), ("foo", "a.safetensors")] {
+            let said = failure([first, second], &|map| {
+                map.insert(array.to_owned(), shard);
+            });
+            let expected = format!("array `{array}` is said to lie in `{shard}`, which does not");
+            assert!(said.contains(&expected) && said.contains(INDEX), "{said}");
+            assert!(said.contains("\nhint: "), "{said}");
+        }
+        let both = [second, &first[..1]].concat();
+        let said = failure([first, &both], &|_| ());
+        assert!(
+            said.contains("a.safetensors` and in `") && said.contains("b.safetensors`\nhint: "),
+            "{said}"
+        );
+        // What is missing says of which folder.
+        let said = failure([first, &second[1..]], &|_| ());
+        let expected = format!("weights of `{}`: array", folder.path().display());
+        assert!(
+            said.starts_with(&expected) && said.contains(&other["transformer.".len()..]),
+            "{said}"
+        );
     }
 
     #[test]
@@ -331,11 +377,19 @@ mod tests {
         fs::write(&path, vec![0xff; 64]).unwrap();
         assert!(failure().contains("its header claims"), "{}", failure());
 
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n";
+        fs::write(&path, pointer).unwrap();
+        assert!(
+            failure().contains("a pointer of Git LFS") && failure().contains("hint: run `git lfs"),
+            "{}",
+            failure()
+        );
+
         let mut arrays = encoded(&model, Dtype::F32, "");
         arrays[0].1 = Dtype::I32;
         write(&path, &arrays);
         assert!(
-            failure().contains("is stored as I32, accepted: F32, F16, BF16"),
+            failure().contains("is stored as I32, accepted: F32, F16, BF16\nhint: "),
             "{}",
             failure()
         );
@@ -355,7 +409,7 @@ mod tests {
         arrays.push((name, dtype, shape, bytes));
         write(&path, &arrays);
         assert!(
-            failure().contains("`h.0.attn.c_attn.bias` is there twice\nhint: "),
+            failure().contains("`h.0.attn.c_attn.bias` is there twice: in `"),
             "{}",
             failure()
         );

@@ -12,7 +12,7 @@ use super::carried::Carried;
 use super::chat::{ChatError, ChatFiles};
 use super::error::ModelError;
 use super::gguf::Gguf;
-use super::gguf_folder::{GGUF_FILE, find_gguf, unpack};
+use super::gguf_folder::{GGUF_FILE, find_gguf, unpacked};
 use super::lora::Adapter;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
@@ -253,10 +253,7 @@ impl Student<WeightFiles> {
         let file = Arc::new(WeightFile::open(path, digest)?);
         let gguf = Gguf::parse(path, file.length()?, Arc::<WeightFile>::clone(&file))
             .map_err(ModelError::Gguf)?;
-        let folder = tempfile::tempdir();
-        let folder = folder.map_err(ModelError::writing(&std::env::temp_dir()))?;
-        unpack(&gguf, folder.path())?;
-        let student = Student::open_small(folder.path())?;
+        let student = unpacked(&gguf, Student::open_small)?;
         let weights = WeightFiles::of_gguf(&gguf, file, &student.architecture)?;
         Ok(student.with(weights))
     }
@@ -339,10 +336,69 @@ mod tests {
         fs::copy(&path, folder.path().join("b.gguf")).unwrap();
         let message = Student::load(folder.path()).unwrap_err().to_string();
         assert!(message.contains("a.gguf, b.gguf\nhint: "), "{message}");
+        // It is one by its first bytes too, and by its ending in any case.
+        for name in ["c.GGUF", "model.bin"] {
+            let other = folder.path().join(name);
+            fs::copy(&path, &other).unwrap();
+            assert_eq!(Student::load(&other).unwrap().weights, hub.weights);
+        }
+        let message = |name: &str| {
+            let error = Student::load(&folder.path().join(name)).unwrap_err();
+            error.to_string()
+        };
+        fs::write(folder.path().join("notes.txt"), "x").unwrap();
+        let said = message("notes.txt");
+        assert!(
+            said.contains("notes.txt` is neither a folder nor a file in GGUF\nhint: "),
+            "{said}"
+        );
+        let said = message("missing.gguf");
+        assert!(
+            said.contains("missing.gguf` does not exist\nhint: "),
+            "{said}"
+        );
+        assert!(!said.contains("folder `"), "{said}");
         // Damage is told by the digest that a store has of it.
         let known = BTreeMap::from([(GGUF_FILE.to_owned(), Digest::of(b"another"))]);
         let opened = Student::open_digested(&path, &known).unwrap();
         assert!(opened.weights.check_digests().is_err());
+    }
+
+    /// By the file's path and keys, not by those of the folder that is made of it.
+    #[test]
+    fn what_is_wrong_with_a_gguf_file_is_said_of_the_file() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let whole = fs::read(fixtures.join("gguf/llama.gguf")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.gguf");
+        let refused = |key: &str, value: u32| {
+            let mut bytes = whole.clone();
+            let at = bytes
+                .windows(key.len())
+                .position(|name| name == key.as_bytes());
+            // A key is followed by the number of its type and by its value.
+            let at = at.unwrap() + key.len();
+            assert_eq!(bytes[at..at + 4], 4_u32.to_le_bytes());
+            bytes[at + 4..at + 8].copy_from_slice(&value.to_le_bytes());
+            fs::write(&path, bytes).unwrap();
+            Student::load(&path).unwrap_err().to_string()
+        };
+        for (key, value) in [
+            ("llama.context_length", 0),
+            ("llama.feed_forward_length", 1 << 30),
+            ("tokenizer.ggml.eos_token_id", 9_999),
+        ] {
+            let said = refused(key, value);
+            let file = format!("`{}`", path.display());
+            assert!(said.contains(&file) && said.contains(key), "{said}");
+            assert!(
+                said.contains("\nhint: ") && !said.contains("config.json"),
+                "{said}"
+            );
+            let temporary = said.replace(&file, "");
+            let kept = std::env::temp_dir().display().to_string();
+            assert!(!temporary.contains(&kept), "{said}");
+        }
     }
 
     /// Its configuration names two ends, and no file of its tokenizer any.

@@ -16,14 +16,14 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::{ModelWrapper, TrainerWrapper};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
 use super::architecture::Architecture;
-use super::error::ModelError;
+use super::error::{ModelError, is_lfs_pointer};
 use super::tokenizer_file;
 use crate::disk;
 use crate::guard::catch;
@@ -34,6 +34,10 @@ use special::Special;
 
 /// 256 bytes and the end of text: no smaller vocabulary can write every text.
 const MIN_VOCABULARY: usize = 257;
+
+/// Rows without a token that a model of any size may have (ours): a whole step of the padding that is usual. Of a larger model it
+/// may be a quarter: published ones have up to 3 % (`DeepSeek`'s 102,400 rows for 100,015 tokens; Qwen 2.5's 152,064 for 151,665).
+const MOST_PADDING: usize = 64;
 
 /// Turns text into token ids and back. Shared between threads by reference.
 #[derive(Clone, Debug)]
@@ -59,6 +63,9 @@ impl StudentTokenizer {
         let there = |path: &Path| disk::exists(path).map_err(ModelError::reading(path));
         if there(&json)? {
             let bytes = disk::read_small(&json).map_err(ModelError::reading(&json))?;
+            if is_lfs_pointer(&bytes) {
+                return Err(ModelError::LfsPointer(json));
+            }
             tokenizer_file::check(&bytes).map_err(|says| failed(Some(&json))(says.into()))?;
             let mut inner = guarded(Some(&json), || Tokenizer::from_bytes(bytes))?;
             settings.apply(&mut inner);
@@ -127,20 +134,27 @@ impl StudentTokenizer {
     ) -> Result<Self, ModelError> {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(failed(path))?;
+        check_unknown(&inner).map_err(|says| failed(path)(says.into()))?;
         let eos_id = inner.token_to_id(&eos_token).ok_or_else(|| {
             failed(path)(
                 format!("it has no token `{eos_token}`, so no text could end\nhint: name the token that ends a text as `eos_token` in tokenizer_config.json, or its id as `eos_token_id` in config.json").into(),
             )
         })?;
         // The mask tells what the post-processor added; what it adds after a text is not wanted here.
-        let begun = inner.encode("a", true).map_err(failed(path))?;
+        let begun = guarded(path, || inner.encode("a", true))?;
         let added = begun.get_special_tokens_mask().iter();
         let added = added.take_while(|added| **added == 1).count();
+        let prefix = begun.get_ids()[..added].to_vec();
+        if let Some(id) = prefix.iter().find(|id| inner.id_to_token(**id).is_none()) {
+            return Err(failed(path)(
+                format!("`post_processor` puts {id} before every text, accepted: ids of its own tokens\nhint: take the tokenizer's files from one folder").into(),
+            ));
+        }
         let highest = inner.get_vocab(true).into_values().max();
         Ok(Self {
             eos_token,
             eos_id,
-            prefix: begun.get_ids()[..added].to_vec(),
+            prefix,
             size: highest.map_or(0, |id| id as usize + 1),
             special: Special::of(&inner),
             inner,
@@ -203,17 +217,19 @@ impl StudentTokenizer {
         self.size
     }
 
-    /// Checks that the model has a row for each token, and the same end of text. It may have more rows: see
-    /// [`super::Vocabulary`].
+    /// Checks that the model has a row for each token, and the same end of text. It may have more rows, as many as padding
+    /// makes: see [`super::Vocabulary`].
     ///
     /// # Errors
-    /// Too few rows, or another end of text.
+    /// Too few rows, or so many that they are another tokenizer's; or another end of text.
     pub fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
-        if self.vocab_size() > architecture.vocab_rows {
-            return Err(ModelError::VocabularySize {
-                tokenizer: self.vocab_size(),
-                model: architecture.vocab_rows,
-            });
+        let (tokenizer, model) = (self.vocab_size(), architecture.vocab_rows);
+        if tokenizer > model {
+            return Err(ModelError::VocabularySize { tokenizer, model });
+        }
+        let empty = model - tokenizer;
+        if empty > MOST_PADDING.max(model / 4) {
+            return Err(ModelError::VocabularyRows { tokenizer, model });
         }
         match architecture.end_of_text {
             Some(model) if model != self.eos_id => Err(ModelError::EndOfText {
@@ -324,7 +340,23 @@ fn read(folder: &Path, name: &str) -> Result<Value, ModelError> {
         return Ok(Value::Null);
     }
     let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
-    serde_json::from_slice(&bytes).map_err(|source| ModelError::Json { path, source })
+    let object = serde_json::from_slice(&bytes).map(Value::Object);
+    object.map_err(|source| ModelError::Json { path, source })
+}
+
+/// Models of whole words need a token for the words that they lack.
+fn check_unknown(tokenizer: &Tokenizer) -> Result<(), String> {
+    let unknown = match tokenizer.get_model() {
+        ModelWrapper::WordPiece(model) => &model.unk_token,
+        ModelWrapper::WordLevel(model) => &model.unk_token,
+        ModelWrapper::BPE(_) | ModelWrapper::Unigram(_) => return Ok(()),
+    };
+    if tokenizer.get_model().token_to_id(unknown).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "`model.unk_token` is `{unknown}`, accepted: a token of `model.vocab`\nhint: words that the vocabulary lacks become that token, so it has to be one"
+    ))
 }
 
 /// What the `tokenizers` crate gives. A tokenizer is a stranger's file, and some make the crate panic.
@@ -341,7 +373,7 @@ fn guarded<T>(
 fn failed(path: Option<&Path>) -> impl FnOnce(tokenizers::Error) -> ModelError {
     move |error| ModelError::Tokenizer {
         path: path.map(Path::to_owned),
-        reason: error.to_string(),
+        reason: tokenizer_file::in_words(error.to_string()),
     }
 }
 
@@ -508,6 +540,38 @@ mod tests {
         );
         fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
         assert!(failure().starts_with("tokenizer `"), "{}", failure());
+        assert!(
+            failure().contains("\nhint: is the file whole"),
+            "{}",
+            failure()
+        );
+        let pointer = "version https://git-lfs.github.com/spec/v1\nsize 1\n";
+        fs::write(folder.path().join("tokenizer.json"), pointer).unwrap();
+        assert!(
+            failure().contains("hint: run `git lfs pull`"),
+            "{}",
+            failure()
+        );
+        for (change, expected) in [
+            (
+                json!({"type": "Foo"}),
+                "`model` is of no kind that is known, or lacks a field of its kind",
+            ),
+            (
+                json!({"type": "WordPiece", "unk_token": "zz", "continuing_subword_prefix": "##",
+                    "max_input_chars_per_word": 100, "vocab": {"a": 0, "<|endoftext|>": 1}}),
+                "`model.unk_token` is `zz`, accepted: a token of `model.vocab`\nhint: ",
+            ),
+        ] {
+            let folder = edited(|own, _| own["model"] = change.clone());
+            let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+            let said = error.to_string();
+            assert!(
+                said.contains(expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+            assert!(!said.contains("Untagged"), "{said}");
+        }
 
         let message = StudentTokenizer::train(texts(), 256)
             .unwrap_err()
@@ -544,5 +608,88 @@ mod tests {
         }
         model.end_of_text = Some(1);
         assert!(tokenizer.check(&model).is_err());
+    }
+
+    /// As published models have them: rows and tokens of Qwen 2.5, Phi 2, Gemma 3, Pythia and a small fixture, and a whole step of
+    /// padding; against `SmolLM2`'s rows with a small tokenizer, and GPT-2's.
+    #[test]
+    fn rows_without_tokens_are_padding_or_another_tokenizers() {
+        let mut tokenizer = StudentTokenizer::train(texts(), 280).unwrap();
+        let mut model = Architecture::from(Gpt2::default());
+        model.end_of_text = None;
+        let mut checked = |tokens, rows| {
+            (tokenizer.size, model.vocab_rows) = (tokens, rows);
+            tokenizer.check(&model).map_err(|error| error.to_string())
+        };
+        for (tokens, rows) in [
+            (151_646, 151_936),
+            (151_665, 152_064),
+            (50_295, 51_200),
+            (262_144, 262_144),
+            (50_277, 50_688),
+            (61, 83),
+            (1, 64),
+            (300, 400),
+        ] {
+            checked(tokens, rows).unwrap();
+        }
+        for (tokens, rows) in [(512, 49_152), (32_000, 50_257), (299, 400), (1, 66)] {
+            let said = checked(tokens, rows).unwrap_err();
+            let expected = format!("has {tokens} tokens, but config.json says vocab_size {rows}: ");
+            assert!(
+                said.contains(&expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+        }
+    }
+
+    /// How a post-processor is changed, and what is said of it.
+    type Change<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
+    /// Each would have the library panic, or draw what is no token.
+    #[test]
+    fn a_post_processor_that_puts_what_is_no_token_is_refused() {
+        let end = "<|endoftext|>";
+        let refused = |change: &dyn Fn(&mut Value)| {
+            let folder = edited(|own, _| {
+                own["post_processor"] = template(&[end], &[]);
+                change(&mut own["post_processor"]);
+            });
+            let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+            error.to_string()
+        };
+        let cases: [Change<'_>; 3] = [
+            (
+                &|own| own["special_tokens"] = json!({}),
+                "`post_processor.single` names `<|endoftext|>`, which its `special_tokens` lacks",
+            ),
+            (
+                &|own| own["special_tokens"][end]["ids"] = json!([99_999]),
+                "`post_processor` puts 99999 before every text",
+            ),
+            (
+                &|own| own["single"][1]["Sequence"]["id"] = json!("B"),
+                "`post_processor.single` has the second text of a pair",
+            ),
+        ];
+        for (change, expected) in cases {
+            let said = refused(change);
+            assert!(said.starts_with("tokenizer `"), "{said}");
+            assert!(
+                said.contains(expected) && said.contains("\nhint: "),
+                "{said}"
+            );
+        }
+        let folder = edited(|own, _| {
+            own["post_processor"] =
+                json!({"type": "Sequence", "processors": [template(&[end], &[])]});
+            own["post_processor"]["processors"][0]["special_tokens"] = json!({});
+        });
+        let error = StudentTokenizer::load(folder.path(), None).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("`post_processor.processors[0].single` names"),
+            "{said}"
+        );
     }
 }

@@ -88,6 +88,25 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// What the crate says of a part that is of no kind: it names types of its own.
+pub(super) fn in_words(says: String) -> String {
+    let parts = [
+        ("Model", "model"),
+        ("Normalizer", "normalizer"),
+        ("PreTokenizer", "pre_tokenizer"),
+        ("PostProcessor", "post_processor"),
+        ("Decoder", "decoder"),
+    ];
+    let of = says.split_once("untagged enum ").map(|(_, name)| name);
+    let part = of.and_then(|name| parts.iter().find(|(own, _)| name.starts_with(own)));
+    match part {
+        Some((_, key)) => {
+            format!("`{key}` is of no kind that is known, or lacks a field of its kind")
+        }
+        None => says,
+    }
+}
+
 /// Checks a `vocab.json`.
 pub(super) fn check_vocabulary(bytes: &[u8]) -> Result<(), String> {
     let longest: Longest = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
@@ -143,8 +162,22 @@ fn checked(key: &str, part: &Value) -> Result<f64, String> {
     if part["length"] == 0 {
         return refuse("length", "is 0, accepted: 1 or more");
     }
-    let pieces = part["single"].as_array().into_iter().flatten();
-    let texts = pieces.filter(|piece| piece.get("Sequence").is_some());
+    let pieces = || part["single"].as_array().into_iter().flatten();
+    // A template's pieces: the crate looks both up, and takes them for there.
+    let special = pieces().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+    for token in special {
+        if part["special_tokens"].get(token).is_none() {
+            let says = format!("names `{token}`, which its `special_tokens` lacks");
+            return refuse("single", &says);
+        }
+    }
+    if pieces().any(|piece| piece["Sequence"]["id"] == "B") {
+        return refuse(
+            "single",
+            "has the second text of a pair, accepted: the first",
+        );
+    }
+    let texts = pieces().filter(|piece| piece.get("Sequence").is_some());
     match texts.count() {
         0 | 1 => Ok(growth),
         count => refuse(

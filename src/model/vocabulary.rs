@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::architecture::Architecture;
 use super::error::ModelError;
@@ -57,16 +57,16 @@ impl Vocabulary {
         let path = folder.join(GENERATION_CONFIG);
         if disk::exists(&path).map_err(ModelError::reading(&path))? {
             let bytes = disk::read_small(&path).map_err(ModelError::reading(&path))?;
-            let settings: Value = serde_json::from_slice(&bytes).map_err(|source| {
-                let path = path.clone();
-                ModelError::Json { path, source }
-            })?;
-            ends.extend(
-                ids(&settings["eos_token_id"]).ok_or_else(|| ModelError::Ends {
-                    path,
-                    found: settings["eos_token_id"].to_string(),
-                })?,
-            );
+            let settings: Map<String, Value> =
+                serde_json::from_slice(&bytes).map_err(|source| {
+                    let path = path.clone();
+                    ModelError::Json { path, source }
+                })?;
+            let named = settings.get("eos_token_id").unwrap_or(&Value::Null);
+            ends.extend(ids(named).ok_or_else(|| ModelError::Ends {
+                path,
+                found: named.to_string(),
+            })?);
         }
         Ok(Self::new(tokenizer.vocab_size(), ends))
     }
@@ -124,13 +124,13 @@ mod tests {
             write(text);
             let message = load().unwrap_err().to_string();
             assert!(message.contains("`eos_token_id` is"), "{message}");
+            assert!(message.contains("\nhint: name the tokens"), "{message}");
         }
-        write("{");
-        assert!(
-            load()
-                .unwrap_err()
-                .to_string()
-                .contains("generation_config.json")
-        );
+        for text in ["{", "[]"] {
+            write(text);
+            let message = load().unwrap_err().to_string();
+            assert!(message.contains("generation_config.json"), "{message}");
+            assert!(message.contains("\nhint: "), "{message}");
+        }
     }
 }

@@ -72,7 +72,7 @@ type Change = (&'static [&'static str], &'static dyn Fn(&mut Value));
 #[test]
 fn tokenizers() {
     let bench = with_model();
-    let cases: [Change; 8] = [
+    let cases: [Change; 9] = [
         (&["normalizer.pattern"], &|file| {
             file["normalizer"] =
                 json!({"type": "Replace", "pattern": {"String": ""}, "content": "x"});
@@ -85,6 +85,10 @@ fn tokenizers() {
         }),
         (&["pre_tokenizer.length"], &|file| {
             file["pre_tokenizer"] = json!({"type": "FixedLength", "length": 0});
+        }),
+        (&["`post_processor.single` names `<x>`"], &|file| {
+            file["post_processor"] = json!({"type": "TemplateProcessing", "pair": [], "special_tokens": {},
+                "single": [{"SpecialToken": {"id": "<x>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]});
         }),
         (&["model.continuing_subword_prefix"], &|file| {
             file["model"]["continuing_subword_prefix"] = json!("##");
@@ -142,7 +146,11 @@ fn configurations_and_weights() {
             "`n_positions` is 9000000000000",
         ),
         ("n_inner", json!(u64::MAX), "`n_inner` is"),
-        ("vocab_size", json!(16_000_000), "asks for [16000000, "),
+        (
+            "vocab_size",
+            json!(16_000_000),
+            "tokens, but config.json says vocab_size 16000000",
+        ),
         ("n_head", json!(0), "`n_head` is 0"),
     ];
     for (key, value, word) in cases {
@@ -171,7 +179,7 @@ fn configurations_and_weights() {
         file["n_embd"] = json!(65_536);
         file["n_head"] = json!(1);
     });
-    fails(&run(&bench), &["weights: array"]);
+    fails(&run(&bench), &["weights of `", "`: array"]);
 }
 
 #[test]

@@ -102,19 +102,38 @@ impl Config {
         let strange = map
             .iter()
             .find(|(key, value)| !SILENT.contains(&key.as_str()) && !counts(key) && asks(value));
-        if let Some((key, value)) = strange {
-            return Err(ModelError::UnknownKey {
-                key: key.clone(),
-                found: value.to_string(),
-                model_type,
-            });
+        let strange = strange.map(|(key, value)| (key.clone(), value.clone()));
+        let config = Self { map, model_type };
+        match strange {
+            Some((key, value)) => Err(config.unknown(key, &value)),
+            None => Ok(config),
         }
-        Ok(Self { map, model_type })
+    }
+
+    /// That a key is not known of the family.
+    pub(super) fn unknown(&self, key: String, value: &Value) -> ModelError {
+        ModelError::UnknownKey {
+            key,
+            found: value.to_string(),
+            model_type: self.model_type,
+        }
     }
 
     /// A value, `None` where it is absent or null.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A value, `None` where it is absent; a null is refused, with which transformers fails too.
+    fn no_null(
+        &self,
+        key: &'static str,
+        accepted: &'static str,
+    ) -> Result<Option<&Value>, ModelError> {
+        match self.map.get(key) {
+            Some(Value::Null) => Err(self.wrong(key, accepted)),
+            found => Ok(found),
+        }
     }
 
     /// Whether a key is there, if only as null.
@@ -150,8 +169,14 @@ impl Config {
         size.ok_or_else(|| self.wrong(key, "a whole number"))
     }
 
+    /// What is added to a norm's variance.
+    pub(super) fn epsilon(&self, key: &'static str, default: f64) -> Result<f64, ModelError> {
+        self.no_null(key, "a number")?;
+        Ok(self.number_or(key)?.unwrap_or(default))
+    }
+
     /// A number, `None` where it is absent or null.
-    pub(super) fn number_or(&self, key: &'static str) -> Result<Option<f64>, ModelError> {
+    fn number_or(&self, key: &'static str) -> Result<Option<f64>, ModelError> {
         let number = |value: &Value| value.as_f64().ok_or_else(|| self.wrong(key, "a number"));
         self.get(key).map(number).transpose()
     }
@@ -166,14 +191,14 @@ impl Config {
         }
     }
 
-    /// Yes or no.
+    /// Yes or no; a null is no, as in Python.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> Result<bool, ModelError> {
-        let flag = |value: &Value| {
-            value
-                .as_bool()
-                .ok_or_else(|| self.wrong(key, "true or false"))
-        };
-        Ok(self.get(key).map(flag).transpose()?.unwrap_or(default))
+        match self.map.get(key) {
+            None => Ok(default),
+            Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
     }
 
     /// An activation by transformers' name.
@@ -184,7 +209,7 @@ impl Config {
     ) -> Result<Activation, ModelError> {
         const ACCEPTED: &str =
             "\"silu\", \"gelu\", \"gelu_new\", \"gelu_fast\", \"gelu_pytorch_tanh\"";
-        match self.get(key).map(Value::as_str) {
+        match self.no_null(key, ACCEPTED)?.map(Value::as_str) {
             None => Ok(default),
             Some(Some("silu" | "swish")) => Ok(Activation::Silu),
             Some(Some("gelu")) => Ok(Activation::Gelu),

@@ -332,7 +332,8 @@ fn check_kind(value: &Value) -> Result<(), ModelError> {
         }
     }
     for key in ["scale_attn_weights", "tie_word_embeddings"] {
-        if value.get(key) == Some(&json!(false)) {
+        // A null is no, as in Python.
+        if matches!(value.get(key), Some(Value::Null | Value::Bool(false))) {
             return refuse(key, "true");
         }
     }

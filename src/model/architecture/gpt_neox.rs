@@ -86,7 +86,7 @@ impl Family for GptNeox {
                     before: true,
                     after: false,
                 },
-                epsilon: config.number_or("layer_norm_eps")?.unwrap_or(1e-5),
+                epsilon: config.epsilon("layer_norm_eps", 1e-5)?,
             },
             parallel: config.flag("use_parallel_residual", true)?,
             biases: Biases {

@@ -178,9 +178,7 @@ fn llama(
                 before: true,
                 after: false,
             },
-            epsilon: config
-                .number_or("rms_norm_eps")?
-                .unwrap_or(defaults.epsilon),
+            epsilon: config.epsilon("rms_norm_eps", defaults.epsilon)?,
         },
         parallel: false,
         biases: Biases {

@@ -316,7 +316,13 @@ impl Architecture {
     /// The folder or file is missing or malformed, or describes a model that this program does not run.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
         if !folder.is_dir() {
-            return Err(ModelError::NoFolder(folder.to_owned()));
+            let there = disk::exists(folder).map_err(ModelError::reading(folder))?;
+            let missing = if there {
+                ModelError::NoModelFile
+            } else {
+                ModelError::NoModel
+            };
+            return Err(missing(folder.to_owned()));
         }
         let path = folder.join("config.json");
         if !disk::exists(&path).map_err(ModelError::reading(&path))? {
@@ -334,10 +340,12 @@ impl Architecture {
     /// # Errors
     /// It is malformed, or describes a model that this program does not run.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
-        let config: Value = serde_json::from_slice(bytes).map_err(|source| ModelError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let config: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|source| ModelError::Json {
+                path: path.to_owned(),
+                source,
+            })?;
+        let config = Value::Object(config);
         // Before its keys: "model_type is llama" says more than "n_embd is missing".
         let named = &config["model_type"];
         let family = FAMILIES.iter().find(|family| named == family.model_type());

@@ -3,7 +3,7 @@
 //!
 //! Source: HF transformers, `modeling_rope_utils.py`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::config::Config;
 use super::{Rotary, RotaryScaling};
@@ -193,12 +193,16 @@ impl Config {
             key,
             of,
         };
-        let known =
-            |map: &Map<String, Value>| map.keys().all(|name| KNOWN.contains(&name.as_str()));
-        if !of.as_object().is_some_and(known) {
+        let Some(keys) = of.as_object() else {
             return Err(
                 said.wrong("an object with the keys of the scalings that transformers describes")
             );
+        };
+        if let Some((name, value)) = keys
+            .iter()
+            .find(|(name, _)| !KNOWN.contains(&name.as_str()))
+        {
+            return Err(self.unknown(format!("{key}.{name}"), value));
         }
         let or_older = |name: &str, (default, older): (f64, &'static str)| match said
             .number(name, "numbers above 0")?

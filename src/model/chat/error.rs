@@ -43,6 +43,18 @@ pub enum ChatError {
         /// Of what.
         what: String,
     },
+    /// It is larger than any template.
+    #[error(
+        "chat template `{template}`: it has {bytes} bytes, accepted: up to {most}\nhint: published templates have up to some 30,000; is this one a template?"
+    )]
+    TooLong {
+        /// Its name.
+        template: String,
+        /// How long it is.
+        bytes: usize,
+        /// How long one may be.
+        most: usize,
+    },
     /// No message to render, as transformers refuses too.
     #[error("chat template `{0}`: there is no message\nhint: give at least the user's")]
     NoMessages(String),
@@ -102,7 +114,9 @@ pub enum ChatError {
         names: Vec<String>,
     },
     /// A file says something that transformers would not take.
-    #[error("`{file}`: `{key}` is {found}, accepted: {accepted}")]
+    #[error(
+        "`{file}`: `{key}` is {found}, accepted: {accepted}\nhint: take the file as the model's author published it, or have transformers write it anew (`save_pretrained`)"
+    )]
     Entry {
         /// The file.
         file: String,
@@ -113,9 +127,9 @@ pub enum ChatError {
         /// What would do.
         accepted: &'static str,
     },
-    /// The system gives no thread to render on.
+    /// The system gives no thread to work on.
     #[error(
-        "chat template: no thread to render on: {0}\nhint: is the memory of this process limited (`ulimit -v`)?"
+        "chat template: no thread to work on: {0}\nhint: is the memory of this process limited (`ulimit -v`)?"
     )]
     Thread(std::io::Error),
     /// A file cannot be read.

@@ -177,12 +177,12 @@ fn templates(
         }
     }
     if found.is_empty() {
-        found = named(CONFIG, config.get("chat_template"))?;
+        found = named(&files.path(CONFIG), config.get("chat_template"))?;
     }
     if found.is_empty()
         && let Some(file) = files.json("chat_template.json")?
     {
-        found = named("chat_template.json", file.get("chat_template"))?;
+        found = named(&files.path("chat_template.json"), file.get("chat_template"))?;
     }
     Ok(found)
 }
@@ -230,11 +230,11 @@ fn special_tokens(
         .flat_map(|(_, tokens)| *tokens)
         .map(|(name, token)| ((*name).to_owned(), (*token).to_owned()))
         .collect();
-    set(&mut tokens, CONFIG, config)?;
+    set(&mut tokens, &files.path(CONFIG), config)?;
     if !config.contains_key("added_tokens_decoder")
         && let Some(map) = files.json(TOKENS_MAP)?
     {
-        set(&mut tokens, TOKENS_MAP, &map)?;
+        set(&mut tokens, &files.path(TOKENS_MAP), &map)?;
     }
     Ok(tokens)
 }
@@ -280,6 +280,11 @@ fn kind(value: &Value) -> &'static str {
 }
 
 impl Files<'_> {
+    /// What messages call a file.
+    fn path(self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
     /// The text of a file, if it is there; bytes that are no UTF-8 are an error, as in transformers.
     fn text(self, name: &str) -> Result<Option<String>, ChatError> {
         let Some(bytes) = (self.read)(name)? else {

@@ -6,6 +6,9 @@
 //!   filter changes nothing; the engine says where its text went.
 //! - `{% set NAME.ATTRIBUTE = VALUE %}` becomes `{% set NAME.ATTRIBUTE = (VALUE) | _b_ %}`, where the filter refuses a
 //!   namespace: one that holds itself has no end, and printing it would end the process.
+//!
+//! A tag that is longer than any template has is refused here: the engine compiles what stands in it by recursion, one call
+//! for each operator.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,10 +35,15 @@ pub(super) struct Rewritten {
 const OPENS: &str = "generation";
 const CLOSES: &str = "endgeneration";
 
+/// Bytes of one tag at most (ours), less strings and blanks. Published templates have up to 300; each byte may be an operator
+/// that lies in the one before.
+pub(super) const LONGEST_TAG: usize = 4096;
+const TOO_LONG: &str = "a tag of more than 4096 bytes beside its strings, accepted: up to that";
+
 /// Rewrites `source`.
 ///
 /// # Errors
-/// `{% generation %}` without its counterpart: where, and what is wrong.
+/// `{% generation %}` without its counterpart, or a tag that is too long: where, and what is wrong.
 pub(super) fn rewrite(source: &str) -> Result<Rewritten, (usize, &'static str)> {
     let mut unused = ('a'..='z')
         .map(|letter| format!("_{letter}_"))
@@ -53,7 +61,7 @@ pub(super) fn rewrite(source: &str) -> Result<Rewritten, (usize, &'static str)> 
         grown.push((out.len(), instead.len() - range.len()));
         end = range.end;
     };
-    for tag in tags(source) {
+    for tag in tags(source)? {
         match &source[tag.name.clone()] {
             OPENS => {
                 marks = true;
@@ -123,24 +131,29 @@ struct Tag {
     end: usize,
 }
 
-/// The tags that are rewritten: not those in comments, strings, or raw text.
-fn tags(source: &str) -> Vec<Tag> {
+/// The tags that are rewritten: not those in comments, strings, or raw text. What ends a tag, a comment and raw text is what
+/// ends it for the engine, or a tag that is too long could be hidden from this.
+///
+/// # Errors
+/// A tag is too long: where.
+fn tags(source: &str) -> Result<Vec<Tag>, (usize, &'static str)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(open) = source[at..].find('{').map(|open| at + open) {
         let inside = open + 2;
+        let behind = |from, end| behind(source, from, end).ok_or((open, TOO_LONG));
         at = match source.as_bytes().get(open + 1) {
             Some(b'#') => source[inside..]
                 .find("#}")
                 .map_or(source.len(), |end| inside + end + 2),
-            Some(b'{') => behind(source, inside, "}}"),
+            Some(b'{') => behind(inside, "}}")?,
             Some(b'%') => {
                 let (name, alone) = tag_name(source, inside);
                 match &source[name.clone()] {
-                    "raw" => behind_raw(source, name.end),
+                    "raw" if alone => behind_raw(source, name.end),
                     known => {
                         let taken = known == "set" || (alone && [OPENS, CLOSES].contains(&known));
-                        let end = behind(source, name.end, "%}");
+                        let end = behind(inside, "%}")?;
                         if taken {
                             found.push(Tag { name, end });
                         }
@@ -151,48 +164,63 @@ fn tags(source: &str) -> Vec<Tag> {
             _ => open + 1,
         };
     }
-    found
+    Ok(found)
 }
 
 /// The name at the head of a tag, and whether it is all there is in it.
 fn tag_name(source: &str, inside: usize) -> (Range<usize>, bool) {
     let text = &source[inside..];
-    let head = text.strip_prefix(['-', '+']).unwrap_or(text).trim_start();
+    let head = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let head = head.trim_ascii_start();
     let start = source.len() - head.len();
     let len = head
         .find(|c: char| !c.is_alphanumeric() && c != '_')
         .unwrap_or(head.len());
-    let tail = head[len..].trim_start();
+    let tail = head[len..].trim_ascii_start();
     let tail = tail.strip_prefix(['-', '+']).unwrap_or(tail);
     (start..start + len, tail.starts_with("%}"))
 }
 
-/// Behind the next `end` that is not within a string.
-fn behind(source: &str, from: usize, end: &str) -> usize {
+/// Behind the next `end` that is not within a string or brackets; `None` where it comes too late.
+fn behind(source: &str, from: usize, end: &str) -> Option<usize> {
     let bytes = source.as_bytes();
-    let mut quote = None;
+    let (mut quote, mut brackets, mut length) = (None, 0_i64, 0);
     let mut at = from;
     while at < bytes.len() {
         match (quote, bytes[at]) {
             (Some(_), b'\\') => at += 1,
             (Some(open), byte) if byte == open => quote = None,
-            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
-            (None, _) if bytes[at..].starts_with(end.as_bytes()) => return at + end.len(),
-            _ => {}
+            (Some(_), _) => {}
+            (None, _) if brackets == 0 && bytes[at..].starts_with(end.as_bytes()) => {
+                return Some(at + end.len());
+            }
+            (None, byte) => {
+                match byte {
+                    b'"' | b'\'' => quote = Some(byte),
+                    b'(' | b'[' | b'{' => brackets += 1,
+                    b')' | b']' | b'}' => brackets -= 1,
+                    _ => {}
+                }
+                length += usize::from(!byte.is_ascii_whitespace());
+                if length > LONGEST_TAG {
+                    return None;
+                }
+            }
         }
         at += 1;
     }
-    source.len()
+    Some(source.len())
 }
 
 fn behind_raw(source: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(open) = source[at..].find("{%").map(|open| at + open) {
-        let (name, _) = tag_name(source, open + 2);
-        if source[name.clone()] == *"endraw" {
-            return behind(source, name.end, "%}");
-        }
         at = open + 2;
+        let (name, alone) = tag_name(source, at);
+        if alone && source[name.clone()] == *"endraw" {
+            let end = source[name.end..].find("%}");
+            return end.map_or(source.len(), |end| name.end + end + 2);
+        }
     }
     source.len()
 }

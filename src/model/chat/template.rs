@@ -22,12 +22,16 @@ use super::{json, methods, strings};
 /// take some hundreds for a message; all of it is less than a second.
 const FUEL: u64 = 1_000_000;
 
-/// Bytes of stack: values may lie in each other as deep as [`FUEL`] allows, and printing and freeing them recurses. The
-/// system gives only what is used.
+/// Bytes of stack: values may lie in each other as deep as [`FUEL`] allows, and printing and freeing them recurses; so does
+/// compiling, by operators of a tag and by `elif` after `elif`, of which [`LONGEST_SOURCE`] and [`rewrite::LONGEST_TAG`] allow
+/// 30,000. The system gives only what is used.
 const STACK: usize = 1 << 28;
 
 /// Bytes of a text at most (ours): more than any model reads.
 const LONGEST: usize = 16 << 20;
+
+/// Bytes of a template at most (ours): the largest published ones have some 30,000.
+const LONGEST_SOURCE: usize = 256 << 10;
 
 /// What the program sets, as `apply_chat_template` does, and no argument may.
 const RESERVED: [&str; 2] = ["messages", "add_generation_prompt"];
@@ -92,13 +96,20 @@ impl ChatTemplate {
     /// Compiles `source`; `name` is what errors call it.
     ///
     /// # Errors
-    /// It is not Jinja, or an argument has a reserved name.
+    /// It is not Jinja, is larger than any template, or an argument has a reserved name.
     pub fn new(name: &str, source: &str, settings: ChatSettings) -> Result<Self, ChatError> {
         if let Some(argument) = RESERVED
             .iter()
             .find(|name| settings.arguments.contains_key(**name))
         {
             return Err(ChatError::Reserved((*argument).to_owned()));
+        }
+        if source.len() > LONGEST_SOURCE {
+            return Err(ChatError::TooLong {
+                template: name.to_owned(),
+                bytes: source.len(),
+                most: LONGEST_SOURCE,
+            });
         }
         // As jinja2 reads them.
         let source = source.replace("\r\n", "\n").replace('\r', "\n");
@@ -108,8 +119,8 @@ impl ChatTemplate {
         let generation = source.generation.clone();
         environment.add_filter(generation.clone(), rewrite::generation(generation));
         environment.add_filter(source.kept.clone(), rewrite::kept);
-        environment
-            .add_template_owned(TEMPLATE, source.source.clone())
+        on_a_deep_stack(|| environment.add_template_owned(TEMPLATE, source.source.clone()))
+            .map_err(ChatError::Thread)?
             .map_err(|error| told(name, &source, &error))?;
         Ok(Self {
             name: name.to_owned(),

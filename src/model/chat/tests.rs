@@ -326,6 +326,77 @@ fn values_that_lie_deep_in_each_other_end_in_an_error_or_a_text() {
     thread.unwrap().join().unwrap();
 }
 
+/// The engine compiles by recursion: as deep as a template goes that is let through, and beyond.
+#[test]
+fn templates_that_lie_deep_in_themselves_are_compiled_or_refused() {
+    let expression = |head: &str, part: &str, tail: &str, times: usize| {
+        format!("{{{{ {head}{}{tail} }}}}", part.repeat(times))
+    };
+    let run = move || {
+        for (head, part, tail) in [
+            ("", "not ", "x"),
+            ("", "-", "x"),
+            ("x", "+1", ""),
+            ("x", "~1", ""),
+            ("x", "**1", ""),
+            ("x", " and 1", ""),
+            ("x", "()", ""),
+            ("x", "|string", ""),
+            ("x", "[0]", ""),
+            ("x", ".a", ""),
+            ("x", " if x", ""),
+            ("", "1 if x else ", "1"),
+            ("x", " is x", ""),
+            ("", "(", ""),
+            ("", "1 not in ", "x"),
+        ] {
+            // As long as a tag may be (brackets that stay open take its end into it), too long, and as long as a template may be.
+            let length = part.replace(' ', "").len();
+            let most = (rewrite::LONGEST_TAG - 2 - head.len() - tail.len()) / length;
+            let refused = |times| {
+                let error = template(&expression(head, part, tail, times)).err()?;
+                Some(error.to_string())
+            };
+            let said = refused(most).unwrap_or_default();
+            assert!(!said.contains("of more than"), "{part}: {said}");
+            for times in [most + 100, (260_000 - 8) / part.len()] {
+                let said = refused(times).unwrap();
+                assert!(
+                    said.starts_with("chat template `t`, line 1, column 1: "),
+                    "{said}"
+                );
+                assert!(said.contains("a tag of more than 4096 bytes"), "{said}");
+                assert!(said.contains("\nhint: "), "{said}");
+            }
+            // What seems to be the end of a tag, of raw text or of a comment is none.
+            for before in [
+                "{{ {1: {1: {}}}, ",
+                "{% raw %}{% endraw x %}{# {% endraw %}{{ ",
+                "{% raw %}{%\u{a0}endraw %}{# {% endraw %}{{ ",
+                "{# #}{{ '\\'}}', ",
+            ] {
+                let hidden = format!("{before}{} }}}} #}}", part.repeat(20_000));
+                let said = template(&hidden).unwrap_err().to_string();
+                assert!(
+                    said.contains("a tag of more than"),
+                    "{before}{part}: {said}"
+                );
+            }
+        }
+        let chain = format!("{{%if 0%}}{}{{%endif%}}", "{%elif 0%}".repeat(26_000));
+        assert_eq!(rendered(&chain).unwrap(), "");
+        let deep = format!("{{% for {}x", "(".repeat(4000));
+        assert!(template(&deep).is_err());
+        let said = template(&"x".repeat(300_000)).unwrap_err().to_string();
+        assert!(
+            said.contains("it has 300000 bytes, accepted: up to 262144\nhint: "),
+            "{said}"
+        );
+    };
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run);
+    thread.unwrap().join().unwrap();
+}
+
 /// What a loss counts, against the texts that transformers renders.
 #[test]
 fn a_loss_counts_what_is_marked_or_added_to_the_prompt() {
@@ -530,6 +601,9 @@ fn templates_and_tokens_are_found_as_transformers_finds_them() {
         }
         let error = read().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
+        let place = folder.path().display().to_string();
+        assert!(error.contains(&place), "{error}");
+        assert!(error.contains("\nhint: ") || text.is_empty(), "{error}");
         write(name, "{}");
     }
 }

@@ -189,6 +189,7 @@ fn version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
             b"ggjt" | b"ggmf" | b"lmgg" | b"tjgg" | b"fmgg" => {
                 "it is of the time before GGUF; take a newer file of the model"
             }
+            b"vers" => "is it a pointer of Git LFS? then run `git lfs pull` in its folder",
             _ => "is it a model in GGUF? one in Hub format is named by its folder",
         };
         return Err(Fault::new("header", found, "\"GGUF\"", hint).into());

@@ -6,6 +6,11 @@ use super::value::{List, Value};
 
 /// What a key's value is asked to be.
 const COUNT: &str = "a whole number";
+const NUMBER: &str = "a number";
+
+fn finite(value: &Value) -> Option<f64> {
+    value.as_number().filter(|number| number.is_finite())
+}
 
 impl Gguf {
     /// A key that has to be there.
@@ -69,9 +74,12 @@ impl Gguf {
 
     /// A number that may be there.
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>, GgufError> {
-        self.get(key, "a number", |value| {
-            value.as_number().filter(|number| number.is_finite())
-        })
+        self.get(key, NUMBER, finite)
+    }
+
+    /// A number that has to be there.
+    pub(super) fn need_number(&self, key: &str) -> Result<f64, GgufError> {
+        self.need(key, NUMBER, finite)
     }
 
     /// A truth that may be there.

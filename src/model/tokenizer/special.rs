@@ -212,8 +212,12 @@ impl Special {
         if letters.iter().find_map(known).is_some() {
             return Err(taken());
         }
-        inner.add_tokens(&added);
-        inner.set_encode_special_tokens(true);
+        // The tokenizer's normaliser reads them.
+        guarded(None, || {
+            inner.add_tokens(&added);
+            inner.set_encode_special_tokens(true);
+            Ok(())
+        })?;
         let ids = letters
             .iter()
             .map(|letter| inner.token_to_id(letter.as_ref()?))

@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 
 pub(super) use self::file::WeightFile;
-use self::hub::{files, own_name, read_header};
+use self::hub::{Listed, own_name, read_header};
 pub(super) use self::stored::StoredArray;
 use self::stored::StoredPart;
 use self::values::{PIECE, Place, StoredValues};
@@ -60,15 +60,19 @@ impl WeightFiles {
         architecture: &Architecture,
         digests: &BTreeMap<String, Digest>,
     ) -> Result<Self, ModelError> {
-        let (mut arrays, mut opened) = (Vec::new(), Vec::new());
-        for path in files(folder)? {
+        let (mut arrays, mut opened, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let listed = Listed::of(folder)?;
+        for path in &listed.files {
             let name = path.file_name().and_then(|name| name.to_str());
             let digest = name.and_then(|name| digests.get(name));
-            let file = Arc::new(WeightFile::open(&path, digest.copied())?);
+            let file = Arc::new(WeightFile::open(path, digest.copied())?);
             opened.push(Arc::clone(&file));
-            arrays.extend(read_header(&file, architecture)?);
+            let (its_arrays, its_names) = read_header(&file, architecture)?;
+            arrays.extend(its_arrays);
+            names.push(its_names);
         }
-        Self::of(architecture, arrays, opened)
+        listed.check_index(&names)?;
+        Self::of(architecture, arrays, opened).map_err(|error| error.of_weights(folder))
     }
 
     /// The weights of a GGUF file, which is read through `file`.
@@ -89,6 +93,7 @@ impl WeightFiles {
             place: Place::Gguf(Box::new((gguf.clone(), array))),
         });
         Self::of(architecture, arrays.collect(), vec![file])
+            .map_err(|error| error.of_weights(gguf.path()))
     }
 
     /// These arrays, checked by name and shape.
@@ -102,13 +107,15 @@ impl WeightFiles {
         for array in all {
             let name = array.name.to_string();
             let tied = architecture.output == Output::Tied;
+            let file = array.place.file();
             let before = if tied && name == architecture.family.output_name() {
                 head.replace(array)
             } else {
                 arrays.insert(name.clone(), array)
             };
-            if before.is_some() {
-                return Err(ModelError::ArrayTwice(name));
+            if let Some(before) = before {
+                let files = [before.place.file(), file];
+                return Err(ModelError::ArrayTwice { name, files });
             }
         }
         if let Some(head) = head {

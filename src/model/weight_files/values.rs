@@ -39,6 +39,17 @@ pub(super) enum Place {
     Gguf(Box<(Gguf, HubArray)>),
 }
 
+impl Place {
+    /// The file, for messages.
+    pub(super) fn file(&self) -> String {
+        let path = match self {
+            Self::Plain { file, .. } => file.path.as_path(),
+            Self::Gguf(of) => of.0.path(),
+        };
+        format!("`{}`", path.display())
+    }
+}
+
 impl StoredValues {
     pub(super) fn len(&self) -> usize {
         self.shape.iter().product()

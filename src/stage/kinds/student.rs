@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::prompt_check::prompt_errors;
 use crate::artifact::{ArtifactKind, TextMarks};
 use crate::fetch::{FetchError, HubModel};
-use crate::model::{Architecture, find_gguf, is_gguf};
+use crate::model::{Architecture, ModelError, find_gguf, is_gguf};
 use crate::stage::{
     Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Shape, Size, Sizes,
     StageError, StageKind, Work, hub_files,
@@ -51,8 +51,7 @@ impl Student {
     /// The folder that `model` names, where it names no model on the hub.
     fn local(params: &StudentParams, context: &Context<'_>) -> Option<PathBuf> {
         let local = context.resolve(&params.model);
-        let named = is_gguf(Path::new(&params.model));
-        let looks_local = params.model.starts_with(['.', '/']) || local.is_dir() || named;
+        let looks_local = params.model.starts_with(['.', '/']) || local.is_dir() || is_gguf(&local);
         looks_local.then_some(local)
     }
 
@@ -60,6 +59,9 @@ impl Student {
         if let Some(local) = Self::local(params, context) {
             if local.is_dir() || find_gguf(&local)?.is_some() {
                 return Ok(local);
+            }
+            if local.exists() {
+                return Err(ModelError::NoModelFile(local).into());
             }
             return Err(StageError::Invalid(format!(
                 "the model `{}` does not exist\nhint: relative paths start at the manifest's folder, or else at the folder you are in",
@@ -139,8 +141,7 @@ impl Student {
     fn param_error(params: &StudentParams, context: &Context<'_>) -> Option<ParamError> {
         let of = |error: &dyn std::fmt::Display| ParamError::of("model", &error);
         if let Some(local) = Self::local(params, context) {
-            let is_there = local.is_dir() || is_gguf(&local) && local.is_file();
-            if !is_there {
+            if !local.exists() {
                 return Some(context.missing("model", Path::new(&params.model)));
             }
             return Self::of_folder(&local, context);

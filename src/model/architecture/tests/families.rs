@@ -89,6 +89,22 @@ fn each_refusal_names_the_key() {
             "`hidden_activation` is \"relu\"",
         ),
         ("llama", json!({"vocab_size": null}), "`vocab_size` is null"),
+        ("llama", json!({"hidden_act": null}), "`hidden_act` is null"),
+        (
+            "gemma3_text",
+            json!({"hidden_activation": null}),
+            "`hidden_activation` is null",
+        ),
+        (
+            "qwen2",
+            json!({"rms_norm_eps": null}),
+            "`rms_norm_eps` is null",
+        ),
+        (
+            "gpt_neox",
+            json!({"layer_norm_eps": null}),
+            "`layer_norm_eps` is null",
+        ),
         ("llama", json!({"vocab_size": -3}), "`vocab_size` is -3"),
         (
             "llama",
@@ -192,7 +208,7 @@ fn each_refusal_names_the_key() {
         (
             "llama",
             json!({"rope_scaling": {"type": "default", "mrope_section": [1]}}),
-            "`rope_scaling` is",
+            "`rope_scaling.mrope_section` is [1], which is not known",
         ),
         (
             "llama",
@@ -208,7 +224,7 @@ fn each_refusal_names_the_key() {
         (
             "llama",
             json!({"rope_parameters": {"full_attention": {"rope_theta": 5.0}}}),
-            "`rope_parameters` is",
+            "`rope_parameters.full_attention` is",
         ),
         // Blocks one by one.
         (
@@ -263,8 +279,28 @@ fn each_refusal_names_the_key() {
             Err(error) => {
                 let message = error.to_string();
                 assert!(message.contains(expected), "{model_type} {keys}: {message}");
+                assert!(message.contains("\nhint: "), "{message}");
+                let lists = message.contains("lists the models that are students");
+                assert_eq!(lists, message.contains("`model_type` is"), "{message}");
             }
         }
+    }
+    let folder = Path::new("folder/config.json");
+    for (text, expected) in [
+        ("[]", "invalid type: sequence, expected a map"),
+        ("{", "EOF"),
+        ("\"llama\"", "invalid type: string"),
+    ] {
+        let error = Architecture::parse(text.as_bytes(), folder).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("`folder/config.json` is not what was"),
+            "{said}"
+        );
+        assert!(
+            said.contains(expected) && said.contains("\nhint: "),
+            "{said}"
+        );
     }
 }
 

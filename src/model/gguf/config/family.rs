@@ -72,7 +72,7 @@ impl GgufFamily {
     }
 
     /// A key of the metadata under the family's name.
-    pub(in crate::model::gguf) fn key(self, name: &str) -> String {
+    pub(in crate::model) fn key(self, name: &str) -> String {
         format!("{}.{name}", self.names().0)
     }
 

@@ -4,6 +4,7 @@
 //! folder. What a file does not say and transformers needs is a fact of the family, with its source.
 
 mod family;
+mod known;
 mod rope;
 
 use serde_json::{Map, Value, json};
@@ -22,6 +23,7 @@ type Config = Map<String, Value>;
 pub fn config(gguf: &Gguf) -> Result<Value, GgufError> {
     let family = GgufFamily::of(gguf)?;
     refuse_parts(gguf, family)?;
+    known::refuse_unknown(gguf, family)?;
     let mut config = Config::new();
     config.insert("architectures".into(), json!([family.class()]));
     config.insert("model_type".into(), json!(family.model_type()));
@@ -107,6 +109,23 @@ fn head_width(gguf: &Gguf, family: GgufFamily) -> Result<u64, GgufError> {
     Ok(width)
 }
 
+/// That keys have heads of their own number or width is known of families after GPT-NeoX.
+fn check_plain_heads(gguf: &Gguf, family: GgufFamily) -> Result<(), GgufError> {
+    let heads = family.heads(gguf)?;
+    let width = gguf.need_count(&family.key("embedding_length"))? / heads;
+    let hint = "this family has as many heads of keys as of queries, and they share the width";
+    for (name, found, expected) in [
+        ("attention.head_count_kv", family.key_heads(gguf)?, heads),
+        ("attention.key_length", head_width(gguf, family)?, width),
+    ] {
+        if found != expected {
+            let (found, expected) = (found.to_string(), expected.to_string());
+            return Err(gguf.refused(&family.key(name), found, expected, hint));
+        }
+    }
+    Ok(())
+}
+
 /// The sizes that every family after GPT-2 has under these names.
 fn sizes(gguf: &Gguf, family: GgufFamily, config: &mut Config) -> Result<(), GgufError> {
     let count = |name| gguf.need_count(&family.key(name));
@@ -137,8 +156,7 @@ fn llama_like(gguf: &Gguf, family: GgufFamily, config: &mut Config) -> Result<()
         _ => ("hidden_act", "silu"),
     };
     let bias = |name: &str| gguf.tensors.contains_key(&format!("blk.0.{name}.bias"));
-    let epsilon = key("attention.layer_norm_rms_epsilon");
-    let epsilon = gguf.need(&epsilon, "a number", super::value::Value::as_number)?;
+    let epsilon = gguf.need_number(&key("attention.layer_norm_rms_epsilon"))?;
     let entries = [
         ("num_key_value_heads", json!(family.key_heads(gguf)?)),
         ("head_dim", json!(width)),
@@ -177,6 +195,7 @@ fn query_scale(gguf: &Gguf, family: GgufFamily, deepest: u64) -> Result<u64, Ggu
 
 /// Layers that look at all before them, and those that look at a window only.
 fn layer_types(gguf: &Gguf, family: GgufFamily, period: u64) -> Result<Value, GgufError> {
+    known::check_pattern(gguf, family, period)?;
     let layers = gguf.need_count(&family.key("block_count"))?;
     if layers > family::MOST_LAYERS {
         let most = format!("{} at most", family::MOST_LAYERS);
@@ -260,10 +279,10 @@ fn gpt_neox(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
     let family = GgufFamily::GptNeox;
     let key = |name| family.key(name);
     sizes(gguf, family, config)?;
+    check_plain_heads(gguf, family)?;
     let width = head_width(gguf, family)?;
     let turned = gguf.count(&key("rope.dimension_count"))?.unwrap_or(width);
-    let epsilon = key("attention.layer_norm_epsilon");
-    let epsilon = gguf.need(&epsilon, "a number", super::value::Value::as_number)?;
+    let epsilon = gguf.need_number(&key("attention.layer_norm_epsilon"))?;
     let entries = [
         ("layer_norm_eps", json!(epsilon)),
         ("rotary_pct", json!(share(turned, width))),
@@ -287,8 +306,8 @@ fn gpt_neox(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
 fn gpt2(gguf: &Gguf, config: &mut Config) -> Result<(), GgufError> {
     let family = GgufFamily::Gpt2;
     let key = |name| family.key(name);
-    let epsilon = key("attention.layer_norm_epsilon");
-    let epsilon = gguf.need(&epsilon, "a number", super::value::Value::as_number)?;
+    check_plain_heads(gguf, family)?;
+    let epsilon = gguf.need_number(&key("attention.layer_norm_epsilon"))?;
     let entries = [
         ("vocab_size", json!(vocab_rows(gguf))),
         ("n_embd", json!(gguf.need_count(&key("embedding_length"))?)),

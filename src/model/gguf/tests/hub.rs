@@ -147,6 +147,99 @@ fn each_refusal_names_the_key() {
 }
 
 #[test]
+fn a_key_that_asks_for_what_is_not_computed_is_refused() {
+    let with = |file: File| config(&file.open().unwrap());
+    let names = [
+        "logit_scale",
+        "residual_scale",
+        "embedding_scale",
+        "attention.scale",
+        "attention.clamp_kqv",
+        "attention.max_alibi_bias",
+        "rope.freq_base_swa",
+        "rope.scaling.attn_factor",
+        "rope.scaling.yarn_log_multiplier",
+        "attn_logit_softcapping",
+        "activation_sparsity_scale",
+    ];
+    for name in names {
+        let key = format!("llama.{name}");
+        with(sized("llama").number(&key, 0.0)).unwrap();
+        says(
+            with(sized("llama").number(&key, 0.5)),
+            &[&format!("`{key}` of the metadata: 0.5"), "not left out"],
+        );
+    }
+    // A factor of 1, what says nothing, another family's, and what is none of a family's.
+    let harmless = sized("llama")
+        .number("llama.logit_scale", 1.0)
+        .number("llama.rope.scaling.yarn_attn_factor", 1.0)
+        .count("llama.vocab_size", 7)
+        .truth("llama.use_parallel_residual", true)
+        .truth("llama.attention.causal", true)
+        .truth("llama.rope.scaling.finetuned", true)
+        .text("llama.tensor_data_layout", "Meta AI original pth")
+        .count("llama.attention.sliding_window", 64)
+        .number("qwen2.logit_scale", 0.5)
+        .text("general.name", "x");
+    with(harmless).unwrap();
+    for family in ["llama", "qwen2", "qwen3"] {
+        let key = format!("{family}.attention.sliding_window");
+        says(with(sized(family).count(&key, 63)), &[&key, ": 63"]);
+    }
+    says(
+        with(sized("qwen3").truth("qwen3.attention.causal", false)),
+        &["`qwen3.attention.causal`", "false"],
+    );
+    says(
+        with(sized("gpt2").number("gpt2.rope.freq_base", 1e4)),
+        &["`gpt2.rope.freq_base`"],
+    );
+    for (family, name, found) in [
+        ("gpt2", "attention.head_count_kv", 2),
+        ("gptneox", "attention.key_length", 3),
+    ] {
+        let key = format!("{family}.{name}");
+        says(with(sized(family).count(&key, found)), &[&key]);
+    }
+    // Gemma's windows, in the order that is computed.
+    let gemma = |pattern: &[u8]| {
+        let file = sized("gemma3").count("gemma3.attention.sliding_window", 16);
+        file.list(
+            "gemma3.attention.sliding_window_pattern",
+            7,
+            pattern.len(),
+            pattern,
+        )
+    };
+    with(gemma(&[1, 1])).unwrap();
+    says(
+        with(gemma(&[1, 0])),
+        &["sliding_window_pattern`", "all but each 6th"],
+    );
+}
+
+#[test]
+fn an_epsilon_is_a_number() {
+    for (family, name) in [
+        ("llama", "attention.layer_norm_rms_epsilon"),
+        ("gptneox", "attention.layer_norm_epsilon"),
+        ("gpt2", "attention.layer_norm_epsilon"),
+    ] {
+        let key = format!("{family}.{name}");
+        for value in [f32::NAN, f32::INFINITY] {
+            let mut file = sized(family);
+            file.pairs.retain(|(other, _)| *other != key);
+            let file = file.number(&key, value);
+            says(
+                config(&file.open().unwrap()),
+                &[&format!("`{key}`"), "expected a number"],
+            );
+        }
+    }
+}
+
+#[test]
 #[expect(clippy::cast_possible_truncation, reason = "files have f32")]
 fn stretched_positions_are_told_as_the_hub_does() {
     let scaling = |file: File| made(&file)["rope_scaling"].clone();
