@@ -295,8 +295,26 @@ impl Metric {
         }
     }
 
-    /// What a question counts by all its answers: the sum of what is known, and of how many; `None` where it is of none.
-    pub(super) fn value_of_all(self, answers: &[QuestionOutcome]) -> Option<(f64, usize)> {
+    /// Each question's answers, with what it counts by them: the sum of what is known, and of how many; `None` where it is of none.
+    ///
+    /// A question out of whose answers nothing was read has no score to choose by and is wrong, where other questions have: else
+    /// a student that answers little would be measured on what it answers alone.
+    pub(super) fn values_by_question(
+        self,
+        outcomes: &[QuestionOutcome],
+    ) -> impl Iterator<Item = (&[QuestionOutcome], Option<(f64, usize)>)> {
+        let by_score = [Self::BEST_AT_N, Self::MARGIN_VOTE].contains(&self);
+        let is_scored =
+            by_score && by_question(outcomes).any(|answers| self.value_of_all(answers).is_some());
+        by_question(outcomes).map(move |answers| {
+            let unread = || answers.iter().all(|answer| answer.parsed.is_none());
+            let value = self.value_of_all(answers);
+            let wrong = || (is_scored && unread()).then_some((0.0, 1));
+            (answers, value.or_else(wrong))
+        })
+    }
+
+    fn value_of_all(self, answers: &[QuestionOutcome]) -> Option<(f64, usize)> {
         if let ValueSource::OfAnswers(value) = &self.definition.source {
             return value(answers, self.k as usize).map(|value| (value, 1));
         }
@@ -345,9 +363,10 @@ impl Metric {
         outcomes: &[QuestionOutcome],
         params: &EvalParams,
     ) -> Option<Estimate> {
-        let (golds, means): (Vec<&str>, Vec<f64>) = by_question(outcomes)
-            .filter_map(|answers| {
-                let (sum, known) = self.value_of_all(answers)?;
+        let (golds, means): (Vec<&str>, Vec<f64>) = self
+            .values_by_question(outcomes)
+            .filter_map(|(answers, value)| {
+                let (sum, known) = value?;
                 Some((answers[0].gold.as_str(), sum / known as f64))
             })
             .unzip();

@@ -131,8 +131,8 @@ pub(super) fn mean_by_question(
 /// Each question's value, the sum over its answers, and of how many of them it is known.
 fn by_id(metric: Metric, seed: &Evaluation) -> Result<BTreeMap<String, (f64, usize)>, MetricError> {
     let mut by_id = BTreeMap::new();
-    for answers in by_question(&seed.outcomes) {
-        let value = metric.value_of_all(answers).unwrap_or((0.0, 0));
+    for (answers, value) in metric.values_by_question(&seed.outcomes) {
+        let value = value.unwrap_or((0.0, 0));
         let question_id = answers[0].question_id.clone();
         let twice = answers.windows(2).any(|pair| pair[0].draw >= pair[1].draw);
         if by_id.insert(question_id.clone(), value).is_some() || twice {

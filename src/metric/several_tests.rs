@@ -386,6 +386,27 @@ fn scores_come_with_the_paths() {
     }
     let found = of(Some(&unread), "judge").unwrap();
     assert_eq!(Metric::named("best@n").unwrap().of(&found), None);
+    // A question out of whose answers nothing was read has no score to choose by: it is wrong, not left out.
+    let both = [question("a", "7"), question("b", "7")];
+    let mut answered = answers("a", &["3", "7", "7"]);
+    answered.extend(answers("b", &["", "", ""]));
+    let mut scored = paths.clone();
+    for draw in 0..3 {
+        let mut path = unread[0].clone();
+        path.question_id = "b".to_owned();
+        path.draw = draw;
+        path.unparsed = ["answer_margin", "judge"].map(str::to_owned).into();
+        scored.push(path);
+    }
+    let params = EvalParams {
+        best_by: "judge".into(),
+        ..EvalParams::default()
+    };
+    let found = evaluate_scored(&both, &answered, Some(&scored), &params).unwrap();
+    for name in ["best@n", "margin-vote@n"] {
+        let figure = figure(&found, name);
+        assert_eq!((figure.value, figure.n), (0.5, 2), "{name}");
+    }
     let error = of(Some(&paths), "kindness").unwrap_err().to_string();
     assert!(
         error.contains("`kindness`") && error.contains("`answer_margin`, `judge`, `log_prob`"),

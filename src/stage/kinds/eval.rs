@@ -18,7 +18,7 @@ impl StageKind for Eval {
     type Params = EvalParams;
 
     const NAME: &'static str = "eval";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const DOC: &'static str =
         "Measure answers; reads them only, so a new metric never runs the model.";
     const INPUTS: &'static [Port] = &[
