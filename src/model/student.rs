@@ -145,6 +145,7 @@ impl Student<()> {
             .or(architecture.ends.first().copied());
         let tokenizer = StudentTokenizer::load(folder, end)?;
         tokenizer.check(&architecture)?;
+        tokenizer.check_padding(&architecture)?;
         Ok(Self {
             vocabulary: Vocabulary::load(folder, &tokenizer, &architecture.ends)?,
             carried: Some(Carried::load(folder)?),

@@ -217,19 +217,15 @@ impl StudentTokenizer {
         self.size
     }
 
-    /// Checks that the model has a row for each token, and the same end of text. It may have more rows, as many as padding
-    /// makes: see [`super::Vocabulary`].
+    /// Checks that the model has a row for each token, and the same end of text. It may have more rows: see
+    /// [`super::Vocabulary`].
     ///
     /// # Errors
-    /// Too few rows, or so many that they are another tokenizer's; or another end of text.
+    /// Too few rows, or another end of text.
     pub fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
         let (tokenizer, model) = (self.vocab_size(), architecture.vocab_rows);
         if tokenizer > model {
             return Err(ModelError::VocabularySize { tokenizer, model });
-        }
-        let empty = model - tokenizer;
-        if empty > MOST_PADDING.max(model / 4) {
-            return Err(ModelError::VocabularyRows { tokenizer, model });
         }
         match architecture.end_of_text {
             Some(model) if model != self.eos_id => Err(ModelError::EndOfText {
@@ -238,6 +234,18 @@ impl StudentTokenizer {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a model of files has no more rows without a token than padding makes.
+    ///
+    /// # Errors
+    /// So many that they are another tokenizer's.
+    pub(super) fn check_padding(&self, architecture: &Architecture) -> Result<(), ModelError> {
+        let (tokenizer, model) = (self.vocab_size(), architecture.vocab_rows);
+        if model.saturating_sub(tokenizer) > MOST_PADDING.max(model / 4) {
+            return Err(ModelError::VocabularyRows { tokenizer, model });
+        }
+        Ok(())
     }
 
     /// Writes the five files that HF transformers reads, of a tokenizer that was trained here.

@@ -1,35 +1,40 @@
 //! How much memory the CPU's engine holds a model's weights in.
 
 use super::Dtype;
-use super::architecture::{Architecture, ArrayId, Output, Part, Role};
+use super::architecture::{Architecture, Output, Part, Role};
 
 /// Bytes of the packed weights: the format's width of what rows are multiplied with, and of a token embedding that is an
-/// array of its own where they are 16 bits; four of everything else. Padding and int8's scales are not counted.
+/// array of its own where they are 16 bits; four of everything else. Padding and int8's scales are not counted. For numbers
+/// that are not checked yet, too.
 pub fn weight_bytes(architecture: &Architecture, dtype: Dtype) -> u64 {
     let (multiplied, looked_up) = match dtype {
         Dtype::F32 => (4, 4),
         Dtype::Bf16 | Dtype::F16 => (2, 2),
         Dtype::Int8 => (1, 4),
     };
-    let bytes = architecture.arrays().into_iter().map(|array| {
-        let width = match array.id {
-            id if is_multiplied(architecture, id) => multiplied,
-            ArrayId::TOKEN_EMBEDDING => looked_up,
-            _ => 4,
-        };
-        width * array.len() as u64
-    });
-    bytes.fold(0, u64::saturating_add)
+    let bytes = architecture
+        .parameters_by_part()
+        .into_iter()
+        .map(|(role, part, parameters)| {
+            let width = match (role, part) {
+                _ if is_multiplied(architecture, role, part) => multiplied,
+                (Role::TokenEmbedding, Part::Weight) => looked_up,
+                _ => 4,
+            };
+            parameters.saturating_mul(width)
+        });
+    let bytes = bytes.fold(0, u128::saturating_add);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Whether it is a matrix of a product.
-fn is_multiplied(architecture: &Architecture, id: ArrayId) -> bool {
-    let matrix = match id.role {
+fn is_multiplied(architecture: &Architecture, role: Role, part: Part) -> bool {
+    let matrix = match role {
         Role::QueryKeyValue | Role::AttentionOut | Role::Up | Role::Down | Role::Output => true,
         Role::TokenEmbedding => architecture.output == Output::Tied,
         _ => false,
     };
-    matrix && id.part == Part::Weight
+    matrix && part == Part::Weight
 }
 
 #[cfg(test)]

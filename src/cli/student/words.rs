@@ -65,7 +65,10 @@ pub(super) fn positions(architecture: &Architecture) -> String {
     let kinds = kinds.into_iter().map(|(kind, layers)| {
         let text = kind.map_or("none".to_owned(), |kind| rotary(kind, architecture));
         if several {
-            format!("{text} in {layers} layers")
+            format!(
+                "{text} in {layers} layer{}",
+                if layers == 1 { "" } else { "s" }
+            )
         } else {
             text
         }

@@ -257,6 +257,21 @@ impl Architecture {
         count(&self.outer_shapes()).saturating_add(blocks)
     }
 
+    /// Each of its arrays' roles and parts with how many of its parameters are of such arrays. For numbers that are not
+    /// checked yet, too: blocks are not listed one by one.
+    pub(in crate::model) fn parameters_by_part(&self) -> Vec<(Role, Part, u128)> {
+        let outer = self.outer_shapes().into_iter().map(|shape| (shape, 1));
+        let layers = self.layers as u128;
+        let block = self.block_shapes().into_iter().map(|shape| (shape, layers));
+        outer
+            .chain(block)
+            .map(|((role, part, shape), times)| {
+                let one = count(&[(role, part, shape)]);
+                (role, part, one.saturating_mul(times))
+            })
+            .collect()
+    }
+
     /// How many of its parameters only ever lend a row for a token or a position. For numbers that are not checked yet,
     /// too.
     pub fn parameters_read_by_row(&self) -> u128 {

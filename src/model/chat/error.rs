@@ -115,7 +115,7 @@ pub enum ChatError {
     },
     /// A file says something that transformers would not take.
     #[error(
-        "`{file}`: `{key}` is {found}, accepted: {accepted}\nhint: take the file as the model's author published it, or have transformers write it anew (`save_pretrained`)"
+        "`{file}`: `{key}` is {found}, accepted: {accepted}\nhint: take the file as the model's author published it, or have transformers write it anew (save_pretrained)"
     )]
     Entry {
         /// The file.
