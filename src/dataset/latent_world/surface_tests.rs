@@ -35,24 +35,34 @@ fn cues(question: &Question) -> BTreeSet<String> {
 /// An averaged perceptron of several classes (Collins 2002).
 #[derive(Default)]
 struct Perceptron {
-    /// By cue and answer: the weight, and the sum of weights over all steps by its last change.
-    weights: BTreeMap<(String, String), (f64, f64)>,
+    /// Numbers of the cues that training questions have.
+    numbers: BTreeMap<String, usize>,
+    answers: Vec<String>,
+    /// By answer and cue: the weight, and the sum of its changes, each times the steps before it.
+    weights: Vec<Vec<(f64, f64)>>,
     step: f64,
 }
 
 impl Perceptron {
-    fn trained(questions: &[&Question]) -> Self {
-        let answers: BTreeSet<String> = questions.iter().map(|it| it.answer.clone()).collect();
+    fn trained(questions: &[Question]) -> Self {
         let mut model = Self::default();
+        let answers: BTreeSet<&String> = questions.iter().map(|it| &it.answer).collect();
+        model.answers = answers.into_iter().cloned().collect();
+        for cue in questions.iter().flat_map(cues) {
+            let next = model.numbers.len();
+            model.numbers.entry(cue).or_insert(next);
+        }
+        model.weights = vec![vec![(0.0, 0.0); model.numbers.len()]; model.answers.len()];
+        let known: Vec<Vec<usize>> = questions.iter().map(|it| model.known(it)).collect();
         for _ in 0..PASSES {
-            for question in questions {
-                let cues = cues(question);
-                let said = model.answer(&cues, &answers, false);
+            for (question, cues) in questions.iter().zip(&known) {
+                let said = model.best(cues, |(weight, _)| weight);
+                let gold = model.answers.iter().position(|it| *it == question.answer);
                 model.step += 1.0;
-                if said != question.answer {
-                    for cue in &cues {
-                        model.move_by(cue, &question.answer, 1.0);
-                        model.move_by(cue, &said, -1.0);
+                if Some(said) != gold {
+                    for cue in cues {
+                        model.move_by(gold.unwrap(), *cue, 1.0);
+                        model.move_by(said, *cue, -1.0);
                     }
                 }
             }
@@ -60,42 +70,50 @@ impl Perceptron {
         model
     }
 
-    fn move_by(&mut self, cue: &str, answer: &str, by: f64) {
-        let (weight, sum) = self.weights.entry((cue.into(), answer.into())).or_default();
+    fn known(&self, question: &Question) -> Vec<usize> {
+        let cues = cues(question).into_iter();
+        cues.filter_map(|cue| self.numbers.get(&cue).copied())
+            .collect()
+    }
+
+    fn move_by(&mut self, answer: usize, cue: usize, by: f64) {
+        let (weight, sum) = &mut self.weights[answer][cue];
         *weight += by;
         *sum += by * self.step;
     }
 
-    fn answer(&self, cues: &BTreeSet<String>, answers: &BTreeSet<String>, mean: bool) -> String {
-        let of = |answer: &String| -> f64 {
-            let weights = cues
-                .iter()
-                .filter_map(|cue| self.weights.get(&(cue.clone(), answer.clone())));
-            weights
-                .map(|(weight, sum)| {
-                    if mean {
-                        weight - sum / self.step
-                    } else {
-                        *weight
-                    }
-                })
-                .sum()
+    fn best(&self, cues: &[usize], weight: impl Fn((f64, f64)) -> f64) -> usize {
+        let of = |answer: usize| -> f64 {
+            let weights = &self.weights[answer];
+            cues.iter().map(|cue| weight(weights[*cue])).sum()
         };
-        let best = answers.iter().max_by(|a, b| of(a).total_cmp(&of(b)));
-        best.cloned().unwrap_or_default()
+        let answers = 0..self.answers.len();
+        answers.max_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap()
+    }
+
+    /// How many of `questions` it answers rightly, by the mean of its weights over all steps.
+    fn right(&self, questions: &[Question]) -> usize {
+        let is_right = |it: &&Question| {
+            let mean = |(weight, sum): (f64, f64)| weight - sum / self.step;
+            self.answers[self.best(&self.known(it), mean)] == it.answer
+        };
+        questions.iter().filter(is_right).count()
     }
 }
 
 /// How many of a share of `chance` may be right by chance, of `n`: all but one time in a thousand less.
 fn most_by_chance(n: usize, chance: f64) -> usize {
-    let mut term = (1.0 - chance).powi(i32::try_from(n).unwrap());
-    let (mut below, mut k) = (term, 0);
-    while below < 0.999 {
-        term *= (n - k) as f64 / (k + 1) as f64 * chance / (1.0 - chance);
-        k += 1;
-        below += term;
+    // By logarithms: a probability of no right answer among a thousand is less than a float can be.
+    let mut log_term = n as f64 * (1.0 - chance).ln();
+    let mut below = log_term.exp();
+    for k in 0..n {
+        if below >= 0.999 {
+            return k;
+        }
+        log_term += ((n - k) as f64 / (k + 1) as f64 * chance / (1.0 - chance)).ln();
+        below += log_term.exp();
     }
-    k
+    n
 }
 
 #[test]
@@ -115,20 +133,16 @@ fn words_and_pairs_of_words_do_no_better_than_chance() {
                     ..LatentWorldParams::default()
                 };
                 let splits = splits_of(&params);
-                let of_form = |part: &'_ [Question]| -> Vec<Question> {
-                    part.iter().filter(|it| it.form == form).cloned().collect()
+                let of_form = |part: &[Question]| -> Vec<Question> {
+                    let mut part = part.to_vec();
+                    part.retain(|it| it.form == form);
+                    part
                 };
                 let (train, test) = (of_form(&splits.train), of_form(&splits.test));
-                let model = Perceptron::trained(&train.iter().collect::<Vec<_>>());
-                let answers: BTreeSet<String> = train.iter().map(|it| it.answer.clone()).collect();
-                right += test
-                    .iter()
-                    .filter(|it| model.answer(&cues(it), &answers, true) == it.answer)
-                    .count();
-                let most = answers
-                    .iter()
-                    .map(|a| test.iter().filter(|it| it.answer == **a).count());
-                constant += most.max().unwrap();
+                let model = Perceptron::trained(&train);
+                right += model.right(&test);
+                let times = |answer: &String| test.iter().filter(|it| it.answer == *answer).count();
+                constant += model.answers.iter().map(times).max().unwrap();
                 all += test.len();
             }
         }
@@ -164,11 +178,6 @@ fn a_cue_would_be_found() {
             .collect()
     };
     let (train, test) = (cued(&splits.train), cued(&splits.test));
-    let model = Perceptron::trained(&train.iter().collect::<Vec<_>>());
-    let answers = BTreeSet::from(["no".to_owned(), "yes".to_owned()]);
-    let right = test
-        .iter()
-        .filter(|it| model.answer(&cues(it), &answers, true) == it.answer);
-    assert_eq!(right.count(), test.len());
+    assert_eq!(Perceptron::trained(&train).right(&test), test.len());
     assert_eq!(most_by_chance(100, 0.5), 65);
 }
