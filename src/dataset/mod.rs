@@ -19,12 +19,15 @@ mod hub_files;
 #[cfg(test)]
 mod hub_tests;
 mod jsonl;
+pub(crate) mod latent_world;
+mod latent_world_params;
 mod mapped;
 pub(crate) mod microworld;
 mod microworld_params;
 mod near;
 mod own_files;
 mod params;
+mod random;
 #[cfg(test)]
 pub(crate) mod reference;
 mod split;
@@ -169,6 +172,7 @@ pub(crate) static DATASETS: &[DatasetKind] = &[
     hub::KIND,
     jsonl::KIND,
     microworld::KIND,
+    latent_world::KIND,
 ];
 
 /// Checks that the parameters have what their dataset needs, and nothing that is another's.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::calculator::Calculator;
 use super::columns::Columns;
+use super::latent_world_params::LatentWorldParams;
 use super::microworld_params::MicroworldParams;
 use super::{DATASETS, DatasetKind};
 
@@ -77,6 +78,8 @@ pub(crate) struct DataParams {
     pub limit: Option<usize>,
     /// `microworld` only: the world and its questions.
     pub microworld: MicroworldParams,
+    /// `latent-world` only: the world, its questions and its text.
+    pub latent_world: LatentWorldParams,
 }
 
 impl DataParams {
@@ -159,6 +162,7 @@ impl Default for DataParams {
             split_seed: 0,
             limit: None,
             microworld: MicroworldParams::default(),
+            latent_world: LatentWorldParams::default(),
         }
     }
 }

@@ -55,6 +55,9 @@ pub(super) enum ValueSource {
         expect(dead_code, reason = "all of today's are read from what is recorded")
     )]
     Measured(MeasureFn),
+    /// The score of this name that the paths of `scored` carry, kept by the metric's name. No evaluation without such
+    /// paths has it, so one more makes none anew.
+    Scored(&'static str),
     /// Not from answers, but from what stands behind or beside them; no evaluation has it.
     Beside(Beside),
     /// From all answers to a question together, of which there may be several: a vote, a choice, a chance. The number is
@@ -276,7 +279,7 @@ impl Metric {
         let kept = || evaluation.figures.get(self.name()).copied();
         match &self.definition.source {
             ValueSource::Recorded { figure, .. } => figure(evaluation),
-            ValueSource::Measured(_) => kept(),
+            ValueSource::Measured(_) | ValueSource::Scored(_) => kept(),
             // Whatever `k` is asked for, and where there is one answer to a question: it follows from the outcomes.
             ValueSource::OfAnswers(_) => {
                 kept().or_else(|| self.over(&evaluation.outcomes, &evaluation.seeded()))
@@ -289,7 +292,9 @@ impl Metric {
     pub fn value(self, outcome: &QuestionOutcome) -> Option<f64> {
         match &self.definition.source {
             ValueSource::Recorded { value, .. } => value(outcome),
-            ValueSource::Measured(_) => outcome.values.get(self.name()).copied(),
+            ValueSource::Measured(_) | ValueSource::Scored(_) => {
+                outcome.values.get(self.name()).copied()
+            }
             ValueSource::OfAnswers(value) => value(std::slice::from_ref(outcome), self.k as usize),
             ValueSource::Beside(_) => None,
         }
@@ -349,10 +354,16 @@ impl Metric {
     /// Those that are measured on answers, with how they are.
     pub(crate) fn measured() -> impl Iterator<Item = (Self, MeasureFn)> {
         Self::all().filter_map(|metric| match &metric.definition.source {
-            ValueSource::Recorded { .. } | ValueSource::OfAnswers(_) | ValueSource::Beside(_) => {
-                None
-            }
             ValueSource::Measured(measure) => Some((metric, *measure)),
+            _ => None,
+        })
+    }
+
+    /// Those that are scores of the paths of `scored`, with the scores' names.
+    pub(super) fn scored() -> impl Iterator<Item = (Self, &'static str)> {
+        Self::all().filter_map(|metric| match &metric.definition.source {
+            ValueSource::Scored(name) => Some((metric, *name)),
+            _ => None,
         })
     }
 

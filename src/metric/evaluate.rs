@@ -253,6 +253,9 @@ pub fn evaluate_scored(
                 .filter_map(|(metric, measure)| {
                     Some((metric.name().to_owned(), measure(question, prediction)?))
                 })
+                .chain(Metric::scored().filter_map(|(metric, name)| {
+                    Some((metric.name().to_owned(), scores.get(prediction, name)?))
+                }))
                 .collect(),
         });
     }
@@ -292,6 +295,7 @@ pub fn evaluate_scored(
         brier: figure(Metric::BRIER),
         figures: Metric::measured()
             .map(|(metric, _)| metric)
+            .chain(Metric::scored().map(|(metric, _)| metric))
             .chain(of_several)
             .filter_map(|metric| Some((metric.name().to_owned(), figure(metric)?)))
             .collect(),

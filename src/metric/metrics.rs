@@ -26,6 +26,9 @@ pub(super) static METRICS: &[&Definition] = &[
     &TOKENS_SAMPLED,
     &TOKENS_TRAINED,
     &TOKENS_ANSWERED,
+    &REASONING_WRITTEN,
+    &FACTS_TRUE,
+    &CONCLUSION_VALID,
     #[cfg(test)]
     &super::test_metric::EXCLAMATIONS,
 ];
@@ -322,6 +325,36 @@ static TOKENS_ANSWERED: Definition = Definition {
     stream: 20,
     source: ValueSource::Beside(Beside::Cost(Cost::Answered)),
     ..COUNT
+};
+
+static REASONING_WRITTEN: Definition = Definition {
+    name: "reasoning-written",
+    title: "Reasoned",
+    doc: "The share of answers that state a fact of the world, true or not; where `scored` takes what `verify` found by `verifier = \"latent-world\"`.",
+    decimals: 1,
+    stream: 21,
+    source: ValueSource::Scored("reasoning_written"),
+    ..SHARE
+};
+
+static FACTS_TRUE: Definition = Definition {
+    name: "facts-true",
+    title: "Facts true",
+    doc: "The share of answers that state facts, all of them true, and nothing else beside the conclusion; of all answers.",
+    decimals: 1,
+    stream: 22,
+    source: ValueSource::Scored("facts_true"),
+    ..SHARE
+};
+
+static CONCLUSION_VALID: Definition = Definition {
+    name: "conclusion-valid",
+    title: "Follows",
+    doc: "The share of answers whose conclusion follows from the facts that they state, true or not, of who is asked about; of all answers.",
+    decimals: 1,
+    stream: 23,
+    source: ValueSource::Scored("conclusion_valid"),
+    ..SHARE
 };
 
 fn share(holds: bool) -> f64 {

@@ -378,6 +378,15 @@ fn scores_come_with_the_paths() {
     close(value(&found, "margin-vote@n"), 1.0);
     close(value(&found, "best@n"), 1.0);
     close(value(&of(Some(&paths), "log_prob").unwrap(), "best@n"), 0.0);
+    // A score that is a metric by itself: the share of the answers that have it.
+    let reasoned = |found: &Evaluation| Metric::named("reasoning-written").unwrap().of(found);
+    assert_eq!(reasoned(&found), None);
+    let mut judged = paths.clone();
+    for (path, score) in judged.iter_mut().zip([1.0, 0.0, 1.0]) {
+        path.scores.insert("reasoning_written".to_owned(), score);
+    }
+    let found = of(Some(&judged), "judge").unwrap();
+    close(value(&found, "reasoning-written"), 2.0 / 3.0);
     // What was asked for and could not be read is there, and nobody's.
     let mut unread = paths.clone();
     for path in &mut unread {

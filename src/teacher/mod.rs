@@ -73,6 +73,7 @@ pub(crate) static RECORDINGS: &[RecordingKind] = &[
     completions::DAVINCI,
     palm::KIND,
     solver::MICROWORLD,
+    solver::LATENT_WORLD,
     solver::REFERENCE,
     completions::KIND,
     plain::KIND,

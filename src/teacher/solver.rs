@@ -1,4 +1,4 @@
-//! Teachers that came with the dataset: the microworld's solver, or a dataset's own solutions.
+//! Teachers that came with the dataset: the solvers of generated worlds, or a dataset's own solutions.
 
 use super::join::{RecordedPath, path};
 use super::{Recorded, RecordingKind, TeacherError, no_file};
@@ -21,12 +21,29 @@ pub(super) const MICROWORLD: RecordingKind = RecordingKind {
     },
 };
 
-pub(super) const REFERENCE: RecordingKind = RecordingKind {
-    name: "reference-solutions",
-    doc: "the dataset's own worked solutions (gsm8k, microworld, or rows of your own or of the hub with a rationale)",
+pub(super) const LATENT_WORLD: RecordingKind = RecordingKind {
+    name: "latent-world-solver",
+    doc: "the exact solver of the latent world: each fact, then what follows",
     files: |params| no_file(params).map(|()| Vec::new()),
     load: |_, _, questions| {
-        let datasets = "gsm8k, microworld, and rows of `file`, `hub` and `jsonl` with a rationale";
+        let fits = |question: &Question| question.id.starts_with("latent-world-");
+        let teacher = "the latent world's exact solver";
+        solved(
+            "latent-world-solver",
+            teacher,
+            "dataset `latent-world`",
+            fits,
+            questions,
+        )
+    },
+};
+
+pub(super) const REFERENCE: RecordingKind = RecordingKind {
+    name: "reference-solutions",
+    doc: "the dataset's own worked solutions (gsm8k, microworld, latent-world, or rows of your own or of the hub with a rationale)",
+    files: |params| no_file(params).map(|()| Vec::new()),
+    load: |_, _, questions| {
+        let datasets = "gsm8k, microworld, latent-world, and rows of `file`, `hub` and `jsonl` with a rationale";
         let teacher = "the dataset's own solutions";
         solved(
             "reference-solutions",

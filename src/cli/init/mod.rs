@@ -27,7 +27,7 @@ pub(crate) struct InitArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "sert")]
     template: Template,
-    /// A table of questions and answers (JSON lines or array, CSV, TSV, Parquet), or a data set by name: microworld, strategyqa, commonsenseqa, gsm8k
+    /// A table of questions and answers (JSON lines or array, CSV, TSV, Parquet), or a data set by name: microworld, latent-world, strategyqa, commonsenseqa, gsm8k
     #[arg(long, value_name = "FILE|NAME")]
     data: Option<String>,
     /// Another table, to measure on; by default three of ten rows of --data are set apart for that

@@ -24,6 +24,13 @@ pub(super) const NAMED: &[(&str, Recording)] = &[
         },
     ),
     (
+        "latent-world",
+        Recording {
+            name: "latent-world-solver",
+            words: "the world's exact solver",
+        },
+    ),
+    (
         "strategyqa",
         Recording {
             name: "strategyqa-text-davinci-002",

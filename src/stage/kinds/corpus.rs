@@ -51,7 +51,7 @@ pub(super) fn documents(
     };
     if documents.is_empty() {
         return Err(StageError::Invalid(format!(
-            "there is no text to {purpose}\nhint: only `microworld` brings its own; name a file with `corpus = {{ path = \"...\" }}`"
+            "there is no text to {purpose}\nhint: only `microworld` and `latent-world` bring their own; name a file with `corpus = {{ path = \"...\" }}`"
         )));
     }
     Ok(documents)

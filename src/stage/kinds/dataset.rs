@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::artifact::ArtifactKind;
-use crate::dataset::{DataParams, DatasetError, PartFile, Splits, check, files, load};
+use crate::dataset::{
+    DataParams, DatasetError, PartFile, Splits, check, files, latent_world, load,
+};
 use crate::stage::{
     Brings, Context, Estimate, Output, Outputs, OutsideFile, ParamError, Size, Sizes, Split,
     StageError, StageKind, Work,
@@ -28,9 +30,19 @@ impl StageKind for Dataset {
         Output::new("validation", ArtifactKind::Questions, "Questions carved from the training part, for choosing thresholds and epochs.").of(Split::Validation),
         Output::new("test", ArtifactKind::Questions, "Questions that only declared tables read.").of(Split::Test),
         Output::new("all", ArtifactKind::Questions, "Training, validation and test questions together, in this order: for figures over all of them; counts as test data.").of(Split::All),
-        Output::new("text", ArtifactKind::Text, "Text to pretrain on, where the dataset has some (microworld)."),
+        Output::new("text", ArtifactKind::Text, "Text to pretrain on, where the dataset has some (microworld, latent-world)."),
     ];
     const LOCATIONS: &'static [&'static str] = DataParams::PLACE_FIELDS;
+
+    /// A latent world is the business of its own data set alone, which its version is a part of.
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        if params.get("dataset") == Some(&json!(latent_world::NAME)) {
+            params.remove("microworld");
+            params.insert("generator".to_owned(), latent_world::VERSION.into());
+        } else {
+            params.remove("latent_world");
+        }
+    }
 
     fn check(params: &DataParams) -> Vec<ParamError> {
         match check(params) {

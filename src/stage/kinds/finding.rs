@@ -75,7 +75,7 @@ pub(super) fn note(params: &VerifyParams, paths: &mut [ReasoningPath], findings:
 }
 
 /// Gives `path` the score `name`; where there is none, it is unparsed.
-fn record(path: &mut ReasoningPath, name: &str, score: Option<f64>) {
+pub(super) fn record(path: &mut ReasoningPath, name: &str, score: Option<f64>) {
     path.scores.remove(name);
     path.unparsed.remove(name);
     match score {

@@ -23,6 +23,8 @@ mod judge;
 mod judge_params;
 mod judge_server;
 mod judge_student;
+#[cfg(test)]
+mod latent_world_calibration;
 mod margin;
 mod merge;
 mod overlap;
@@ -54,6 +56,7 @@ mod verify_asked;
 mod verify_by;
 mod verify_exec;
 mod verify_http;
+mod verify_latent_world;
 mod verify_params;
 mod verify_server;
 mod verify_vote;

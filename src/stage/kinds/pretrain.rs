@@ -60,7 +60,7 @@ impl Default for PretrainParams {
 
 impl PretrainParams {
     /// The student's sizes.
-    fn gpt2(&self, vocab_rows: usize) -> Gpt2 {
+    pub(super) fn gpt2(&self, vocab_rows: usize) -> Gpt2 {
         Gpt2 {
             vocab_rows,
             context: self.context,
@@ -174,7 +174,7 @@ impl StageKind for Pretrain {
 
 /// Documents one after the other, each closed by end-of-text, cut into texts of `length` tokens.
 /// A document begins a new text where it would otherwise be cut and is not longer than a text.
-fn pack(
+pub(super) fn pack(
     tokenizer: &StudentTokenizer,
     documents: &[String],
     length: usize,

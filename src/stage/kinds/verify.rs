@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::finding;
 use super::verify_params::{Verifier, VerifyParams};
 use super::verify_server::ServerParams;
-use super::{verify_by, verify_exec, verify_http, verify_vote};
+use super::{verify_by, verify_exec, verify_http, verify_latent_world, verify_vote};
 use crate::artifact::ArtifactKind;
 use crate::program::ProgramParams;
 use crate::stage::{
@@ -38,6 +38,7 @@ impl StageKind for Verify {
             "The questions that the paths answer, of any split; checked test paths may be shown, never trained on.",
         )
         .any_split(),
+        verify_latent_world::WORLD,
     ];
     const OUTPUTS: &'static [Output] = &[Output::new(
         "paths",
@@ -51,7 +52,13 @@ impl StageKind for Verify {
     fn retain_key_fields(params: &mut Map<String, Value>) {
         // Values are read by one rule, and a program or a server reads by its own.
         let is = |verifier| params.get("verifier") == Some(&json!(verifier));
-        if is(Verifier::Math) || is(Verifier::Exec) || is(Verifier::Http) {
+        let own = [
+            Verifier::Math,
+            Verifier::LatentWorld,
+            Verifier::Exec,
+            Verifier::Http,
+        ];
+        if own.into_iter().any(is) {
             params.remove("reading");
         }
         if let Some(Value::Object(server)) = params.get_mut("http") {
@@ -61,6 +68,10 @@ impl StageKind for Verify {
 
     fn check(params: &VerifyParams) -> Vec<ParamError> {
         params.param_errors()
+    }
+
+    fn check_ports(params: &VerifyParams, fed: &[&str]) -> Vec<ParamError> {
+        verify_latent_world::port_errors(params, fed)
     }
 
     fn check_outside(params: &VerifyParams, context: &Context<'_>) -> Vec<ParamError> {
@@ -85,7 +96,7 @@ impl StageKind for Verify {
 
     fn carried(params: &VerifyParams, input: Carried) -> Carried {
         let share = ScoreRange(0.0, 1.0);
-        input
+        verify_latent_world::carried(params, input)
             .with(&params.name, share)
             .with(params.pass_rate(), share)
     }
@@ -108,14 +119,25 @@ impl StageKind for Verify {
     fn run(params: &VerifyParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let (mut paths, questions) = asked(context)?;
         let with_questions = with_questions(&paths, &questions)?;
+        let mut judged = Vec::new();
         let findings = match (&params.exec, &params.http) {
             (Some(program), _) => verify_exec::find(program, &with_questions, context)?,
             (None, Some(server)) => verify_http::find(server, &with_questions, context)?,
             (None, None) if params.verifier == Verifier::Majority => {
                 verify_vote::find(&with_questions, params.reading)
             }
+            (None, None) if params.verifier == Verifier::LatentWorld => {
+                let world: Vec<String> = context.input(verify_latent_world::WORLD.name)?;
+                judged = verify_latent_world::judge(&world, &with_questions)?;
+                context.report.info(verify_latent_world::told(&judged));
+                let findings = with_questions.iter().zip(&judged);
+                findings
+                    .map(|((question, _), judged)| verify_latent_world::finding(question, judged))
+                    .collect()
+            }
             (None, None) => verify_by::find(params, &with_questions)?,
         };
+        verify_latent_world::note(&mut paths, &judged);
         finding::note(params, &mut paths, &findings);
         finding::tell(params, context, &paths, &findings);
         Ok(Outputs::from([("paths".to_owned(), context.keep(&paths)?)]))

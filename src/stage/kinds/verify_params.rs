@@ -28,6 +28,8 @@ pub(crate) enum Verifier {
     Regex,
     /// By what most of the question's paths conclude, whatever the gold answer: of equals what comes first.
     Majority,
+    /// By the exact judge of data set `latent-world`, which reads the reasoning too (docs/verifiers.md).
+    LatentWorld,
     /// By a program of yours, `exec`.
     Exec,
     /// By a server of yours, `http`.
