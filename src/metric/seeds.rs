@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::answered::{balanced, golds};
-use super::by_question::by_question;
 use super::definition::Kind;
 use super::interval::{Estimate, share_over_seeds};
 use super::mean::bootstrap_mean;
