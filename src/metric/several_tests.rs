@@ -404,6 +404,7 @@ fn scores_come_with_the_paths() {
         let mut path = unread[0].clone();
         path.question_id = "b".to_owned();
         path.draw = draw;
+        path.text = "I do not know.".to_owned();
         path.unparsed = ["answer_margin", "judge"].map(str::to_owned).into();
         scored.push(path);
     }

@@ -267,6 +267,7 @@ fn names_and_things_are_one_token() {
             "{hops} hops: {} tokens known, {all} in the text, {longest} in a document",
             tokenizer.vocab_size()
         );
-        assert!(tokenizer.vocab_size() < 1200 && longest < 128);
+        // A document of three hops is longer than one of two.
+        assert!(tokenizer.vocab_size() < 1200 && longest < 56 + 40 * hops, "{longest}");
     }
 }
