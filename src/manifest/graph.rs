@@ -121,12 +121,8 @@ pub(super) fn resolve(
     errors: &mut Vec<Diagnostic>,
 ) -> PointSpecs {
     let drafts = drafts(tree, kinds, unrolled, errors);
-    let empty = |stages: &Node| {
-        stages
-            .as_table()
-            .is_some_and(|table| table.entries.is_empty())
-    };
-    if tree.get("stages").is_none_or(empty) {
+    // `[data]` alone is enough to look at the data.
+    if drafts.is_empty() {
         errors.push(
             Diagnostic::at(&tree.origin, "the manifest has no stages")
                 .hint("declare one, for example `[stages.sample]` with its `kind`".to_owned()),

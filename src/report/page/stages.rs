@@ -1,6 +1,6 @@
 //! The stages as the page shows them: boxes of the DAG, and what there is to know of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -134,6 +134,11 @@ impl Stages {
                 }
             }
             groups[at].members.push(member(source, each)?);
+        }
+        // What is there in many rounds stands where the last one does: columns that nothing is left in are taken out.
+        let taken: BTreeSet<usize> = depths.iter().copied().collect();
+        for depth in &mut depths {
+            *depth = taken.range(..*depth).count();
         }
         for group in &mut groups {
             let count = |state: &str| {

@@ -268,6 +268,9 @@ fn names_and_things_are_one_token() {
             tokenizer.vocab_size()
         );
         // A document of three hops is longer than one of two.
-        assert!(tokenizer.vocab_size() < 1200 && longest < 56 + 40 * hops, "{longest}");
+        assert!(
+            tokenizer.vocab_size() < 1200 && longest < 56 + 40 * hops,
+            "{longest}"
+        );
     }
 }
