@@ -27,6 +27,7 @@ pub use answer::{
     Parsed, Reading, answers_given, conclusion, gold, is_gold, parse_answer, parse_reply,
     reasoning_part,
 };
+pub(crate) use excerpt::cut;
 pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
