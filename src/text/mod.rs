@@ -39,7 +39,7 @@ pub use path::{
 };
 pub use prediction::Prediction;
 pub(crate) use prediction::is_first;
-pub(crate) use printable::{escaped, printable};
+pub(crate) use printable::{escaped, one_line, printable};
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, Hint, PromptForm, answer_sentence};
 pub use prompt_spec::{Asks, CHAT_DATE, ChatSpec, FewShot, PromptSpec};
 pub use question::{AnswerForm, Question};
