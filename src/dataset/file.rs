@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::jsonl::gather::{Part, agree};
-use super::mapped::Reader;
+use super::mapped::{Reader, UNDIVIDED};
 use super::own_files::{self, OwnFiles};
 use super::{
     DataFile, DataParams, DatasetError, DatasetKind, Files, PartFile, PartPath, Splits, split,
@@ -63,7 +63,7 @@ pub(super) fn load(params: &DataParams, files: &[PartPath]) -> Result<Splits, Da
         warnings.extend(read.warnings);
         Ok(read.questions)
     };
-    let all = read(ALL, "row")?;
+    let all = read(ALL, UNDIVIDED)?;
     let (mut train, mut validation, mut test) = (
         read("train", "train")?,
         read("validation", "validation")?,

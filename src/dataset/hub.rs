@@ -4,7 +4,7 @@ use super::file::{load, part_file};
 use super::hub_files::Listing;
 use super::{DataFile, DataParams, DataSource, DatasetError, DatasetKind, Files};
 use crate::fetch::HubData;
-use crate::input::read_json;
+use crate::input::{InputError, read_json};
 
 pub(super) const KIND: DatasetKind = DatasetKind {
     name: "hub",
@@ -25,12 +25,17 @@ fn files(params: &DataParams, from: &DataSource<'_>) -> Result<Files, DatasetErr
     let id = id(params)?;
     let revision = params.revision.as_deref().unwrap_or("main");
     let data = HubData { id, revision };
-    let listing = from.fetcher.fetch(&data.listing()?, from.progress)?;
-    let listing: Listing = read_json(&listing)?;
-    let commit = listing.commit().ok_or_else(|| DatasetError::Param {
-        field: "revision",
-        reason: format!("the hub does not say which commit of `{id}` the revision `{revision}` is"),
-    })?;
+    let listing = listing(&data, from)?;
+    let Some(commit) = listing.commit() else {
+        // It may say so the next time.
+        from.fetcher.set_aside(&data.listing()?)?;
+        return Err(DatasetError::Param {
+            field: "revision",
+            reason: format!(
+                "the hub does not say which commit of `{id}` the revision `{revision}` is"
+            ),
+        });
+    };
     let mut notes = Vec::new();
     if commit != revision {
         notes.push(format!(
@@ -58,4 +63,28 @@ fn files(params: &DataParams, from: &DataSource<'_>) -> Result<Files, DatasetErr
         }
     }
     Ok(Files { files, notes })
+}
+
+/// What the hub says of the data set. What is no such thing is not kept: the page of a network that asks for a login comes as a
+/// success too, and would be found again by every later run.
+fn listing(data: &HubData<'_>, from: &DataSource<'_>) -> Result<Listing, DatasetError> {
+    let file = data.listing()?;
+    let path = from.fetcher.fetch(&file, from.progress)?;
+    read_json(&path).or_else(|error: InputError| {
+        let aside = from.fetcher.set_aside(&file)?;
+        let now = match aside {
+            Some(_) => "; it is set aside, and the next run asks again",
+            None => "",
+        };
+        let error = InputError {
+            what: format!(
+                "{}; what the hub says of the data set is expected, as JSON ({}){now}",
+                error.what, file.url
+            ),
+            path: aside.unwrap_or(error.path),
+            ..error
+        };
+        let hint = "look at the file: a proxy, or a network that asks for a login, answers with a page of its own";
+        Err(error.hint(hint).into())
+    })
 }

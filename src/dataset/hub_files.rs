@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::input::{TableForm, nearest};
 
+/// The configuration that is taken where several are there and none is named.
+const DEFAULT: &str = "default";
+
 /// What the hub says of a data set at a revision.
 #[derive(Deserialize)]
 pub(super) struct Listing {
@@ -151,7 +154,9 @@ impl Listing {
         let chosen = match (config, &configs[..]) {
             (Some(name), all) => all.iter().find(|config| config.name == name),
             (None, [only]) => Some(only),
-            (None, all) => all.iter().find(|config| config.default),
+            // As the hub's own library: the one that is marked, or the one of that name.
+            (None, all) => (all.iter().find(|config| config.default))
+                .or_else(|| all.iter().find(|config| config.name == DEFAULT)),
         };
         let Some(chosen) = chosen else {
             let names: Vec<&str> = configs.iter().map(|config| config.name.as_str()).collect();
@@ -184,7 +189,7 @@ impl Listing {
             (Some(_), _) => return Err(no_config(config, &names)),
             (None, []) => None,
             (None, [only]) => Some(*only),
-            (None, _) if configs.contains("default") => Some("default"),
+            (None, _) if configs.contains(DEFAULT) => Some(DEFAULT),
             (None, _) => return Err(no_config(None, &names)),
         };
         let mut splits: Declared = Vec::new();
@@ -235,8 +240,13 @@ fn place(path: &str) -> (Option<&str>, &str) {
     let split = if is_number(stem) {
         folders.pop().unwrap_or(stem)
     } else {
-        // The number of the part, and of how many.
-        let shard = stem.rsplit_once("-of-").filter(|(_, of)| is_number(of));
+        // The number of the part, and of how many; an older name ends in what tells it from others of its content, by 16 digits.
+        let is_digest =
+            |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let named = stem.rsplit_once('-');
+        let named = named.filter(|(head, last)| is_digest(last) && head.contains("-of-"));
+        let numbered = named.map_or(stem, |(head, _)| head);
+        let shard = numbered.rsplit_once("-of-").filter(|(_, of)| is_number(of));
         let shard = shard
             .and_then(|(head, _)| head.rsplit_once('-'))
             .filter(|(_, part)| is_number(part));
@@ -276,24 +286,68 @@ fn patterns(data_files: &Value) -> Declared {
 }
 
 /// Whether a path is of a pattern: `*` stands for what has no `/`, `**` for anything, `?` for one character.
+///
+/// All places in the pattern to which the path so far may have come are kept at once, so the time is the product of both lengths,
+/// whatever a card's author writes.
 fn fits(pattern: &str, path: &str) -> bool {
-    if let Some(rest) = pattern.strip_prefix("**") {
-        let rest = rest.strip_prefix('/').unwrap_or(rest);
-        return (0..=path.len()).any(|at| path.get(at..).is_some_and(|tail| fits(rest, tail)));
-    }
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => path.is_empty(),
-        Some('*') => {
-            let end = path.find('/').unwrap_or(path.len());
-            (0..=end).any(|at| path.get(at..).is_some_and(|tail| fits(rest.as_str(), tail)))
+    let pattern = parts(pattern);
+    let mut reached = vec![false; pattern.len() + 1];
+    reached[0] = true;
+    skip_empty(&pattern, &mut reached);
+    for found in path.chars() {
+        let mut next = vec![false; reached.len()];
+        for (place, part) in pattern.iter().enumerate().filter(|(at, _)| reached[*at]) {
+            match part {
+                Part::Any => next[place] = true,
+                Part::Within if found != '/' => next[place] = true,
+                Part::One if found != '/' => next[place + 1] = true,
+                Part::Exactly(c) if *c == found => next[place + 1] = true,
+                Part::Within | Part::One | Part::Exactly(_) => {}
+            }
         }
-        Some(c) => {
-            let mut of_path = path.chars();
-            let same = of_path
-                .next()
-                .is_some_and(|found| c == found || c == '?' && found != '/');
-            same && fits(rest.as_str(), of_path.as_str())
+        skip_empty(&pattern, &mut next);
+        reached = next;
+    }
+    reached[pattern.len()]
+}
+
+/// A part of a pattern.
+enum Part {
+    /// `**`: anything, or nothing.
+    Any,
+    /// `*`: anything without a `/`, or nothing.
+    Within,
+    /// `?`
+    One,
+    Exactly(char),
+}
+
+fn parts(pattern: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+    loop {
+        if let Some(behind) = rest.strip_prefix("**") {
+            parts.push(Part::Any);
+            // `**/x` is also `x`.
+            rest = behind.strip_prefix('/').unwrap_or(behind);
+            continue;
+        }
+        let mut letters = rest.chars();
+        match letters.next() {
+            None => return parts,
+            Some('*') => parts.push(Part::Within),
+            Some('?') => parts.push(Part::One),
+            Some(c) => parts.push(Part::Exactly(c)),
+        }
+        rest = letters.as_str();
+    }
+}
+
+/// Goes on behind what may stand for nothing.
+fn skip_empty(pattern: &[Part], reached: &mut [bool]) {
+    for (place, part) in pattern.iter().enumerate() {
+        if reached[place] && matches!(part, Part::Any | Part::Within) {
+            reached[place + 1] = true;
         }
     }
 }
@@ -326,4 +380,75 @@ fn quoted(names: &[&str]) -> String {
         return "none".to_owned();
     }
     quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_matched_in_a_time_that_is_bounded() {
+        for (pattern, path, is_of_it) in [
+            ("data/train-*", "data/train-00000.parquet", true),
+            ("data/*", "data/more/train.csv", false),
+            ("*.csv", "train.csv", true),
+            ("*.csv", "data/train.csv", false),
+            ("**/*.csv", "data/more/train.csv", true),
+            ("**/*.csv", "train.csv", true),
+            ("data/**", "data/more/train.csv", true),
+            ("**", "a/b", true),
+            ("tr?in.csv", "train.csv", true),
+            ("a?b", "a/b", false),
+            ("a*b*c", "abxbc", true),
+            ("a*b", "abc", false),
+            ("", "", true),
+            ("*", "", true),
+            ("b?r", "b\u{e4}r", true),
+        ] {
+            assert_eq!(fits(pattern, path), is_of_it, "{pattern} {path}");
+        }
+        let stars = "*a".repeat(400) + "*b";
+        assert!(!fits(&stars, &"a".repeat(4000)));
+        assert!(!fits(&stars.replace('*', "**"), &"a".repeat(4000)));
+        assert!(fits(&stars, &("a".repeat(4000) + "b")));
+    }
+
+    #[test]
+    fn names_say_folder_and_split() {
+        for (path, said) in [
+            (
+                "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet",
+                (None, "train"),
+            ),
+            ("data/train-00000-of-00001.parquet", (None, "train")),
+            ("main/test-00001-of-00002.parquet", (Some("main"), "test")),
+            ("default/train/0000.parquet", (Some("default"), "train")),
+            (
+                "train-a09b74b3ef9c3b56.csv",
+                (None, "train-a09b74b3ef9c3b56"),
+            ),
+        ] {
+            assert_eq!(place(path), said, "{path}");
+        }
+    }
+
+    #[test]
+    fn of_several_configurations_the_one_called_default_is_the_default() {
+        let listing = |marked: bool| -> Listing {
+            let config = |name: &str, default: bool| {
+                serde_json::json!({
+                    "config_name": name, "default": default,
+                    "data_files": [{ "split": "train", "path": format!("{name}/*") }],
+                })
+            };
+            serde_json::from_value(serde_json::json!({
+                "siblings": [{ "rfilename": "default/a.csv" }, { "rfilename": "other/a.csv" }],
+                "cardData": { "configs": [config("other", marked), config("default", false)] },
+            }))
+            .unwrap()
+        };
+        let taken = |listing: &Listing| listing.files(None, "train").unwrap()[0].name.to_owned();
+        assert_eq!(taken(&listing(false)), "default/a.csv");
+        assert_eq!(taken(&listing(true)), "other/a.csv");
+    }
 }

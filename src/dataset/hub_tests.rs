@@ -1,6 +1,8 @@
 //! Data sets from a server on the loopback that has the Hub's routes.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -224,4 +226,38 @@ fn where_the_card_says_nothing_folders_and_names_do() {
         .read("", false)
         .unwrap_err();
     assert!(nowhere.contains("does not say which commit"), "{nowhere}");
+}
+
+/// A network that asks for a login answers everything with a page, and with success.
+#[test]
+fn a_page_in_the_place_of_a_listing_is_not_kept() {
+    let names = ["train.parquet", "test.parquet"];
+    let listing = listing(COMMIT, &names, &Value::Null).to_string();
+    let logged_in = Arc::new(AtomicBool::new(false));
+    let is_in = Arc::clone(&logged_in);
+    let layouts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/layouts");
+    let server = Server::start(move |_, request| {
+        if !is_in.load(Ordering::SeqCst) {
+            reply(200, "<!DOCTYPE html><title>Log in</title>")
+        } else if request.path.starts_with("/api/") {
+            reply(200, &listing)
+        } else {
+            reply_bytes(200, std::fs::read(layouts.join("mmlu.parquet")).unwrap())
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench { dir, server };
+    for asked in [1, 2] {
+        let told = bench.read("", false).unwrap_err();
+        for words in [
+            "main.bad:1:1: ",
+            "what the hub says of the data set is expected",
+            "hint: look at the file: a proxy",
+        ] {
+            assert!(told.contains(words), "{told}\n  expected: {words}");
+        }
+        assert_eq!(bench.server.seen().len(), asked);
+    }
+    logged_in.store(true, Ordering::SeqCst);
+    assert_eq!(bench.read("", false).unwrap().train.len(), 20);
 }

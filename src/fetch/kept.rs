@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{FetchError, Fetcher, record};
+use super::{FetchError, Fetcher, PinnedFile, record, relative_place};
 use crate::beneath::{self, Kind};
 
 /// How a record's name ends, after the name of the download that it is of.
@@ -36,6 +36,19 @@ impl Fetcher {
         }
         set_aside(&path)?;
         Ok(false)
+    }
+
+    /// Sets a download aside that is whole and yet not what it should be, so that it is fetched again. Says where it lies now;
+    /// none where the file is not of the downloads, but of the mirror.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub(crate) fn set_aside(&self, file: &PinnedFile) -> Result<Option<PathBuf>, FetchError> {
+        let place = relative_place(&file.url)?;
+        if self.in_mirror(file, &place)?.is_some() {
+            return Ok(None);
+        }
+        set_aside(&self.downloads().join(place)).map(Some)
     }
 
     /// Reads every download and compares it with its record; sets aside those that differ, if it is to `mend`.
@@ -82,8 +95,9 @@ fn is_record(path: &Path) -> bool {
     name.is_some_and(|name| name.ends_with(RECORD))
 }
 
-fn set_aside(path: &Path) -> Result<(), FetchError> {
+fn set_aside(path: &Path) -> Result<PathBuf, FetchError> {
     let bad = record::beside(path, ".bad");
     let folder = path.parent().expect("a download lies in a folder");
-    beneath::rename(folder, path, &bad).map_err(|e| FetchError::io(path, e))
+    beneath::rename(folder, path, &bad).map_err(|e| FetchError::io(path, e))?;
+    Ok(bad)
 }

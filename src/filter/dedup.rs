@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::FilterError;
 use super::equations::equations;
@@ -71,6 +72,24 @@ impl Step for Dedup {
             return refuse(place, "max_overlap", &self.max_overlap, accepted);
         }
         Ok(())
+    }
+
+    fn idle(&self, written: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+        if matches!(self.by, None | Some(DedupBy::Ngram)) {
+            return None;
+        }
+        let usual = Self::default();
+        let changed = [
+            ("n", self.n != usual.n),
+            (
+                "max_overlap",
+                self.max_overlap.to_bits() != usual.max_overlap.to_bits(),
+            ),
+        ];
+        let found = changed
+            .into_iter()
+            .find(|(key, is_changed)| *is_changed && written.contains_key(*key));
+        found.map(|(key, _)| (key, "none, or `by = \"ngram\"`, which goes by it"))
     }
 
     fn check_listed(&self, place: &str) -> Result<(), FilterError> {

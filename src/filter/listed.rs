@@ -98,13 +98,13 @@ impl FilterParams {
     /// Refuses a list and switches that say two things.
     fn check_switches(&self, list: &[Listed]) -> Result<(), FilterError> {
         let usual = Self::default();
-        for StepKind {
-            name,
-            section,
-            of_section,
-            ..
-        } in STEPS
-        {
+        for kind in STEPS {
+            let StepKind {
+                name,
+                section,
+                of_section,
+                ..
+            } = kind;
             let is_listed = list.iter().any(|listed| listed.name() == Some(*name));
             let on = |params: &Self| {
                 let steps = of_section(params);
@@ -115,10 +115,7 @@ impl FilterParams {
             let is_named = list.contains(&Listed::Named((*name).to_owned()));
             match (on(self), on(&usual)) {
                 (Some(now), Some(usual)) if now != usual && now != is_listed => {
-                    let said = if is_listed { "is" } else { "is not" };
-                    let found = format!("{now}, but `{name}` {said} in `steps`");
-                    let accepted = format!("{is_listed}, or none: `steps` says which steps run");
-                    return refuse(section, ENABLED, &found, accepted);
+                    return contradicts(kind, now);
                 }
                 // Limits on scores have their places in the list; others are what a table there starts from.
                 (Some(_), None) if is_named => {}
@@ -128,6 +125,45 @@ impl FilterParams {
                     return refuse(section, "", &found, format!("none, or `{name}` in `steps`"));
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what only the manifest's own words tell, of parameters that fit and that [`FilterParams::check`] found nothing
+    /// wrong with: a switch that is written as it is by default and against `steps`, and a setting that means nothing.
+    ///
+    /// # Errors
+    /// [`FilterError::Parameter`] names the first key at fault.
+    pub fn check_written(written: &Map<String, Value>) -> Result<(), FilterError> {
+        let Ok(params) = serde_json::from_value::<Self>(Value::Object(written.clone())) else {
+            return Ok(()); // told by whoever reads them
+        };
+        for kind in STEPS {
+            let Some(section) = written.get(kind.section).and_then(Value::as_object) else {
+                continue;
+            };
+            if let (Some(list), Some(now)) =
+                (&params.steps, section.get(ENABLED).and_then(Value::as_bool))
+            {
+                let is_listed = list.iter().any(|listed| listed.name() == Some(kind.name));
+                if now != is_listed {
+                    return contradicts(kind, now);
+                }
+            }
+            for (place, step) in (kind.of_section)(&params) {
+                check_idle(step.as_ref(), section, &place)?;
+            }
+        }
+        for (i, listed) in params.steps.iter().flatten().enumerate() {
+            let Listed::Changed(settings) = listed else {
+                continue;
+            };
+            let place = format!("steps[{i}]");
+            let mut settings = settings.clone();
+            settings.shift_remove(STEP);
+            if let Ok(step) = (listed.kind(&place)?.changed)(&params, &settings) {
+                check_idle(step.as_ref(), &settings, &place)?;
             }
         }
         Ok(())
@@ -203,6 +239,26 @@ impl Listed {
             found: format!("`{name}`"),
             accepted: names().join(", "),
         })
+    }
+}
+
+/// The error of a switch that says otherwise than `steps`.
+fn contradicts(kind: &StepKind, now: bool) -> Result<(), FilterError> {
+    let said = if now { "is not" } else { "is" };
+    let found = format!("{now}, but `{}` {said} in `steps`", kind.name);
+    let accepted = format!("{}, or none: `steps` says which steps run", !now);
+    refuse(kind.section, ENABLED, &found, accepted)
+}
+
+/// Refuses a key of `written` that means nothing for `step`.
+fn check_idle(
+    step: &dyn Step,
+    written: &Map<String, Value>,
+    place: &str,
+) -> Result<(), FilterError> {
+    match step.idle(written) {
+        Some((key, accepted)) => refuse(place, key, &written[key], accepted),
+        None => Ok(()),
     }
 }
 

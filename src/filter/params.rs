@@ -252,6 +252,59 @@ mod tests {
         assert_eq!(back, params);
     }
 
+    /// What is so by default says nothing by itself; written, it does.
+    #[test]
+    fn what_is_written_and_means_nothing_is_refused() {
+        let told = |text: &str| {
+            let written: Map<String, Value> = toml::from_str(text).unwrap();
+            let params: FilterParams = toml::from_str(text).unwrap();
+            params.check().unwrap_or_else(|e| panic!("{text}: {e}"));
+            let refused = FilterParams::check_written(&written).err();
+            refused.map(|error| error.to_string()).unwrap_or_default()
+        };
+        for (text, key) in [
+            (
+                "steps = ['correct']\ncorrect.enabled = false",
+                "correct.enabled",
+            ),
+            ("steps = []\nlength.enabled = true", "length.enabled"),
+            ("select = { rule = 'all', keep = 4 }", "select.keep"),
+            ("dedup = { by = 'text', n = 4 }", "dedup.n"),
+            (
+                "dedup = { by = 'equations', max_overlap = 0.5 }",
+                "dedup.max_overlap",
+            ),
+            (
+                "steps = [{ step = 'select', rule = 'all', keep = 4 }]",
+                "steps[0].keep",
+            ),
+            (
+                "select.rule = 'all'\nsteps = [{ step = 'select', keep = 4 }]",
+                "steps[0].keep",
+            ),
+        ] {
+            assert!(
+                told(text).contains(&format!("`{key}`")),
+                "{text}: {}",
+                told(text)
+            );
+        }
+        for text in [
+            "",
+            "correct.enabled = false",
+            "steps = ['correct']\ncorrect.enabled = true",
+            "steps = ['select']\nlength.enabled = false",
+            "select = { rule = 'all', keep = 1 }",
+            "select = { rule = 'random', keep = 4 }",
+            "dedup = { by = 'text', n = 3 }",
+            "dedup = { by = 'ngram', n = 4, max_overlap = 0.5 }",
+            "select.keep = 4\nsteps = [{ step = 'select', rule = 'all' }, 'select']",
+            "scores = [{ name = 'x', min = 1 }]",
+        ] {
+            assert_eq!(told(text), "", "{text}");
+        }
+    }
+
     #[test]
     fn the_schema_carries_limits() {
         let schema = schemars::schema_for!(FilterParams).to_value();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::FilterError;
 use super::step::{Candidate, Missing, Needed, Run, Step, StepReason, StepResults, refuse, tie};
@@ -116,6 +117,14 @@ impl Step for Select {
             return refuse(place, "score", &"missing", accepted);
         }
         Ok(())
+    }
+
+    fn idle(&self, written: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+        let all = self.rule == SelectRule::All && self.keep != Self::default().keep;
+        (all && written.contains_key("keep")).then_some((
+            "keep",
+            "none beside `rule = \"all\"`, which keeps every survivor",
+        ))
     }
 
     fn needs(&self) -> Vec<(&'static str, Needed)> {

@@ -35,6 +35,12 @@ pub(super) trait Step {
         Ok(())
     }
 
+    /// A key of `written`, the table that sets it or some of it, which means nothing beside its other settings, and when it would
+    /// mean something.
+    fn idle(&self, _written: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Whether its section has the key `enabled`; others run where a limit is set.
     fn has_switch(&self) -> bool {
         true

@@ -100,7 +100,10 @@ impl<'a> Checker<'a, '_> {
         self.constant(schema, node);
         self.number(schema, node);
         match &node.value {
-            Tree::String(text) => self.pattern(schema, text, &node.origin),
+            Tree::String(text) => {
+                self.length(schema, text, &node.origin);
+                self.pattern(schema, text, &node.origin);
+            }
             Tree::Array(items) => self.items(schema, items, node),
             Tree::Table(table) => self.table(schema, table, &node.origin),
             _ => {}
@@ -206,6 +209,19 @@ impl<'a> Checker<'a, '_> {
                     found(node)
                 );
                 self.report(&node.origin, message, None);
+            }
+        }
+    }
+
+    fn length(&mut self, schema: &Map<String, Value>, text: &str, origin: &Origin) {
+        let letters = text.chars().count() as u64;
+        let least = schema.get("minLength").and_then(Value::as_u64);
+        match least.filter(|least| letters < *least) {
+            None => {}
+            Some(1) => self.report(origin, "it is empty".to_owned(), None),
+            Some(least) => {
+                let message = format!("has {letters} letters, fewer than {least}");
+                self.report(origin, message, None);
             }
         }
     }

@@ -274,8 +274,12 @@ fn params(
         let fed: Vec<String> = kind.inputs().iter().flat_map(written).collect();
         let fed: Vec<&str> = fed.iter().map(String::as_str).collect();
         match kind.complete(&params) {
-            Ok(params) => {
-                let param_errors = kind.check(&params, &fed);
+            Ok(complete) => {
+                let mut param_errors = kind.check(&complete, &fed);
+                if param_errors.is_empty() {
+                    param_errors = kind.check_written(&params);
+                }
+                let params = complete;
                 Some(if param_errors.is_empty() {
                     Ok(params)
                 } else {

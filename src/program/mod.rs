@@ -2,7 +2,7 @@
 //!
 //! In: [`ProgramParams`] of a manifest, the program's file and further ones, a text for its standard input. Out: what it wrote
 //! and how it ended. It runs in an empty folder with a bare environment, within limits of time, memory and output, without
-//! network unless the manifest says so, and is ended with its children when the run is. `docs/verifiers.md` has the rules.
+//! network unless the manifest says so, and is ended with its children (its process group) when the run is. `docs/verifiers.md` has the rules.
 
 mod error;
 mod params;

@@ -296,6 +296,59 @@ mod tests {
         assert!(gone(&std::fs::read_to_string(place).unwrap()));
     }
 
+    /// What left its group lives on, and holds up no run: not silent, not writing, and not when it is interrupted.
+    #[test]
+    fn what_leaves_its_group_is_not_waited_for() {
+        let bench = Bench::new();
+        if std::process::Command::new("setsid")
+            .arg("true")
+            .status()
+            .is_err()
+        {
+            return; // no setsid on this machine
+        }
+        let within = |began: Instant, seconds| {
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(seconds), "{took:?}");
+        };
+        // The program goes on once the other has left.
+        let leaves = |what: &str| {
+            format!(
+                "setsid sh -c 'touch left; {what}' 2>/dev/null & while [ ! -e left ]; do sleep 0.05; done"
+            )
+        };
+        let silent = leaves("exec sleep 20");
+        // It ends by itself once nobody reads: its next line is refused.
+        let writes = leaves("while echo x; do sleep 0.1; done");
+        let began = Instant::now();
+        let told = bench.run(&writes, "", |_| {}).failure().unwrap();
+        assert!(
+            told.starts_with("it ended, and something that it started outside of its group"),
+            "{told}"
+        );
+        within(began, 30);
+        let began = Instant::now();
+        let slow = |params: &mut ProgramParams| params.time_limit_s = 1;
+        let ran = bench.run(&(silent.clone() + "; sleep 600"), "", slow);
+        let told = ran.failure().unwrap();
+        assert_eq!(told, "it wrote nothing for 1 s (`time_limit_s`)");
+        within(began, 15);
+        let began = Instant::now();
+        let ran = bench.run(&(silent + "; echo 1"), "", |_| {});
+        assert_eq!((text(&ran), ran.failure()), ("1\n", None));
+        within(began, 15);
+
+        let cancel = CancelToken::default();
+        let stop = cancel.clone();
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(500));
+            stop.cancel();
+        });
+        let ran = bench.try_run(&writes, "", |_| {}, &cancel);
+        stopper.join().unwrap();
+        assert!(matches!(ran, Err(ProgramError::Cancelled)), "{ran:?}");
+    }
+
     #[test]
     fn it_has_no_network_unless_it_may() {
         let bench = Bench::new();

@@ -18,6 +18,8 @@ use crate::event::CancelToken;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long what it wrote is waited for once it has ended, where something else holds its output open (ours).
 const LEFT_OPEN: Duration = Duration::from_secs(2);
+/// How long that is waited for where what holds it open goes on writing (ours).
+const STILL_WRITTEN: Duration = Duration::from_secs(5);
 /// Bytes of what it says on its standard error that are kept, the last ones (ours).
 const SAID: usize = 4096;
 /// Letters of it that are told (ours).
@@ -33,6 +35,8 @@ enum End {
     Exited(ExitStatus),
     TooSlow,
     TooMuch(usize),
+    /// It has ended, and something that it started goes on writing.
+    Outlived,
 }
 
 /// What a program wrote, and how it ended.
@@ -54,6 +58,10 @@ impl Ran {
             End::TooSlow => format!(
                 "it wrote nothing for {} s (`time_limit_s`)",
                 self.time_limit_s
+            ),
+            End::Outlived => format!(
+                "it ended, and something that it started outside of its group still wrote to its output {} s later",
+                STILL_WRITTEN.as_secs()
             ),
             End::TooMuch(most) => format!("it wrote more than {} MiB", most.div_ceil(1 << 20)),
         };
@@ -158,13 +166,10 @@ pub(super) fn run(
         }
     };
     running.end();
-    while written.len() <= most
-        && let Ok(part) = parts.recv_timeout(LEFT_OPEN)
-    {
-        written.extend(part);
-    }
+    let rest = read_rest(&parts, &mut written, most, cancel)?;
     let end = match end {
         _ if written.len() > most => End::TooMuch(most),
+        Some(_) if rest == Rest::Endless => End::Outlived,
         Some(status) => End::Exited(status),
         None => End::TooSlow,
     };
@@ -178,6 +183,46 @@ pub(super) fn run(
         said: String::from_utf8_lossy(&said).into_owned(),
         time_limit_s: params.time_limit_s,
     })
+}
+
+/// What there was to read behind a program's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// All that it wrote came.
+    All,
+    /// Something that left its group, and so was not ended with it, goes on writing.
+    Endless,
+}
+
+/// Reads what a program wrote that has ended. What left its group may hold its output open for ever, silently or not.
+///
+/// # Errors
+/// Somebody asked to stop.
+fn read_rest(
+    parts: &Receiver<Vec<u8>>,
+    written: &mut Vec<u8>,
+    most: usize,
+    cancel: &CancelToken,
+) -> Result<Rest, ProgramError> {
+    let ended = Instant::now();
+    let mut last = ended;
+    while written.len() <= most && last.elapsed() < LEFT_OPEN {
+        if cancel.is_cancelled() {
+            return Err(ProgramError::Cancelled);
+        }
+        if ended.elapsed() >= STILL_WRITTEN {
+            return Ok(Rest::Endless);
+        }
+        match parts.recv_timeout(LOOK) {
+            Ok(part) => {
+                written.extend(part);
+                last = Instant::now();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Ok(Rest::All)
 }
 
 /// The last bytes that come from `stream`, as they come; the other end is closed once all have.

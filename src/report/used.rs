@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::interval::share_text;
-use crate::text::printable;
+use crate::text::{one_line, printable};
 
 /// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
 pub(crate) fn used_text(provenance: &Value) -> Option<String> {
@@ -92,12 +92,16 @@ fn verified(verified: &Value) -> String {
         let _ = write!(text, ", {} between right and wrong", count("between"));
     }
     let reasons = verified["reasons"].as_array().into_iter().flatten();
-    let reasons: Vec<String> = reasons
+    let mut reasons: Vec<String> = reasons
         .map(|each| {
-            let why = printable(each["reason"].as_str().unwrap_or("?"));
+            let why = one_line(each["reason"].as_str().unwrap_or("?"));
             format!("{why}, {} times", each["paths"].as_u64().unwrap_or(0))
         })
         .collect();
+    if count("for_other_reasons") > 0 {
+        let others = count("for_other_reasons");
+        reasons.push(format!("and {others} times for other reasons"));
+    }
     if !reasons.is_empty() {
         let _ = write!(text, " ({})", reasons.join("; "));
     }
@@ -140,14 +144,15 @@ mod tests {
             },
             "judged": { "paths": 20, "unparsed": 3 },
             "verified": {
-                "paths": 9, "right": 4, "wrong": 2, "no_answer": 1, "not_decided": 2,
-                "reasons": [{ "reason": "it crashed", "paths": 2, "first": "q" }],
+                "paths": 9, "right": 4, "wrong": 2, "no_answer": 1, "not_decided": 5,
+                "reasons": [{ "reason": "it\ncrashed", "paths": 2, "first": "q" }],
+                "for_other_reasons": 3,
             },
             "too_long": { "rule": "cut-reasoning", "texts": 40, "dropped": 1, "cut": 4 },
         } });
         assert_eq!(
             used_text(&provenance).unwrap(),
-            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; 9 verified: 4 right, 2 wrong, 1 without an answer, 2 not decided (it crashed, 2 times); of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
+            "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; 9 verified: 4 right, 2 wrong, 1 without an answer, 5 not decided (it\\ncrashed, 2 times; and 3 times for other reasons); of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
         );
     }
 }

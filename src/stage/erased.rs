@@ -54,6 +54,10 @@ pub trait Stage: Send + Sync {
     ) -> Result<Map<String, Value>, serde_json::Error>;
     /// What the schema cannot check; `params` are complete, `fed` the ports that the manifest names.
     fn check(&self, params: &Map<String, Value>, fed: &[&str]) -> Vec<ParamError>;
+    /// See [`StageKind::check_written`].
+    fn check_written(&self, _written: &Map<String, Value>) -> Vec<ParamError> {
+        Vec::new()
+    }
     /// See [`StageKind::endpoint`].
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
     /// See [`StageKind::program`].
@@ -177,6 +181,10 @@ impl<K: StageKind> Stage for Typed<K> {
                 hint: None,
             }],
         }
+    }
+
+    fn check_written(&self, written: &Map<String, Value>) -> Vec<ParamError> {
+        K::check_written(written)
     }
 
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint> {

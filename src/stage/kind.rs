@@ -51,6 +51,12 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What cannot be told once defaults are filled in, of parameters that fit: a setting that says what is so by default
+    /// anyway, and against another one.
+    fn check_written(_written: &Map<String, Value>) -> Vec<ParamError> {
+        Vec::new()
+    }
+
     /// What is wrong with which of the optional ports the manifest feeds; `fed` are the names of
     /// their inputs (see [`Port::input_name`]).
     fn check_ports(_params: &Self::Params, _fed: &[&str]) -> Vec<ParamError> {

@@ -30,9 +30,25 @@ pub fn excerpt(text: &str, which: Excerpt) -> String {
     }
 }
 
+/// `text` as it is, but for what is behind so many letters.
+pub(crate) fn cut(mut text: String, letters: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(letters) {
+        text.truncate(at);
+        text += "...";
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_behind_so_many_letters() {
+        let two = "\u{e9}\u{e9}".to_owned();
+        assert_eq!(cut(two.clone(), 2), two);
+        assert_eq!(cut(two, 1), "\u{e9}...");
+    }
 
     #[test]
     fn long_texts_are_cut_where_the_letters_are() {

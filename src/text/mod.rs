@@ -27,6 +27,7 @@ pub use answer::{
     Parsed, Reading, answers_given, conclusion, gold, is_gold, parse_answer, parse_reply,
     reasoning_part,
 };
+pub(crate) use excerpt::cut;
 pub use excerpt::{Excerpt, excerpt};
 pub use fold::fold;
 pub use imitation::{asked_again, imitative_complete};
@@ -38,7 +39,7 @@ pub use path::{
 };
 pub use prediction::Prediction;
 pub(crate) use prediction::is_first;
-pub(crate) use printable::{escaped, printable};
+pub(crate) use printable::{escaped, one_line, printable};
 pub use prompt::{ANSWER_CUE, ChoiceAnswer, END_OF_TEXT, Hint, PromptForm, answer_sentence};
 pub use prompt_spec::{Asks, CHAT_DATE, ChatSpec, FewShot, PromptSpec};
 pub use question::{AnswerForm, Question};

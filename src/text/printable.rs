@@ -19,6 +19,11 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
+/// The same on one line, line breaks written out too: for words of others within a sentence.
+pub(crate) fn one_line(text: &str) -> String {
+    escaped(text).replace('\n', "\\n")
+}
+
 /// Marks that turn the direction of what follows (Unicode 16, 23.2: embeddings, overrides, isolates).
 fn reverses(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -38,5 +43,6 @@ mod tests {
         assert_eq!(printable("yes\u{202e}no\t\u{7f}"), r"yes\u{202e}no\t\u{7f}");
         assert_eq!(printable("Tür, 木, 'x' \"y\" \\"), "Tür, 木, 'x' \"y\" \\");
         assert_eq!(escaped("one\nhint: \u{7}two"), "one\nhint: \\u{7}two");
+        assert_eq!(one_line("one\nhint: \u{7}two"), "one\\nhint: \\u{7}two");
     }
 }

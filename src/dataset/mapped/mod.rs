@@ -24,6 +24,8 @@ use crate::input::{InputError, Table, read_table};
 use kinds::ColumnKinds;
 use row::MappedRow;
 
+/// What rows are called where one file is divided into splits.
+pub(super) const UNDIVIDED: &str = "row";
 /// Rows that are left out, of which a warning says why; of the rest it says how many (ours).
 const TOLD: usize = 3;
 
@@ -128,8 +130,13 @@ impl<'p> Reader<'p> {
         }
         let each = left_out.iter().take(TOLD).map(|error| error.what.as_str());
         let more = if left_out.len() > TOLD { "; ..." } else { "" };
+        // A file that is divided later is no split yet.
+        let of_part = match part {
+            UNDIVIDED => String::new(),
+            part => format!(" of {part}"),
+        };
         self.warnings.push(format!(
-            "{} of {count} rows of {part} are no questions and are left out: {}{more}",
+            "{} of {count} rows{of_part} are no questions and are left out: {}{more}",
             left_out.len(),
             each.collect::<Vec<_>>().join("; ")
         ));

@@ -449,7 +449,7 @@ fn rows_that_are_no_questions_are_left_out_where_that_is_asked_for() {
     let ids: Vec<&str> = splits.train.iter().map(|q| q.id.as_str()).collect();
     assert_eq!(ids, ["row-0000", "row-0002"]);
     assert!(splits.warnings[0].starts_with(
-        "2 of 4 rows of row are no questions and are left out: row 2 (line 3), `answer`: the answer is missing; row 4 (line 5)"
+        "2 of 4 rows are no questions and are left out: row 2 (line 3), `answer`: the answer is missing; row 4 (line 5)"
     ), "{:?}", splits.warnings);
     let none = told("d.csv", "question,answer\nx,\n", "bad_rows = \"drop\"");
     assert!(

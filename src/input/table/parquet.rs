@@ -91,7 +91,9 @@ fn value(field: Field) -> Value {
             Ok(text) => text.into(),
             Err(_) => Value::from_iter([("bytes", bytes.len())]),
         },
-        // Decimals, dates and times, as they are written.
+        // One of scale 0 is a whole number, which is written with a point behind it there.
+        decimal @ Field::Decimal(_) => decimal.to_string().trim_end_matches('.').into(),
+        // Dates and times, as they are written.
         other => other.to_string().into(),
     }
 }
@@ -102,4 +104,28 @@ fn real(digits: &str) -> Value {
     number
         .and_then(Number::from_f64)
         .map_or(Value::Null, Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::data_type::Decimal;
+
+    use super::*;
+
+    #[test]
+    fn a_decimal_without_places_is_a_whole_number() {
+        let written = |number: i64, scale| {
+            let decimal = Decimal::from_i64(number, 18, scale);
+            value(Field::Decimal(decimal))
+        };
+        for (number, scale, text) in [
+            (0, 0, "0"),
+            (120, 0, "120"),
+            (-7, 0, "-7"),
+            (0, 2, "0.00"),
+            (1250, 2, "12.50"),
+        ] {
+            assert_eq!(written(number, scale), text, "{number}, {scale}");
+        }
+    }
 }

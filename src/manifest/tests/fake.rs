@@ -132,6 +132,7 @@ enum Teacher {
     /// A service.
     Http {
         /// Where.
+        #[schemars(length(min = 1))]
         url: String,
         /// How long to wait, in seconds.
         #[serde(default)]

@@ -139,6 +139,10 @@ fn a_tagged_table_is_checked_against_its_branch() {
         ]
     );
     assert_eq!(
+        told("teacher = { from = \"http\", url = \"\" }"),
+        ["23:34 `stages.sample.teacher.url`: it is empty"]
+    );
+    assert_eq!(
         told("teacher = { from = \"htpp\" }"),
         ["23:20 `stages.sample.teacher.from`: unknown from `htpp` | did you mean `http`?"]
     );

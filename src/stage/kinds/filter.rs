@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use crate::artifact::ArtifactKind;
 use crate::filter::{FilterError, FilterParams, SelectRule, filter};
 use crate::stage::{
@@ -53,18 +55,11 @@ impl StageKind for Filter {
         &[("ended", "{\"enabled\":false}"), ("reading", "\"paper\"")];
 
     fn check(params: &FilterParams) -> Vec<ParamError> {
-        match params.check() {
-            Err(FilterError::Parameter {
-                key,
-                found,
-                accepted,
-            }) => vec![ParamError {
-                field: key,
-                message: format!("found {found}, accepted: {accepted}"),
-                hint: None,
-            }],
-            _ => Vec::new(),
-        }
+        told(params.check())
+    }
+
+    fn check_written(written: &Map<String, Value>) -> Vec<ParamError> {
+        told(FilterParams::check_written(written))
     }
 
     fn carried(_: &FilterParams, input: Carried) -> Carried {
@@ -117,5 +112,20 @@ impl StageKind for Filter {
             ("verdicts".to_owned(), context.keep(&filtered.paths)?),
             ("funnel".to_owned(), context.keep(funnel)?),
         ]))
+    }
+}
+
+fn told(checked: Result<(), FilterError>) -> Vec<ParamError> {
+    match checked {
+        Err(FilterError::Parameter {
+            key,
+            found,
+            accepted,
+        }) => vec![ParamError {
+            field: key,
+            message: format!("found {found}, accepted: {accepted}"),
+            hint: None,
+        }],
+        _ => Vec::new(),
     }
 }

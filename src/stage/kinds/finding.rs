@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::verify_params::{Unanswered, VerifyParams};
 use crate::stage::Context;
-use crate::text::ReasoningPath;
+use crate::text::{ReasoningPath, cut, one_line};
 
 /// Reasons that are recorded, the most frequent first (ours).
 const REASONS: usize = 5;
+/// Letters of each (ours): it may be a program's, of any length.
+const LETTERS: usize = 160;
 
 /// What a verifier found of one path.
 #[derive(Clone, PartialEq, Debug)]
@@ -121,15 +123,22 @@ pub(super) fn tell(
         };
     }
     context.report.info(text);
-    let reasons = reasons(paths, findings);
-    for (reason, (times, first)) in &reasons {
+    let (reasons, others) = reasons(paths, findings);
+    for Reason { why, times, first } in &reasons {
         context.report.info(format!(
-            "not decided, {times} times: {reason} (first for question `{first}`)"
+            "not decided, {times} times: {why} (first for question `{}`)",
+            one_line(first)
         ));
+    }
+    if others > 0 {
+        let text = format!("not decided, and {others} times for other reasons");
+        context.report.info(text);
     }
     let reasons: Vec<_> = reasons
         .iter()
-        .map(|(reason, (times, first))| json!({ "reason": reason, "paths": times, "first": first }))
+        .map(
+            |Reason { why, times, first }| json!({ "reason": why, "paths": times, "first": first }),
+        )
         .collect();
     context.record_use(
         "verified",
@@ -141,15 +150,24 @@ pub(super) fn tell(
             "between": between,
             "not_decided": unknown,
             "reasons": reasons,
+            "for_other_reasons": others,
         }),
     );
 }
 
-/// Why paths were not decided, how often, and the first question: the most frequent reasons.
-fn reasons<'f>(
-    paths: &'f [ReasoningPath],
-    findings: &'f [Finding],
-) -> Vec<(&'f str, (usize, &'f str))> {
+/// Why paths were not decided.
+#[derive(PartialEq, Eq, Debug)]
+struct Reason<'f> {
+    /// As it is told: on one line, and cut.
+    why: String,
+    /// How often.
+    times: usize,
+    /// The first question.
+    first: &'f str,
+}
+
+/// The most frequent reasons, and how many paths have another.
+fn reasons<'f>(paths: &'f [ReasoningPath], findings: &[Finding]) -> (Vec<Reason<'f>>, usize) {
     let mut counted: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (path, finding) in paths.iter().zip(findings) {
         if let Finding::Unknown(reason) = finding {
@@ -158,8 +176,15 @@ fn reasons<'f>(
     }
     let mut reasons: Vec<_> = counted.into_iter().collect();
     reasons.sort_by_key(|(_, (times, _))| std::cmp::Reverse(*times));
-    reasons.truncate(REASONS);
-    reasons
+    let others = reasons.iter().skip(REASONS).map(|(_, (times, _))| times);
+    let others = others.sum();
+    let told = reasons.into_iter().take(REASONS);
+    let told = told.map(|(why, (times, first))| Reason {
+        why: one_line(&cut(why.to_owned(), LETTERS)),
+        times,
+        first,
+    });
+    (told.collect(), others)
 }
 
 #[cfg(test)]
@@ -216,9 +241,31 @@ mod tests {
     fn frequent_reasons_come_first() {
         let findings = [unknown("a"), unknown("b"), Finding::Right, unknown("b")];
         let paths = ["1", "2", "3", "4"].map(path);
+        let reason = |why: &str, times, first| Reason {
+            why: why.to_owned(),
+            times,
+            first,
+        };
         assert_eq!(
             reasons(&paths, &findings),
-            [("b", (2, "2")), ("a", (1, "1"))]
+            (vec![reason("b", 2, "2"), reason("a", 1, "1")], 0)
         );
+    }
+
+    /// A reason is a program's own words: it makes no line and no colour of its own, and what is not told is counted.
+    #[test]
+    fn reasons_are_told_on_one_line_and_the_others_counted() {
+        let mut findings = vec![unknown(&format!(
+            "a\nwarning: \u{1b}[31m{}",
+            "x".repeat(200)
+        ))];
+        findings.extend((0..8).map(|n| unknown(&format!("b{n}"))));
+        findings.push(findings[0].clone());
+        let paths: Vec<ReasoningPath> = findings.iter().map(|_| path("q")).collect();
+        let (told, others) = reasons(&paths, &findings);
+        assert_eq!((told.len(), others), (5, 4));
+        let head = "a\\nwarning: \\u{1b}[31m";
+        let letters = 160 - "a\nwarning: \u{1b}[31m".chars().count();
+        assert_eq!(told[0].why, format!("{head}{}...", "x".repeat(letters)));
     }
 }

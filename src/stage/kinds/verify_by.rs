@@ -3,15 +3,13 @@
 use regex::Regex;
 
 use super::finding::Finding;
-use super::verify_params::{Verifier, VerifyParams};
+use super::verify_params::{ANSWER_GROUP, Verifier, VerifyParams};
 use crate::stage::StageError;
 use crate::text::{
     AnswerForm, Question, Reading, ReasoningPath, is_gold, parse_answer, parse_reply,
 };
 use crate::verify::math::{self, Match};
 
-/// The group of a pattern that captures an answer.
-const ANSWER_GROUP: &str = "answer";
 /// Why `math` leaves a path undecided.
 const UNSURE: &str = "`math` is not sure whether the answer is the gold one";
 

@@ -18,7 +18,8 @@ use crate::event::CancelToken;
 use crate::key::Digest;
 use crate::program::{Program, ProgramParams};
 use crate::stage::{Context, StageError};
-use crate::text::{Excerpt, Question, ReasoningPath, excerpt};
+use crate::teacher::http::Scored;
+use crate::text::{Excerpt, Question, ReasoningPath, cut, excerpt};
 
 /// Where answers are kept.
 const BUCKET: &str = "verifications";
@@ -255,6 +256,7 @@ fn answer(line: Line) -> Outcome {
         }
     };
     let reason = line.reason;
+    let reason = reason.map(|reason| cut(reason, Scored::REASON_LETTERS));
     Ok(Answer { correct, reason })
 }
 
@@ -277,6 +279,9 @@ mod tests {
             [(0, Ok(Some(true))), (1, Ok(Some(false))), (2, Ok(None))]
         );
         assert_eq!(said("{\"id\":0,\"correct\":0.0}"), [(0, Ok(Some(false)))]);
+        let long = json!({ "id": 0, "correct": null, "reason": "x".repeat(501) }).to_string();
+        let found = read(&long, &[0]).found.remove(&0).unwrap().unwrap();
+        assert_eq!(found.reason, Some("x".repeat(500) + "..."));
     }
 
     #[test]

@@ -5,12 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::verify_server::ServerParams;
+use crate::input::nearest;
 use crate::program::ProgramParams;
 use crate::stage::ParamError;
 use crate::text::Reading;
 
 /// The name of the score unless the manifest says another.
 const CORRECT: &str = "correct";
+/// The group of a pattern that captures the answer.
+pub(super) const ANSWER_GROUP: &str = "answer";
 /// The name of the share that goes with it.
 const PASS_RATE: &str = "pass_rate";
 
@@ -104,6 +107,13 @@ impl VerifyParams {
             hint: Some(hint.to_owned()),
         };
         let mut errors = Vec::new();
+        if self.name.trim().is_empty() {
+            errors.push(error(
+                "name",
+                "it is empty".to_owned(),
+                "the score's name, by which `filter` asks for it; without it `correct`",
+            ));
+        }
         match (&self.pattern, self.verifier) {
             (None, Verifier::Regex) => errors.push(error(
                 "pattern",
@@ -111,13 +121,10 @@ impl VerifyParams {
                 "for example `pattern = '(?i)answer is (?<answer>\\w+)'`",
             )),
             (Some(pattern), Verifier::Regex) => {
-                errors.extend(Regex::new(pattern).err().map(|it| {
-                    let message = format!("it is no regular expression: {it}");
-                    error(
-                        "pattern",
-                        message,
-                        "the syntax is that of https://docs.rs/regex",
-                    )
+                errors.extend(pattern_error(pattern).map(|(message, hint)| ParamError {
+                    field: "pattern".to_owned(),
+                    message,
+                    hint: Some(hint),
                 }));
             }
             (Some(_), _) => errors.push(error(
@@ -171,6 +178,33 @@ impl VerifyParams {
     }
 }
 
+/// What is wrong with a pattern, and what to do. A group of another name than `answer` would be looked for by nobody, and the pattern
+/// would ask whether it matches instead of what the answer is.
+fn pattern_error(pattern: &str) -> Option<(String, String)> {
+    let regex = match Regex::new(pattern) {
+        Ok(regex) => regex,
+        Err(error) => {
+            return Some((
+                format!("it is no regular expression: {error}"),
+                "the syntax is that of https://docs.rs/regex".to_owned(),
+            ));
+        }
+    };
+    let other = regex
+        .capture_names()
+        .flatten()
+        .find(|name| *name != ANSWER_GROUP)?;
+    let hint = match nearest(other, [ANSWER_GROUP]) {
+        Some(near) => format!("did you mean `(?<{near}>...)`?"),
+        None => format!(
+            "`(?<{ANSWER_GROUP}>...)` captures the answer; what only belongs together stands in `(?:...)`"
+        ),
+    };
+    let message =
+        format!("the group `{other}` means nothing: the one with a meaning is `{ANSWER_GROUP}`");
+    Some((message, hint))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +218,11 @@ mod tests {
             told.collect::<Vec<_>>().concat()
         };
         assert_eq!(told("verifier = 'regex'\npattern = '12'"), "");
+        let answer = "verifier = 'regex'\npattern = 'is (?:(a)|(?<answer>b))'";
+        assert_eq!(told(answer), "");
+        let hint = |pattern| pattern_error(pattern).unwrap().1;
+        assert_eq!(hint("(?<anwser>a)"), "did you mean `(?<answer>...)`?");
+        assert!(hint("(?<unit>a)").starts_with("`(?<answer>...)` captures"));
         assert_eq!(told("verifier = 'exec'\nexec.program = 'check.py'"), "");
         assert_eq!(told("verifier = 'http'\nhttp.url = 'http://a/verify'"), "");
         for (text, said) in [
@@ -192,6 +231,19 @@ mod tests {
             (
                 "verifier = 'regex'\npattern = '('",
                 "pattern: it is no regular",
+            ),
+            (
+                "verifier = 'regex'\npattern = '(?<anwser>a)'",
+                "pattern: the group `anwser` means nothing",
+            ),
+            (
+                "verifier = 'regex'\npattern = '(?<answer>a)(?P<unit>b)'",
+                "pattern: the group `unit`",
+            ),
+            ("name = ' '", "name: it is empty"),
+            (
+                "verifier = 'http'\nhttp = { url = 'http://a/', provider = ' ' }",
+                "http.provider: it is empty",
             ),
             ("verifier = 'exec'", "exec: it is missing"),
             ("exec.program = 'a'", "exec: only"),

@@ -26,6 +26,7 @@ pub struct Endpoint {
     /// instead of to `base_url`, so the server may move to another port or host and no reply is asked
     /// for again. Default: `base_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub provider: Option<String>,
     /// The model, as the server knows it.
     pub model: String,
@@ -189,6 +190,18 @@ impl Endpoint {
                 "as the server knows it",
             ));
         }
+        if self
+            .provider
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            field_errors.push((
+                "provider",
+                "it is empty, and two servers without a name would share what they answered"
+                    .to_owned(),
+                "a name of yours for who answers there, or leave `provider` out",
+            ));
+        }
         if self.system.is_some() && self.api == Api::Completions {
             field_errors.push((
                 "system",
@@ -308,6 +321,19 @@ pub(super) mod tests {
 
     pub(crate) fn endpoint(base_url: &str) -> Endpoint {
         serde_json::from_value(json!({ "base_url": base_url, "model": "m" })).unwrap()
+    }
+
+    #[test]
+    fn a_provider_has_a_name() {
+        for (name, fields) in [("", 1), (" \t", 1), ("vllm", 0)] {
+            let named = Endpoint {
+                provider: Some(name.to_owned()),
+                ..endpoint("http://a/v1")
+            };
+            let errors = named.field_errors();
+            assert_eq!(errors.len(), fields, "{name:?}");
+            assert!(errors.iter().all(|error| error.0 == "provider"));
+        }
     }
 
     #[test]

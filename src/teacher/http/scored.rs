@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::text::cut;
+
 /// What a server says of one text.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Scored {
@@ -12,6 +14,9 @@ pub(crate) struct Scored {
 }
 
 impl Scored {
+    /// Letters of a reason that are read. Ours.
+    pub(crate) const REASON_LETTERS: usize = 500;
+
     /// The score in a body. Where `correct` and `score` both stand, `correct` counts.
     ///
     /// # Errors
@@ -37,7 +42,7 @@ impl Scored {
         let reason = body.get("reason").and_then(Value::as_str);
         Ok(Self {
             score,
-            reason: reason.map(str::to_owned),
+            reason: reason.map(|reason| cut(reason.to_owned(), Self::REASON_LETTERS)),
         })
     }
 }
@@ -75,5 +80,8 @@ mod tests {
         }
         let told = Scored::read(&json!({ "correct": null, "reason": "two answers" }));
         assert_eq!(told.unwrap().reason.as_deref(), Some("two answers"));
+        let long = "x".repeat(501);
+        let told = Scored::read(&json!({ "correct": null, "reason": long })).unwrap();
+        assert_eq!(told.reason, Some("x".repeat(500) + "..."));
     }
 }

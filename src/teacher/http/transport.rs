@@ -9,12 +9,14 @@ use super::charset;
 use super::limits::seconds;
 use super::retry_after::retry_after;
 use super::secret::ApiKey;
-use super::{Endpoint, EndpointError, EndpointErrorKind};
+use super::{Api, Endpoint, EndpointError, EndpointErrorKind};
 use crate::event::CancelToken;
 use crate::fetch::{BadRoots, client_config};
 
-/// Longest body that is read; a batch's output is the longest. Ours.
+/// Longest body that is read, unpacked; a batch's output is the longest. Ours.
 const BODY_BYTES: u64 = 2 << 30;
+/// Longest body that is a score: as much as a program may write for a path. It is kept whole, path by path. Ours.
+const SCORE_BYTES: u64 = 64 << 10;
 /// How long an answer that is under way is waited for once somebody asked to stop: it may be paid for. Ours.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -87,6 +89,8 @@ pub(super) struct Transport {
     local: bool,
     key: ApiKey,
     key_header: Option<String>,
+    /// Longest body, in bytes.
+    longest: u64,
     cancel: CancelToken,
 }
 
@@ -126,6 +130,10 @@ impl Transport {
             local: endpoint.is_local(),
             key,
             key_header: endpoint.api_key_header.clone(),
+            longest: match endpoint.api {
+                Api::Score => SCORE_BYTES,
+                Api::Chat | Api::Completions => BODY_BYTES,
+            },
             cancel: cancel.clone(),
         })
     }
@@ -173,9 +181,10 @@ impl Transport {
         &self,
         call: impl FnOnce() -> Result<ureq::http::Response<Body>, ureq::Error> + Send + 'static,
     ) -> Result<Response, TransportError> {
+        let longest = self.longest;
         let whole = move || {
             let mut response = call().map_err(|error| transport_error(&error))?;
-            let bytes = bytes_of(response.body_mut())?;
+            let bytes = bytes_of(response.body_mut(), longest)?;
             Ok((response.into_parts().0, bytes))
         };
         let came = self.cancel.patiently(PATIENCE, whole);
@@ -207,16 +216,25 @@ impl Transport {
 }
 
 /// Not `read_to_string`: whether the bytes are text, and in which charset, is `charset`'s to say.
-fn bytes_of(body: &mut Body) -> Result<Vec<u8>, TransportError> {
+fn bytes_of(body: &mut Body, longest: u64) -> Result<Vec<u8>, TransportError> {
     let mut bytes = Vec::new();
-    let mut reader = body.with_config().limit(BODY_BYTES).reader();
-    match reader.read_to_end(&mut bytes) {
+    let passing = |reason: String, late| TransportError::Passing {
+        reason,
+        billed: true,
+        late,
+    };
+    // Bytes as they are unpacked: a small answer may become a large one.
+    let reader = body.with_config().limit(u64::MAX).reader();
+    match reader.take(longest + 1).read_to_end(&mut bytes) {
+        Ok(count) if count as u64 > longest => Err(passing(
+            format!("the answer is longer than {} KiB", longest >> 10),
+            false,
+        )),
         Ok(_) => Ok(bytes),
-        Err(error) => Err(TransportError::Passing {
-            reason: format!("the answer broke off after {} bytes: {error}", bytes.len()),
-            billed: true,
-            late: error.kind() == ErrorKind::TimedOut,
-        }),
+        Err(error) => Err(passing(
+            format!("the answer broke off after {} bytes: {error}", bytes.len()),
+            error.kind() == ErrorKind::TimedOut,
+        )),
     }
 }
 
@@ -255,4 +273,47 @@ fn transport_error(error: &ureq::Error) -> TransportError {
 /// Whether a host's name could not be looked up; the standard library has no kind of its own for it.
 fn is_lookup(error: &std::io::Error) -> bool {
     error.to_string().contains("failed to lookup address")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::fetch::tests::server::{Server, reply_bytes};
+
+    /// A score is short, however it is packed; a completion may be long.
+    #[test]
+    fn a_score_that_is_too_long_is_not_taken_in() {
+        let text =
+            |letters: usize| format!("{{\"correct\":1,\"reason\":\"{}\"}}", "a".repeat(letters));
+        let server = Server::start(move |_, request| {
+            let long = if request.path.contains("short") {
+                60_000
+            } else {
+                40 << 20
+            };
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(text(long).as_bytes()).unwrap();
+            reply_bytes(200, packed.finish().unwrap()).with("content-encoding", "gzip")
+        });
+        let post = |endpoint: &Endpoint, path: &str| {
+            let transport = Transport::new(endpoint, ApiKey::default(), &CancelToken::default());
+            transport.unwrap().post(path, "application/json", b"{}")
+        };
+        let scorer = Endpoint::that_scores(&server.origin);
+        assert_eq!(post(&scorer, "/short").unwrap().body, text(60_000));
+        let TransportError::Passing { reason, .. } = post(&scorer, "/long").unwrap_err() else {
+            panic!("it may be shorter next time");
+        };
+        assert_eq!(reason, "the answer is longer than 64 KiB");
+        let model = Endpoint {
+            api: Api::Chat,
+            ..scorer
+        };
+        assert_eq!(
+            post(&model, "/long").unwrap().body.len(),
+            text(40 << 20).len()
+        );
+    }
 }
