@@ -3,7 +3,7 @@
 //! [`equal`] compares a gold answer with a given one, [`extract`] finds the answer that an output declares, [`check`] does
 //! both. Nothing is guessed: what is not certain is [`Match::Unsure`]. `docs/verifiers.md` has the rules.
 //!
-//! 1. `token` (with `glyph`): a text as tokens, LaTeX and plain notation alike;
+//! 1. `token` (with `glyph`, `radical`): a text as tokens, LaTeX and plain notation alike;
 //! 2. `read` (with `bracket`, `relation`, `amount`, `unit`, `words`): tokens as a `value::Value`; `parse`: as an
 //!    `expr::Expr`;
 //! 3. `normal` (with `form`, `root`, `trig`): an expression as a quotient of polynomials, exact; `approx`: near enough to tell
@@ -25,6 +25,7 @@ mod normal;
 mod parse;
 mod power;
 mod quantity;
+mod radical;
 mod read;
 mod relation;
 mod root;
@@ -115,7 +116,7 @@ struct Reading {
 
 impl Readings {
     fn of(text: &str) -> Self {
-        let text = composed(text);
+        let text = composed(&radical::radicals(text));
         let text = text.as_str();
         let grouped = tokens(text, Commas::Group);
         let mut all = Vec::new();

@@ -92,10 +92,14 @@ impl Parser<'_> {
                 return None;
             }
         }
-        let inner = if self.sign() == Some('(') {
-            self.primary()?
-        } else {
-            self.argument()?
+        let inner = match self.what()? {
+            What::Sign('(') => self.primary()?,
+            // `√12` has one argument in a run of digits.
+            What::Number(value, _) => {
+                self.at += 1;
+                Expr::Number(value.clone())
+            }
+            _ => self.argument()?,
         };
         Some(Expr::Root(degree, Box::new(inner)))
     }
@@ -104,19 +108,14 @@ impl Parser<'_> {
     fn argument(&mut self) -> Option<Expr> {
         match self.what()? {
             What::Sign('{') | What::Command(_) | What::Name("pi") => self.primary(),
-            // `\frac12` has two arguments in one run of digits, `√12` one.
-            What::Number(value, digits) if digits.len() == 1 || self.behind_root() => {
+            // `\frac12` has two arguments in one run of digits.
+            What::Number(value, digits) if digits.len() == 1 => {
                 self.at += 1;
                 Some(Expr::Number(value.clone()))
             }
             What::Letter(_) => self.letter(),
             _ => None,
         }
-    }
-
-    fn behind_root(&self) -> bool {
-        let before = self.at.checked_sub(1).map(|at| &self.tokens[at].what);
-        matches!(before, Some(What::Command(name)) if name == "sqrt")
     }
 
     /// A letter with its index and its primes.
