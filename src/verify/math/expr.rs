@@ -118,6 +118,15 @@ impl Expr {
         self.replaced(&|part| (*part == Self::Constant(Constant::Degree)).then(|| Self::whole(1)))
     }
 
+    /// Whether the letters of a vector's parts are in it, `i` or `j`.
+    pub(super) fn may_be_vector(&self) -> bool {
+        self.any(&|part| match part {
+            Self::Constant(Constant::Imaginary) => true,
+            Self::Variable(name) => name == "j",
+            _ => false,
+        })
+    }
+
     /// It with all that `by` gives something else for.
     fn replaced(&self, by: &dyn Fn(&Expr) -> Option<Expr>) -> Self {
         if let Some(other) = by(self) {
