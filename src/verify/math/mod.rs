@@ -80,18 +80,23 @@ pub fn equal(gold: &str, given: &str) -> Match {
     let mut found = first;
     for (place, one) in gold.all.iter().enumerate() {
         for (other, two) in given.all.iter().enumerate() {
-            if place + other > 0 && compare(&one.value, &two.value, &mut work) == Match::Equal {
-                // A letter is a unit where the other side has that unit in words.
-                let unit = |a: &Reading, b: &Reading| {
-                    a.letters == Letters::Units
-                        && has_unit(&b.value)
-                        && b.letters == Letters::Variables
-                };
-                let certain = unit(one, two) || unit(two, one);
-                found = if certain { Match::Equal } else { Match::Unsure };
+            if place + other == 0 {
+                continue;
             }
-            if found == Match::Equal {
-                return found;
+            let as_unit = [one, two]
+                .iter()
+                .any(|reading| reading.letters == Letters::Units)
+                && (has_unit(&one.value) || has_unit(&two.value));
+            // A letter is a unit where the other side has that unit in words.
+            let certain = |a: &Reading, b: &Reading| {
+                a.letters == Letters::Units && has_unit(&b.value) && b.letters == Letters::Variables
+            };
+            match compare(&one.value, &two.value, &mut work) {
+                Match::Equal if certain(one, two) || certain(two, one) => return Match::Equal,
+                Match::Equal => found = Match::Unsure,
+                // `5 t` and `5000 kg`: units that may be one.
+                Match::Unsure if as_unit => found = Match::Unsure,
+                _ => {}
             }
         }
     }
@@ -138,10 +143,11 @@ impl Readings {
                 first.what,
                 What::Number(..) | What::Sign('-' | '$') | What::Command(_)
             )
-            && matches!(
-                &last.what,
-                What::Letter(_) | What::Number(..) | What::Sign('}')
-            )
+            && match &last.what {
+                What::Letter(_) | What::Number(..) | What::Sign('}') => true,
+                What::Word(word, _) => amount::is_unit_or_product(word),
+                _ => false,
+            }
         {
             add(&grouped, Letters::Units);
         }
@@ -163,10 +169,12 @@ impl Readings {
     }
 }
 
-/// Whether two texts are one, but for blanks and the case of words.
+/// Whether two texts are one, but for blanks and the case of words that are no signs of units.
 fn is_same(a: &[Token], b: &[Token]) -> bool {
     let one = |a: &Token, b: &Token| match (&a.what, &b.what) {
-        (What::Word(a, _), What::Word(b, _)) => fold(a) == fold(b),
+        (What::Word(a, _), What::Word(b, _)) => {
+            fold(a) == fold(b) && unit::cased(a) == unit::cased(b)
+        }
         (What::Sign('\u{fffd}'), _) => false,
         (What::Number(a, _), What::Number(b, _)) => a == b,
         (a, b) => a == b,
