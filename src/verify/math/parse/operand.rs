@@ -2,7 +2,7 @@
 
 use num_traits::ToPrimitive;
 
-use super::{FUNCTIONS, Parser, constant_or, is_product};
+use super::{FUNCTIONS, MOST_DEPTH, Parser, constant_or, is_product};
 use crate::verify::math::expr::{Constant, Expr};
 use crate::verify::math::glyph;
 use crate::verify::math::token::What;
@@ -63,7 +63,11 @@ impl Parser<'_> {
             }
             What::Command(name) => {
                 self.at += 1;
-                match name.as_str() {
+                self.commands += 1;
+                if self.commands > MOST_DEPTH {
+                    return None; // `√√√…`
+                }
+                let found = match name.as_str() {
                     "frac" => {
                         let (above, below) = (self.argument()?, self.argument()?);
                         Some(Expr::Quotient(Box::new(above), Box::new(below)))
@@ -74,7 +78,9 @@ impl Parser<'_> {
                     )),
                     "sqrt" => self.root(),
                     _ => None,
-                }
+                };
+                self.commands -= 1;
+                found
             }
             _ => None,
         }
