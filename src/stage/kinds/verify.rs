@@ -27,7 +27,7 @@ impl StageKind for Verify {
     type Params = VerifyParams;
 
     const NAME: &'static str = "verify";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const DOC: &'static str =
         "Check the answers of paths: whether each is right, and how many of its question's are.";
     const INPUTS: &'static [Port] = &[

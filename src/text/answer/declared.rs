@@ -7,6 +7,9 @@ use crate::text::parted;
 /// Words behind `####` at most, where the line is an answer and no heading (ours).
 const MOST_WORDS: usize = 6;
 
+/// Items of a list below a mark at most (ours).
+const MOST_ITEMS: usize = 24;
+
 /// A place where an answer is declared.
 #[derive(Clone, Debug)]
 pub(crate) struct Declared {
@@ -47,10 +50,45 @@ fn answer(mark: &Mark<'_>) -> Option<String> {
     let part = match mark.sort {
         Sort::CutBox => return None,
         Sort::Box | Sort::Hashes => mark.part,
-        Sort::Sentence | Sort::Label => free_text::because(sentence::first(mark.part).0),
+        Sort::Sentence | Sort::Label => {
+            if let Some(items) = listed(mark.part) {
+                return Some(items);
+            }
+            free_text::because(sentence::first(mark.part).0)
+        }
     };
     let part = part.trim_matches(|c: char| c.is_whitespace() || c == '*' || c == '_');
     Some(part.to_owned())
+}
+
+/// What the items of a list below the mark say: of `The answer is:\n- 2\n- 3` it is `2, 3`. The dash before a single number
+/// may be its sign as well, and becomes a bullet, which is no sign of any number.
+fn listed(part: &str) -> Option<String> {
+    let (head, below) = part.split_once('\n')?;
+    if head.contains(char::is_alphanumeric) {
+        return None;
+    }
+    let item = |line: &str| {
+        let item = line.trim().strip_prefix(['-', '\u{2022}'])?;
+        let text = free_text::because(sentence::first(item).0).trim();
+        (item.starts_with(char::is_whitespace) && !text.is_empty()).then(|| text.to_owned())
+    };
+    let lines = below.lines().skip_while(|line| line.trim().is_empty());
+    let items: Vec<String> = lines.map_while(item).take(MOST_ITEMS).collect();
+    match &items[..] {
+        [] => None,
+        [one] => {
+            let word = one.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2;
+            let marked = one.starts_with("\\(") || (one.starts_with('$') && one.ends_with('$'));
+            let dash = below.trim_start().starts_with('-');
+            Some(if word || marked || !dash {
+                one.clone()
+            } else {
+                format!("\u{2022} {one}")
+            })
+        }
+        _ => Some(items.join(", ")),
+    }
 }
 
 /// `#### 2. Add them`, `#### Step 2: add`

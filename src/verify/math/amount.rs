@@ -20,6 +20,11 @@ pub(super) enum Letters {
 
 /// The amount that all of `tokens` is.
 pub(super) fn amount(tokens: &[Token], letters: Letters) -> Option<Value> {
+    read(tokens, letters, false)
+}
+
+/// The amount that `tokens` is; of `money`, where the sign of a currency stood before it.
+fn read(tokens: &[Token], letters: Letters, of_money: bool) -> Option<Value> {
     if let Some((What::Word(word, _), rest)) = tokens
         .split_first()
         .map(|(first, rest)| (&first.what, rest))
@@ -37,7 +42,15 @@ pub(super) fn amount(tokens: &[Token], letters: Letters) -> Option<Value> {
         && Unit::currency(*sign).is_some()
     {
         return match rest.last().map(|token| &token.what) {
-            Some(What::Letter(_)) if letters == Letters::Units => amount(&rest[1..], letters),
+            Some(What::Letter(_)) if letters == Letters::Units => {
+                match read(&rest[1..], letters, true)? {
+                    Value::Scalar { expr, unit } if minus => Some(Value::Scalar {
+                        expr: Expr::Negated(Box::new(expr)),
+                        unit,
+                    }),
+                    value => Some(value),
+                }
+            }
             _ => money(&rest[1..], minus, *sign),
         };
     }
@@ -58,9 +71,11 @@ pub(super) fn amount(tokens: &[Token], letters: Letters) -> Option<Value> {
             .iter()
             .zip([3, 3, 6, 9, 12])
             .find(|(scale, _)| *scale == letter);
+        // `5K` is 5000, `5 K` a temperature.
+        let kelvin = letter == "K" && tokens[at].spaced && !of_money;
         match zeros {
             _ if !number => return None,
-            Some((_, zeros)) if at + 1 == tokens.len() => {
+            Some((_, zeros)) if at + 1 == tokens.len() && !kelvin => {
                 return Some(Value::scalar(
                     expr.times(&BigRational::from_integer(10_i64.pow(zeros).into())),
                 ));
@@ -112,7 +127,8 @@ fn money(tokens: &[Token], minus: bool, sign: char) -> Option<Value> {
 fn begins_unit(tokens: &[Token], at: usize, token: &Token, letters: Letters) -> bool {
     match &token.what {
         What::Word(word, declared) => {
-            let variables = is_product(word) && !token.spaced && !unit::is_known(word);
+            let known = unit::is_known(word) && (letters == Letters::Units || !is_time(word));
+            let variables = is_product(word) && !token.spaced && !known;
             // In `2 + xy` it stands behind a sign.
             let behind = matches!(
                 tokens[at - 1].what,
@@ -125,6 +141,15 @@ fn begins_unit(tokens: &[Token], at: usize, token: &Token, letters: Letters) -> 
             (*declared || !variables) && behind
         }
         What::Sign('%' | '\u{a2}') => true,
+        // `5/s`, and `5 1/s`
+        What::Sign('/') => is_number(&tokens[at - 1]) && is_below(tokens, at + 1, letters),
+        What::Number(value, _) => {
+            let slash = tokens
+                .get(at + 1)
+                .is_some_and(|token| token.what == What::Sign('/'));
+            let one = value.is_one() && token.spaced && slash;
+            one && is_number(&tokens[at - 1]) && is_below(tokens, at + 2, letters)
+        }
         // `\sin 30^\circ` is no number of degrees.
         What::Sign('\u{b0}')
             if tokens[..at]
@@ -139,14 +164,41 @@ fn begins_unit(tokens: &[Token], at: usize, token: &Token, letters: Letters) -> 
         }
         What::Sign(sign) => at + 1 == tokens.len() && Unit::currency(*sign).is_some(),
         What::Letter(letter) => {
-            let number = matches!(
-                tokens[at - 1].what,
-                What::Number(..) | What::Sign('}' | ')')
-            );
-            letters == Letters::Units && number && "mgshLlCFNJWVkKMBT".contains(letter.as_str())
+            let ton = letter == "t" && token.spaced;
+            letters == Letters::Units && is_number(&tokens[at - 1]) && (is_unit(letter) || ton)
         }
         _ => false,
     }
+}
+
+/// Whether a single letter behind a number is the sign of a unit, or of a number of zeros.
+fn is_unit(letter: &str) -> bool {
+    "mgshLlCFNJWVkKMBT".contains(letter)
+}
+
+fn is_number(token: &Token) -> bool {
+    matches!(token.what, What::Number(..) | What::Sign('}' | ')'))
+}
+
+/// Whether the unit that begins at `at` stands below a line.
+fn is_below(tokens: &[Token], at: usize, letters: Letters) -> bool {
+    match tokens.get(at).map(|token| &token.what) {
+        Some(What::Letter(letter)) => letters == Letters::Units && is_unit(letter),
+        Some(What::Word(word, _)) => {
+            unit::is_known(word) && (letters == Letters::Units || !is_product(word))
+        }
+        _ => false,
+    }
+}
+
+/// `am` and `pm`, which may be products too.
+fn is_time(word: &str) -> bool {
+    matches!(word.to_lowercase().as_str(), "am" | "pm")
+}
+
+/// Whether `word` may be a unit or letters side by side: `cm`, `pm`.
+pub(super) fn is_unit_or_product(word: &str) -> bool {
+    is_product(word) && unit::is_known(word)
 }
 
 /// The factor that a word behind a number stands for: `million`.

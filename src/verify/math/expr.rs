@@ -118,6 +118,42 @@ impl Expr {
         self.replaced(&|part| (*part == Self::Constant(Constant::Degree)).then(|| Self::whole(1)))
     }
 
+    /// It with the plain numbers that sines and their like are taken of as degrees, and with arcs told in degrees.
+    pub(super) fn in_degrees(&self) -> Self {
+        let angle = |part: &Expr| {
+            matches!(
+                part,
+                Self::Constant(Constant::Pi | Constant::Degree | Constant::Infinity)
+                    | Self::Variable(_)
+            )
+        };
+        self.replaced(&|part| match part {
+            Self::Call(name @ ("sin" | "cos" | "tan" | "cot" | "sec" | "csc"), of)
+                if of.iter().all(|of| !of.any(&angle)) =>
+            {
+                let degree = Self::Constant(Constant::Degree);
+                let of = of
+                    .iter()
+                    .map(|of| Self::Product(vec![of.clone(), degree.clone()]));
+                Some(Self::Call(name, of.collect()))
+            }
+            Self::Call("arcsin" | "arccos" | "arctan", _) => Some(Self::Quotient(
+                Box::new(Self::Product(vec![Self::whole(180), part.clone()])),
+                Box::new(Self::Constant(Constant::Pi)),
+            )),
+            _ => None,
+        })
+    }
+
+    /// Whether the letters of a vector's parts are in it, `i` or `j`.
+    pub(super) fn may_be_vector(&self) -> bool {
+        self.any(&|part| match part {
+            Self::Constant(Constant::Imaginary) => true,
+            Self::Variable(name) => name == "j",
+            _ => false,
+        })
+    }
+
     /// It with all that `by` gives something else for.
     fn replaced(&self, by: &dyn Fn(&Expr) -> Option<Expr>) -> Self {
         if let Some(other) = by(self) {

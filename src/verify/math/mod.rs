@@ -3,7 +3,7 @@
 //! [`equal`] compares a gold answer with a given one, [`extract`] finds the answer that an output declares, [`check`] does
 //! both. Nothing is guessed: what is not certain is [`Match::Unsure`]. `docs/verifiers.md` has the rules.
 //!
-//! 1. `token` (with `glyph`): a text as tokens, LaTeX and plain notation alike;
+//! 1. `token` (with `glyph`, `radical`): a text as tokens, LaTeX and plain notation alike;
 //! 2. `read` (with `bracket`, `relation`, `amount`, `unit`, `words`): tokens as a `value::Value`; `parse`: as an
 //!    `expr::Expr`;
 //! 3. `normal` (with `form`, `root`, `trig`): an expression as a quotient of polynomials, exact; `approx`: near enough to tell
@@ -25,6 +25,7 @@ mod normal;
 mod parse;
 mod power;
 mod quantity;
+mod radical;
 mod read;
 mod relation;
 mod root;
@@ -79,18 +80,23 @@ pub fn equal(gold: &str, given: &str) -> Match {
     let mut found = first;
     for (place, one) in gold.all.iter().enumerate() {
         for (other, two) in given.all.iter().enumerate() {
-            if place + other > 0 && compare(&one.value, &two.value, &mut work) == Match::Equal {
-                // A letter is a unit where the other side has that unit in words.
-                let unit = |a: &Reading, b: &Reading| {
-                    a.letters == Letters::Units
-                        && has_unit(&b.value)
-                        && b.letters == Letters::Variables
-                };
-                let certain = unit(one, two) || unit(two, one);
-                found = if certain { Match::Equal } else { Match::Unsure };
+            if place + other == 0 {
+                continue;
             }
-            if found == Match::Equal {
-                return found;
+            let as_unit = [one, two]
+                .iter()
+                .any(|reading| reading.letters == Letters::Units)
+                && (has_unit(&one.value) || has_unit(&two.value));
+            // A letter is a unit where the other side has that unit in words.
+            let certain = |a: &Reading, b: &Reading| {
+                a.letters == Letters::Units && has_unit(&b.value) && b.letters == Letters::Variables
+            };
+            match compare(&one.value, &two.value, &mut work) {
+                Match::Equal if certain(one, two) || certain(two, one) => return Match::Equal,
+                Match::Equal => found = Match::Unsure,
+                // `5 t` and `5000 kg`: units that may be one.
+                Match::Unsure if as_unit => found = Match::Unsure,
+                _ => {}
             }
         }
     }
@@ -115,7 +121,7 @@ struct Reading {
 
 impl Readings {
     fn of(text: &str) -> Self {
-        let text = composed(text);
+        let text = composed(&radical::radicals(text));
         let text = text.as_str();
         let grouped = tokens(text, Commas::Group);
         let mut all = Vec::new();
@@ -137,10 +143,11 @@ impl Readings {
                 first.what,
                 What::Number(..) | What::Sign('-' | '$') | What::Command(_)
             )
-            && matches!(
-                &last.what,
-                What::Letter(_) | What::Number(..) | What::Sign('}')
-            )
+            && match &last.what {
+                What::Letter(_) | What::Number(..) | What::Sign('}') => true,
+                What::Word(word, _) => amount::is_unit_or_product(word),
+                _ => false,
+            }
         {
             add(&grouped, Letters::Units);
         }
@@ -162,10 +169,12 @@ impl Readings {
     }
 }
 
-/// Whether two texts are one, but for blanks and the case of words.
+/// Whether two texts are one, but for blanks and the case of words that are no signs of units.
 fn is_same(a: &[Token], b: &[Token]) -> bool {
     let one = |a: &Token, b: &Token| match (&a.what, &b.what) {
-        (What::Word(a, _), What::Word(b, _)) => fold(a) == fold(b),
+        (What::Word(a, _), What::Word(b, _)) => {
+            fold(a) == fold(b) && unit::cased(a) == unit::cased(b)
+        }
         (What::Sign('\u{fffd}'), _) => false,
         (What::Number(a, _), What::Number(b, _)) => a == b,
         (a, b) => a == b,

@@ -12,6 +12,9 @@ use super::trig;
 
 /// Factorials and binomials at most (ours).
 const MOST_FACTORIAL: u32 = 60;
+/// What it costs to look for a number among the powers of a base (ours).
+const POWERS_OF_BASE: u32 = 65;
+
 /// The normal form of `expr`; `None` where it has no value, or none that is worked out.
 pub(super) fn normal(expr: &Expr, work: &mut Work) -> Option<Fraction> {
     work.spend(1)?;
@@ -60,6 +63,9 @@ pub(super) fn normal(expr: &Expr, work: &mut Work) -> Option<Fraction> {
             if let Some(value) = trig::value(name, &arguments[0], work) {
                 return Some(value);
             }
+            if *name == "log" {
+                work.spend(POWERS_OF_BASE)?;
+            }
             if let Some(value) = called(name, &arguments) {
                 return Some(number(value));
             }
@@ -102,10 +108,14 @@ fn called(name: &str, arguments: &[Fraction]) -> Option<BigRational> {
         }
         ("binom", Some(Some(of))) if first.is_integer() && of.is_integer() => {
             let (from, of) = (first.to_integer().to_u32()?, of.to_integer().to_u32()?);
+            // Before anything is counted: the numbers may be as large as they like.
+            if from > MOST_FACTORIAL || of > from {
+                return None;
+            }
             let ways = (0..of).fold(whole(1), |ways, i| {
                 ways * whole(i64::from(from) - i64::from(i)) / whole(i64::from(i) + 1)
             });
-            (from <= MOST_FACTORIAL && of <= from).then_some(ways)
+            Some(ways)
         }
         ("log", Some(Some(base))) if base > BigRational::one() && first.is_positive() => {
             let small = base.numer().bits() < 64 && base.denom().bits() < 64;

@@ -9,7 +9,7 @@ use super::normal::normal;
 use super::unit::Unit;
 
 /// Dimensions that measure one thing by numbers we do not know, or not for every place: a pair is never told apart.
-const RELATED: [(&str, &str); 10] = [
+const RELATED: [(&str, &str); 12] = [
     ("sterling", "mass"),
     ("time", "month"),
     ("mass", "ton"),
@@ -20,6 +20,8 @@ const RELATED: [(&str, &str); 10] = [
     ("nickel", "dime"),
     ("degree", "radian"),
     ("celsius", "fahrenheit"),
+    ("celsius", "kelvin"),
+    ("fahrenheit", "kelvin"),
 ];
 
 /// Whether two expressions with their units are one value.
@@ -36,12 +38,25 @@ pub(super) fn compare(
             let one = degrees(a.0) != degrees(b.0);
             let may =
                 one && decide(&a.0.without_degrees(), &b.0.without_degrees(), work) == Match::Equal;
-            if may { Match::Unsure } else { found }
+            if may || (found == Match::Different && in_degrees(a.0, b.0, work)) {
+                Match::Unsure
+            } else {
+                found
+            }
         }
         (Some(unit), None) => bare(a.0, unit, b.0, work),
         (None, Some(unit)) => bare(b.0, unit, a.0, work),
         (Some(one), Some(two)) => both((a.0, one), (b.0, two), work),
     }
+}
+
+/// Whether two values may be one where angles are told in degrees: `\cos 60` is 0.5.
+fn in_degrees(a: &Expr, b: &Expr, work: &mut Work) -> bool {
+    let (one, two) = (a.in_degrees(), b.in_degrees());
+    let mut may = |x: &Expr, y: &Expr| decide(x, y, work) != Match::Different;
+    (one != *a && may(&one, b))
+        || (two != *b && may(a, &two))
+        || (one != *a && two != *b && may(&one, &two))
 }
 
 /// One side has a unit, the other none.
@@ -67,6 +82,16 @@ fn bare(expr: &Expr, unit: &Unit, other: &Expr, work: &mut Work) -> Match {
     }
     if plain != Match::Different {
         return plain;
+    }
+    // `3 pm` and `15`, `5 K` and `5000`
+    let otherwise = if unit.is("pm") {
+        Some(Expr::Sum(vec![expr.clone(), Expr::whole(12)]))
+    } else {
+        unit.is("kelvin")
+            .then(|| expr.clone().times(&BigRational::from_integer(1000.into())))
+    };
+    if otherwise.is_some_and(|otherwise| decide(&otherwise, other, work) != Match::Different) {
+        return Match::Unsure;
     }
     // `1 hour` and `60`: the question may ask for minutes.
     let number = |expr: &Expr, work: &mut Work| normal(expr, work)?.constant();
@@ -96,12 +121,20 @@ fn both(a: (&Expr, &Unit), b: (&Expr, &Unit), work: &mut Work) -> Match {
         let (x, y) = (has(x), has(y));
         (x.0 && y.1) || (x.1 && y.0)
     });
-    // `$5` of `$5 per hour`, `20°` of `20 °C`.
+    // An ounce is a weight or, of what is fluid, a volume.
+    let volume = |unit: &Unit| unit.is("gallon") || unit.is_volume();
+    if (a.1.is_ounce() && volume(b.1)) || (volume(a.1) && b.1.is_ounce()) {
+        return Match::Unsure;
+    }
+    // `$5` of `$5 per hour`, `20°` of `20 °C`; force is no shorter mass.
     let part = |small: &std::collections::BTreeMap<String, i32>,
                 large: &std::collections::BTreeMap<String, i32>| {
         small
             .iter()
             .all(|(name, power)| large.get(name) == Some(power))
+            && large
+                .iter()
+                .all(|(name, power)| small.contains_key(name) || *power < 0)
     };
     let shortened = part(one, two)
         || part(two, one)

@@ -2,6 +2,7 @@
 
 use super::decide::Match;
 use super::token::{Token, What};
+use super::unit::cased;
 use super::value::Value;
 use crate::text::fold;
 
@@ -36,8 +37,18 @@ const SAME: [(&str, &str); 3] = [
 pub(super) fn folded(tokens: &[Token]) -> Option<Value> {
     let mut text = String::new();
     let mut says = false;
-    for token in tokens {
+    for (place, token) in tokens.iter().enumerate() {
+        let behind_number = matches!(
+            place.checked_sub(1).map(|before| &tokens[before].what),
+            Some(What::Number(..))
+        );
+        let signs;
         let part = match &token.what {
+            What::Word(word, _) if behind_number => {
+                says = true;
+                signs = capitals(word);
+                signs.as_str()
+            }
             What::Word(word, _) | What::Letter(word) => {
                 says = true;
                 word.as_str()
@@ -70,6 +81,16 @@ pub(super) fn folded(tokens: &[Token]) -> Option<Value> {
     }
     let same = SAME.iter().find(|(written, _)| *written == text);
     says.then(|| Value::Words(same.map_or(text, |(_, meant)| meant).to_owned()))
+}
+
+/// The sign of a unit with its capitals marked, where their case counts: `between 5 MW and 6 MW` is nothing in `mW`.
+fn capitals(word: &str) -> String {
+    let word = cased(word);
+    let marked = word.chars().flat_map(|c| {
+        let mark = c.is_uppercase().then_some('\u{2191}');
+        std::iter::once(c).chain(mark)
+    });
+    marked.collect()
 }
 
 /// Whether two texts answer the same.

@@ -5,11 +5,38 @@ use crate::verify::math::decide::Match;
 use crate::verify::math::form::Work;
 use crate::verify::math::value::Value;
 
+/// Whether two answers within others are one. A set of one member is that member only where it is the whole answer:
+/// `{1, {2}}` is not `{1, 2}`.
+pub(super) fn member(a: &Value, b: &Value, sets: bool, work: &mut Work) -> Match {
+    let set = |value: &Value| matches!(value, Value::List { set: true, .. });
+    let single = |value: &Value| {
+        matches!(
+            value,
+            Value::Scalar { .. }
+                | Value::Tuple { .. }
+                | Value::Ranges { .. }
+                | Value::Matrix { .. }
+                | Value::Ratio { .. }
+                | Value::Based { .. }
+                | Value::Words(_)
+        )
+    };
+    let one = (set(a) && single(b)) || (single(a) && set(b));
+    if !one {
+        return compare(a, b, work);
+    }
+    if sets {
+        Match::Different
+    } else {
+        compare(a, b, work).and(Match::Unsure)
+    }
+}
+
 /// Whether two lists have the same items, in any order; of sets, however often each is told.
 pub(super) fn lists(a: &[Value], b: &[Value], sets: bool, work: &mut Work) -> Match {
     let table: Vec<Vec<Match>> = a
         .iter()
-        .map(|one| b.iter().map(|two| compare(one, two, work)).collect())
+        .map(|one| b.iter().map(|two| member(one, two, sets, work)).collect())
         .collect();
     let row_has = |place: usize, what: Match| table[place].contains(&what);
     let column_has = |place: usize, what: Match| table.iter().any(|row| row[place] == what);

@@ -12,7 +12,7 @@ use super::form::Work;
 use super::quantity;
 use super::value::Value;
 use super::{interval, words};
-use list::lists;
+use list::{lists, member};
 use name::{letter, may_be_named_otherwise, named};
 
 /// Whether `a` and `b` are one answer.
@@ -44,6 +44,16 @@ pub(super) fn compare(a: &Value, b: &Value, work: &mut Work) -> Match {
         | (Tuple { items: others, .. }, List { items, set: false }) => {
             // In which order a list is meant is not said.
             lists(items, others, false, work).and(Match::Unsure)
+        }
+        (List { items, set: true }, Tuple { .. } | Ranges { .. } | Matrix { .. })
+            if items.len() == 1 =>
+        {
+            compare(&items[0], b, work)
+        }
+        (Tuple { .. } | Ranges { .. } | Matrix { .. }, List { items, set: true })
+            if items.len() == 1 =>
+        {
+            compare(a, &items[0], work)
         }
         (List { set: true, .. }, Tuple { .. }) | (Tuple { .. }, List { set: true, .. }) => {
             Match::Different
@@ -187,6 +197,13 @@ pub(super) fn compare(a: &Value, b: &Value, work: &mut Work) -> Match {
                 _ => Match::Unsure,
             }
         }
+        // `2i + 3j` may be the vector `(2, 3)`, `2 + 3i` that point of the plane.
+        (Scalar { expr, unit: None }, Tuple { .. } | Matrix { .. })
+        | (Tuple { .. } | Matrix { .. }, Scalar { expr, unit: None })
+            if expr.may_be_vector() =>
+        {
+            Match::Unsure
+        }
         // Values of two kinds that nothing else can be.
         (
             Empty | Scalar { .. } | List { .. } | Tuple { .. } | Ranges { .. } | Matrix { .. },
@@ -225,9 +242,9 @@ fn all(a: &[Value], b: &[Value], work: &mut Work) -> Match {
     if a.len() != b.len() {
         return Match::Different;
     }
-    a.iter()
-        .zip(b)
-        .fold(Match::Equal, |found, (a, b)| found.and(compare(a, b, work)))
+    a.iter().zip(b).fold(Match::Equal, |found, (a, b)| {
+        found.and(member(a, b, false, work))
+    })
 }
 
 fn tuples(a: &Value, b: &Value, work: &mut Work) -> Match {

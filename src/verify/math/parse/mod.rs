@@ -9,7 +9,7 @@ mod operand;
 use super::expr::{Constant, Expr};
 use super::token::{Token, What};
 
-/// Brackets within brackets at most (ours).
+/// Brackets within brackets, and commands within commands, at most (ours).
 const MOST_DEPTH: usize = 24;
 
 /// Letters of names that are functions where a bracket follows them.
@@ -21,6 +21,7 @@ pub(super) fn expression(tokens: &[Token]) -> Option<Expr> {
         tokens,
         at: 0,
         depth: 0,
+        commands: 0,
     };
     let found = parser.sum()?;
     (parser.at == tokens.len()).then_some(found)
@@ -30,6 +31,8 @@ struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,
     depth: usize,
+    /// Commands whose arguments are being read.
+    commands: usize,
 }
 
 /// What stands last in a term, which decides what may stand behind it without a sign.

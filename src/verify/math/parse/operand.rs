@@ -2,7 +2,7 @@
 
 use num_traits::ToPrimitive;
 
-use super::{FUNCTIONS, Parser, constant_or, is_product};
+use super::{FUNCTIONS, MOST_DEPTH, Parser, constant_or, is_product};
 use crate::verify::math::expr::{Constant, Expr};
 use crate::verify::math::glyph;
 use crate::verify::math::token::What;
@@ -63,7 +63,11 @@ impl Parser<'_> {
             }
             What::Command(name) => {
                 self.at += 1;
-                match name.as_str() {
+                self.commands += 1;
+                if self.commands > MOST_DEPTH {
+                    return None; // `√√√…`
+                }
+                let found = match name.as_str() {
                     "frac" => {
                         let (above, below) = (self.argument()?, self.argument()?);
                         Some(Expr::Quotient(Box::new(above), Box::new(below)))
@@ -74,7 +78,9 @@ impl Parser<'_> {
                     )),
                     "sqrt" => self.root(),
                     _ => None,
-                }
+                };
+                self.commands -= 1;
+                found
             }
             _ => None,
         }
@@ -92,10 +98,14 @@ impl Parser<'_> {
                 return None;
             }
         }
-        let inner = if self.sign() == Some('(') {
-            self.primary()?
-        } else {
-            self.argument()?
+        let inner = match self.what()? {
+            What::Sign('(') => self.primary()?,
+            // `√12` has one argument in a run of digits.
+            What::Number(value, _) => {
+                self.at += 1;
+                Expr::Number(value.clone())
+            }
+            _ => self.argument()?,
         };
         Some(Expr::Root(degree, Box::new(inner)))
     }
@@ -104,19 +114,14 @@ impl Parser<'_> {
     fn argument(&mut self) -> Option<Expr> {
         match self.what()? {
             What::Sign('{') | What::Command(_) | What::Name("pi") => self.primary(),
-            // `\frac12` has two arguments in one run of digits, `√12` one.
-            What::Number(value, digits) if digits.len() == 1 || self.behind_root() => {
+            // `\frac12` has two arguments in one run of digits.
+            What::Number(value, digits) if digits.len() == 1 => {
                 self.at += 1;
                 Some(Expr::Number(value.clone()))
             }
             What::Letter(_) => self.letter(),
             _ => None,
         }
-    }
-
-    fn behind_root(&self) -> bool {
-        let before = self.at.checked_sub(1).map(|at| &self.tokens[at].what);
-        matches!(before, Some(What::Command(name)) if name == "sqrt")
     }
 
     /// A letter with its index and its primes.

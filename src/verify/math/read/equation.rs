@@ -3,7 +3,6 @@
 use super::{MOST_ITEMS, Reader};
 use crate::verify::math::decide::{Match, decide};
 use crate::verify::math::expr::Expr;
-use crate::verify::math::form::Work;
 use crate::verify::math::parse::expression;
 use crate::verify::math::relation::{Relation, name, relation};
 use crate::verify::math::token::Token;
@@ -73,13 +72,14 @@ impl Reader {
 
     /// The last of sides that are all equal: `3 + 4 = 7`.
     fn chain(&self, sides: &[&[Token]], depth: usize) -> Option<Value> {
-        let mut work = Work::new();
+        let mut work = self.work.borrow_mut();
         let exprs: Option<Vec<Expr>> = sides.iter().map(|side| expression(side)).collect();
         let exprs = exprs?;
         let equal = exprs
             .windows(2)
             .take(MOST_ITEMS)
             .all(|pair| decide(&pair[0], &pair[1], &mut work) == Match::Equal);
+        drop(work);
         (equal && exprs.len() <= MOST_ITEMS).then(|| self.value(sides[sides.len() - 1], depth + 1))
     }
 }

@@ -3,8 +3,11 @@
 mod equation;
 mod shape;
 
+use std::cell::RefCell;
+
 use super::amount::{self, Letters};
 use super::bracket;
+use super::form::Work;
 use super::glyph::{SET, SET_END};
 use super::token::{Token, What};
 use super::value::Value;
@@ -17,11 +20,14 @@ const MOST_ITEMS: usize = 24;
 
 /// The value that all of `tokens` is.
 pub(super) fn read(tokens: &[Token], letters: Letters) -> Value {
-    Reader { letters }.value(tokens, 0)
+    let work = RefCell::new(Work::new());
+    Reader { letters, work }.value(tokens, 0)
 }
 
 struct Reader {
     letters: Letters,
+    /// What may be spent on all chains of sides in the answer.
+    work: RefCell<Work>,
 }
 
 impl Reader {

@@ -1,5 +1,6 @@
 //! Units of measurement: what stands behind a number, as a factor and its dimensions.
 
+mod sign;
 mod table;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,11 @@ use num_rational::BigRational;
 use num_traits::{One, Pow, ToPrimitive};
 
 use super::token::{Token, What};
+pub(super) use sign::cased;
 use table::{first_names, from_table};
+
+/// Units in one at most (ours).
+const MOST_FACTORS: usize = 8;
 
 /// A unit: that many of the base units of its dimensions.
 #[derive(Clone, PartialEq, Debug)]
@@ -98,6 +103,16 @@ impl Unit {
         self
     }
 
+    /// Whether it is an ounce, by which weights and volumes are told.
+    pub(super) fn is_ounce(&self) -> bool {
+        from_table("oz").is_some_and(|ounce| *self == ounce)
+    }
+
+    /// Whether it is the third power of a length.
+    pub(super) fn is_volume(&self) -> bool {
+        self.dimensions.len() == 1 && self.dimensions.get("length") == Some(&3)
+    }
+
     /// Whether it is this one dimension.
     pub(super) fn is(&self, dimension: &str) -> bool {
         self.dimensions.len() == 1 && self.dimensions.get(dimension) == Some(&1)
@@ -106,8 +121,21 @@ impl Unit {
     /// The unit that all of `tokens` is, or what they say is counted.
     pub(super) fn read(tokens: &[Token]) -> Option<Self> {
         let mut found = Self::none();
-        let (mut at, mut below) = (0, false);
+        // `/s` and `1/s` are units too.
+        let one_above = matches!(
+            tokens,
+            [Token { what: What::Number(value, _), .. }, Token { what: What::Sign('/'), .. }, ..]
+                if value.is_one()
+        );
+        let tokens = if one_above { &tokens[1..] } else { tokens };
+        let mut below = tokens.first()?.what == What::Sign('/');
+        let mut at = usize::from(below);
+        let mut factors = 0;
         while at < tokens.len() {
+            factors += 1;
+            if factors > MOST_FACTORS {
+                return None;
+            }
             let (unit, end) = one(tokens, at)?;
             found = found.times(&unit, if below { -1 } else { 1 });
             at = end;
@@ -119,6 +147,10 @@ impl Unit {
                     true
                 }
                 Some(What::Sign('*')) => false,
+                // `N m`; behind `/` it may be below as well.
+                Some(What::Word(word, _) | What::Letter(word)) if !below && is_known(word) => {
+                    continue;
+                }
                 None => return Some(found),
                 _ => return None,
             };
@@ -201,16 +233,21 @@ fn one(tokens: &[Token], start: usize) -> Option<(Unit, usize)> {
         let braced = tokens
             .get(at + 1)
             .is_some_and(|token| token.what == What::Sign('{'));
+        let behind = at + 1 + usize::from(braced);
+        let minus = tokens
+            .get(behind)
+            .is_some_and(|token| token.what == What::Sign('-'));
         let Some(What::Number(value, _)) = tokens
-            .get(at + 1 + usize::from(braced))
+            .get(behind + usize::from(minus))
             .map(|token| &token.what)
         else {
             return None;
         };
-        power = value
+        let raised = value
             .to_i32()
             .filter(|power| value.is_integer() && (1..=3).contains(power))?;
-        at += 2 + 2 * usize::from(braced);
+        power = if minus { -raised } else { raised };
+        at += 2 + 2 * usize::from(braced) + usize::from(minus);
     }
     Some((Unit::none().times(&unit, power), at))
 }
@@ -220,14 +257,14 @@ fn counted(tokens: &[Token], start: usize) -> Option<(String, usize)> {
     let mut words = Vec::new();
     let mut at = start;
     while let Some(What::Word(word, _)) = tokens.get(at).map(|token| &token.what) {
-        let word = word.to_lowercase();
-        if matches!(word.as_str(), "per" | "a" | "an") && at > start {
+        let lower = word.to_lowercase();
+        if matches!(lower.as_str(), "per" | "a" | "an") && at > start {
             break;
         }
-        if CHANGING.contains(&word.as_str()) || PARTING.contains(&word.as_str()) {
+        if CHANGING.contains(&lower.as_str()) || PARTING.contains(&lower.as_str()) {
             return None;
         }
-        words.push(word);
+        words.push(cased(word));
         at += 1;
     }
     let last = words.pop()?;

@@ -11,7 +11,7 @@ type Row = (&'static str, &'static str, u64, u64);
 
 /// Units by their names, of which all but signs and abbreviations may have an `s`. `ton`, `month` and their like differ
 /// from place to place and are dimensions of their own.
-const TABLE: [Row; 51] = [
+const TABLE: [Row; 56] = [
     ("mm millimeter millimetre", "length", 1, 1000),
     ("cm centimeter centimetre", "length", 1, 100),
     ("dm decimeter decimetre", "length", 1, 10),
@@ -26,7 +26,7 @@ const TABLE: [Row; 51] = [
     ("kg kilogram kilo", "mass", 1, 1),
     ("lb pound", "mass", 45_359_237, 100_000_000),
     ("oz ounce", "mass", 45_359_237, 1_600_000_000),
-    ("ton tonne", "ton", 1, 1),
+    ("ton tonne t", "ton", 1, 1),
     ("ms millisecond", "time", 1, 1000),
     ("s sec second", "time", 1, 1),
     ("min minute", "time", 60, 1),
@@ -52,42 +52,68 @@ const TABLE: [Row; 51] = [
     ("pt pint", "gallon", 1, 8),
     ("cup", "gallon", 1, 16),
     ("acre", "acre", 1, 1),
+    ("hectare", "area", 10_000, 1),
     ("% percent", "percent", 1, 1),
     ("\u{b0} degree deg", "degree", 1, 1),
     ("\u{b0}C C celsius", "celsius", 1, 1),
     ("\u{b0}F F fahrenheit", "fahrenheit", 1, 1),
+    ("K kelvin", "kelvin", 1, 1),
     ("rad radian", "radian", 1, 1),
-    ("mph", "mile-hour", 1, 1),
-    ("kph kmh", "kilometer-hour", 1, 1),
-    ("N newton", "newton", 1, 1),
-    ("J joule", "joule", 1, 1),
-    ("W watt", "watt", 1, 1),
+    ("mph", "speed", 1_609_344, 3_600_000),
+    ("kph kmh", "speed", 1000, 3600),
+    ("Hz hertz", "frequency", 1, 1),
+    ("N newton", "force", 1, 1),
+    ("J joule", "energy", 1, 1),
+    ("W watt", "power", 1, 1),
     ("V volt", "volt", 1, 1),
+    ("am", "am", 1, 1),
+    ("pm", "pm", 1, 1),
 ];
 
+/// What is measured in several dimensions, each with its power.
+const DERIVED: [(&str, &[(&str, i32)]); 7] = [
+    ("area", &[("length", 2)]),
+    ("volume", &[("length", 3)]),
+    ("speed", &[("length", 1), ("time", -1)]),
+    ("frequency", &[("time", -1)]),
+    ("force", &[("mass", 1), ("length", 1), ("time", -2)]),
+    ("energy", &[("mass", 1), ("length", 2), ("time", -2)]),
+    ("power", &[("mass", 1), ("length", 2), ("time", -3)]),
+];
+
+/// Whether `name` may be read in lower case. The case of a sign counts where another one is another unit: `Mg` is no `mg`,
+/// and `mM` no `mm`; `KM`, `Km` and `Meters` can be nothing else.
+fn folds(name: &str, lower: &str) -> bool {
+    let mut chars = name.chars();
+    let capital = chars.next().is_some_and(char::is_uppercase);
+    let rest = chars.as_str();
+    let plain =
+        !rest.contains(char::is_uppercase) || (capital && !rest.contains(char::is_lowercase));
+    let milli = matches!(lower, "mm" | "mg" | "ms" | "ml");
+    match name.chars().count() {
+        0 | 1 => false,
+        2..=4 => plain && !(capital && milli),
+        _ => true,
+    }
+}
+
+/// The unit in the table that `name` is.
 pub(super) fn from_table(name: &str) -> Option<Unit> {
     let lower = name.to_lowercase();
     let plural = lower.strip_suffix('s').filter(|rest| rest.len() > 2);
     let row = TABLE.iter().find(|(names, ..)| {
         names.split(' ').any(|each| {
-            each == name || (name.chars().count() > 1 && (each == lower || Some(each) == plural))
+            let folded = || each.eq_ignore_ascii_case(&lower) || Some(each) == plural;
+            each == name || (each.chars().count() > 1 && folds(name, &lower) && folded())
         })
     })?;
     let (_, dimension, above, below) = *row;
-    let one = |name: &str, power| BTreeMap::from([(name.to_owned(), power)]);
-    let (dimensions, above, below) = match dimension {
-        "volume" => (one("length", 3), above, below),
-        "mile-hour" => (
-            BTreeMap::from([("length".to_owned(), 1), ("time".to_owned(), -1)]),
-            1_609_344,
-            3_600_000,
-        ),
-        "kilometer-hour" => (
-            BTreeMap::from([("length".to_owned(), 1), ("time".to_owned(), -1)]),
-            1000,
-            3600,
-        ),
-        _ => (one(dimension, 1), above, below),
+    let dimensions = match DERIVED.iter().find(|(name, _)| *name == dimension) {
+        Some((_, all)) => all
+            .iter()
+            .map(|(name, power)| ((*name).to_owned(), *power))
+            .collect(),
+        None => BTreeMap::from([(dimension.to_owned(), 1)]),
     };
     Some(Unit {
         factor: BigRational::new(above.into(), below.into()),
