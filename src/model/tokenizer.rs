@@ -627,7 +627,9 @@ mod tests {
         model.end_of_text = None;
         let mut checked = |tokens, rows| {
             (tokenizer.size, model.vocab_rows) = (tokens, rows);
-            tokenizer.check(&model).map_err(|error| error.to_string())
+            tokenizer
+                .check_padding(&model)
+                .map_err(|error| error.to_string())
         };
         for (tokens, rows) in [
             (151_646, 151_936),
