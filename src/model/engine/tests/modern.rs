@@ -203,7 +203,7 @@ fn gemma_3_is_what_transformers_computes() {
 }
 
 #[test]
-#[ignore = "ten minutes: SERT_MODELS=DIR cargo test --lib engine::tests::modern -- --include-ignored"]
+#[ignore = "an hour: SERT_MODELS=DIR cargo test --lib engine::tests::modern -- --include-ignored"]
 fn thirty_thousand_drawn_tokens_of_smollm2_are_the_same_in_any_batch_and_on_any_threads() {
     let real = Real::read("smollm2-135m-instruct").expect("SERT_MODELS has it");
     let params = SamplingParams {
