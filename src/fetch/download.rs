@@ -10,7 +10,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::http::{BadRoots, client_config};
+use super::http::{BadRoots, client_config, may_pass};
 use super::record::{self, Downloaded, beside, folder_of, sha256_of};
 use super::token::Token;
 use super::{Ears, FetchError, OnProgress, PinnedFile};
@@ -385,14 +385,10 @@ fn connect_error(url: &str, uri: &Uri, error: &ureq::Error) -> Failure {
         url: url.to_owned(),
         reason,
     };
-    match error {
-        ureq::Error::Io(_)
-        | ureq::Error::Timeout(_)
-        | ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::Protocol(_) => Failure::Passing(ours, None),
-        _ => Failure::Final(ours),
+    if may_pass(error) {
+        Failure::Passing(ours, None)
+    } else {
+        Failure::Final(ours)
     }
 }
 

@@ -42,6 +42,19 @@ pub(crate) fn client_config(
         .user_agent(concat!("sert-run/", env!("CARGO_PKG_VERSION"))))
 }
 
+/// Whether what ended a request may pass: the same may be asked again.
+pub(crate) fn may_pass(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Io(_)
+            | ureq::Error::Timeout(_)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::ConnectProxyFailed(_)
+            | ureq::Error::Protocol(_)
+    )
+}
+
 fn own_roots(variables: &[&'static str]) -> Result<Option<Vec<Certificate<'static>>>, BadRoots> {
     let named = |variable: &&'static str| {
         let path = std::env::var_os(*variable).filter(|path| !path.is_empty())?;

@@ -35,7 +35,7 @@ use crate::event::{CancelToken, Progress};
 use download::Client;
 pub(crate) use download::pieces;
 pub(crate) use error::FetchError;
-pub(crate) use http::{BadRoots, client_config};
+pub(crate) use http::{BadRoots, client_config, may_pass};
 pub(crate) use hub::HubModel;
 pub(crate) use hub_data::HubData;
 use record::DownloadRecord;

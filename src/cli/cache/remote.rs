@@ -189,8 +189,8 @@ fn open(args: &SyncArgs) -> Result<(Store, Option<BTreeSet<StageKey>>), Failure>
 /// Does `work` with a line on a terminal that tells how far it is; one that is no terminal gets none.
 fn watched<T>(verb: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
     let style = ProgressStyle::with_template("{msg}: {pos} of {len} results, {elapsed} so far");
-    let bar = ProgressBar::new(0).with_message(verb);
-    let bar = bar.with_style(style.expect("a template of ours"));
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_message(verb).with_style(style);
     let done = work(&mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);

@@ -7,6 +7,7 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Request, Response};
 
 use super::S3;
+use crate::fetch::may_pass;
 use crate::remote::sign::{self, Signable};
 use crate::remote::{RemoteError, dates, xml};
 
@@ -202,12 +203,7 @@ impl S3 {
             other => other.to_string(),
         };
         match error {
-            ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::ConnectProxyFailed(_)
-            | ureq::Error::Protocol(_) => Failure::Passing(reason, None),
+            error if may_pass(error) => Failure::Passing(reason, None),
             // Its words may quote an address.
             ureq::Error::BadUri(_) => RemoteError::Settings(format!(
                 "{} cannot be asked for: AWS_ENDPOINT_URL is no address of a server",

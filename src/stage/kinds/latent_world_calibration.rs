@@ -229,7 +229,7 @@ fn share(count: usize, of: usize) -> f64 {
 /// `cargo test --release --lib calibration -- --ignored --nocapture`; `SERT_SEEDS` names other seeds, `SERT_MANIFEST` another
 /// manifest, `SERT_SHOW` shows answers.
 #[test]
-#[ignore = "pretrains four students: minutes"]
+#[ignore = "pretrains four students: minutes; not met yet, so it fails (docs/data.md)"]
 fn the_base_student_is_calibrated() {
     let path = std::env::var("SERT_MANIFEST").unwrap_or_else(|_| {
         concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/latent-world.toml").into()
