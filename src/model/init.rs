@@ -11,13 +11,18 @@ use rand_chacha::ChaCha8Rng;
 use super::architecture::{Architecture, ArraySpec, NormKind, Part, Role};
 use super::weights::{Array, Weights};
 
-/// GPT-2's `initializer_range`.
-const STANDARD_DEVIATION: f64 = 0.02;
+/// GPT-2's `initializer_range`: the standard deviation of fresh weights.
+pub const INITIALIZER_RANGE: f64 = 0.02;
 
 impl Weights {
     /// GPT-2's initialisation. Every array has a random stream of its own, by its place among [`Architecture::arrays`].
     pub fn init(architecture: &Architecture, seed: u64) -> Self {
-        let residual = STANDARD_DEVIATION / (2.0 * architecture.layers as f64).sqrt();
+        Self::init_within(architecture, INITIALIZER_RANGE, seed)
+    }
+
+    /// The same with another standard deviation.
+    pub fn init_within(architecture: &Architecture, deviation: f64, seed: u64) -> Self {
+        let residual = deviation / (2.0 * architecture.layers as f64).sqrt();
         // What leaves a norm as it is.
         let neutral = match architecture.norm.kind {
             NormKind::Rms { plus_one: true } => 0.0,
@@ -44,7 +49,7 @@ impl Weights {
                     | Role::QueryKeyValue
                     | Role::Up
                     | Role::Output,
-                ) => normal(&shape, STANDARD_DEVIATION, seed, stream),
+                ) => normal(&shape, deviation, seed, stream),
             };
             (id, array)
         };

@@ -58,6 +58,7 @@ pub use engine_options::{EngineOptions, thread_pool};
 pub use error::ModelError;
 pub(crate) use gguf_folder::{GGUF_FILE, chat_files, find_gguf, is_gguf};
 pub use inference::{Inference, InferenceError};
+pub use init::INITIALIZER_RANGE;
 pub(crate) use lora::{ADAPTER_CONFIG, ADAPTER_FILES, ADAPTER_WEIGHTS};
 pub use lora::{Adapter, LoraOptions};
 pub use numerics::{Arithmetic, Purpose};

@@ -13,6 +13,7 @@ use super::chat::{ChatError, ChatFiles};
 use super::error::ModelError;
 use super::gguf::Gguf;
 use super::gguf_folder::{GGUF_FILE, find_gguf, unpacked};
+use super::init::INITIALIZER_RANGE;
 use super::lora::Adapter;
 use super::safetensors::SINGLE;
 use super::tokenizer::StudentTokenizer;
@@ -70,6 +71,19 @@ impl Student {
         tokenizer: StudentTokenizer,
         seed: u64,
     ) -> Result<Self, ModelError> {
+        Self::init_within(architecture, tokenizer, INITIALIZER_RANGE, seed)
+    }
+
+    /// The same with another standard deviation of the fresh weights.
+    ///
+    /// # Errors
+    /// The architecture contradicts itself or the tokenizer.
+    pub fn init_within(
+        architecture: Architecture,
+        tokenizer: StudentTokenizer,
+        deviation: f64,
+        seed: u64,
+    ) -> Result<Self, ModelError> {
         let student = Student::made(architecture, tokenizer)?;
         let bytes = u64::try_from(4 * student.architecture.parameters()).unwrap_or(u64::MAX);
         room_for(
@@ -78,7 +92,7 @@ impl Student {
             bytes,
         )
         .map_err(ModelError::Memory)?;
-        let weights = Weights::init(&student.architecture, seed);
+        let weights = Weights::init_within(&student.architecture, deviation, seed);
         Ok(student.with(weights))
     }
 
