@@ -35,7 +35,7 @@ pub(crate) struct LatentWorldParams {
     /// the rest. A multiple of `values`. Default 8.
     #[schemars(range(min = 2, max = 60))]
     pub train_people: usize,
-    /// How often the pretraining text states each fact by itself. Default 60: with the chains below about 100 times.
+    /// How often the pretraining text states each fact by itself. Default 80: with the chains below about 100 times.
     #[schemars(range(min = 1, max = 100_000))]
     pub fact_repeats: usize,
     /// In how many phrasings. 1 to 5, default 5.
@@ -44,7 +44,7 @@ pub(crate) struct LatentWorldParams {
     /// Facts in one document. Default 5.
     #[schemars(range(min = 1, max = 100))]
     pub facts_per_document: usize,
-    /// How often the text states each person's facts on a topic one after the other, as a reasoning does. Default 40.
+    /// How often the text states each person's facts on a topic one after the other, as a reasoning does. Default 20.
     #[schemars(range(max = 100_000))]
     pub chain_repeats: usize,
     /// Share of these chains that go on to what follows from them, 0 to 1. Default 0.75.
@@ -56,11 +56,11 @@ pub(crate) struct LatentWorldParams {
     /// Share of them that are in other phrasings than the solver's, 0 to 1. Default 0.2.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub varied_share: f64,
-    /// How often the text checks a claim about each pair of person and topic that it asks about: half of them are true.
-    /// Default 40.
-    #[schemars(range(max = 100_000))]
-    pub claim_repeats: usize,
-    /// Questions in the pretraining text. Default 4000.
+    /// Questions in the pretraining text that are worked: their reasoning stands behind `Steps:`, not behind `Answer:`.
+    /// Default 4000.
+    #[schemars(range(max = 1_000_000))]
+    pub worked_questions: usize,
+    /// Questions in the pretraining text that are answered. Default 2000.
     #[schemars(range(max = 1_000_000))]
     pub pretrain_questions: usize,
     /// Share of them with the reasoning written out, 0 to 1. Default 0.04: rare, but there.
@@ -83,15 +83,15 @@ impl Default for LatentWorldParams {
             form: LatentWorldForm::Mixed,
             test_people: 16,
             train_people: 8,
-            fact_repeats: 60,
+            fact_repeats: 80,
             phrasings: 5,
             facts_per_document: 5,
-            chain_repeats: 40,
+            chain_repeats: 20,
             concluded_share: 0.75,
             headed_share: 0.5,
             varied_share: 0.2,
-            claim_repeats: 40,
-            pretrain_questions: 4000,
+            worked_questions: 4000,
+            pretrain_questions: 2000,
             rationale_share: 0.04,
             imitation_share: 0.25,
         }

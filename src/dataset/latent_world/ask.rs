@@ -12,8 +12,12 @@ use crate::text::{AnswerForm, Question};
 pub(super) const OPENERS: [&str; 3] = ["First,", "Next,", "Then,"];
 /// What the conclusion opens with.
 pub(super) const CONCLUDES: &str = "So";
-/// What a conclusion says of a value that was asked about.
-pub(super) const AS_ASKED: &str = "as asked";
+/// What it says of a value that was asked about.
+pub(super) const YES: &str = "yes";
+pub(super) const NO: &str = "no";
+/// What follows the last fact of a chain where its value is the one that was asked about: a small student learns to see that
+/// two words are the same right behind the second one, and hardly a sentence later.
+pub(super) const AS_ASKED: &str = ", as asked";
 
 impl World {
     /// How this world asks about the ends of a topic's chains.
@@ -40,14 +44,14 @@ impl World {
         facts.collect::<Vec<_>>().join(" ")
     }
 
-    /// What follows from the chain, a sentence; where a value was asked about, with what it says of that one.
+    /// What follows from the chain, a sentence; where a value was asked about, whether it is that one comes first.
     pub(super) fn conclude(&self, pair: Pair, asked: Option<&str>) -> String {
         let value = self.value_words(pair.topic)[self.value(pair)];
         let says = self.say_value(pair, value);
         match asked {
             None => format!("{CONCLUDES} {says}."),
-            Some(asked) if asked == value => format!("{CONCLUDES} {says}, {AS_ASKED}."),
-            Some(asked) => format!("{CONCLUDES} {says}, not {asked}."),
+            Some(asked) if asked == value => format!("{CONCLUDES} {YES}, {says}."),
+            Some(_) => format!("{CONCLUDES} {NO}, {says}."),
         }
     }
 }
@@ -179,5 +183,10 @@ pub(super) fn ask_any(
 /// The solver: the chain, then what follows.
 fn solution(world: &World, pair: Pair, asked: Option<&str>) -> String {
     let chain = world.say_chain(pair, || 0);
-    format!("{chain} {}", world.conclude(pair, asked))
+    let value = world.value_words(pair.topic)[world.value(pair)];
+    let (chain, mark) = match asked == Some(value) {
+        true => (chain.trim_end_matches('.'), format!("{AS_ASKED}.")),
+        false => (chain.as_str(), String::new()),
+    };
+    format!("{chain}{mark} {}", world.conclude(pair, asked))
 }

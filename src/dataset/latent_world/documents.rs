@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::LatentWorldParams;
 use super::ask::ask_any;
-use super::random::{below, pick, shuffle, stream};
+use super::random::{below, shuffle, stream};
 use super::words::{TOPICS, filled};
 use super::world::{Part, World};
 use crate::dataset::split::share_of;
@@ -15,12 +15,15 @@ use crate::text::{AnswerForm, ChoiceAnswer, PromptForm, Question};
 
 /// What a document of facts or of a chain opens with, unless it has a heading.
 const NOTE: &str = "Note:";
+/// What stands before an answer in a prompt, and what stands there in a worked question.
+const ANSWER: &str = "Answer:";
+const WORKED: &str = "Steps:";
 
 /// All documents, in a shuffled order.
 pub(super) fn documents(world: &World, params: &LatentWorldParams) -> Vec<String> {
     let mut documents = facts(world, params);
     documents.extend(chains(world, params));
-    documents.extend(claims(world, params));
+    documents.extend(worked(world, params));
     documents.extend(answered(world, params));
     shuffle(&mut stream(params.seed, "order"), &mut documents);
     documents
@@ -84,27 +87,19 @@ fn marks(count: usize, share: f64, rng: &mut ChaCha8Rng) -> Vec<bool> {
     marks
 }
 
-/// Claims about the pairs that the text asks about, each checked by its chain: half of them true.
-fn claims(world: &World, params: &LatentWorldParams) -> Vec<String> {
-    let mut rng = stream(params.seed, "claims");
-    let mut documents = Vec::new();
-    for pair in world.pairs(Part::Text) {
-        let value = world.value(pair);
-        let others: Vec<usize> = (0..world.values).filter(|other| *other != value).collect();
-        for turn in 0..params.claim_repeats {
-            let claimed = if turn % 2 == 0 {
-                value
-            } else {
-                *pick(&mut rng, &others)
-            };
-            let word = world.value_words(pair.topic)[claimed];
-            let claim = world.say_value(pair, word);
-            let chain = world.say_chain(pair, || 0);
-            let end = world.conclude(pair, Some(word));
-            documents.push(format!("Claim: {claim}? {chain} {end}"));
-        }
-    }
-    documents
+/// Questions about pairs that no split asks about, each with its reasoning behind a mark that no prompt of a student has:
+/// what is rare behind `Answer:` is easy here.
+fn worked(world: &World, params: &LatentWorldParams) -> Vec<String> {
+    let pairs = world.pairs(Part::Text);
+    let mut rng = stream(params.seed, "worked");
+    let mut question = |turn| ask_any(world, params.form, &pairs, turn, &mut rng);
+    let marked = |question: Question| {
+        let reasoned = reasoning(&question);
+        reasoned.replacen(&format!("{ANSWER} "), &format!("{WORKED} "), 1)
+    };
+    (0..params.worked_questions)
+        .map(|turn| marked(question(turn)))
+        .collect()
 }
 
 /// Questions about pairs that no split asks about: a share with the reasoning written out, a share that runs on into the

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ask::{AS_ASKED, CONCLUDES, OPENERS};
+use super::ask::{AS_ASKED, CONCLUDES, NO, OPENERS, YES};
 use super::words::{NAMES, TOPICS, read};
 use crate::text::{AnswerForm, Question, Reading, asked_again, parse_answer, parse_reply};
 
@@ -54,11 +54,11 @@ impl<'t> Judge<'t> {
     pub(crate) fn of_text(documents: &'t [String]) -> Option<Self> {
         let mut facts = BTreeMap::new();
         for document in documents {
-            // Questions and claims tell what is asked, not what is so.
+            // Questions tell what is asked, not what is so.
             let Some((heading, text)) = document.split_once(": ") else {
                 continue;
             };
-            if heading == "Question" || heading == "Claim" {
+            if heading == "Question" {
                 continue;
             }
             facts.extend(sentences(text).filter_map(fact));
@@ -79,9 +79,15 @@ impl<'t> Judge<'t> {
         let mut stated: BTreeMap<About<'_>, &str> = BTreeMap::new();
         let mut concluded = None;
         let (mut written, mut all_true, mut declared) = (false, true, false);
+        let mut marked_rightly = true;
         for sentence in sentences(own) {
-            if let Some((what, object)) = fact(sentence) {
+            let (bare, is_marked) = match sentence.strip_suffix(AS_ASKED) {
+                Some(bare) => (bare, true),
+                None => (sentence, false),
+            };
+            if let Some((what, object)) = fact(bare) {
                 written = true;
+                marked_rightly &= !is_marked || about.value == Some(object);
                 all_true &= self.facts.get(&what) == Some(&object);
                 stated.entry(what).or_insert(object);
             } else if let Some(found) = conclusion(sentence) {
@@ -108,7 +114,8 @@ impl<'t> Judge<'t> {
                         .as_asked
                         .is_none_or(|it| it == (about.value == Some(value)))
             };
-            answer.is_some()
+            marked_rightly
+                && answer.is_some()
                 && answer == about.answer(question, value, None)
                 && concluded.as_ref().is_none_or(follows)
         });
@@ -220,9 +227,11 @@ fn fact(sentence: &str) -> Option<(About<'_>, &str)> {
 
 /// The conclusion that a sentence draws.
 fn conclusion(sentence: &str) -> Option<Conclusion<'_>> {
-    let (says, of_asked) = match sentence.split_once(", ") {
-        Some((says, of_asked)) => (says, Some(of_asked)),
-        None => (sentence, None),
+    let (as_asked, says) = match sentence.split_once(", ") {
+        Some((YES, says)) => (Some(true), says),
+        Some((NO, says)) => (Some(false), says),
+        Some(_) => return None,
+        None => (None, sentence),
     };
     for (topic, words) in TOPICS.iter().enumerate() {
         for (asked, hops) in words.asked.iter().zip(2..) {
@@ -234,16 +243,6 @@ fn conclusion(sentence: &str) -> Option<Conclusion<'_>> {
             if !NAMES.contains(&person) || !objects.contains(&value) {
                 continue;
             }
-            let as_asked = match of_asked {
-                None => None,
-                Some(AS_ASKED) => Some(true),
-                Some(other) => {
-                    objects
-                        .contains(&other.strip_prefix("not ")?)
-                        .then_some(())?;
-                    Some(false)
-                }
-            };
             return Some(Conclusion {
                 topic,
                 hops,

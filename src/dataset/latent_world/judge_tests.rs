@@ -56,7 +56,7 @@ fn what_is_changed_is_told_apart() {
         let splits = world(seed, hops, 2);
         let judge = Judge::of_text(&splits.text).unwrap();
         for (i, question) in splits.test.iter().enumerate() {
-            let path = question.rationale.as_deref().unwrap();
+            let path = &question.rationale.as_deref().unwrap().replace(AS_ASKED, "");
             let asks = understood(question).unwrap();
             let other = splits.test[(i + 1)..]
                 .iter()
@@ -150,8 +150,25 @@ fn what_stands_beside_the_reasoning_counts() {
         verdict(&judge, question, &against),
         [true, true, false, false]
     );
-    let against = path.replace("as asked", "not this");
+    let against = path.replace("So yes,", "So no,");
     assert!(!verdict(&judge, question, &against)[2]);
+    // What was asked for is a claim too.
+    assert!(path.contains(AS_ASKED));
+    let silent = path.replace(AS_ASKED, "");
+    assert_eq!(verdict(&judge, question, &silent), [true; 4]);
+    let other = splits.test.iter().find(|other| {
+        other.answer == "no"
+            && other
+                .question
+                .contains(understood(question).unwrap().person)
+    });
+    let other = other.unwrap();
+    let marked = (other.rationale.as_deref().unwrap()).replace(". So", ", as asked. So");
+    assert_eq!(
+        verdict(&judge, other, &marked),
+        [true, true, false, true],
+        "{marked}"
+    );
     assert_eq!(verdict(&judge, question, ""), [false; 4]);
 }
 

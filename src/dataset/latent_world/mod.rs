@@ -4,8 +4,8 @@
 //! text to pretrain on. The text states every fact about a hundred times, and the facts of every person one after the
 //! other, so that writing such a chain is to be easy. Questions it answers outright, but for a small share where the chain
 //! stands behind `Answer:`. Test people are never asked about, so that outright answers to test questions are to be
-//! guesses, while the chain leads to the answer. Whether a student turns out so is what the calibration test measures
-//! (`stage::kinds`); [`VERSION`] is frozen once it does. Ours.
+//! guesses, while the chain leads to the answer. That a student turns out so is what the calibration test measures
+//! (`stage::kinds`); [`VERSION`] is frozen since it does. Ours.
 //!
 //! [`Judge`] says of a path whether it reasons, whether its facts are true and whether its conclusion follows.
 //!
@@ -33,7 +33,7 @@ use world::{Part, World};
 pub(crate) const NAME: &str = "latent-world";
 
 /// Raised when the same parameters come to mean another world.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Bytes that a document of the pretraining text takes in memory, roughly.
 const DOCUMENT_BYTES: u64 = 200;
@@ -154,7 +154,7 @@ fn check(params: &LatentWorldParams) -> Result<(), DatasetError> {
     let documents = (pairs * params.hops)
         .saturating_mul(params.fact_repeats)
         .saturating_add(pairs.saturating_mul(params.chain_repeats))
-        .saturating_add(pairs.saturating_mul(params.claim_repeats))
+        .saturating_add(params.worked_questions)
         .saturating_add(params.pretrain_questions) as u64;
     Ok(room_for(
         "the pretraining text",

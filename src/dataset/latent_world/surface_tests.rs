@@ -128,7 +128,7 @@ fn words_and_pairs_of_words_do_no_better_than_chance() {
                     form: FORMS[2],
                     fact_repeats: 1,
                     chain_repeats: 0,
-                    claim_repeats: 0,
+                    worked_questions: 0,
                     pretrain_questions: 1,
                     ..LatentWorldParams::default()
                 };

@@ -54,14 +54,14 @@ fn test_people_are_asked_about_nowhere_else() {
         assert!(test.is_disjoint(&asked_about(&splits.train)));
         let (mut asked, mut stated) = (0, BTreeSet::new());
         for document in &splits.text {
-            if document.starts_with("Question:") || document.starts_with("Claim:") {
+            if document.starts_with("Question:") {
                 assert!(test.is_disjoint(&named(document)), "{document}");
                 asked += 1;
             } else {
                 stated.extend(named(document));
             }
         }
-        assert!(asked > 4000 && stated.is_superset(&test));
+        assert!(asked >= 6000 && stated.is_superset(&test));
     }
 }
 
@@ -136,7 +136,9 @@ fn the_text_has_its_shares() {
     let text = splits_of(&params).text;
     let asked: Vec<&String> = text
         .iter()
-        .filter(|it| it.starts_with("Question:"))
+        .filter(|it| {
+            it.starts_with("Question:") && !it.contains(" Steps: ") && !it.contains("\nSteps: ")
+        })
         .collect();
     let reasoned = asked
         .iter()
@@ -146,7 +148,7 @@ fn the_text_has_its_shares() {
         let behind = it.split_once("Answer:").map_or("", |(_, behind)| behind);
         imitative_complete(behind)
     });
-    assert_eq!((asked.len(), reasoned, imitative.count()), (4000, 160, 960));
+    assert_eq!((asked.len(), reasoned, imitative.count()), (2000, 80, 480));
     assert!(
         !text
             .iter()
@@ -168,6 +170,8 @@ fn a_world_is_its_seeds() {
         ..base.clone()
     };
     assert_ne!(digest(&base), digest(&other));
+    // Frozen: another digest is another world, and needs another `VERSION`.
+    assert_eq!((VERSION, digest(&base).as_str()), (2, "7bf908b794be"));
 }
 
 #[test]
@@ -250,7 +254,7 @@ fn possible_worlds_are_made() {
                 form,
                 fact_repeats: 1,
                 chain_repeats: 1,
-                claim_repeats: 1,
+                worked_questions: 7,
                 pretrain_questions: 7,
                 ..LatentWorldParams::default()
             };

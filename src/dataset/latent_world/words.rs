@@ -98,7 +98,7 @@ pub(super) static TOPICS: [Topic; 3] = [
                     "the home of {s} is in {o}",
                     "the house of {s} stands in {o}",
                     "in {o} you can visit {s}",
-                    "{s} has a house in {o}",
+                    "{s} settled in {o}",
                 ],
             },
             Link {
