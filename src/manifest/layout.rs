@@ -40,16 +40,16 @@ pub struct LayoutColumn {
 impl TableSpec {
     /// The table's cells over the points of `sweep`.
     pub fn layout(&self, sweep: &Sweep) -> Layout {
-        let columns = groups(sweep, &self.column_axes)
+        let all = self.points(sweep);
+        let columns = groups(sweep, &all, &self.column_axes)
             .into_iter()
             .map(|(headers, points)| LayoutColumn {
                 title: headers.join(" / "),
                 points,
             })
             .collect();
-        let row_groups = groups(sweep, &self.row_axes);
+        let row_groups = groups(sweep, &all, &self.row_axes);
         let mut rows = Vec::new();
-        let all: Vec<usize> = (0..sweep.points.len()).collect();
         let row = |spec: usize, headers: Vec<String>, points: Vec<usize>| {
             let label = self.rows[spec].label.clone();
             let parts = headers.iter().filter(|header| !header.is_empty());
@@ -82,6 +82,23 @@ impl TableSpec {
     }
 }
 
+impl TableSpec {
+    /// The points that are in it.
+    fn points(&self, sweep: &Sweep) -> Vec<usize> {
+        let is_free = |axis: &usize| {
+            !self.row_axes.contains(axis)
+                && !self.column_axes.contains(axis)
+                && Some(*axis) != sweep.seed_axis()
+        };
+        let free: Vec<usize> = (0..sweep.axes.len()).filter(is_free).collect();
+        let is_in = |point: &usize| {
+            let at = &sweep.points[*point].coordinates;
+            !self.as_declared || free.iter().all(|&axis| at[axis].is_none())
+        };
+        (0..sweep.points.len()).filter(is_in).collect()
+    }
+}
+
 impl LayoutRow {
     /// The points of the cell in `column`: those of its seeds. A row that does not depend on the row axes is the
     /// same at each of their values, so the first of them speaks for it.
@@ -96,12 +113,13 @@ impl LayoutRow {
     }
 }
 
-/// The points by their values on `axes`, in the order in which the values come up.
-fn groups(sweep: &Sweep, axes: &[usize]) -> Vec<(Vec<String>, Vec<usize>)> {
+/// `points` by their values on `axes`, in the order in which the values come up.
+fn groups(sweep: &Sweep, points: &[usize], axes: &[usize]) -> Vec<(Vec<String>, Vec<usize>)> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut places: BTreeMap<Vec<Option<usize>>, usize> = BTreeMap::new();
-    for (place, point) in sweep.points.iter().enumerate() {
-        let at: Vec<_> = axes.iter().map(|&axis| point.coordinates[axis]).collect();
+    for &place in points {
+        let of = &sweep.points[place].coordinates;
+        let at: Vec<_> = axes.iter().map(|&axis| of[axis]).collect();
         let group = *places.entry(at).or_insert(groups.len());
         if group == groups.len() {
             groups.push(Vec::new());

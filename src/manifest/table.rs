@@ -25,6 +25,8 @@ pub struct TableSpec {
     pub row_axes: Vec<usize>,
     /// Those whose values make groups of columns.
     pub column_axes: Vec<usize>,
+    /// Whether it keeps to the points that leave all other axes as the manifest declares them.
+    pub as_declared: bool,
     /// Rows without a model.
     pub baselines: Vec<Baseline>,
     /// The row (a place in `rows`) that the others are tested against.
@@ -158,6 +160,10 @@ pub(super) struct TableSection {
     /// Axes of the sweep whose values make groups of columns; none by default.
     #[serde(default)]
     pub(super) column_axes: Vec<String>,
+    /// Keep to the points that leave all axes but those of rows, columns and the seed as the manifest declares them; axes make
+    /// no rows then but those that `row_axes` names. Default false: every point is in the table.
+    #[serde(default)]
+    pub(super) as_declared: bool,
     /// Rows without a model; both by default.
     #[serde(default = "both_baselines")]
     pub(super) baselines: Vec<Baseline>,

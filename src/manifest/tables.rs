@@ -175,6 +175,7 @@ pub(super) fn specs(
             metrics: section.metrics.clone(),
             row_axes,
             column_axes,
+            as_declared: section.as_declared,
             baselines: section.baselines.clone(),
             baseline,
             tested,
@@ -270,12 +271,14 @@ impl TableReader<'_> {
         let column_axes = self.named_axes("column_axes", &self.section.column_axes.clone())?;
         let row_axes = match self.section.row_axes.clone() {
             Some(names) => self.named_axes("row_axes", &names)?,
+            None if self.section.as_declared => Vec::new(),
             None => (0..self.sweep.axes.len())
                 .filter(|axis| !column_axes.contains(axis) && Some(*axis) != self.sweep.seed_axis())
                 .collect(),
         };
         let missing = (0..self.sweep.axes.len()).find(|axis| {
-            !row_axes.contains(axis)
+            !self.section.as_declared
+                && !row_axes.contains(axis)
                 && !column_axes.contains(axis)
                 && Some(*axis) != self.sweep.seed_axis()
         });
@@ -288,7 +291,9 @@ impl TableReader<'_> {
             self.complain(
                 "row_axes",
                 message,
-                Some(format!("add \"{field}\" to `row_axes` or `column_axes`")),
+                Some(format!(
+                    "add \"{field}\" to `row_axes` or `column_axes`, or keep to the points without it by `as_declared = true`"
+                )),
             );
             return None;
         }

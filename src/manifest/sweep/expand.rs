@@ -224,10 +224,36 @@ impl SectionReader<'_, '_> {
         if sweep.points.is_empty() {
             sweep = sweep.plus([Sweep::single()]);
         }
-        sweep.times(Axis::new(
-            vec![field],
-            seeds.iter().map(|seed| vec![seed.clone()]),
-        ))
+        let mut fields = vec![field];
+        fields.extend(self.seed_fields(&sweep));
+        let rows = seeds.iter().map(|seed| vec![seed.clone(); fields.len()]);
+        let rows: Vec<_> = rows.collect();
+        sweep.times(Axis::new(fields, rows))
+    }
+
+    /// The fields that go with the seed.
+    fn seed_fields(&mut self, sweep: &Sweep) -> Vec<Field> {
+        let mut fields: Vec<Field> = Vec::new();
+        let Some(Tree::Array(declared)) = self.section.get("seed_fields").map(|node| &node.value)
+        else {
+            return fields;
+        };
+        for node in declared {
+            let Tree::String(path) = &node.value else {
+                continue; // the schema says so
+            };
+            let Some(field) = self.field_of(path, &node.origin) else {
+                continue;
+            };
+            let twice = fields.iter().any(|other| other.keys == field.keys);
+            if twice || field.keys == [SEED] || sweep.find(&field.keys).is_some() {
+                let message = format!("`{}` is varied twice", field.text);
+                self.errors.push(Diagnostic::at(&node.origin, message));
+                continue;
+            }
+            fields.push(field);
+        }
+        fields
     }
 
     fn too_many(&mut self, origin: &Origin) {
@@ -279,7 +305,11 @@ impl SectionReader<'_, '_> {
 
     /// The field that a key of the section names.
     fn field(&mut self, entry: &Entry) -> Option<Field> {
-        let field = match Field::parse(&entry.key, &entry.key_origin) {
+        self.field_of(&entry.key, &entry.key_origin)
+    }
+
+    fn field_of(&mut self, path: &str, origin: &Origin) -> Option<Field> {
+        let field = match Field::parse(path, origin) {
             Ok(field) => field,
             Err(error) => {
                 self.errors.push(*error);
@@ -291,8 +321,7 @@ impl SectionReader<'_, '_> {
         }
         let message = format!("a sweep cannot vary `{}`", field.text);
         let hint = suggest(&field.keys[0], SWEPT, "fields begin with");
-        self.errors
-            .push(Diagnostic::at(&entry.key_origin, message).hint(hint));
+        self.errors.push(Diagnostic::at(origin, message).hint(hint));
         None
     }
 }

@@ -14,6 +14,8 @@ use serde_json::Value;
 pub(in crate::manifest) struct SweepSection {
     /// Seeds, in place of the manifest's `seed`. Tables give the mean over them and their standard deviation.
     pub(super) seeds: Vec<u64>,
+    /// Fields that each of `seeds` is put into too, for example `"data.latent_world.seed"`: another seed is another world then.
+    pub(super) seed_fields: Vec<String>,
     /// Values by field; every combination is a point.
     pub(super) grid: BTreeMap<String, Vec<Value>>,
     /// Values by field, as many for each: the first ones together, the second ones together, and so on. The first field

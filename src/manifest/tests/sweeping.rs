@@ -409,3 +409,49 @@ fn a_path_without_quotes_is_told_and_meant() {
     let whole = "[profiles.small]\n\"stages.kept.length\" = { min_tokens = 5 }".to_string();
     assert!(told(&whole, &[]).is_empty());
 }
+
+#[test]
+fn seeds_go_into_other_fields_too() {
+    let sweep = "[sweep]\nseeds = [3, 4]\nseed_fields = [\"data.split_seed\"]";
+    let manifest = load(&with_sweep(sweep), &[]).unwrap();
+    let seeds: Vec<&serde_json::Value> = (manifest.stages.iter())
+        .filter(|stage| stage.name.base() == "data")
+        .map(|stage| &stage.params["split_seed"])
+        .collect();
+    assert_eq!(seeds, [3, 4]);
+    let axis = &manifest.sweep.axes[manifest.sweep.seed_axis().unwrap()];
+    assert_eq!(axis.values[1].label, "4");
+
+    let wrong = |fields: &str| {
+        let sweep = format!("[sweep]\nseeds = [3, 4]\nseed_fields = {fields}");
+        load(&with_sweep(&sweep), &[]).unwrap_err().to_string()
+    };
+    assert!(wrong("[\"seed\"]").contains("`seed` is varied twice"));
+    assert!(wrong("[\"date.seed\"]").contains("a sweep cannot vary `date.seed`"));
+}
+
+#[test]
+fn a_table_keeps_to_what_is_declared() {
+    let sweep = r#"[sweep]
+        seeds = [0, 1]
+        points = [{}, { "student.model" = "a" }, { "student.model" = "b" }, { "data.limit" = 5 }]"#;
+    let titles = |keys: &str| {
+        let caption = format!("caption = \"Results\"\n{keys}");
+        let text = with_sweep(sweep).replace("caption = \"Results\"", &caption);
+        let manifest = load(&text, &[]).unwrap();
+        let layout = manifest.tables[0].layout(&manifest.sweep);
+        let of_row = |row: &crate::manifest::LayoutRow| {
+            let points = row.points(&layout.columns[0], &manifest.sweep);
+            (row.title.clone(), points.len())
+        };
+        layout.rows.iter().map(of_row).collect::<Vec<_>>()
+    };
+    // The points of both seeds, less those that say otherwise.
+    assert_eq!(titles("as_declared = true"), [("SERT".to_owned(), 2)]);
+    let by_model = titles("as_declared = true\nrow_axes = [\"student.model\"]");
+    assert_eq!(
+        by_model,
+        ["as declared / SERT", "a / SERT", "b / SERT"].map(|title| (title.to_owned(), 2))
+    );
+    assert_eq!(titles("").len(), 4);
+}

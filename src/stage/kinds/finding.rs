@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::verify_params::{Unanswered, VerifyParams};
+use crate::key::{Digest, canonical_json};
 use crate::stage::Context;
 use crate::text::{ReasoningPath, cut, one_line};
 
@@ -41,6 +42,45 @@ impl Finding {
             Self::NoAnswer | Self::Unknown(_) => None,
         }
     }
+}
+
+/// Turns a share of the verdicts round, and says how many.
+pub(super) fn turn_round(
+    share: f64,
+    paths: &[ReasoningPath],
+    findings: &mut [Finding],
+    context: &Context<'_>,
+) {
+    if share <= 0.0 {
+        return;
+    }
+    let mut turned = 0;
+    for (path, finding) in paths.iter().zip(findings) {
+        let other = match finding {
+            Finding::Right => Finding::Wrong,
+            Finding::Wrong => Finding::Right,
+            _ => continue,
+        };
+        if place_of(path) < share {
+            *finding = other;
+            turned += 1;
+        }
+    }
+    let of = paths.len();
+    context.report.info(format!(
+        "label noise: the verdicts of {turned} of {of} paths are turned round"
+    ));
+}
+
+/// Where between 0 and 1 a path lies by its question and its text.
+fn place_of(path: &ReasoningPath) -> f64 {
+    let parts = json!([path.question_id, path.text]);
+    let digest = Digest::of(canonical_json(&parts).as_bytes());
+    let first = digest
+        .as_bytes()
+        .first_chunk()
+        .map(|bytes| u32::from_le_bytes(*bytes));
+    f64::from(first.unwrap_or_default()) / 2.0_f64.powi(32)
 }
 
 /// How many of a question's paths are right.

@@ -46,7 +46,8 @@ impl StageKind for Verify {
         "The same paths with the scores added.",
     )];
     const READS_ANSWERS: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] = &[("reading", "\"paper\"")];
+    const NEUTRAL: &'static [(&'static str, &'static str)] =
+        &[("reading", "\"paper\""), ("label_noise", "0")];
     const LOCATIONS: &'static [&'static str] = &["exec.program"];
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
@@ -120,7 +121,7 @@ impl StageKind for Verify {
         let (mut paths, questions) = asked(context)?;
         let with_questions = with_questions(&paths, &questions)?;
         let mut judged = Vec::new();
-        let findings = match (&params.exec, &params.http) {
+        let mut findings = match (&params.exec, &params.http) {
             (Some(program), _) => verify_exec::find(program, &with_questions, context)?,
             (None, Some(server)) => verify_http::find(server, &with_questions, context)?,
             (None, None) if params.verifier == Verifier::Majority => {
@@ -137,6 +138,7 @@ impl StageKind for Verify {
             }
             (None, None) => verify_by::find(params, &with_questions)?,
         };
+        finding::turn_round(params.label_noise, &paths, &mut findings, context);
         verify_latent_world::note(&mut paths, &judged);
         finding::note(params, &mut paths, &findings);
         finding::tell(params, context, &paths, &findings);

@@ -74,6 +74,11 @@ pub(crate) struct VerifyParams {
     pub http: Option<ServerParams>,
     /// By which rule answers are read (docs/answers.md). Default `standard` (ours).
     pub reading: Reading,
+    /// Share of the verdicts that are turned round, right to wrong and wrong to right, 0 to 1: what a verifier that errs does
+    /// to what comes after. Which ones follows from question and text, and those of a share are among those of a greater one.
+    /// Default 0.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub label_noise: f64,
 }
 
 impl Default for VerifyParams {
@@ -86,6 +91,7 @@ impl Default for VerifyParams {
             exec: None,
             http: None,
             reading: Reading::default(),
+            label_noise: 0.0,
         }
     }
 }
