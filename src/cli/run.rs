@@ -388,7 +388,7 @@ fn tell(session: &Session, execution: &Execution, voice: &Voice) {
     }
     for stage in &execution.stages {
         let result = stage.key.and_then(|key| session.store.result(&key).ok()?);
-        let used = result.and_then(|result| report::used_text(&result.provenance));
+        let used = result.and_then(|result| report::used_at_end(&result.provenance));
         if let (Some(used), true) = (used, voice.style != ProgressStyle::None) {
             let name = session.plan.node(stage.node).name();
             let when = match stage.outcome {

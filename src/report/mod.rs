@@ -33,7 +33,7 @@ pub(crate) use funnel::funnels;
 pub(crate) use json::artifact_json;
 pub(crate) use plan::{difference_text, plan_json, plan_text};
 pub(crate) use source::{Missing, ReportError, Source};
-pub(crate) use used::used_text;
+pub(crate) use used::{used_at_end, used_text};
 pub(crate) use what_ran::WhatRan;
 pub(crate) use why::{CellName, why};
 pub(crate) use width::Width;

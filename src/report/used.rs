@@ -10,11 +10,21 @@ use crate::text::{one_line, printable};
 
 /// One sentence on what `provenance` says that the stage used; `None` where it says nothing.
 pub(crate) fn used_text(provenance: &Value) -> Option<String> {
+    told(provenance, |_| true)
+}
+
+/// The same for the end of a run, which tells of a verifier only what it left undecided: its table tells the rest, and a
+/// sweep has hundreds of them.
+pub(crate) fn used_at_end(provenance: &Value) -> Option<String> {
+    told(provenance, |verified| verified["not_decided"] != 0)
+}
+
+fn told(provenance: &Value, tells: impl Fn(&Value) -> bool) -> Option<String> {
     let used = provenance.get("use")?;
     let parts: Vec<String> = [
         used.get("endpoint").map(endpoint),
         used.get("judged").map(judged),
-        used.get("verified").map(verified),
+        used.get("verified").filter(|it| tells(it)).map(verified),
         used.get("too_long").map(too_long),
     ]
     .into_iter()
@@ -154,5 +164,13 @@ mod tests {
             used_text(&provenance).unwrap(),
             "m at http://a/v1: 20 replies, 5 of them kept from other stages; 18 requests (3 failed and were sent again), 700 tokens of prompts and 90 of replies, and perhaps 133 of which the server said nothing, $0.0123; no answer: content filter 2; 20 judged, 3 (15.0 %) unparsed; 9 verified: 4 right, 2 wrong, 1 without an answer, 5 not decided (it\\ncrashed, 2 times; and 3 times for other reasons); of 40 training texts 5 were too long (`too_long = \"cut-reasoning\"`), 1 left out, 4 without the end of their reasoning"
         );
+    }
+
+    #[test]
+    fn the_end_of_a_run_tells_what_was_left_undecided() {
+        let of = |not_decided: u64| json!({ "use": { "verified": { "paths": 9, "not_decided": not_decided } } });
+        assert_eq!(used_at_end(&of(0)), None);
+        assert!(used_text(&of(0)).is_some());
+        assert_eq!(used_at_end(&of(2)), used_text(&of(2)));
     }
 }

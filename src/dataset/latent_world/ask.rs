@@ -184,9 +184,7 @@ pub(super) fn ask_any(
 fn solution(world: &World, pair: Pair, asked: Option<&str>) -> String {
     let chain = world.say_chain(pair, || 0);
     let value = world.value_words(pair.topic)[world.value(pair)];
-    let (chain, mark) = match asked == Some(value) {
-        true => (chain.trim_end_matches('.'), format!("{AS_ASKED}.")),
-        false => (chain.as_str(), String::new()),
-    };
-    format!("{chain}{mark} {}", world.conclude(pair, asked))
+    let mark = if asked == Some(value) { AS_ASKED } else { "" };
+    let (chain, end) = (chain.trim_end_matches('.'), world.conclude(pair, asked));
+    format!("{chain}{mark}. {end}")
 }

@@ -313,9 +313,12 @@ mod tests {
             let cut = cut(&tokenizer, &documents, 8, packed).unwrap();
             let text = |example: Example| {
                 let tokens = example.tokens.iter();
-                let byte = |token: &u32| match *token == tokenizer.eos_id() {
-                    true => b'.',
-                    false => tokenizer.decode(&[*token]).unwrap().as_bytes()[0],
+                let byte = |token: &u32| {
+                    if *token == tokenizer.eos_id() {
+                        b'.'
+                    } else {
+                        tokenizer.decode(&[*token]).unwrap().as_bytes()[0]
+                    }
                 };
                 tokens.map(byte).collect()
             };
