@@ -10,6 +10,8 @@ use crate::text::escaped;
 pub(crate) const FAILED: u8 = 1;
 /// The exit code of a run that was interrupted: 128 and the number of Ctrl-C's signal.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// The exit code of a job that is to be run again: `EX_TEMPFAIL` of sysexits.h.
+const SAVED: u8 = 75;
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,8 @@ pub(crate) enum Exit {
     Usage,
     /// Interrupted; what was done is kept.
     Interrupted,
+    /// Interrupted because this machine's time is over, and to be run again.
+    Saved,
 }
 
 impl From<Exit> for ExitCode {
@@ -31,6 +35,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => FAILED,
             Exit::Usage => 2,
             Exit::Interrupted => INTERRUPTED,
+            Exit::Saved => SAVED,
         })
     }
 }

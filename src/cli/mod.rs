@@ -12,6 +12,7 @@ mod data;
 mod dataset;
 mod diff;
 mod doctor;
+mod exec;
 mod exit;
 mod export;
 mod figure;
@@ -95,6 +96,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Say what the program makes of a model: family, sizes, tokens, memory; or why it is no student.
     Student(student::StudentArgs),
+    /// Run one job on this machine, as a cluster does: one stage, described by a file.
+    Exec(exec::ExecArgs),
     /// Look after the store.
     Cache(cache::CacheArgs),
     /// Print the JSON Schema of manifests.
@@ -141,6 +144,7 @@ fn carry_out(command: Command) -> Result<Exit, Failure> {
         Command::Rate(args) => rate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Student(args) => student::run(&args),
+        Command::Exec(args) => exec::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Schema => schema::run(),
         Command::Builtin(args) => builtin::run(&args),

@@ -17,7 +17,7 @@ use crate::model::device::{self, DeviceChoice};
 use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, estimate_work, resolve};
 use crate::remote::RemoteUrl;
 use crate::report::{Missing, Source, used_text};
-use crate::run::Forecast;
+use crate::run::{Forecast, JobSettings};
 use crate::stage::{self, Environment, Inputs, Outputs, RunOptions};
 use crate::store::{RemoteChoice, Store};
 use crate::teacher::http::Permissions;
@@ -191,6 +191,8 @@ pub(crate) struct Session {
     pub(crate) cancel: CancelToken,
     purpose: Purpose,
     folder: PathBuf,
+    /// As the command line says where files come from: `--mirror`, `--offline`.
+    outside: (Option<PathBuf>, bool),
 }
 
 impl Session {
@@ -254,6 +256,31 @@ impl Session {
             cancel,
             purpose,
             folder,
+            outside: (args.mirror.clone(), args.offline),
+        })
+    }
+
+    /// What is the same in all jobs of this run, whose machines share `remote`.
+    pub(crate) fn job_settings(&self, remote: RemoteUrl) -> std::io::Result<JobSettings> {
+        let absolute = |path: &Path| {
+            let path = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            };
+            std::path::absolute(path)
+        };
+        let (mirror, offline) = &self.outside;
+        Ok(JobSettings {
+            device: self.options.device,
+            remote,
+            folder: absolute(&self.folder)?,
+            mirror: mirror.as_deref().map(absolute).transpose()?,
+            offline: *offline,
+            downloads: absolute(self.store.root())?,
+            threads: self.options.threads,
+            batch_size: self.options.batch_size,
+            gradient_checkpointing: self.options.gradient_checkpointing,
         })
     }
 
@@ -270,6 +297,7 @@ impl Session {
             observer,
             cancel: &self.cancel,
             planning: self.purpose != Purpose::Run,
+            shard: None,
         }
     }
 }

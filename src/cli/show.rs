@@ -154,6 +154,7 @@ fn answers(
     }
     let environment = Environment {
         planning: false,
+        shard: None,
         ..session.environment(&session.options, &Silent)
     };
     Ok(ask(session.plan.node(id), inputs, question, &environment)?)

@@ -1,6 +1,9 @@
 //! Signals: the first one asks a run to stop, the next one ends it at once. What was ignored when the program was
 //! started stays ignored: `nohup` ignores hang-ups, and scripts Ctrl-C for their background jobs.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use crate::event::CancelToken;
 
 /// Asks the run to stop at the first Ctrl-C (or `SIGTERM`, or hang-up), tells so by `tell`, and ends the program at
@@ -22,6 +25,17 @@ pub(super) fn stop_run(cancel: &CancelToken, tell: impl Fn() + Send + 'static) {
         // Fails only when a handler is set twice; then the first one serves.
         let _ = ctrlc::set_handler(handler);
     }
+}
+
+/// Asks the run to stop at `SIGUSR1`, by which a cluster warns that a job's time is nearly over; `warned` says that it was so.
+pub(super) fn warn_run(cancel: &CancelToken, warned: &Arc<AtomicBool>) {
+    #[cfg(unix)]
+    for flag in [warned.clone(), cancel.flag()] {
+        // In this order: whoever sees that it is to stop sees why.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, flag);
+    }
+    #[cfg(not(unix))]
+    let _ = (cancel, warned);
 }
 
 /// Makes a write beyond the limit on the size of files (`ulimit -f`) an error, as on a full disk; and an end that

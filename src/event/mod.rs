@@ -2,14 +2,15 @@
 
 mod cancel;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use cancel::{CancelToken, Closed};
 
 /// What a run tells.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RunEvent {
     /// A stage is about to run.
@@ -42,7 +43,7 @@ pub enum RunEvent {
         /// How it went.
         outcome: StageOutcome,
         /// Why it failed.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         /// How long it took.
         elapsed: Duration,
@@ -50,14 +51,14 @@ pub enum RunEvent {
 }
 
 /// Work done so far.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Units done.
     pub done: u64,
     /// Units in all.
     pub total: u64,
     /// What a unit is, in the plural: `paths`, `steps`, `bytes`.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// Tokens processed so far, where tokens are what takes the time.
     pub tokens: u64,
     /// A short figure to show beside the bar, for example `loss 3.21`; may be empty.
@@ -65,7 +66,7 @@ pub struct Progress {
 }
 
 /// How much a note matters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Good to know.
@@ -75,7 +76,7 @@ pub enum Level {
 }
 
 /// How a stage ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageOutcome {
     /// Its outputs were in the store.

@@ -350,7 +350,7 @@ impl Teller<'_> {
             (self.progress)(Progress {
                 done,
                 total: self.total.max(done),
-                unit: "bytes",
+                unit: "bytes".into(),
                 tokens: 0,
                 detail: match self.tried {
                     1 => String::new(),

@@ -42,6 +42,14 @@ impl Node {
         self.kind.numerics(&self.params)
     }
 
+    /// Whether another machine may run it: it is the work of a model, and asks no server and no program of the user's, which are
+    /// allowed, paced and paid for where the run is.
+    pub fn may_go_out(&self) -> bool {
+        self.arithmetic().is_some()
+            && self.kind.endpoint(&self.params).is_none()
+            && self.kind.program(&self.params).is_none()
+    }
+
     /// Its name in the manifest, which the points of a sweep share.
     pub fn base(&self) -> &str {
         self.names[0].base()

@@ -9,6 +9,7 @@ mod credentials;
 mod dates;
 mod error;
 mod folder;
+mod holder;
 mod profile;
 mod s3;
 mod sign;
@@ -24,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) use address::RemoteUrl;
 pub(crate) use error::RemoteError;
+pub(crate) use holder::Holder;
 
 use crate::event::CancelToken;
 use folder::Folder;

@@ -99,6 +99,7 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
         observer: &Silent,
         cancel: &cancel,
         planning: false,
+        shard: None,
     };
     let execution = execute(&plan, plan.order(), &[environment], Policy::default());
     for stage in &execution.stages {

@@ -13,13 +13,18 @@ impl Stopwatch {
     pub(crate) fn start() -> Self {
         Self {
             began: Instant::now(),
-            began_unix_s: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            began_unix_s: unix_seconds(),
         }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
+}
+
+/// Seconds since 1970, UTC.
+pub(super) fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -385,7 +385,7 @@ mod tests {
             progress: Progress {
                 done,
                 total,
-                unit: "steps",
+                unit: "steps".into(),
                 ..Progress::default()
             },
         }

@@ -4,8 +4,10 @@
 
 mod ask;
 mod clock;
+mod exec;
 mod executor;
 mod forecast;
+mod job;
 mod json_lines;
 mod one;
 mod provenance;
@@ -15,8 +17,10 @@ mod terminal;
 mod tests;
 
 pub(crate) use ask::ask;
+pub(crate) use exec::Exec;
 pub(crate) use executor::{Execution, execute};
 pub(crate) use forecast::Forecast;
+pub(crate) use job::{EndOutcome, Job, JobFolder, JobSettings, Part};
 pub(crate) use json_lines::JsonLines;
 pub(crate) use scheduler::Policy;
 pub(crate) use terminal::Terminal;

@@ -311,11 +311,11 @@ mod tests {
     #[test]
     fn rates_are_of_what_was_made_since() {
         let terminal = Terminal::new(Forecast::default());
-        let told = |done, unit| {
+        let told = |done, unit: &'static str| {
             let progress = Progress {
                 done,
                 total: 10,
-                unit,
+                unit: unit.into(),
                 tokens: 0,
                 detail: String::new(),
             };

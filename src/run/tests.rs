@@ -89,6 +89,7 @@ fn run(text: &str, policy: Policy, workers: usize) -> (Plan, Execution, Vec<Stri
         observer: &ended,
         cancel: &cancel,
         planning: false,
+        shard: None,
     };
     let execution = execute(&plan, plan.order(), &vec![environment; workers], policy);
     (plan, execution, ended.0.into_inner().unwrap())

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 
 use super::port::of_list;
-use super::{ParamError, RunOptions, StageError};
+use super::{ParamError, RunOptions, Shard, StageError};
 use crate::artifact::{Artifact, ModelFolder, TextMarks};
 use crate::dataset::{DataFile, DataSource};
 use crate::disk;
@@ -66,6 +66,8 @@ pub struct Context<'a> {
     pub cancel: &'a CancelToken,
     /// See [`super::Environment::planning`].
     pub planning: bool,
+    /// See [`super::Environment::shard`].
+    pub shard: Option<Shard>,
     /// What the stage used; see [`Context::record_use`].
     pub(super) used: Mutex<Map<String, Value>>,
     /// What the stage read of the store without having it checked first, by port.
@@ -410,6 +412,14 @@ impl Context<'_> {
         Ok(self.store.work_dir(&key)?)
     }
 
+    /// Of `items`, those of the shard that is run, by the question that each is about; all of them where the whole stage is.
+    pub fn part<T>(&self, items: Vec<T>, question: impl Fn(&T) -> &str) -> Vec<T> {
+        match self.shard {
+            None => items,
+            Some(shard) => shard.part(items, question),
+        }
+    }
+
     /// Adds to the provenance of the stage's result, under `use`: what it took that is not in its key, for
     /// example the requests that it sent. A later value under the same name wins.
     pub fn record_use(&self, name: &str, value: Value) {
@@ -443,7 +453,7 @@ impl Context<'_> {
         self.report.progress(Progress {
             done: done as u64,
             total: total as u64,
-            unit,
+            unit: unit.into(),
             tokens,
             detail,
         });

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{Context, Inputs, RunOptions};
+use super::{Context, Inputs, RunOptions, Shard};
 use crate::event::{CancelToken, Observer, Reporter};
 use crate::fetch::Fetcher;
 use crate::store::Store;
@@ -25,6 +25,8 @@ pub struct Environment<'a> {
     pub cancel: &'a CancelToken,
     /// Whether this only plans: small files may be fetched, weights are not.
     pub planning: bool,
+    /// Which part of a stage's questions to work on. Then rows are made, and no result is kept.
+    pub shard: Option<Shard>,
 }
 
 impl<'a> Environment<'a> {
@@ -42,6 +44,7 @@ impl<'a> Environment<'a> {
             report: Reporter::new(stage, self.observer),
             cancel: self.cancel,
             planning: self.planning,
+            shard: self.shard,
             used: Mutex::default(),
             lent: Mutex::default(),
             seen: Mutex::default(),

@@ -70,6 +70,8 @@ pub trait Stage: Send + Sync {
     fn needs(&self, params: &Map<String, Value>) -> Vec<Need>;
     /// The parameters as they enter the key: complete, less those at their neutral value.
     fn key_params(&self, params: &Map<String, Value>) -> Map<String, Value>;
+    /// See [`StageKind::sharded_by`].
+    fn sharded_by(&self, params: &Map<String, Value>) -> &'static [&'static str];
     /// See [`StageKind::files`].
     ///
     /// # Errors
@@ -219,6 +221,10 @@ impl<K: StageKind> Stage for Typed<K> {
         }
         K::retain_key_fields(&mut params);
         params
+    }
+
+    fn sharded_by(&self, params: &Map<String, Value>) -> &'static [&'static str] {
+        Self::typed(params).map_or(&[], |params| K::sharded_by(&params))
     }
 
     fn files(

@@ -93,6 +93,13 @@ pub trait StageKind: Send + Sync + 'static {
     /// decides what is made.
     fn retain_key_fields(_params: &mut Map<String, Value>) {}
 
+    /// The ports whose rows tell how much there is to share out, where several machines may each do a part of its
+    /// questions ([`Context::part`]) and leave rows from which the whole is put together without a model. Empty where it is
+    /// done as a whole.
+    fn sharded_by(_params: &Self::Params) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Outside files read, so that their digests enter the key. May download them.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod options;
 mod port;
 mod param_error;
 mod programs;
+mod shard;
 mod size;
 
 pub use carried::{Carried, Need, ScoreRange};
@@ -33,6 +34,7 @@ pub use options::RunOptions;
 pub use param_error::ParamError;
 pub(crate) use port::of_list;
 pub use port::{Brings, Counts, Output, Port, Split};
+pub use shard::Shard;
 pub(crate) use size::product;
 pub use size::{Estimate, Shape, Size, Sizes, Work};
 

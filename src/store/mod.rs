@@ -58,7 +58,7 @@ pub(crate) use error::StoreError;
 pub(crate) use gc::GcOptions;
 pub(crate) use own::Stranger;
 pub(crate) use results::{INPUTS_CHECKED, StageResult};
-pub(crate) use tier::{RemoteChoice, RemoteGcOptions};
+pub(crate) use tier::{RemoteChoice, RemoteGcOptions, Segments};
 pub(crate) use verify::Damage;
 
 /// Backup tools skip a folder that holds this (<https://bford.info/cachedir/>).
@@ -87,6 +87,8 @@ pub struct Store {
     /// Locked shared as long as the store is open: nothing is collected under a run. A store that may only be read may
     /// have none.
     in_use: Option<File>,
+    /// Where checkpoints are, if not in it.
+    work_root: Option<PathBuf>,
     /// What is below it.
     tier: Option<tier::Tier>,
 }
@@ -214,6 +216,7 @@ impl Store {
             claims: Arc::default(),
             access,
             in_use,
+            work_root: None,
             tier: None,
         }
     }

@@ -17,9 +17,10 @@ impl Store {
     pub fn work_dir(&self, key: &StageKey) -> Result<PathBuf, StoreError> {
         self.may_write()?;
         let folder = self.work_path(key);
-        durable::create_dir(&self.root, &folder)?;
+        let root = self.work_root();
+        durable::create_dir(root, &folder)?;
         // Whoever works there opens files by their names.
-        for (path, kind) in beneath::list(&self.root, &folder).doing("read the folder", &folder)? {
+        for (path, kind) in beneath::list(root, &folder).doing("read the folder", &folder)? {
             if matches!(kind, Kind::Link | Kind::Other) && !own::is_out_of_the_way(&path) {
                 return Err(Foreign::error(&path, kind)).doing("open", &path);
             }
@@ -34,7 +35,7 @@ impl Store {
     /// Something in it cannot be removed.
     pub fn drop_work_dir(&self, key: &StageKey) -> Result<(), StoreError> {
         let folder = self.work_path(key);
-        let listed = match beneath::list(&self.root, &folder) {
+        let listed = match beneath::list(self.work_root(), &folder) {
             Err(error) if Foreign::of(&error).is_some() => return Ok(()),
             listed => listed.doing("remove the folder", &folder)?,
         };
@@ -67,7 +68,17 @@ impl Store {
     }
 
     fn work_path(&self, key: &StageKey) -> PathBuf {
-        self.root.join("work").join(key.to_string())
+        self.work_root().join("work").join(key.to_string())
+    }
+
+    fn work_root(&self) -> &Path {
+        self.work_root.as_deref().unwrap_or(&self.root)
+    }
+
+    /// Lets stages keep their checkpoints below `folder`, which outlasts this store and may be shared by machines: who goes
+    /// on with one may be another.
+    pub fn work_below(&mut self, folder: &Path) {
+        self.work_root = Some(folder.to_owned());
     }
 
     /// A folder for a stage that writes files before it keeps them; gone when it is dropped.

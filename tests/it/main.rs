@@ -14,6 +14,7 @@ mod endpoint_money;
 mod endpoint_outcomes;
 mod endpoint_replies;
 mod endpoints;
+mod exec;
 mod fault_server;
 mod first_steps;
 mod harness;

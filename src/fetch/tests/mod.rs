@@ -58,11 +58,13 @@ fn a_file_comes_once_and_is_then_kept() {
     let path = bench
         .fetcher
         .fetch(&file, &|p| {
-            told.lock().unwrap().push((p.done, p.total, p.unit));
+            told.lock()
+                .unwrap()
+                .push((p.done, p.total, p.unit.into_owned()));
         })
         .unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "hello\n");
-    assert_eq!(*told.lock().unwrap(), [(6, 6, "bytes")]);
+    assert_eq!(*told.lock().unwrap(), [(6, 6, "bytes".to_owned())]);
     assert_eq!(bench.fetcher.fetch(&file, &quiet).unwrap(), path);
     assert_eq!(bench.fetcher.present(&file).unwrap(), Some(path.clone()));
     assert_eq!(server.seen().len(), 1);

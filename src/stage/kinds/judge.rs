@@ -124,6 +124,14 @@ impl StageKind for Judge {
         param_errors
     }
 
+    fn sharded_by(params: &JudgeParams) -> &'static [&'static str] {
+        // A server is asked from one place, which keeps its pace and its account.
+        match params.endpoint {
+            None => &["paths", "predictions"],
+            Some(_) => &[],
+        }
+    }
+
     fn endpoint(params: &JudgeParams) -> Option<Endpoint> {
         params.endpoint.clone()
     }
@@ -159,7 +167,7 @@ impl StageKind for Judge {
     }
 
     fn run(params: &JudgeParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let mut paths = judged(context)?;
+        let mut paths = context.part(judged(context)?, |path| &path.question_id);
         let prompts = prompts(params, context, &paths)?;
         let ratings = match &params.endpoint {
             Some(endpoint) => judge_server::ratings(params, endpoint, &prompts, context)?,

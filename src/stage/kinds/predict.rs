@@ -154,6 +154,10 @@ impl StageKind for Predict {
         param_errors
     }
 
+    fn sharded_by(_: &PredictParams) -> &'static [&'static str] {
+        &["questions"]
+    }
+
     fn check_ports(params: &PredictParams, fed: &[&str]) -> Vec<ParamError> {
         // What a student was trained on may have examples too.
         let declared = params.prompt.declared();
@@ -188,6 +192,7 @@ impl StageKind for Predict {
 
     fn run(params: &PredictParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
+        let questions = context.part(questions, |question| &question.id);
         let (folder, student) = context.opened_student("model")?;
         let spec = params.prompt.declared().unwrap_or(&folder.prompt);
         let prompter = Prompter::new(spec, context, &student, folder.choice_answer)?;

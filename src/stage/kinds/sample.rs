@@ -61,6 +61,10 @@ impl StageKind for Sample {
         prompt_errors(&params.prompt)
     }
 
+    fn sharded_by(_: &SampleParams) -> &'static [&'static str] {
+        &["questions"]
+    }
+
     fn carried(params: &SampleParams, _: Carried) -> Carried {
         Carried {
             tokens: true,
@@ -142,6 +146,7 @@ impl StageKind for Sample {
                 questions.len()
             ));
         }
+        let questions = context.part(questions, |question| &question.id);
         let (folder, student) = context.opened_student("model")?;
         let prompter = Prompter::new(&params.prompt, context, &student, folder.choice_answer)?;
         let prompts = prompts(

@@ -213,6 +213,10 @@ impl StageKind for Score {
         port_errors(&params.prompt, fed)
     }
 
+    fn sharded_by(_: &ScoreParams) -> &'static [&'static str] {
+        &["paths"]
+    }
+
     fn retain_key_fields(params: &mut Map<String, Value>) {
         // A path's perplexity is that of all of it.
         if params.get("measure") == Some(&json!(Measure::Perplexity)) {
@@ -240,7 +244,8 @@ impl StageKind for Score {
     }
 
     fn run(params: &ScoreParams, context: &Context<'_>) -> Result<Outputs, StageError> {
-        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
+        let paths: Vec<ReasoningPath> = context.input("paths")?;
+        let mut paths = context.part(paths, |path| &path.question_id);
         let questions: Vec<Question> = context.input("questions")?;
         let (folder, student) = context.opened_student("model")?;
         let base = row_key(&json!({

@@ -13,6 +13,7 @@
 //! them. Nothing that goes wrong with a remote is an error of a run: it is a miss, or is pushed later, and said.
 
 mod collect;
+mod hand_over;
 mod lease;
 mod listing;
 mod pull;
@@ -20,7 +21,7 @@ mod push;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use push::Queue;
 use rows::RemoteRows;
 
 pub(crate) use collect::RemoteGcOptions;
+pub(crate) use hand_over::Segments;
 
 const RESULTS: &str = "results-v1/";
 const OBJECTS: &str = "objects-v1/";
@@ -77,6 +79,10 @@ pub(super) struct Tier {
     rows: Mutex<BTreeMap<String, RemoteRows>>,
     lease: Mutex<Option<Lease>>,
     queue: Mutex<Queue>,
+    /// What was sealed by this process.
+    sealed: Mutex<Segments>,
+    /// Results and rows that a run left behind here.
+    unpushed: AtomicU64,
     wake: Condvar,
 }
 
@@ -203,8 +209,16 @@ impl Store {
             rows: Mutex::default(),
             lease: Mutex::default(),
             queue: Mutex::default(),
+            sealed: Mutex::default(),
+            unpushed: AtomicU64::new(0),
             wake: Condvar::new(),
         });
+    }
+
+    /// Where the remote is, where there is one that may be written to.
+    pub fn remote(&self) -> Option<&RemoteUrl> {
+        let tier = self.tier.as_ref().filter(|tier| tier.may_write());
+        tier.map(|tier| &tier.url)
     }
 
     /// The remote's name, where there is one.

@@ -134,6 +134,8 @@ impl Store {
                 .map(|each| each.keys.len() as u64)
                 .sum::<u64>();
         let results = left.failed.len() + left.results.len();
+        tier.unpushed
+            .store(results as u64 + rows, Ordering::Relaxed);
         if tier.may_write() && results as u64 + rows > 0 {
             let why = match left.failed.first() {
                 Some((key, why)) => {
@@ -289,7 +291,12 @@ impl Store {
     }
 
     /// Pushes an object unless it is there; where what is there is `doubtful`, in its place.
-    fn push_object(&self, tier: &Tier, digest: &Digest, doubtful: bool) -> Result<(), PushFailure> {
+    pub(super) fn push_object(
+        &self,
+        tier: &Tier,
+        digest: &Digest,
+        doubtful: bool,
+    ) -> Result<(), PushFailure> {
         let name = object_name(digest);
         let path = self.path_of(digest);
         let file = beneath::open(&self.root, &path).ok();
@@ -477,6 +484,19 @@ impl Tier {
             }
             self.cancel.sleep(LOOK);
         }
+    }
+}
+
+/// What is told where an object that another machine is to read could not be put there.
+pub(super) fn not_shared(tier: &Tier, digest: &Digest, failure: PushFailure) -> StoreError {
+    match failure {
+        PushFailure::Remote(error) => error.into(),
+        PushFailure::Here(error) => error,
+        PushFailure::Gone(_) => StoreError::MissingObject(*digest),
+        PushFailure::Collected(who) => StoreError::IsCollecting {
+            remote: tier.url.to_string(),
+            who,
+        },
     }
 }
 

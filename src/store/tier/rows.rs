@@ -206,6 +206,7 @@ impl Store {
         let list = encode_keys(sealed.iter().copied());
         let name = format!("{ROWS}{bucket}/{digest}.keys");
         tier.bucket.put(&name, &list, Existing::Stays)?;
+        tier.note_sealed(bucket, digest);
         let mut all = tier
             .rows
             .lock()
@@ -213,6 +214,30 @@ impl Store {
         let rows = all.entry(bucket.to_owned()).or_default();
         rows.add(digest, sealed, true);
         Ok(())
+    }
+
+    /// Takes in one segment, whose name is known though it may not be listed yet; says whether it is there.
+    pub(super) fn take_segment(
+        &self,
+        tier: &Tier,
+        bucket: &str,
+        digest: Digest,
+    ) -> Result<bool, StoreError> {
+        own::check_bucket(bucket)?;
+        if tier.bucket.head(&segment_name(bucket, &digest))?.is_none() {
+            return Ok(false);
+        }
+        let mut all = tier
+            .rows
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let rows = all.entry(bucket.to_owned()).or_default();
+        rows.add(digest, [], false);
+        let number = rows.segments.iter().position(|known| *known == digest);
+        if let Some(number) = number.filter(|number| !rows.pulled.contains(number)) {
+            self.pull_segment(tier, bucket, rows, number)?;
+        }
+        Ok(true)
     }
 
     /// Pulls every segment of every bucket; says how many rows were new.

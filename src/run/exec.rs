@@ -1,0 +1,274 @@
+//! One job, on whatever machine it is given to: a store of its own, which goes when it is done, over the remote that all share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::clock::Stopwatch;
+use super::job::{End, EndOutcome, EventLog, Job, JobFolder, Part, write};
+use super::one::{Finished, run_node, tell_end};
+use crate::event::{CancelToken, Observer, StageOutcome};
+use crate::fetch::{FetchOptions, Fetcher};
+use crate::model::device::{self, DeviceName};
+use crate::plan::{NodeId, recipe};
+use crate::stage::{Environment, RunOptions, Stage, StageError};
+use crate::store::{RemoteChoice, Store, StoreError};
+
+/// How the names of scratch folders begin.
+const SCRATCH: &str = "sert-run-job-";
+/// What a store locks as long as it is open; see `store`.
+const IN_USE_LOCK: &str = "in-use.lock";
+
+/// What a job is run with.
+pub(crate) struct Exec<'a> {
+    pub(crate) job: &'a Job,
+    /// Where its events, its end and its checkpoints go.
+    pub(crate) out: JobFolder,
+    pub(crate) part: Part,
+    /// Where its store is made.
+    pub(crate) scratch: PathBuf,
+    /// 0 for what the job says.
+    pub(crate) threads: usize,
+    pub(crate) cancel: &'a CancelToken,
+    /// Set before `cancel` where the machine's time is over, and the job is to go on elsewhere.
+    pub(crate) warned: &'a AtomicBool,
+    /// Who else listens.
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl Exec<'_> {
+    /// Runs the job. How it ended is written beside its events, at the very end.
+    ///
+    /// # Errors
+    /// That cannot be written.
+    pub(crate) fn run(&self, kinds: &[&'static dyn Stage]) -> Result<End, StageError> {
+        let watch = Stopwatch::start();
+        let mut end = End {
+            outcome: EndOutcome::Failed,
+            host: sysinfo::System::host_name().unwrap_or_default(),
+            device: self.job.device.clone(),
+            began_unix_s: watch.began_unix_s,
+            ..End::default()
+        };
+        let io = |path: PathBuf| move |source| StageError::Io { path, source };
+        let events = self.out.events(self.part);
+        std::fs::create_dir_all(self.out.path()).map_err(io(self.out.path().to_owned()))?;
+        let log = EventLog::open(&events).map_err(io(events))?;
+        if let Err(error) = self.work(kinds, &Both(&log, self.observer), &mut end) {
+            end.fail(&error);
+        }
+        end.peak_memory_bytes = peak_memory();
+        end.elapsed_s = watch.elapsed().as_secs_f64();
+        let path = self.out.end(self.part);
+        write(&path, &end.encode()).map_err(io(path))?;
+        Ok(end)
+    }
+
+    fn work(
+        &self,
+        kinds: &[&'static dyn Stage],
+        observer: &dyn Observer,
+        end: &mut End,
+    ) -> Result<(), StageError> {
+        let job = self.job;
+        let node = job.node(kinds)?;
+        if let Some(shard) = self.part.shard
+            && node.kind.sharded_by(&node.params).is_empty()
+        {
+            return Err(StageError::Invalid(format!(
+                "a stage of kind `{}` is done as a whole, so there is no part {shard} of `{}`\nhint: leave out --shard",
+                job.kind,
+                job.name()
+            )));
+        }
+        let options = self.options(end)?;
+        let began = SystemTime::now();
+        let scratch = scratch(&self.scratch)?;
+        let mut store = Store::open(scratch.path())?;
+        store.work_below(self.out.path());
+        // What was made is pushed even where the job is told to stop, so this has a token of its own.
+        let choice = RemoteChoice {
+            url: job.remote.clone(),
+            readonly: false,
+        };
+        store.attach(&choice, &CancelToken::default())?;
+        let fetcher = Fetcher::new(FetchOptions {
+            mirror: job.mirror.clone(),
+            offline: job.offline,
+            cancel: self.cancel.clone(),
+            ..FetchOptions::from_env(&job.downloads)
+        });
+        let environment = Environment {
+            options: &options,
+            folder: &job.folder,
+            store: &store,
+            fetcher: &fetcher,
+            observer,
+            cancel: self.cancel,
+            planning: false,
+            shard: self.part.shard,
+        };
+        let watch = Stopwatch::start();
+        let finished = store.while_pushing(Arc::new(|_| {}), || {
+            let context = environment.context(node.name(), node.seed, &job.inputs);
+            let found = recipe(&node, &job.inputs, &context)?;
+            job.check(&found)?;
+            let finished = run_node(&node, NodeId::new(0), &job.inputs, None, &environment);
+            tell_end(&node, &finished, &watch, &environment);
+            Ok::<_, StageError>(finished)
+        })?;
+        end.rows = store.sealed();
+        let warnings = store.take_warnings();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        self.settle(&finished, &store, &warnings, began, end)
+    }
+
+    /// What is to be said of a stage that is over.
+    fn settle(
+        &self,
+        finished: &Finished,
+        store: &Store,
+        warnings: &[String],
+        began: SystemTime,
+        end: &mut End,
+    ) -> Result<(), StageError> {
+        match (finished.outcome, &finished.error) {
+            (_, Some(error)) => end.fail(error),
+            (StageOutcome::Interrupted, None) if !self.warned.load(Ordering::SeqCst) => {
+                end.outcome = EndOutcome::Cancelled;
+                end.exit = EXIT_INTERRUPTED;
+            }
+            (StageOutcome::Interrupted, None) => {
+                if end.rows.is_empty() && !changed_since(&self.work_folder(), began) {
+                    return Err(StageError::Invalid(format!(
+                        "`{}` was warned that its time is over before it had made anything that it could go on from (a row, or an epoch of training)\nhint: give it more `time` in `[run.slurm]`, or more `shards`",
+                        self.job.name()
+                    )));
+                }
+                end.outcome = EndOutcome::Saved;
+                end.exit = EXIT_SAVED;
+            }
+            _ if store.unpushed() > 0 => {
+                return Err(StageError::Invalid(format!(
+                    "what was made could not be put to {}: {}",
+                    self.job.remote,
+                    warnings.join("; ")
+                )));
+            }
+            _ => {
+                end.outcome = EndOutcome::Done;
+                end.exit = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn work_folder(&self) -> PathBuf {
+        let work = self.out.path().join("work");
+        work.join(self.job.key.to_string())
+    }
+
+    /// How to run here; the device must be there that the job was written for.
+    fn options(&self, end: &mut End) -> Result<RunOptions, StageError> {
+        let job = self.job;
+        let declared: DeviceName = job
+            .device
+            .parse()
+            .map_err(|error| StageError::Invalid(format!("the job's device: {error}")))?;
+        if declared != DeviceName::Cpu
+            && let Err(error) = declared.open()
+        {
+            let (here, why) = device::auto();
+            return Err(StageError::Invalid(format!(
+                "the job is for device {declared}, and this machine ({}) has {here} ({why}): {error}\nhint: ask for nodes that have it (`gres`, `partition`), or declare another `device` in `[run.slurm]`",
+                end.host
+            )));
+        }
+        end.device_description = device::description(declared);
+        Ok(RunOptions {
+            threads: match self.threads {
+                0 => job.threads,
+                threads => threads,
+            },
+            batch_size: job.batch_size,
+            device: declared,
+            device_description: end.device_description.clone(),
+            gradient_checkpointing: job.gradient_checkpointing,
+            ..RunOptions::default()
+        })
+    }
+}
+
+/// Exit codes of a job: interrupted, as everywhere; and saved, to be queued again (`EX_TEMPFAIL` of sysexits.h).
+const EXIT_INTERRUPTED: i32 = 130;
+const EXIT_SAVED: i32 = 75;
+
+impl End {
+    fn fail(&mut self, error: &StageError) {
+        self.outcome = EndOutcome::Failed;
+        self.exit = 1;
+        self.error = Some(error.to_string());
+        self.memory = matches!(error, StageError::Memory(_));
+        self.lacks = match error {
+            StageError::InputGone { port } => Some(port.clone()),
+            StageError::Store(StoreError::MissingObject(digest)) => Some(digest.to_string()),
+            _ => None,
+        };
+    }
+}
+
+/// Two that listen.
+struct Both<'a>(&'a dyn Observer, &'a dyn Observer);
+
+impl Observer for Both<'_> {
+    fn event(&self, event: &crate::event::RunEvent) {
+        self.0.event(event);
+        self.1.event(event);
+    }
+}
+
+/// A folder for a store, below `folder`, where those of killed jobs are removed first.
+fn scratch(folder: &Path) -> Result<tempfile::TempDir, StageError> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(SCRATCH);
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let path = entry.path();
+            // Another user's cannot be opened to be locked, and a store that is open is locked.
+            let lock = std::fs::File::options()
+                .write(true)
+                .open(path.join(IN_USE_LOCK));
+            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+    }
+    let made = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(folder);
+    made.map_err(|source| StageError::Io {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Whether a file in a folder was written since.
+fn changed_since(folder: &Path, since: SystemTime) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let modified = entries.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+    // File servers' clocks are not this machine's; a checkpoint of an earlier try is much older.
+    modified
+        .max()
+        .is_some_and(|latest| latest + std::time::Duration::from_secs(5) >= since)
+}
+
+/// The most memory that this process has had, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
