@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ExecArgs) -> Result<Exit, Failure> {
     };
     let cancel = CancelToken::default();
     let warned = Arc::new(AtomicBool::new(false));
-    signals::stop_run(&cancel, || say("stopping: what is done is kept"));
+    signals::stop_job(&cancel);
     signals::warn_run(&cancel, &warned);
     let observer: &dyn Observer = if args.events { &Lines } else { &Silent };
     let exec = Exec {

@@ -13,6 +13,7 @@ mod dataset;
 mod diff;
 mod doctor;
 mod exec;
+mod executor;
 mod exit;
 mod export;
 mod figure;

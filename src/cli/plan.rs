@@ -8,6 +8,7 @@ use clap::Args;
 use super::allow::AllowArgs;
 use super::complete;
 use super::data;
+use super::executor::ExecutorArgs;
 use super::exit::{Exit, Failure, say};
 use super::session::{ManifestArgs, Purpose, Session};
 use super::width::WidthArgs;
@@ -33,6 +34,8 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    executor: ExecutorArgs,
+    #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
     width: WidthArgs,
@@ -44,6 +47,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
         say(&format!("note: {note}"));
     }
     args.allow.apply(&mut session)?;
+    let cluster = args.executor.cluster(&mut session)?;
     let nodes = session.wanted(&args.stages)?;
     session.check_outside(&nodes)?;
     let environment = session.environment(&session.options, &Silent);
@@ -68,6 +72,9 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
             &servers,
             &programs,
         ))?;
+    } else if let Some(cluster) = &cluster {
+        let text = cluster.preview(&session.plan, &resolved, &estimates)?;
+        write!(anstream::stdout().lock(), "{text}")?;
     } else {
         write!(
             anstream::stdout().lock(),

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::allow::AllowArgs;
 use super::complete;
+use super::executor::ExecutorArgs;
 use super::exit::{Exit, Failure, is_broken_pipe, say, whole};
 use super::next::next;
 use super::session::{ManifestArgs, Purpose, Session};
@@ -19,7 +20,7 @@ use crate::model::device::{DeviceName, description};
 use crate::plan::NodeId;
 use crate::report::table::Format;
 use crate::report::{self, Missing, Source, Width, bytes_text};
-use crate::run::{Execution, Forecast, JsonLines, Policy, Terminal, execute};
+use crate::run::{Execution, Forecast, Here, JsonLines, Policy, Terminal, Worker, execute};
 use crate::stage::RunOptions;
 
 /// How progress is told, on stderr.
@@ -77,6 +78,11 @@ pub(crate) struct RunArgs {
     #[arg(long, short, conflicts_with = "progress")]
     quiet: bool,
     #[command(flatten)]
+    executor: ExecutorArgs,
+    /// With `--executor slurm`: leave once all that is ready was submitted; the same command later goes on
+    #[arg(long, requires = "executor")]
+    detach: bool,
+    #[command(flatten)]
     width: WidthArgs,
     #[command(flatten)]
     allow: AllowArgs,
@@ -95,7 +101,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     // Who reads events is a program, which would not see the question.
     let may_ask = args.progress != ProgressStyle::Json;
     args.allow.ask(&mut session, &wanted, may_ask)?;
-    let workers = workers(&mut session, &args.devices)?;
+    let cluster = args.executor.cluster(&mut session)?;
+    let workers = match &cluster {
+        Some(_) if !args.devices.is_empty() => {
+            return Err(Failure::usage(
+                "--devices names devices of this machine, and models run on nodes of the cluster\nhint: `device` in `[run.slurm]` says which",
+            ));
+        }
+        Some(_) => vec![session.options.clone()],
+        None => workers(&mut session, &args.devices)?,
+    };
     // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;
     session.check_outside(&nodes)?;
@@ -127,14 +142,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         Policy::FailFast
     };
-    let environments: Vec<_> = workers
+    let here: Vec<Here<'_>> = workers
         .iter()
-        .map(|options| session.environment(options, &*voice.observer))
+        .map(|options| Here(session.environment(options, &*voice.observer)))
         .collect();
+    let away = match &cluster {
+        Some(cluster) => Some(cluster.worker(&session, &nodes, here[0].0, args.detach)?),
+        None => None,
+    };
+    let mut all: Vec<&dyn Worker> = here.iter().map(|worker| worker as _).collect();
+    all.extend(away.as_ref().map(|worker| worker as &dyn Worker));
     let work = || {
-        let execution = execute(&session.plan, &nodes, &environments, policy);
+        let execution = execute(&session.plan, &nodes, &all, policy, &session.cancel);
         let flushed = session.store.flush();
-        let (text, failures) = results(&session, &nodes, &execution, args.width.stdout());
+        let is_left = args.detach && execution.count(StageOutcome::Skipped) > 0;
+        let (text, failures) = if is_left {
+            Default::default() // of stages that are in the queue there is nothing to show yet
+        } else {
+            results(&session, &nodes, &execution, args.width.stdout())
+        };
         // Whether stdout takes the tables must not change what is told of the run, nor its exit code.
         let written = print(&text);
         (execution, flushed, failures, written)

@@ -425,6 +425,26 @@ impl Session {
         Ok(open.map(|each| each.node).collect())
     }
 
+    /// Bytes of memory that each of `nodes` takes, as far as that is known without a network.
+    pub(crate) fn memory(&self, nodes: &[NodeId]) -> BTreeMap<NodeId, u64> {
+        let fetcher = self.fetcher.offline();
+        let environment = Environment {
+            planning: true,
+            fetcher: &fetcher,
+            ..self.environment(&self.options, &Silent)
+        };
+        // As of the forecast: whatever goes wrong here, the run will say in its own words.
+        let estimates = resolve(&self.plan, nodes, &environment)
+            .and_then(|resolved| estimate_work(&self.plan, &resolved, &environment));
+        let works = estimates
+            .map(|estimates| estimates.stages)
+            .unwrap_or_default();
+        works
+            .into_iter()
+            .map(|(node, work)| (node, work.memory_bytes))
+            .collect()
+    }
+
     /// How far a run of `nodes` will be and what it takes, as far as that is known without a network and without measuring.
     pub(crate) fn forecast(&self, nodes: &[NodeId], workers: usize) -> Forecast {
         let mut forecast = Forecast::new(&self.plan, nodes, workers);

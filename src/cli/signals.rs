@@ -27,6 +27,17 @@ pub(super) fn stop_run(cancel: &CancelToken, tell: impl Fn() + Send + 'static) {
     }
 }
 
+/// Asks a job to stop at `SIGTERM` and the like, however often it comes: a cluster sends it to the job and to its script, which
+/// passes it on, and kills what does not end.
+pub(super) fn stop_job(cancel: &CancelToken) {
+    #[cfg(unix)]
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        let _ = signal_hook::flag::register(signal, cancel.flag());
+    }
+    #[cfg(not(unix))]
+    stop_run(cancel, || ());
+}
+
 /// Asks the run to stop at `SIGUSR1`, by which a cluster warns that a job's time is nearly over; `warned` says that it was so.
 pub(super) fn warn_run(cancel: &CancelToken, warned: &Arc<AtomicBool>) {
     #[cfg(unix)]

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::rounds::RoundsSection;
+use super::slurm::SlurmSection;
 use super::sweep::SweepSection;
 use crate::model::device::DeviceChoice;
 use crate::remote::RemoteUrl;
 use crate::text::Reading;
 
 /// How to run. Only the backend of `device` is part of keys, so changing the rest keeps the cache.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSection {
     /// Worker threads; 0, the default, for all cores.
@@ -28,6 +29,8 @@ pub struct RunSection {
     pub device: DeviceChoice,
     /// Train with less memory and about a third more computing: false by default.
     pub gradient_checkpointing: bool,
+    /// What `--executor slurm` asks the queue for (docs/cluster.md).
+    pub slurm: SlurmSection,
 }
 
 /// What lies below the store. Never part of a key.

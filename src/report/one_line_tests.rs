@@ -12,7 +12,7 @@ use crate::filter::{Funnel, STEPS};
 use crate::manifest::{self, Changes};
 use crate::metric::{Evaluation, Metric};
 use crate::plan::Plan;
-use crate::run::{Policy, execute};
+use crate::run::{Here, Policy, execute};
 use crate::stage::{Environment, KINDS, RunOptions};
 use crate::store::Store;
 
@@ -101,7 +101,8 @@ fn a_metric_and_a_step_take_a_file_and_a_line() {
         planning: false,
         shard: None,
     };
-    let execution = execute(&plan, plan.order(), &[environment], Policy::default());
+    let here = Here(environment);
+    let execution = execute(&plan, plan.order(), &[&here], Policy::default(), &cancel);
     for stage in &execution.stages {
         assert!(stage.error.is_none(), "{:?}", stage.error);
     }

@@ -1,5 +1,6 @@
 //! One job, on whatever machine it is given to: a store of its own, which goes when it is done, over the remote that all share.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +18,9 @@ use crate::store::{RemoteChoice, Store, StoreError};
 
 /// How the names of scratch folders begin.
 const SCRATCH: &str = "sert-run-job-";
-/// What a store locks as long as it is open; see `store`.
-const IN_USE_LOCK: &str = "in-use.lock";
+/// And how before they are locked.
+const NEW_SCRATCH: &str = "sert-run-new-";
+const SCRATCH_LOCK: &str = "job.lock";
 
 /// What a job is run with.
 pub(crate) struct Exec<'a> {
@@ -84,8 +86,11 @@ impl Exec<'_> {
         }
         let options = self.options(end)?;
         let began = SystemTime::now();
-        let scratch = scratch(&self.scratch)?;
-        let mut store = Store::open(scratch.path())?;
+        let scratch = Scratch::new(&self.scratch).map_err(|source| StageError::Io {
+            path: self.scratch.clone(),
+            source,
+        })?;
+        let mut store = Store::open(&scratch.store())?;
         store.work_below(self.out.path());
         // What was made is pushed even where the job is told to stop, so this has a token of its own.
         let choice = RemoteChoice {
@@ -230,27 +235,54 @@ impl Observer for Both<'_> {
     }
 }
 
-/// A folder for a store, below `folder`, where those of killed jobs are removed first.
-fn scratch(folder: &Path) -> Result<tempfile::TempDir, StageError> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries {
+/// A folder for a job's store, which goes with the job.
+struct Scratch {
+    path: PathBuf,
+    /// Held as long as the job lives.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes one below `folder`, where those of killed jobs are removed first.
+    fn new(folder: &Path) -> std::io::Result<Self> {
+        remove_the_dead(folder);
+        // It has its name once it is locked, so that nobody takes it for a dead one's.
+        let new = tempfile::Builder::new()
+            .prefix(NEW_SCRATCH)
+            .tempdir_in(folder)?;
+        let lock = File::create(new.path().join(SCRATCH_LOCK))?;
+        lock.lock()?;
+        let made = new.keep();
+        let name = made.file_name().unwrap_or_default().to_string_lossy();
+        let path = folder.join(name.replacen(NEW_SCRATCH, SCRATCH, 1));
+        std::fs::rename(&made, &path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where the store is.
+    fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn remove_the_dead(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(SCRATCH);
         if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let path = entry.path();
-            // Another user's cannot be opened to be locked, and a store that is open is locked.
-            let lock = std::fs::File::options()
-                .write(true)
-                .open(path.join(IN_USE_LOCK));
+            // Another user's cannot be opened to be locked.
+            let lock = File::options().write(true).open(path.join(SCRATCH_LOCK));
             if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
                 let _ = std::fs::remove_dir_all(&path);
             }
         }
     }
-    let made = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(folder);
-    made.map_err(|source| StageError::Io {
-        path: folder.to_owned(),
-        source,
-    })
 }
 
 /// Whether a file in a folder was written since.

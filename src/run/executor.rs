@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::clock::Stopwatch;
 use super::one::Finished;
 use super::scheduler::{Policy, Scheduler};
-use crate::event::StageOutcome;
+use super::worker::Worker;
+use crate::event::{CancelToken, StageOutcome};
 use crate::plan::{NodeId, Plan};
-use crate::stage::{Environment, Outputs};
+use crate::stage::Outputs;
 
 /// How a run went.
 #[derive(Debug, Default)]
@@ -45,21 +46,25 @@ impl Execution {
     }
 }
 
-/// Carries out `nodes`, which come each after its inputs: one at a time in each of `environments`, which differ in
-/// where models run.
+/// Carries out `nodes`, which come each after its inputs, by `workers`, until somebody asks to stop by `cancel`.
 pub(crate) fn execute(
     plan: &Plan,
     nodes: &[NodeId],
-    environments: &[Environment<'_>],
+    workers: &[&dyn Worker],
     policy: Policy,
+    cancel: &CancelToken,
 ) -> Execution {
     let watch = Stopwatch::start();
-    let scheduler = Scheduler::new(plan, nodes, policy);
-    match environments {
-        [environment] => scheduler.work(environment),
-        environments => std::thread::scope(|scope| {
-            for environment in environments {
-                scope.spawn(|| scheduler.work(environment));
+    let goes_away = |node: NodeId| {
+        let mut away = workers.iter().filter(|worker| worker.is_away());
+        away.any(|worker| worker.takes(plan.node(node)))
+    };
+    let scheduler = Scheduler::new(plan, nodes, policy, &goes_away);
+    match workers {
+        [worker] => worker.work(&scheduler),
+        workers => std::thread::scope(|scope| {
+            for worker in workers {
+                scope.spawn(|| worker.work(&scheduler));
             }
         }),
     }
@@ -68,12 +73,11 @@ pub(crate) fn execute(
         places: nodes.iter().copied().zip(0..).collect(),
         ..Execution::default()
     };
-    let cancelled = environments
-        .iter()
-        .any(|environment| environment.cancel.is_cancelled());
     let left = execution.count(StageOutcome::Skipped) + execution.count(StageOutcome::Interrupted);
     // A failure says more than a signal, and a signal after the last stage stopped nothing.
-    execution.interrupted = cancelled && execution.count(StageOutcome::Failed) == 0 && left > 0;
+    // What runs elsewhere may be interrupted there.
+    let stopped = cancel.is_cancelled() || execution.count(StageOutcome::Interrupted) > 0;
+    execution.interrupted = stopped && execution.count(StageOutcome::Failed) == 0 && left > 0;
     execution.elapsed = watch.elapsed();
     execution
 }

@@ -12,9 +12,11 @@ mod json_lines;
 mod one;
 mod provenance;
 mod scheduler;
+mod slurm;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 pub(crate) use ask::ask;
 pub(crate) use exec::Exec;
@@ -23,4 +25,6 @@ pub(crate) use forecast::Forecast;
 pub(crate) use job::{EndOutcome, Job, JobFolder, JobSettings, Part};
 pub(crate) use json_lines::JsonLines;
 pub(crate) use scheduler::Policy;
+pub(crate) use slurm::{Queue, Slurm, SlurmQueue, preview};
 pub(crate) use terminal::Terminal;
+pub(crate) use worker::{Here, Worker};

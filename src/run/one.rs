@@ -34,6 +34,31 @@ impl Finished {
         !self.outcome.is_done() && self.outcome != StageOutcome::NotNeeded
     }
 
+    /// Done, with these outputs.
+    pub(super) fn done(
+        node: NodeId,
+        outcome: StageOutcome,
+        key: StageKey,
+        outputs: Outputs,
+    ) -> Self {
+        Self {
+            outputs,
+            key: Some(key),
+            ..Self::without_outputs(node, outcome)
+        }
+    }
+
+    pub(super) fn failed(node: NodeId, error: StageError) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::without_outputs(node, StageOutcome::Failed)
+        }
+    }
+
+    pub(super) fn interrupted(node: NodeId) -> Self {
+        Self::without_outputs(node, StageOutcome::Interrupted)
+    }
+
     pub(super) fn skipped(node: NodeId) -> Self {
         Self::without_outputs(node, StageOutcome::Skipped)
     }
@@ -51,6 +76,37 @@ impl Finished {
             error: None,
         }
     }
+}
+
+/// What is known of a stage before it runs.
+pub(super) enum Known {
+    NotNeeded,
+    Hit(Outputs),
+    /// It is to be run.
+    Open(Box<Recipe>),
+}
+
+/// What is known of a stage whose inputs are there; nothing is run.
+pub(super) fn known(
+    node: &Node,
+    inputs: &Inputs,
+    gate: Option<&Digest>,
+    environment: &Environment<'_>,
+) -> Result<Known, StageError> {
+    let look = || {
+        if let Some(gate) = gate
+            && !decision(gate, environment)?.go_on
+        {
+            return Ok(Known::NotNeeded);
+        }
+        let context = environment.context(node.name(), node.seed, inputs);
+        let recipe = recipe(node, inputs, &context)?;
+        Ok(match stored(&recipe.key(), &context)? {
+            Some(outputs) => Known::Hit(outputs),
+            None => Known::Open(Box::new(recipe)),
+        })
+    };
+    catch(look).unwrap_or_else(|panic| Err(StageError::Panic(panic)))
 }
 
 pub(super) fn run_node(

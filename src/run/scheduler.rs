@@ -1,15 +1,17 @@
-//! Which stages wait, run and are over: workers take the next one from here.
+//! Which stages wait, run and are over: workers take the next one from here. Some go away, to be carried out elsewhere; such a
+//! stage may come home for its last step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::clock::Stopwatch;
 use super::one::{Finished, lacks_input, run_node, tell_end};
 use crate::artifact::ArtifactKind;
-use crate::event::{Reporter, StageOutcome};
+use crate::event::{Observer, Reporter, RunEvent, StageOutcome};
 use crate::key::Digest;
-use crate::plan::{NodeId, Plan};
-use crate::stage::{Environment, Inputs};
+use crate::plan::{Node, NodeId, Plan};
+use crate::stage::{Environment, Inputs, RunOptions};
 
 /// What to do when a stage fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,7 +24,7 @@ pub(crate) enum Policy {
 }
 
 /// The scheduler of a run, over its stages in order.
-pub(super) struct Scheduler<'a> {
+pub(crate) struct Scheduler<'a> {
     plan: &'a Plan,
     nodes: &'a [NodeId],
     policy: Policy,
@@ -30,6 +32,8 @@ pub(super) struct Scheduler<'a> {
     inputs: Vec<Vec<Input>>,
     /// By place, the places that wait for it, once for each input.
     readers: Vec<Vec<usize>>,
+    /// By place, whether it goes away.
+    away: Vec<bool>,
     state: Mutex<SchedulerState>,
     changed: Condvar,
 }
@@ -48,11 +52,19 @@ struct SchedulerState {
     states: Vec<StageState>,
     /// Those that nobody has taken.
     waiting: BTreeSet<usize>,
-    /// Those of them whose inputs are over.
+    /// Those of them whose inputs are over, and that are carried out here.
     ready: BTreeSet<usize>,
+    /// Those that go away.
+    ready_away: BTreeSet<usize>,
+    /// Those that came home: what is left of them is done here; with the devices that did the rest.
+    home: BTreeMap<usize, String>,
     /// How many inputs of each are not over.
     open: Vec<usize>,
     under_way: usize,
+    /// How many of those are away.
+    out: usize,
+    /// Whether nobody takes stages away any more.
+    is_left: bool,
     /// Whether one failed, or was skipped.
     any_lost: bool,
     /// Those that went back behind the stages that make their inputs.
@@ -65,7 +77,7 @@ enum StageState {
 }
 
 /// What a worker is to do.
-enum Task {
+pub(super) enum Task {
     Run(usize, Inputs, Option<Digest>),
     Skip(usize),
     LeaveOut(usize),
@@ -73,7 +85,12 @@ enum Task {
 
 impl<'a> Scheduler<'a> {
     /// `nodes` come each after its inputs.
-    pub(super) fn new(plan: &'a Plan, nodes: &'a [NodeId], policy: Policy) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        nodes: &'a [NodeId],
+        policy: Policy,
+        goes_away: &dyn Fn(NodeId) -> bool,
+    ) -> Self {
         let places: BTreeMap<NodeId, usize> = nodes.iter().copied().zip(0..).collect();
         let mut inputs: Vec<Vec<Input>> = Vec::new();
         let mut readers = vec![Vec::new(); nodes.len()];
@@ -105,12 +122,22 @@ impl<'a> Scheduler<'a> {
             inputs.push(of_node);
         }
         let open: Vec<usize> = inputs.iter().map(Vec::len).collect();
+        let away: Vec<bool> = nodes.iter().map(|&node| goes_away(node)).collect();
+        let ready = |is_away| {
+            let ready =
+                (0..nodes.len()).filter(|&place| open[place] == 0 && away[place] == is_away);
+            ready.collect::<BTreeSet<usize>>()
+        };
         let state = SchedulerState {
             states: nodes.iter().map(|_| StageState::Open).collect(),
             waiting: (0..nodes.len()).collect(),
-            ready: (0..nodes.len()).filter(|&place| open[place] == 0).collect(),
+            ready: ready(false),
+            ready_away: ready(true),
+            home: BTreeMap::new(),
             open,
             under_way: 0,
+            out: 0,
+            is_left: false,
             any_lost: false,
             requeued: BTreeSet::new(),
         };
@@ -120,6 +147,7 @@ impl<'a> Scheduler<'a> {
             policy,
             inputs,
             readers,
+            away,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -135,10 +163,19 @@ impl<'a> Scheduler<'a> {
                 Task::Run(place, inputs, gate) => {
                     let (id, gate) = (self.nodes[place], gate.as_ref());
                     let node = self.plan.node(id);
-                    (place, run_node(node, id, &inputs, gate, environment))
+                    let home = self.state().home.get(&place).cloned();
+                    (
+                        place,
+                        match home {
+                            None => run_node(node, id, &inputs, gate, environment),
+                            Some(devices) => finish_here(node, id, &inputs, devices, environment),
+                        },
+                    )
                 }
             };
             if lacks_input(&finished) && self.make_inputs_again(place, environment) {
+                self.state().under_way -= 1;
+                self.changed.notify_all();
                 continue;
             }
             tell_end(
@@ -153,6 +190,7 @@ impl<'a> Scheduler<'a> {
 
     /// Puts a stage whose inputs were damaged behind those that make them, which look again what is there. Once for each
     /// stage: what is damaged again at once is the disk's or another process's doing.
+    /// The stage stays under way until its worker says that it has let go of it.
     fn make_inputs_again(&self, place: usize, environment: &Environment<'_>) -> bool {
         let mut state = self.state();
         if !state.requeued.insert(place) {
@@ -167,13 +205,14 @@ impl<'a> Scheduler<'a> {
             for &reader in &self.readers[input.from] {
                 state.open[reader] += 1;
                 state.ready.remove(&reader);
+                state.ready_away.remove(&reader);
             }
-            state.enqueue(input.from);
+            state.home.remove(&input.from);
+            self.enqueue(&mut state, input.from);
         }
-        state.under_way -= 1;
-        state.enqueue(place);
+        state.home.remove(&place);
+        self.enqueue(&mut state, place);
         drop(state);
-        self.changed.notify_all();
         let name = self.plan.node(self.nodes[place]).name();
         Reporter::new(name, environment.observer)
             .warn("an input is gone from the store, or damaged; it is made again");
@@ -184,27 +223,28 @@ impl<'a> Scheduler<'a> {
     fn take(&self, environment: &Environment<'_>) -> Option<Task> {
         let mut state = self.state();
         loop {
-            let stop = environment.cancel.is_cancelled()
-                || self.policy == Policy::FailFast && state.any_lost;
-            let next = if stop {
+            let next = if self.stops(&state, environment) {
                 // Taken one by one all the same, so that the end of every stage is told.
                 state.waiting.first().map(|&place| Task::Skip(place))
             } else {
-                let ready = state.ready.first();
-                ready.map(|&place| self.task(&state.states, place))
+                let left = state.ready_away.first().filter(|_| state.is_left);
+                match (state.ready.first(), left) {
+                    (Some(&place), _) => Some(self.task(&state.states, place)),
+                    (None, Some(&place)) => Some(Task::Skip(place)),
+                    (None, None) => None,
+                }
             };
             if let Some(task) = next {
                 let (Task::Run(place, ..) | Task::Skip(place) | Task::LeaveOut(place)) = task;
-                state.waiting.remove(&place);
-                state.ready.remove(&place);
-                state.under_way += 1;
+                state.taken(place);
                 return Some(task);
             }
-            // Nothing runs whose end could make another ready.
-            if state.under_way == 0 {
+            // Nothing runs, nor is about to, whose end could make another ready.
+            if state.under_way == 0 && state.ready_away.is_empty() {
                 return None;
             }
-            // Without a time limit: a signal wakes nobody here, but the stage under way sees it, and its end does.
+            // Without a time limit: a signal wakes nobody here, but the stage under way sees it, and its end does. Who looks
+            // after those that are away sees it too.
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
@@ -247,11 +287,124 @@ impl<'a> Scheduler<'a> {
             state.open[reader] -= 1;
             // One that was skipped when the run stopped waits no longer, though its inputs went on to their end.
             if state.open[reader] == 0 && state.waiting.contains(&reader) {
-                state.ready.insert(reader);
+                self.make_ready(&mut state, reader);
             }
         }
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Whether nothing more is to be begun.
+    fn stops(&self, state: &SchedulerState, environment: &Environment<'_>) -> bool {
+        environment.cancel.is_cancelled() || self.policy == Policy::FailFast && state.any_lost
+    }
+
+    /// The same, for whoever has stages away.
+    pub(super) fn is_stopping(&self, environment: &Environment<'_>) -> bool {
+        self.stops(&self.state(), environment)
+    }
+
+    /// Those stages that are ready to go away, each with what is to be done with it; none where nothing more is to be begun.
+    pub(super) fn take_away(&self, environment: &Environment<'_>) -> Vec<Task> {
+        let mut state = self.state();
+        if self.stops(&state, environment) {
+            return Vec::new();
+        }
+        let places: Vec<usize> = state.ready_away.iter().copied().collect();
+        let mut tasks = Vec::with_capacity(places.len());
+        for place in places {
+            tasks.push(self.task(&state.states, place));
+            state.taken(place);
+            state.out += 1;
+        }
+        tasks
+    }
+
+    /// Nobody takes stages away any more: those that should go are left out.
+    pub(super) fn leave(&self) {
+        self.state().is_left = true;
+        self.changed.notify_all();
+    }
+
+    /// The stage of a place.
+    pub(super) fn node(&self, place: usize) -> NodeId {
+        self.nodes[place]
+    }
+
+    /// The plan that it is of.
+    pub(super) fn plan(&self) -> &'a Plan {
+        self.plan
+    }
+
+    /// A stage that was away is over.
+    pub(super) fn back(
+        &self,
+        place: usize,
+        finished: Finished,
+        watch: &Stopwatch,
+        environment: &Environment<'_>,
+    ) {
+        if lacks_input(&finished) && self.make_inputs_again(place, environment) {
+            let mut state = self.state();
+            state.under_way -= 1;
+            state.out -= 1;
+            drop(state);
+            self.changed.notify_all();
+            return;
+        }
+        tell_end(
+            self.plan.node(self.nodes[place]),
+            &finished,
+            watch,
+            environment,
+        );
+        self.state().out -= 1;
+        self.finish(place, finished);
+    }
+
+    /// Of a stage that was away only that is left to do which is done here.
+    pub(super) fn come_home(&self, place: usize, devices: String) {
+        let mut state = self.state();
+        state.out -= 1;
+        state.under_way -= 1;
+        state.home.insert(place, devices);
+        self.enqueue(&mut state, place);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Whether every stage is over.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.waiting.is_empty() && state.under_way == 0
+    }
+
+    /// Whether nothing goes on here, so that only the end of what is away can bring more to do.
+    pub(super) fn is_quiet_here(&self) -> bool {
+        let state = self.state();
+        state.ready.is_empty() && state.ready_away.is_empty() && state.under_way == state.out
+    }
+
+    /// Waits until something has changed, but no longer than `most`.
+    pub(super) fn wait(&self, most: Duration) {
+        let waited = self.changed.wait_timeout(self.state(), most);
+        drop(waited);
+    }
+
+    /// Leaves a stage to whoever takes it, once its inputs are over.
+    fn enqueue(&self, state: &mut SchedulerState, place: usize) {
+        state.waiting.insert(place);
+        if state.open[place] == 0 {
+            self.make_ready(state, place);
+        }
+    }
+
+    fn make_ready(&self, state: &mut SchedulerState, place: usize) {
+        if self.away[place] && !state.home.contains_key(&place) {
+            state.ready_away.insert(place);
+        } else {
+            state.ready.insert(place);
+        }
     }
 
     /// How every stage went, in order.
@@ -275,11 +428,43 @@ impl<'a> Scheduler<'a> {
 }
 
 impl SchedulerState {
-    /// Leaves a stage to whoever takes it, once its inputs are over.
-    fn enqueue(&mut self, place: usize) {
-        self.waiting.insert(place);
-        if self.open[place] == 0 {
-            self.ready.insert(place);
+    /// A worker has it now.
+    fn taken(&mut self, place: usize) {
+        self.waiting.remove(&place);
+        self.ready.remove(&place);
+        self.ready_away.remove(&place);
+        self.under_way += 1;
+    }
+}
+
+/// Does the last step of a stage that was away, on these devices.
+fn finish_here(
+    node: &Node,
+    id: NodeId,
+    inputs: &Inputs,
+    devices: String,
+    environment: &Environment<'_>,
+) -> Finished {
+    let options = RunOptions {
+        device_description: devices,
+        ..environment.options.clone()
+    };
+    let environment = Environment {
+        observer: &AlreadyStarted(environment.observer),
+        options: &options,
+        ..*environment
+    };
+    // The decision that it waited for was taken before it went away.
+    run_node(node, id, inputs, None, &environment)
+}
+
+/// Who listens to a stage that was said to have started when it went away.
+struct AlreadyStarted<'a>(&'a dyn Observer);
+
+impl Observer for AlreadyStarted<'_> {
+    fn event(&self, event: &RunEvent) {
+        if !matches!(event, RunEvent::StageStarted { .. }) {
+            self.0.event(event);
         }
     }
 }

@@ -291,7 +291,11 @@ impl Observer for Terminal {
                     Level::Info => "",
                     Level::Warning => "warning: ",
                 };
-                self.line(&format!("{stage:<NAME$} {mark}{message}"));
+                if stage.is_empty() {
+                    self.line(&format!("{mark}{message}")); // of the run as a whole
+                } else {
+                    self.line(&format!("{stage:<NAME$} {mark}{message}"));
+                }
             }
             RunEvent::StageFinished {
                 stage,

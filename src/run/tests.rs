@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Execution, Policy, execute};
+use super::{Execution, Here, Policy, Worker, execute};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, RunEvent, StageOutcome};
 use crate::fetch::{FetchOptions, Fetcher};
@@ -91,7 +91,9 @@ fn run(text: &str, policy: Policy, workers: usize) -> (Plan, Execution, Vec<Stri
         planning: false,
         shard: None,
     };
-    let execution = execute(&plan, plan.order(), &vec![environment; workers], policy);
+    let here = Here(environment);
+    let workers: Vec<&dyn Worker> = vec![&here; workers];
+    let execution = execute(&plan, plan.order(), &workers, policy, &cancel);
     (plan, execution, ended.0.into_inner().unwrap())
 }
 

@@ -35,15 +35,8 @@ impl Shard {
     pub(super) fn part<T>(self, items: Vec<T>, question: impl Fn(&T) -> &str) -> Vec<T> {
         let mut places: BTreeMap<String, u32> = BTreeMap::new();
         let mut is_ours = |item: &T| {
-            let question = question(item);
-            let place = match places.get(question) {
-                Some(place) => *place,
-                None => {
-                    let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
-                    places.insert(question.to_owned(), next);
-                    next
-                }
-            };
+            let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            let place = *places.entry(question(item).to_owned()).or_insert(next);
             place % self.count == self.index
         };
         let mut items = items;

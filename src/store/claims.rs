@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::key::{Digest, StageKey};
 
 /// Time between two looks at whether a lock is free. Ours.
 const LOOK_AT_LOCK: Duration = Duration::from_millis(50);
+/// `ENOLCK`, which has no [`ErrorKind`].
+const NO_LOCKS: i32 = 37;
 /// A holder's name is no longer than this.
 const MAX_NAME_BYTES: u64 = 300;
 
@@ -92,7 +94,7 @@ impl Store {
         }
         let name = lock_name(bucket, key);
         let file = lock_file(&self.root, &name)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {
                 sign(&file);
                 let keys = BTreeSet::from([*key]);
@@ -110,6 +112,19 @@ impl Store {
     }
 }
 
+/// Locks a file, where its file system has locks. Where it has none (an NFS that is mounted without), nothing relies on them: two
+/// that do the same work do it twice.
+pub(super) fn try_lock(file: &File) -> Result<(), TryLockError> {
+    match file.try_lock() {
+        Err(TryLockError::Error(error))
+            if error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(NO_LOCKS) =>
+        {
+            Ok(())
+        }
+        locked => locked,
+    }
+}
+
 /// Takes the lock of this name; says for whom it waits, where it has to. `None` where `cancel` came first.
 pub(super) fn lock_telling(
     root: &Path,
@@ -121,7 +136,7 @@ pub(super) fn lock_telling(
     let mut told = false;
     // Tried again and again: a `lock` that blocks could not be given up when the run is asked to stop.
     loop {
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => break,
             Err(TryLockError::Error(error)) => return Err(error).doing("lock", &root.join(name)),
             Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Ok(None),

@@ -4,7 +4,7 @@
 //! ROOT/objects-v1/ab/cdef...      content-addressed files: temporary file, fsync, rename
 //! ROOT/rows-v1/BUCKET/NNNNNN.seg  rows (paths, replies, ...): append-only checksummed records
 //! ROOT/results-v1/ab/KEY.json     one immutable record for each finished stage
-//! ROOT/index-v1.sqlite            the index over rows and results, rebuilt from them if damaged
+//! ROOT/index-v1.sqlite            the index over rows and results, rebuilt from them if damaged; elsewhere, where many see ROOT
 //! ROOT/work/KEY/                  checkpoints of stages that are not finished
 //! ROOT/tmp/sert-run-XXXXXX        files before they have their names
 //! ROOT/locks/                     who runs which stage, who makes which rows
@@ -32,6 +32,7 @@ mod recover;
 mod results;
 mod rows;
 mod segment;
+mod site;
 mod stats;
 mod tier;
 mod verify;
@@ -41,7 +42,7 @@ mod work;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,6 +59,7 @@ pub(crate) use error::StoreError;
 pub(crate) use gc::GcOptions;
 pub(crate) use own::Stranger;
 pub(crate) use results::{INPUTS_CHECKED, StageResult};
+use site::Site;
 pub(crate) use tier::{RemoteChoice, RemoteGcOptions, Segments};
 pub(crate) use verify::Damage;
 
@@ -78,6 +80,7 @@ const ROW_LOCKS: u16 = 1024;
 pub struct Store {
     root: PathBuf,
     index_path: PathBuf,
+    site: Site,
     inner: Mutex<Inner>,
     warnings: Mutex<Vec<String>>,
     /// What was found damaged when the store was opened, for [`Store::verify`].
@@ -140,6 +143,14 @@ impl Store {
     }
 
     fn open_to_write(root: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Store, StoreError> {
+        Self::open_at(root, Site::of(root), waiting)
+    }
+
+    fn open_at(
+        root: &Path,
+        site: Site,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<Store, StoreError> {
         fs::create_dir_all(root).doing("create the folder", root)?;
         for folder in own::FOLDERS {
             durable::create_dir(root, &root.join(folder))?;
@@ -148,16 +159,19 @@ impl Store {
         // One process at a time rebuilds; the lock ends with this call.
         let _opening = claims::lock_telling(root, OPEN_LOCK, waiting, &CancelToken::default())?;
         let in_use = lock_file(root, IN_USE_LOCK)?;
-        if in_use.try_lock_shared().is_err() {
+        if matches!(in_use.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             waiting(&claims::holder(root, IN_USE_LOCK)); // it collects
             in_use
                 .lock_shared()
                 .doing("lock", &root.join(IN_USE_LOCK))?;
         }
 
-        let index_path = root.join(own::INDEX);
-        let (connection, rebuilt) = index::open(root, &index_path)?;
-        let store = Self::new(root, connection, Access::Write, Some(in_use));
+        let index_path = site.index(root);
+        let (connection, rebuilt) = match &site.index_folder {
+            Some(folder) => index::open(folder, &index_path)?,
+            None => (index::in_memory(&index_path)?, false),
+        };
+        let store = Self::new(root, site, connection, Access::Write, Some(in_use));
         if rebuilt {
             store.tell_damaged_index();
         }
@@ -189,23 +203,35 @@ impl Store {
         let reason = refused.to_string();
         // Without its hint: messages quote it in a sentence, and have hints of their own.
         let reason = reason.lines().next().unwrap_or_default().to_owned();
-        let index_path = root.join(own::INDEX);
-        let indexed = index::open_to_read(root, &index_path)?;
-        let (connection, is_complete) = match indexed {
-            Some(connection) => (connection, true),
-            None => (index::in_memory(&index_path)?, false),
+        let site = Site::of(root);
+        let index_path = site.index(root);
+        let indexed = match &site.index_folder {
+            Some(folder) => index::open_to_read(folder, &index_path)?,
+            None => None,
         };
-        let store = Self::new(root, connection, Access::Read(reason), in_use);
+        let (connection, is_complete) = match indexed {
+            // Of one that machines share, the index of this one may lack what others made.
+            Some(connection) if site.machine.is_none() => (connection, true),
+            _ => (index::in_memory(&index_path)?, false),
+        };
+        let store = Self::new(root, site, connection, Access::Read(reason), in_use);
         if !is_complete {
             store.recover()?;
         }
         Ok(store)
     }
 
-    fn new(root: &Path, connection: Connection, access: Access, in_use: Option<File>) -> Self {
+    fn new(
+        root: &Path,
+        site: Site,
+        connection: Connection,
+        access: Access,
+        in_use: Option<File>,
+    ) -> Self {
         Self {
             root: root.to_owned(),
-            index_path: root.join(own::INDEX),
+            index_path: site.index(root),
+            site,
             inner: Mutex::new(Inner {
                 connection,
                 writers: BTreeMap::new(),
@@ -253,7 +279,9 @@ impl Store {
         inner.writers.clear();
         inner.readers.clear();
         inner.connection = index::in_memory(&self.index_path)?; // lets go of the damaged one
-        inner.connection = index::reopen(&self.root, &self.index_path)?;
+        if let Some(folder) = &self.site.index_folder {
+            inner.connection = index::reopen(folder, &self.index_path)?;
+        }
         Ok(())
     }
 

@@ -278,8 +278,24 @@ fn list(root: &Path, folder: &Path) -> Result<Vec<(PathBuf, Kind)>, StoreError> 
 }
 
 pub(super) fn is_segment(name: &str) -> bool {
-    name.strip_suffix(".seg")
-        .is_some_and(|number| number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit()))
+    let number = name
+        .strip_suffix(".seg")
+        .map(|name| match name.split_once('-') {
+            Some((machine, number)) if is_machine(machine) => number,
+            _ => name,
+        });
+    number.is_some_and(|number| number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether a segment has a machine's name: so it is where many see the store.
+pub(super) fn is_of_a_machine(segment: &str) -> bool {
+    segment
+        .split_once('-')
+        .is_some_and(|(machine, _)| is_machine(machine))
+}
+
+fn is_machine(name: &str) -> bool {
+    name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Whether [`super::Store::rebuild`] has renamed this.

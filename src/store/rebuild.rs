@@ -8,6 +8,7 @@ use crate::key::Digest;
 
 use super::error::Doing;
 use super::own::{self, FOREIGN, Survey, aside_name};
+use super::site::Site;
 use super::{IN_USE_LOCK, Store, StoreError, durable, index, lock_file};
 
 /// What [`Store::rebuild`] did.
@@ -47,7 +48,7 @@ impl Store {
             if in_use.try_lock().is_err() {
                 return Err(StoreError::InUse(root.to_owned()));
             }
-            index::remove(&root.join(own::INDEX))?;
+            index::remove(&Site::of(root).index(root))?;
         }
         take_back(root, &mut report, &|path| is_sound_object(root, path))?;
         let store = Store::open(root)?;

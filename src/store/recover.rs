@@ -16,7 +16,7 @@ use super::index::OnIndex;
 use super::own::Survey;
 use super::rows::set_indexed;
 use super::segment::{self, Span};
-use super::{Access, Store, StoreError, own};
+use super::{Store, StoreError, claims, own};
 use crate::beneath;
 use crate::key::Digest;
 
@@ -49,14 +49,17 @@ impl Store {
             if length == indexed {
                 continue;
             }
-            let file = match self.access {
-                Access::Write => beneath::open_or_create(&self.root, path),
-                Access::Read(_) => beneath::open(&self.root, path),
-            }
-            .doing("open", path)?;
+            // Another machine's may be written to at this moment: it is read, and mended by that machine.
+            let mends = self.read_only().is_none() && self.site.owns(name);
+            let file = if mends {
+                beneath::open_or_create(&self.root, path)
+            } else {
+                beneath::open(&self.root, path)
+            };
+            let file = file.doing("open", path)?;
             // A segment that is held is looked after by its holder.
-            if self.read_only().is_some() || file.try_lock().is_ok() {
-                self.recover_segment(&mut inner.connection, &file, bucket, path)?;
+            if !mends || claims::try_lock(&file).is_ok() {
+                self.recover_segment(&mut inner.connection, &file, bucket, path, mends)?;
             }
         }
         for at in known {
@@ -72,19 +75,23 @@ impl Store {
         Ok(())
     }
 
-    /// Takes in the records past the indexed length and cuts off what is not whole. The caller
-    /// holds the segment's lock. Gives the segment's number in the index and its length.
+    /// Takes in the records past the indexed length and, where it `mends`, cuts off what is not whole. The caller
+    /// then holds the segment's lock. Gives the segment's number in the index and its length.
     pub(super) fn recover_segment(
         &self,
         connection: &mut Connection,
         file: &File,
         bucket: &str,
         path: &Path,
+        mends: bool,
     ) -> Result<(i64, u64), StoreError> {
         let index = &self.index_path;
-        let cut = |length: u64| match self.access {
-            Access::Write => file.set_len(length).doing("shorten", path),
-            Access::Read(_) => Ok(()),
+        let cut = |length: u64| {
+            if mends {
+                file.set_len(length).doing("shorten", path)
+            } else {
+                Ok(())
+            }
         };
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -111,7 +118,7 @@ impl Store {
             for (key, span) in &scan.records {
                 let record = self.take_in(&transaction, bucket, id, key, *span)?;
                 // Or a rebuilt index might choose it.
-                if record == RecordState::Late {
+                if record == RecordState::Late && mends {
                     self.mark_late(file, path, *span)?;
                 }
             }
@@ -122,15 +129,15 @@ impl Store {
                     format!("{count} damaged stretches; the rows in them are made again"),
                 );
             }
-            if scan.end < length {
+            if scan.end < length && mends {
                 self.warn(format!(
                     "cut {} bytes of half-written rows off the end of {}",
                     length - scan.end,
                     path.display()
                 ));
                 cut(scan.end)?;
-                length = scan.end;
             }
+            length = scan.end;
         }
         set_indexed(&transaction, id, length).on(index)?;
         transaction.commit().on(index)?;

@@ -16,7 +16,7 @@ use crate::key::Digest;
 use super::error::Doing;
 use super::index::OnIndex;
 use super::segment::{self, Span};
-use super::{Inner, Store, StoreError, durable, own};
+use super::{Inner, Store, StoreError, claims, durable, own};
 use crate::beneath::{self, Foreign};
 
 /// A writer leaves a segment that has grown beyond this; ours. Tests fill several.
@@ -237,7 +237,7 @@ impl Store {
         let folder = self.bucket_dir(bucket);
         durable::create_dir(&self.root, &folder)?;
         for number in 0_u32.. {
-            let name = format!("{number:06}.seg");
+            let name = self.site.segment(number);
             let path = folder.join(&name);
             let file = match beneath::open_or_create(&self.root, &path) {
                 // Whoever put it there, it is not ours to write to.
@@ -247,12 +247,12 @@ impl Store {
                 }
                 opened => opened.doing("open", &path)?,
             };
-            match file.try_lock() {
+            match claims::try_lock(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(error)) => return Err(error).doing("lock", &path),
             }
-            let (segment, length) = self.recover_segment(connection, &file, bucket, &path)?;
+            let (segment, length) = self.recover_segment(connection, &file, bucket, &path, true)?;
             if length == 0 {
                 // Or a power cut could lose the file's name after `flush` has synced its bytes.
                 durable::sync_dir(&folder)?;

@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     /// A node: an empty folder, and one for its store.
-    fn exec(&self, job: &Path, more: &[&str]) -> Run {
+    fn exec(job: &Path, more: &[&str]) -> Run {
         let node = Bench::new("");
         let mut arguments = vec!["exec", job.to_str().unwrap()];
         arguments.extend(more);
@@ -76,7 +76,7 @@ fn parts_leave_rows_and_the_whole_is_put_together_from_them() {
     let job = cluster.job("sampled");
     let mut bytes = 0;
     for shard in ["2/3", "0/3", "1/3"] {
-        cluster.exec(&job, &["--shard", shard]).ok();
+        Cluster::exec(&job, &["--shard", shard]).ok();
         let end = read(&job.with_file_name(format!("end-{}-1.json", shard.replace('/', "of"))));
         assert_eq!(end["outcome"], "done");
         assert_eq!(end["rows"]["paths"].as_array().unwrap().len(), 1, "{end}");
@@ -115,7 +115,7 @@ fn a_job_that_is_warned_saves_and_goes_on_elsewhere() {
     assert_eq!(code, Some(75), "{told}");
     let end = job.with_file_name("end-whole-1.json");
     assert_eq!(read(&end)["outcome"], "saved");
-    cluster.exec(&job, &[]).ok();
+    Cluster::exec(&job, &[]).ok();
     assert_eq!(read(&end)["outcome"], "done");
     let events = std::fs::read_to_string(job.with_file_name("events-whole-1.jsonl")).unwrap();
     let done: Vec<u64> = events
@@ -172,7 +172,7 @@ fn a_job_that_is_not_this_machines_says_why() {
     let says = |change: &dyn Fn(&mut Value), more: &[&str], expected: &[&str]| {
         std::fs::write(&job, &original).unwrap();
         Cluster::edit(&job, |job| change(job));
-        let run = cluster.exec(&job, more);
+        let run = Cluster::exec(&job, more);
         assert_ne!(run.code, Some(0));
         for each in expected {
             assert!(run.stderr.contains(each), "{each}: {}", run.stderr);
@@ -216,7 +216,7 @@ fn a_job_that_is_not_this_machines_says_why() {
 
     let cluster = Cluster::with("kept");
     let job = cluster.job("sert");
-    let run = cluster.exec(&job, &["--shard", "0/2"]);
+    let run = Cluster::exec(&job, &["--shard", "0/2"]);
     assert!(
         run.stderr
             .contains("a stage of kind `finetune` is done as a whole"),
@@ -231,7 +231,7 @@ fn a_job_that_is_not_this_machines_says_why() {
     let objects = cluster.shared.path().join("remote/objects-v1");
     let paths = read(&job)["inputs"]["paths"].as_str().unwrap().to_owned();
     std::fs::remove_file(objects.join(&paths[..2]).join(&paths[2..])).unwrap();
-    let run = cluster.exec(&job, &[]);
+    let run = Cluster::exec(&job, &[]);
     assert!(
         run.stderr.contains("the input `paths` is gone"),
         "{}",

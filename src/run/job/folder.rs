@@ -1,10 +1,11 @@
 //! Where jobs lie: a folder that all machines of a run see.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk;
+use tempfile::NamedTempFile;
+
 use crate::key::StageKey;
 use crate::stage::Shard;
 
@@ -63,13 +64,39 @@ impl JobFolder {
     }
 }
 
-/// Writes a file that machines share, wholly or not at all.
+/// Writes a file that machines share, wholly or not at all, in place of one that may be there.
 ///
 /// # Errors
 /// The file system refuses.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+    let written = beside(path, bytes)?.persist(path);
+    written.map(drop).map_err(|failed| failed.error)
+}
+
+/// The same, unless there is one: of many that write at once one does. Says whether it did.
+///
+/// # Errors
+/// The file system refuses.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    match beside(path, bytes)?.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(failed) => Err(failed.error),
     }
-    disk::write(path, bytes).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// A file with these bytes, on the disk, that has no name yet which counts. No lock says whose it is, unlike that of `disk`:
+/// here many machines write.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".sert-run-");
+    #[cfg(unix)]
+    // Temporary files are private, and others of a group are to read these.
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }

@@ -18,5 +18,5 @@ mod log;
 
 pub(crate) use end::{End, EndOutcome};
 pub(crate) use file::{Job, JobSettings};
-pub(crate) use folder::{JobFolder, Part, write};
+pub(crate) use folder::{JobFolder, Part, write, write_new};
 pub(crate) use log::{EventLog, EventReader};

@@ -8,6 +8,7 @@ mod read_only;
 mod remote;
 mod results;
 mod rows;
+mod site;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use crate::key::{Digest, StageKey};
 
 use super::super::{Store, StoreError};
 use super::push::not_shared;
-use super::{Presence, Tier};
+use super::{Presence, Tier, result_name};
 
 /// Sealed segments, by bucket.
 pub(crate) type Segments = BTreeMap<String, BTreeSet<Digest>>;
@@ -38,10 +38,31 @@ impl Store {
         Ok(())
     }
 
+    /// Somebody could not read one of these there, or what they name: those that are here are put there again.
+    pub fn distrust(&self, objects: impl IntoIterator<Item = Digest>) {
+        let Some(tier) = &self.tier else { return };
+        for digest in self.reachable(objects).unwrap_or_default() {
+            if self.has_object(&digest) {
+                tier.known().objects.insert(digest, Presence::Damaged);
+            }
+        }
+    }
+
     /// The segments of rows that this process has sealed there.
     pub fn sealed(&self) -> Segments {
         let tier = self.tier.as_ref();
         tier.map_or_else(Segments::new, |tier| tier.sealed().clone())
+    }
+
+    /// Puts rows, and seals them there at once; says in which segments.
+    #[cfg(test)]
+    pub(crate) fn seal_now(&self, bucket: &str, rows: &[(Digest, Vec<u8>)]) -> Segments {
+        self.put_rows(bucket, rows).unwrap();
+        let keys: Vec<Digest> = rows.iter().map(|(key, _)| *key).collect();
+        let tier = self.tier().unwrap();
+        std::mem::take(&mut *tier.sealed());
+        assert!(self.seal_rows(tier, bucket, &keys).is_ok());
+        std::mem::take(&mut *tier.sealed())
     }
 
     /// Takes in the rows of these segments; says how many segments are not there.
@@ -57,6 +78,12 @@ impl Store {
             }
         }
         Ok(missing)
+    }
+
+    /// Whether the remote has the result under `key`, as far as it answers.
+    pub fn is_shared(&self, key: &StageKey) -> bool {
+        let tier = self.tier.as_ref();
+        tier.is_some_and(|tier| matches!(tier.bucket.head(&result_name(key)), Ok(Some(_))))
     }
 
     /// How many results and rows the last run could not put there.

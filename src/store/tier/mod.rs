@@ -188,7 +188,7 @@ impl Store {
         let mut may_write = !choice.readonly;
         // Its index would not know what is put beside it.
         if let RemoteUrl::Folder(folder) = &choice.url
-            && folder.join(super::own::INDEX).exists()
+            && folder.join(super::IN_USE_LOCK).exists()
             && may_write
         {
             self.warn(format!(
