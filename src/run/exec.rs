@@ -1,6 +1,7 @@
 //! One job, on whatever machine it is given to: a store of its own, which goes when it is done, over the remote that all share.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -276,9 +277,12 @@ fn remove_the_dead(folder: &Path) {
         let is_ours = entry.file_name().to_string_lossy().starts_with(SCRATCH);
         if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let path = entry.path();
-            // Another user's cannot be opened to be locked.
-            let lock = File::options().write(true).open(path.join(SCRATCH_LOCK));
-            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let is_dead = match File::options().write(true).open(path.join(SCRATCH_LOCK)) {
+                Ok(lock) => lock.try_lock().is_ok(),
+                // Its job was killed while it removed it. Another user's cannot be opened.
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if is_dead {
                 let _ = std::fs::remove_dir_all(&path);
             }
         }
