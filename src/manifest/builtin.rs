@@ -32,6 +32,11 @@ pub const BUILTINS: &[Builtin] = &[
         doc: "data, student, and the student before it is trained: what experiments/methods share",
         text: include_str!("../../experiments/base/methods.toml"),
     },
+    Builtin {
+        name: "microworld",
+        doc: "the arms in a small generated world with an exact judge; needs nothing else",
+        text: include_str!("../../experiments/base/microworld.toml"),
+    },
 ];
 
 /// The builtin of that name, without [`BUILTIN`].

@@ -2,6 +2,8 @@
 //!
 //! Source of the interval of a difference of shares: Agresti & Min 2005.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::definition::Kind;
@@ -10,8 +12,9 @@ use super::mcnemar::mcnemar;
 use super::mean::paired_bootstrap;
 use super::normal::normal_quantile;
 use super::resample::Resampling;
-use super::seeds::mean_by_question;
+use super::seeds::{ByQuestion, mean_by_question};
 use super::{Evaluation, Metric, MetricError};
+use crate::key::Digest;
 
 /// Resamples of a test at least, so that its p can be small.
 const RESAMPLES: u32 = 10_000;
@@ -60,8 +63,7 @@ pub fn compare(
     b: &[&Evaluation],
 ) -> Result<Option<Comparison>, MetricError> {
     let (in_a, in_b) = (mean_by_question(metric, a)?, mean_by_question(metric, b)?);
-    MetricError::same_questions(&in_a, &in_b)?;
-    MetricError::same_content(a.iter().chain(b).copied())?;
+    same_questions(a, b, &in_a, &in_b)?;
     let pairs: Vec<(f64, f64)> = (in_a.values().zip(in_b.values()))
         .filter_map(|(a, b)| Some(((*a)?, (*b)?)))
         .collect();
@@ -98,6 +100,28 @@ pub fn compare(
         test,
         mean_square: squares / differences.len() as f64,
     }))
+}
+
+/// An error unless both arms were asked the same.
+fn same_questions(
+    a: &[&Evaluation],
+    b: &[&Evaluation],
+    in_a: &ByQuestion<'_>,
+    in_b: &ByQuestion<'_>,
+) -> Result<(), MetricError> {
+    let ids = |of: &ByQuestion<'_>| -> BTreeMap<String, ()> {
+        of.keys().map(|(_, id)| ((*id).to_owned(), ())).collect()
+    };
+    let (ids_a, ids_b) = (ids(in_a), ids(in_b));
+    MetricError::same_questions(&ids_a, &ids_b)?;
+    let contents = |arm: &[&Evaluation]| -> BTreeSet<Digest> {
+        arm.iter().map(|each| each.questions).collect()
+    };
+    if contents(a) == contents(b) {
+        return Ok(());
+    }
+    let questions = ids_b.len();
+    Err(MetricError::OtherContent { questions })
 }
 
 fn resampling(a: &Evaluation, b: &Evaluation) -> Resampling {

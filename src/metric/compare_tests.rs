@@ -222,12 +222,21 @@ fn other_questions_are_an_error() {
     // The same ids of another dataset.
     let mut elsewhere = a.clone();
     elsewhere.questions = crate::key::Digest::of(b"other words");
-    for error in [
-        compare(Metric::ACC, &[&a], &[&elsewhere]).unwrap_err(),
-        OverSeeds::of(Metric::ACC, &[&a, &elsewhere]).unwrap_err(),
-    ] {
-        assert_eq!(error, MetricError::OtherContent { questions: 3 });
-    }
+    let error = compare(Metric::ACC, &[&a], &[&elsewhere]).unwrap_err();
+    assert_eq!(error, MetricError::OtherContent { questions: 3 });
+    // Seeds of one arm that are asked other things: every question counts, and arms are paired within each seed.
+    let [over, one] = [&[&a, &elsewhere][..], &[&a]]
+        .map(|seeds| OverSeeds::of(Metric::ACC, seeds).unwrap().unwrap());
+    assert_eq!((over.questions.n, one.questions.n), (6, 3));
+    assert_eq!(over.questions.value, one.questions.value);
+    let [wide, narrow] = [one, over].map(|over| {
+        let interval = over.questions.interval.unwrap();
+        interval.high - interval.low
+    });
+    assert!(narrow < wide, "{narrow} {wide}");
+    let paired = compare(Metric::ACC, &[&a, &elsewhere], &[&elsewhere, &a]);
+    let paired = paired.unwrap().unwrap();
+    assert_eq!((paired.difference.n, paired.difference.value), (6, 0.0));
     let mut twice = a.clone();
     twice.outcomes.push(a.outcomes[0].clone());
     let error = compare(Metric::ACC, &[&twice], &[&a]).unwrap_err();

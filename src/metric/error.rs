@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::Evaluation;
-
 /// A metric's error.
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum MetricError {
@@ -141,24 +139,10 @@ pub enum MetricError {
 }
 
 impl MetricError {
-    /// An error unless the questions of all of them have the same content.
-    pub(super) fn same_content<'e>(
-        evaluations: impl IntoIterator<Item = &'e Evaluation>,
-    ) -> Result<(), Self> {
-        let mut evaluations = evaluations.into_iter();
-        let first = evaluations.next().map(|first| first.questions);
-        match evaluations.find(|each| Some(each.questions) != first) {
-            Some(other) => Err(Self::OtherContent {
-                questions: other.outcomes.len(),
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// An error unless both have the same questions.
-    pub(super) fn same_questions<T>(
-        a: &BTreeMap<String, T>,
-        b: &BTreeMap<String, T>,
+    pub(super) fn same_questions<K: AsRef<str> + Ord, T>(
+        a: &BTreeMap<K, T>,
+        b: &BTreeMap<K, T>,
     ) -> Result<(), Self> {
         let only_a = a.keys().filter(|id| !b.contains_key(*id));
         let only_b = b.keys().filter(|id| !a.contains_key(*id));
@@ -169,7 +153,7 @@ impl MetricError {
             a: a.len(),
             b: b.len(),
             shared: a.len() - only_a.count(),
-            first: first.clone(),
+            first: first.as_ref().to_owned(),
         })
     }
 }

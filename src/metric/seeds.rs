@@ -1,6 +1,7 @@
 //! One figure over several seeds: the two sources of variance, side by side and never mixed.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::definition::Kind;
 use super::interval::{Estimate, share_over_seeds};
 use super::mean::bootstrap_mean;
 use super::{Evaluation, Metric, MetricError};
+use crate::key::Digest;
 
 /// A figure over seeds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,10 +26,10 @@ pub struct OverSeeds {
 
 impl OverSeeds {
     /// The figure of evaluations that differ in their seed only, with the confidence and the resampling that the first
-    /// of them was made with. `None` where one of them has not measured it.
+    /// of them was made with. `None` where one of them has not measured it. Seeds that measured other questions add theirs.
     ///
     /// # Errors
-    /// No evaluations, or such as measured different questions.
+    /// No evaluations.
     pub fn of(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Self>, MetricError> {
         let figures: Vec<Estimate> = seeds.iter().filter_map(|seed| metric.of(seed)).collect();
         if figures.len() < seeds.len() {
@@ -68,15 +70,22 @@ fn over_questions(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Estima
     let by_question = mean_by_question(metric, seeds)?;
     let known = by_question
         .iter()
-        .filter_map(|(id, mean)| Some((id.as_str(), (*mean)?)));
+        .filter_map(|(asked, mean)| Some((*asked, (*mean)?)));
     let means = || known.clone().map(|(_, mean)| mean).collect::<Vec<f64>>();
     let resampling = seeds[0].resampling();
-    let values = seeds.len() * metric.values_each(&seeds[0].outcomes);
+    // Of seeds that ask questions of their own each question has one.
+    let worlds: BTreeSet<Digest> = seeds.iter().map(|seed| seed.questions).collect();
+    let values = seeds.len().div_ceil(worlds.len()) * metric.values_each(&seeds[0].outcomes);
     Ok(match metric.kind() {
         Kind::Share => share_over_seeds(&means(), values, resampling.confidence),
         Kind::Balanced => {
-            let golds = golds(&seeds[0].outcomes);
-            let rows = known.filter_map(|(id, mean)| Some((*golds.get(id)?, mean)));
+            let golds: BTreeMap<Asked<'_>, &str> = (seeds.iter())
+                .flat_map(|seed| {
+                    let golds = golds(&seed.outcomes).into_iter();
+                    golds.map(|(id, gold)| ((seed.questions, id), gold))
+                })
+                .collect();
+            let rows = known.filter_map(|(asked, mean)| Some((*golds.get(&asked)?, mean)));
             balanced(rows, values, resampling.confidence)
         }
         Kind::Mean | Kind::Count => {
@@ -95,18 +104,26 @@ pub(super) fn sample_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Each question's mean over the seeds, and the answers of each, in which it is known, by its id; `None` where it is in
+/// A question: all that its evaluation asks, by content, and its id. Seeds whose data differ ask questions of their own,
+/// whatever their ids.
+pub(super) type Asked<'e> = (Digest, &'e str);
+
+/// A value of each question, where it is known.
+pub(super) type ByQuestion<'e> = BTreeMap<Asked<'e>, Option<f64>>;
+
+/// Each question's mean over the seeds that ask it, and the answers of each, in which it is known; `None` where it is in
 /// none.
-pub(super) fn mean_by_question(
+pub(super) fn mean_by_question<'e>(
     metric: Metric,
-    seeds: &[&Evaluation],
-) -> Result<BTreeMap<String, Option<f64>>, MetricError> {
-    let mut sums: Option<BTreeMap<String, (f64, usize)>> = None;
+    seeds: &[&'e Evaluation],
+) -> Result<ByQuestion<'e>, MetricError> {
+    let mut sums: BTreeMap<Digest, BTreeMap<&str, (f64, usize)>> = BTreeMap::new();
     for seed in seeds {
         let values = by_id(metric, seed)?;
-        match &mut sums {
-            None => sums = Some(values),
-            Some(sums) => {
+        match sums.entry(seed.questions) {
+            Entry::Vacant(vacant) => _ = vacant.insert(values),
+            Entry::Occupied(mut occupied) => {
+                let sums = occupied.get_mut();
                 MetricError::same_questions(sums, &values)?;
                 for ((sum, known), (value, here)) in sums.values_mut().zip(values.into_values()) {
                     *sum += value;
@@ -115,27 +132,30 @@ pub(super) fn mean_by_question(
             }
         }
     }
-    MetricError::same_content(seeds.iter().copied())?;
-    let sums = sums.filter(|sums| !sums.is_empty());
-    let sums = sums.ok_or(MetricError::Empty {
-        what: "evaluated questions",
-    })?;
+    if sums.values().all(BTreeMap::is_empty) {
+        return Err(MetricError::Empty {
+            what: "evaluated questions",
+        });
+    }
     let mean = |(sum, known): (f64, usize)| (known > 0).then(|| sum / known as f64);
-    Ok(sums
-        .into_iter()
-        .map(|(id, each)| (id, mean(each)))
-        .collect())
+    let of_all = sums.into_iter().flat_map(|(all, sums)| {
+        let means = sums.into_iter();
+        means.map(move |(id, each)| ((all, id), mean(each)))
+    });
+    Ok(of_all.collect())
 }
 
 /// Each question's value, the sum over its answers, and of how many of them it is known.
-fn by_id(metric: Metric, seed: &Evaluation) -> Result<BTreeMap<String, (f64, usize)>, MetricError> {
+fn by_id(metric: Metric, seed: &Evaluation) -> Result<BTreeMap<&str, (f64, usize)>, MetricError> {
     let mut by_id = BTreeMap::new();
     for (answers, value) in metric.values_by_question(&seed.outcomes) {
         let value = value.unwrap_or((0.0, 0));
-        let question_id = answers[0].question_id.clone();
+        let question_id = answers[0].question_id.as_str();
         let twice = answers.windows(2).any(|pair| pair[0].draw >= pair[1].draw);
-        if by_id.insert(question_id.clone(), value).is_some() || twice {
-            return Err(MetricError::Repeated { question_id });
+        if by_id.insert(question_id, value).is_some() || twice {
+            return Err(MetricError::Repeated {
+                question_id: question_id.to_owned(),
+            });
         }
     }
     Ok(by_id)

@@ -347,9 +347,9 @@ fn two_sets_of_questions_in_one_table() {
     );
 }
 
-/// Seeds that answered other questions, though of the same ids, have no mean over questions; other rows stay.
+/// Seeds that answered other questions, though of the same ids, add theirs, and the table says so.
 #[test]
-fn seeds_over_other_questions_are_no_figure() {
+fn seeds_over_other_questions_add_theirs() {
     let arms: [Arm<'_>; 1] = [("a", &["Yes."; 10], None)];
     let bench = bench(10, &["yes"], &arms, "");
     bench.write("other.jsonl", questions("x", "that", 10, &["yes", "no"]));
@@ -360,8 +360,13 @@ fn seeds_over_other_questions_are_no_figure() {
     let run = bench.run_manifest(&[]).ok();
     has(
         &run,
-        &["Holes (-): a: compare: two evaluations have 10 questions of the same ids"],
+        &[
+            "Seeds ask questions of their own: a figure is over those of all of them, and n counts them.",
+        ],
     );
+    let row = line(&run.stdout, "a", "");
+    assert!(row[1].starts_with("75.00 ± 35.36 ["), "{row:?}");
+    assert_eq!(row.last().unwrap(), "20", "{row:?}");
 }
 
 /// A hole names the stage that failed, not one that did not come to run because of it.

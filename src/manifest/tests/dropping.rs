@@ -48,7 +48,7 @@ fn mistakes_in_and_about_builtins_have_their_place() {
     assert_eq!(
         mistakes("extends = \"builtin:amrs\"\n"),
         [
-            "1:11 there is no `builtin:amrs`; there are `builtin:arms`, `builtin:arms-without-teacher`, `builtin:methods` | did you mean `builtin:arms`?"
+            "1:11 there is no `builtin:amrs`; there are `builtin:arms`, `builtin:arms-without-teacher`, `builtin:methods`, `builtin:microworld` | did you mean `builtin:arms`?"
         ]
     );
     // The stage of the base reads one that nobody declares.

@@ -412,11 +412,11 @@ fn a_path_without_quotes_is_told_and_meant() {
 
 #[test]
 fn seeds_go_into_other_fields_too() {
-    let sweep = "[sweep]\nseeds = [3, 4]\nseed_fields = [\"data.split_seed\"]";
+    let sweep = "[sweep]\nseeds = [3, 4]\nseed_fields = [\"data.limit\"]";
     let manifest = load(&with_sweep(sweep), &[]).unwrap();
     let seeds: Vec<&serde_json::Value> = (manifest.stages.iter())
         .filter(|stage| stage.name.base() == "data")
-        .map(|stage| &stage.params["split_seed"])
+        .map(|stage| &stage.params["limit"])
         .collect();
     assert_eq!(seeds, [3, 4]);
     let axis = &manifest.sweep.axes[manifest.sweep.seed_axis().unwrap()];

@@ -177,7 +177,7 @@ impl Filler<'_> {
             group.cut = (known > 0).then_some(cut);
             group.ends_known = Some(known);
             group.answers = Some(seeds.iter().map(Measured::answers).sum());
-            group.questions = seeds.first().map(Measured::questions);
+            group.questions = Some(sets(&seeds).values().sum());
         }
         Ok(group)
     }
@@ -347,6 +347,14 @@ impl Measured {
     pub(super) fn answers(&self) -> usize {
         self.evaluation.outcomes.len()
     }
+}
+
+/// The sets of questions that seeds measured, by content, and how many questions are in each.
+pub(super) fn sets(seeds: &[Measured]) -> BTreeMap<Digest, usize> {
+    let sets = seeds
+        .iter()
+        .map(|seed| (seed.evaluation.questions, seed.questions()));
+    sets.collect()
 }
 
 /// Answers out of which nothing was read, over all seeds.

@@ -3,7 +3,7 @@
 use crate::metric::{EvalParams, IntervalMethod, Metric};
 use crate::report::ReportError;
 use crate::report::interval::confidence_text;
-use crate::report::table::build::{CellEvaluations, Filler};
+use crate::report::table::build::{CellEvaluations, Filler, sets};
 use crate::report::table::{Cell, ResultTable, TableRow};
 
 /// How intervals are made, and of what, in words; those over several seeds have a note of their own.
@@ -106,6 +106,24 @@ pub(super) fn seeds(table: &ResultTable) -> Option<String> {
             "±: standard deviation over seeds ({most}). Brackets of such figures are over questions: for shares Wilson's, of as many cases as the questions are worth over the seeds, for means the bootstrap of each question's mean over the seeds. They say how far other questions would move the mean and nothing of other seeds. Unparsed and cut are over all seeds together."
         )
     })
+}
+
+/// Seeds that ask questions of their own.
+pub(super) fn worlds(filler: &mut Filler<'_>) -> Result<Option<String>, ReportError> {
+    let layout = filler.layout;
+    for row in &layout.rows {
+        for column in &layout.columns {
+            if let CellEvaluations::Measured(seeds) = filler.own(row, column)?
+                && sets(&seeds).len() > 1
+            {
+                return Ok(Some(
+                    "Seeds ask questions of their own: a figure is over those of all of them, and n counts them. The majority class and chance are those of the first seed."
+                        .to_owned(),
+                ));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// How many answers rows have to a question, where any has several.

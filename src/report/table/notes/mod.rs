@@ -20,6 +20,7 @@ pub(super) fn notes(
 ) -> Result<Vec<String>, ReportError> {
     let mut notes = vec![intervals::brackets(table)];
     notes.extend(intervals::seeds(table));
+    notes.extend(intervals::worlds(filler)?);
     notes.extend(intervals::several(filler)?);
     notes.extend(intervals::limits(filler, table)?);
     notes.extend(known::unknown(filler)?);
