@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::beside::CellTexts;
-use super::build::{CellEvaluations, Filler, Measured};
+use super::build::{CellEvaluations, Filler, Measured, sets};
 use crate::artifact::Artifact;
 use crate::key::Digest;
 use crate::manifest::{LayoutColumn, LayoutRow};
@@ -105,10 +105,7 @@ pub(super) fn tests(filler: &mut Filler<'_>, baseline: usize) -> Result<Tests, R
                 let (CellEvaluations::Measured(a), CellEvaluations::Measured(b)) = (a, b) else {
                     continue;
                 };
-                if !(of_one_set(&a) && of_one_set(&b)) {
-                    continue; // no figure, and a hole says why
-                }
-                if a[0].evaluation.questions != b[0].evaluation.questions {
+                if sets(&a) != sets(&b) {
                     let questions = (questions_of(&a[0]), questions_of(&b[0]));
                     elsewhere.entry(questions).or_default().push(metric);
                     continue;
@@ -184,14 +181,6 @@ fn baseline_of<'l>(
 
 fn identities(seeds: &[Measured]) -> Vec<Digest> {
     seeds.iter().map(|seed| seed.identity).collect()
-}
-
-/// Whether all seeds answered the same questions.
-fn of_one_set(seeds: &[Measured]) -> bool {
-    let questions = |seed: &Measured| seed.evaluation.questions;
-    seeds
-        .windows(2)
-        .all(|pair| questions(&pair[0]) == questions(&pair[1]))
 }
 
 /// `data.test (687 questions)`.
