@@ -47,7 +47,7 @@ impl StageKind for Verify {
     )];
     const READS_ANSWERS: bool = true;
     const NEUTRAL: &'static [(&'static str, &'static str)] =
-        &[("reading", "\"paper\""), ("label_noise", "0")];
+        &[("reading", "\"paper\""), ("label_noise", "0.0")];
     const LOCATIONS: &'static [&'static str] = &["exec.program"];
 
     fn retain_key_fields(params: &mut Map<String, Value>) {
