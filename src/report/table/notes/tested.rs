@@ -6,7 +6,7 @@ use crate::key::Digest;
 use crate::metric::{Design, smallest_difference};
 use crate::report::ReportError;
 use crate::report::table::ResultTable;
-use crate::report::table::build::{CellEvaluations, Filler};
+use crate::report::table::build::{self, CellEvaluations, Filler};
 use crate::report::table::tests_against::{ALPHA, LeftOut, POWER};
 
 /// What the tests are, and of those that a reader may look for in vain, why.
@@ -95,7 +95,7 @@ pub(super) fn smallest(filler: &mut Filler<'_>) -> Result<Vec<String>, ReportErr
                 None => sets.push((
                     content,
                     first.questions.clone(),
-                    first.questions(),
+                    build::sets(&seeds).values().sum(),
                     vec![share],
                 )),
             }
