@@ -240,6 +240,60 @@ fn rows_of_others_count_while_a_run_goes_on() {
     assert!(b.verify(&mut |_, _| {}).unwrap().is_sound());
 }
 
+/// Of many short segments others read one list, and those of the single ones only where it is damaged.
+#[test]
+fn a_merged_list_stands_for_those_of_many_segments() {
+    let group = Group::new();
+    let (a, b) = (group.store("a"), group.store("b"));
+    let rows: Vec<_> = (0..128).map(row).collect();
+    let folder = group.remote("rows-v1/paths");
+    let files = |end: &str| -> Vec<PathBuf> {
+        let files = fs::read_dir(&folder).unwrap();
+        let files = files.map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|found| found == end))
+            .collect()
+    };
+    for (n, row) in rows.iter().enumerate() {
+        let sealed = a.seal_now("paths", std::slice::from_ref(row));
+        assert_eq!(files("lists").len(), 0, "{n} are too few");
+        b.merge_lists(&sealed, false);
+    }
+    let (single, merged) = (files("keys"), files("lists"));
+    assert_eq!((single.len(), merged.len()), (128, 1));
+    let kept: Vec<Vec<u8>> = single.iter().map(|path| fs::read(path).unwrap()).collect();
+    for path in &single {
+        fs::write(path, "damaged").unwrap();
+    }
+    let finds = |machine: &str| {
+        let store = group.store(machine);
+        let found = run(&store, || store.rows("paths", &keys(&rows)).unwrap());
+        assert!(found.iter().all(Option::is_some), "{machine}");
+        store.take_warnings()
+    };
+    assert_eq!(finds("c"), Vec::<String>::new());
+    for (path, bytes) in single.iter().zip(kept) {
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(&merged[0], "damaged").unwrap();
+    let warnings = finds("d");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("the lists that it stands for are read"),
+        "{warnings:?}"
+    );
+    // At the end of a run what is left is merged, however little; and all of it can be collected.
+    for row in &[row(1000), row(1001)] {
+        b.merge_lists(&a.seal_now("paths", std::slice::from_ref(row)), false);
+    }
+    b.merge_lists(&BTreeMap::new(), true);
+    b.merge_lists(&BTreeMap::new(), true);
+    assert_eq!(files("lists").len(), 2);
+    let collected = b.gc_remote(gc(&BTreeSet::new(), Duration::ZERO)).unwrap();
+    assert_eq!(collected.segments, 130);
+    assert_eq!(group.count("rows-v1/paths"), 0);
+}
+
 #[test]
 fn of_a_damaged_segment_the_sound_rows_count() {
     let group = Group::new();

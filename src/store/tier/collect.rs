@@ -9,6 +9,7 @@ use crate::remote::{Entry, Pulled};
 use super::super::results::decode;
 use super::super::{StageResult, Store, StoreError};
 use super::lease::{Found, MARK_STALE_AFTER};
+use super::row_lists::{KEYS, MERGED};
 use super::{OBJECTS, Presence, RESULTS, ROWS, Tier, digest_of, key_of};
 
 /// A collector renews its mark after this time; half of it before others take it for dead, it stops. Ours.
@@ -80,11 +81,12 @@ impl Deleting<'_> {
         let mut entries = self.tier.bucket.list(ROWS)?;
         entries.retain(is_old);
         let has_end = |entry: &Entry, end: &str| entry.name.rsplit('.').next() == Some(end);
+        let is_list = |entry: &Entry| has_end(entry, KEYS) || has_end(entry, MERGED);
         // Lists before segments: a segment that nothing lists costs nobody a request.
-        entries.sort_by_key(|entry| !has_end(entry, "keys"));
+        entries.sort_by_key(|entry| !is_list(entry));
         for entry in entries {
             let is_segment = has_end(&entry, "seg");
-            if is_segment || has_end(&entry, "keys") {
+            if is_segment || is_list(&entry) {
                 self.remove(&entry.name)?;
                 report.segments += u64::from(is_segment);
                 report.row_bytes += entry.bytes;

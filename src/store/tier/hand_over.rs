@@ -1,6 +1,6 @@
 //! What machines that work on one run hand each other: inputs before a stage goes out, rows when they come back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -8,10 +8,8 @@ use crate::key::{Digest, StageKey};
 
 use super::super::{Store, StoreError};
 use super::push::not_shared;
+use super::row_lists::Segments;
 use super::{Presence, Tier, result_name};
-
-/// Sealed segments, by bucket.
-pub(crate) type Segments = BTreeMap<String, BTreeSet<Digest>>;
 
 impl Store {
     /// Makes sure that the remote has these objects and all that they name, for another machine to read.

@@ -5,6 +5,7 @@
 //! results-v1/ab/KEY.json         as in a store
 //! rows-v1/BUCKET/DIGEST.seg      sealed segments: rows that one machine made, in records as of a store's segments
 //! rows-v1/BUCKET/DIGEST.keys     which rows are in it
+//! rows-v1/BUCKET/DIGEST.lists    the same of many segments
 //! leases-v1/ID.json              runs in flight, and what they rely on
 //! collecting-v1/ID.json          who deletes
 //! ```
@@ -18,6 +19,7 @@ mod lease;
 mod listing;
 mod pull;
 mod push;
+mod row_lists;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,10 +34,10 @@ use crate::remote::{self, Bucket, RemoteError, RemoteUrl};
 use super::{Store, StoreError};
 use lease::Lease;
 use push::Queue;
-use rows::RemoteRows;
+use row_lists::RemoteRows;
 
 pub(crate) use collect::RemoteGcOptions;
-pub(crate) use hand_over::Segments;
+pub(crate) use row_lists::Segments;
 
 const RESULTS: &str = "results-v1/";
 const OBJECTS: &str = "objects-v1/";

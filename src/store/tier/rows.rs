@@ -1,12 +1,11 @@
 //! Rows of the remote: sealed segments, and lists of what is in each.
 //!
 //! A row's key is a digest of all that its value depends on, so that keys of one stage share no beginning. Beside each
-//! segment lies a list of the first 8 bytes of its keys: 8 MB for a million rows, read once, tell which segments hold what
-//! a stage lacks, and those are pulled whole.
+//! segment lies a list of the first 8 bytes of its keys (`row_lists`): 8 MB for a million rows, read once, tell which segments
+//! hold what a stage lacks, and those are pulled whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::key::Digest;
 use crate::remote::{Existing, Pulled, RemoteError};
@@ -14,6 +13,7 @@ use crate::remote::{Existing, Pulled, RemoteError};
 use super::super::error::Doing;
 use super::super::index::OnIndex;
 use super::super::{Store, StoreError, durable, own, segment};
+use super::row_lists::{KEYS, RemoteRows, encode_keys, prefix_of};
 use super::{ROWS, Tier};
 
 /// How old the list of segments may be that a missing row is looked for in. Ours.
@@ -22,53 +22,6 @@ const LISTED_EVERY: Duration = Duration::from_mins(1);
 pub(super) const SEGMENT_BYTES: usize = 8 << 20;
 /// The longest that is pulled; one row may have some megabytes.
 const MOST_BYTES: u64 = 8 << 30;
-const MAX_LIST_BYTES: u64 = 1 << 30;
-/// Bytes of a key in a list.
-const PREFIX_BYTES: usize = 8;
-
-/// What is known of the rows of one bucket there.
-#[derive(Default)]
-pub(super) struct RemoteRows {
-    listed: Option<Instant>,
-    segments: Vec<Digest>,
-    /// The numbers of the segments whose keys begin so.
-    places: BTreeSet<(u64, usize)>,
-    known: BTreeSet<Digest>,
-    /// The numbers of those whose rows are here.
-    pulled: BTreeSet<usize>,
-}
-
-impl RemoteRows {
-    /// The segments, not pulled yet, that hold some of `keys`.
-    fn holding(&self, keys: &[Digest]) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        for key in keys {
-            let prefix = prefix_of(key);
-            let places = self.places.range((prefix, 0)..=(prefix, usize::MAX));
-            found.extend(places.map(|(_, segment)| *segment));
-        }
-        &found - &self.pulled
-    }
-
-    fn add(&mut self, segment: Digest, prefixes: impl IntoIterator<Item = u64>, is_here: bool) {
-        if !self.known.insert(segment) {
-            return;
-        }
-        let number = self.segments.len();
-        self.segments.push(segment);
-        self.places
-            .extend(prefixes.into_iter().map(|prefix| (prefix, number)));
-        if is_here {
-            self.pulled.insert(number);
-        }
-    }
-
-    pub(super) fn has(&self, key: &Digest) -> bool {
-        let prefix = prefix_of(key);
-        let mut places = self.places.range((prefix, 0)..=(prefix, usize::MAX));
-        places.next().is_some()
-    }
-}
 
 impl Store {
     /// Pulls what the remote has of the rows under `keys`; says whether anything came.
@@ -100,41 +53,6 @@ impl Store {
             came += self.pull_segment(tier, bucket, rows, number)?;
         }
         Ok(came > 0)
-    }
-
-    /// Reads the lists that were put since.
-    fn list_rows(&self, tier: &Tier, bucket: &str, rows: &mut RemoteRows) {
-        rows.listed = Some(Instant::now());
-        let folder = format!("{ROWS}{bucket}/");
-        let entries = match tier.bucket.list(&folder) {
-            Ok(entries) => entries,
-            Err(error) => return self.tell_remote(tier, &error, "its rows are made here"),
-        };
-        for entry in entries {
-            let segment = entry
-                .name
-                .strip_prefix(&folder)
-                .and_then(|name| name.strip_suffix(".keys"))
-                .and_then(|name| name.parse::<Digest>().ok());
-            let Some(segment) = segment.filter(|segment| !rows.known.contains(segment)) else {
-                continue;
-            };
-            let mut bytes = Vec::new();
-            match tier.bucket.pull(&entry.name, MAX_LIST_BYTES, &mut bytes) {
-                Ok(Pulled::Whole) => {}
-                Ok(_) => continue,
-                Err(error) => return self.tell_remote(tier, &error, "its rows are made here"),
-            }
-            if let Some(prefixes) = decode_keys(&bytes) {
-                rows.add(segment, prefixes, false);
-                continue;
-            }
-            self.warn(format!(
-                "{} of {} is damaged; the rows that it lists are made here",
-                entry.name, tier.url
-            ));
-            rows.add(segment, [], true);
-        }
     }
 
     /// Takes in the rows of one segment; says how many were new.
@@ -204,7 +122,7 @@ impl Store {
         tier.bucket
             .put(&segment_name(bucket, &digest), &bytes, Existing::Stays)?;
         let list = encode_keys(sealed.iter().copied());
-        let name = format!("{ROWS}{bucket}/{digest}.keys");
+        let name = format!("{ROWS}{bucket}/{digest}.{KEYS}");
         tier.bucket.put(&name, &list, Existing::Stays)?;
         tier.note_sealed(bucket, digest);
         let mut all = tier
@@ -339,32 +257,4 @@ impl From<StoreError> for PushFailure {
 
 fn segment_name(bucket: &str, digest: &Digest) -> String {
     format!("{ROWS}{bucket}/{digest}.seg")
-}
-
-fn prefix_of(key: &Digest) -> u64 {
-    let first = key.as_bytes().first_chunk().expect("a digest is longer");
-    u64::from_be_bytes(*first)
-}
-
-/// A list of keys: its digest, then the beginning of each.
-fn encode_keys(prefixes: impl Iterator<Item = u64>) -> Vec<u8> {
-    let list: Vec<u8> = prefixes.flat_map(u64::to_be_bytes).collect();
-    let mut bytes = Vec::with_capacity(list.len() + 32);
-    // Into memory, which takes all.
-    let _ = bytes.write_all(Digest::of(&list).as_bytes());
-    bytes.extend(list);
-    bytes
-}
-
-fn decode_keys(bytes: &[u8]) -> Option<Vec<u64>> {
-    let (check, list) = bytes.split_first_chunk::<32>()?;
-    if Digest::of(list).as_bytes() != check {
-        return None;
-    }
-    let mut prefixes = list.chunks_exact(PREFIX_BYTES);
-    let found = prefixes
-        .by_ref()
-        .map(|prefix| u64::from_be_bytes(prefix.try_into().expect("8 bytes")));
-    let found = found.collect();
-    prefixes.remainder().is_empty().then_some(found)
 }

@@ -106,6 +106,7 @@ impl<'s> Dispatch<'s> {
             self.scheduler.wait(LOOK_AT_CANCEL);
         }
         if !is_left {
+            environment.store.merge_lists(&Segments::new(), true);
             let since = Instant::now();
             while !self.home.is_empty() && since.elapsed() < LONGEST_PUSH {
                 self.tidy_home();
@@ -335,17 +336,19 @@ impl<'s> Dispatch<'s> {
 
     /// All jobs of a flight are done: takes in what they made.
     fn gather(&mut self, flight: &mut Flight) -> Result<(), StageError> {
-        if flight.shards.is_some() {
-            let (mut rows, mut devices) = (Segments::new(), BTreeSet::new());
-            for track in flight.parts.values() {
-                if let TrackState::Done(end) = &track.state {
-                    devices.insert(end.device_description.clone());
-                    for (bucket, segments) in &end.rows {
-                        rows.entry(bucket.clone()).or_default().extend(segments);
-                    }
+        let store = self.slurm.environment.store;
+        let (mut rows, mut devices) = (Segments::new(), BTreeSet::new());
+        for track in flight.parts.values() {
+            if let TrackState::Done(end) = &track.state {
+                devices.insert(end.device_description.clone());
+                for (bucket, segments) in &end.rows {
+                    rows.entry(bucket.clone()).or_default().extend(segments);
                 }
             }
-            if self.slurm.environment.store.take_segments(&rows)? == 0 {
+        }
+        if flight.shards.is_some() {
+            if store.take_segments(&rows)? == 0 {
+                store.merge_lists(&rows, false);
                 flight.is_over = true;
                 flight.is_home = true;
                 let devices: Vec<String> = devices.into_iter().collect();
@@ -353,6 +356,7 @@ impl<'s> Dispatch<'s> {
                 return Ok(());
             }
         } else if let Some(outputs) = self.made(flight)? {
+            store.merge_lists(&rows, false);
             let done = Finished::done(flight.node, StageOutcome::Ran, flight.key, outputs);
             self.land(flight, done);
             return Ok(());
