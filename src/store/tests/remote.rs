@@ -656,6 +656,29 @@ fn two_do_not_collect_at_once_and_a_run_waits_for_one_that_does() {
     assert_eq!(b.take_warnings(), Vec::<String>::new());
 }
 
+/// What a collector once asked for in vain, since a run had named it and not put it yet, is read once it is there.
+#[test]
+fn a_collector_reads_what_came_since_it_asked() {
+    let group = Group::new();
+    let (a, collector) = (group.store("a"), group.store("collector"));
+    let (made, list, weights) = make(&a, 1);
+    let lease = group.remote("leases-v1/a.json");
+    fs::create_dir_all(lease.parent().unwrap()).unwrap();
+    let objects = [list.to_string(), weights.to_string()];
+    let text = json!({"host": "elsewhere", "process": 1, "objects": objects});
+    fs::write(&lease, text.to_string()).unwrap();
+    let kept = BTreeSet::from([made.key]);
+    let report = collector.gc_remote(gc(&kept, Duration::ZERO)).unwrap();
+    assert_eq!((report.in_flight, report.objects), (1, 0));
+    a.push_all(None, true, &mut |_, _| {}).unwrap();
+    fs::remove_file(&lease).unwrap();
+    let report = collector.gc_remote(gc(&kept, Duration::ZERO)).unwrap();
+    assert_eq!((report.in_flight, report.objects), (0, 0));
+    for object in [list, weights] {
+        assert!(group.remote(&object_name(&object)).exists());
+    }
+}
+
 /// A collector that keeps little, again and again, against runs that push and runs that rely on what was pushed.
 #[test]
 fn nothing_that_a_run_needs_goes_while_somebody_collects() {

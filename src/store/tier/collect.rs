@@ -10,10 +10,13 @@ use super::super::results::decode;
 use super::super::{StageResult, Store, StoreError};
 use super::lease::{Found, MARK_STALE_AFTER};
 use super::row_lists::{KEYS, MERGED};
-use super::{OBJECTS, Presence, RESULTS, ROWS, Tier, digest_of, key_of};
+use super::{OBJECTS, Presence, RESULTS, ROWS, Tier, digest_of, key_of, object_name};
 
 /// A collector renews its mark after this time; half of it before others take it for dead, it stops. Ours.
 const MARK_EVERY: Duration = Duration::from_secs(30);
+/// How often what was put while it was looked for is read again: lists of files name no lists, so once is enough but where
+/// the remote fails. Ours.
+const READ_AGAIN: usize = 3;
 
 /// What to keep there.
 #[derive(Clone, Copy, Debug)]
@@ -172,35 +175,39 @@ impl Store {
                 roots.extend(result.outputs.into_values());
             }
         }
-        // Lists of files are small: whatever of the kept is not here is pulled, or what it names would be taken for
-        // unneeded.
-        let mut open: Vec<Digest> = roots.into_iter().collect();
         let mut reachable = BTreeSet::new();
-        while let Some(digest) = open.pop() {
-            if !reachable.insert(digest) {
-                continue;
+        self.reach(roots, &mut reachable)?;
+        let objects = tier.bucket.list(OBJECTS)?;
+        // What was not there to be read and is in the list: a run named it in its lease and has put it since. What it names
+        // is not known, so it would go.
+        let unread = |reachable: &BTreeSet<Digest>| -> BTreeSet<Digest> {
+            let known = tier.known();
+            let is_unread = |digest: &Digest| {
+                reachable.contains(digest)
+                    && matches!(known.objects.get(digest), Some(Presence::Absent(_)))
+            };
+            let there = objects.iter().filter_map(|entry| digest_of(&entry.name));
+            there.filter(is_unread).collect()
+        };
+        let mut late = unread(&reachable);
+        for _ in 0..READ_AGAIN {
+            if late.is_empty() {
+                break;
             }
-            if self.object_path(&digest)?.is_none() {
-                self.is_remote_object(&digest)?;
+            for digest in &late {
+                tier.known().objects.remove(digest);
+                reachable.remove(digest);
             }
-            open.extend(self.references(&digest)?.into_iter().flatten());
+            self.reach(late, &mut reachable)?;
+            late = unread(&reachable);
         }
         if !tier.is_up() {
             return Err(StoreError::RemoteDown(tier.url.to_string()));
         }
-        let objects = tier.bucket.list(OBJECTS)?;
-        // What it names is not known, so it would go.
-        let is_unread = |digest: &Digest| {
-            reachable.contains(digest)
-                && matches!(tier.known().objects.get(digest), Some(Presence::Absent(_)))
-        };
-        let unread = objects
-            .iter()
-            .find(|entry| digest_of(&entry.name).is_some_and(|digest| is_unread(&digest)));
-        if let Some(unread) = unread {
+        if let Some(unread) = late.first() {
             return Err(StoreError::UnreadRemote {
                 remote: tier.url.to_string(),
-                name: unread.name.clone(),
+                name: object_name(unread),
             });
         }
         // Records before objects: a kill in between leaves objects too many, not too few.
@@ -230,6 +237,26 @@ impl Store {
             deleting.remove(&name)?;
         }
         Ok(report)
+    }
+
+    /// Adds to `reachable` these objects and all that they name. Lists of files are small: whatever of them is not here is
+    /// pulled, or what it names would be taken for unneeded.
+    fn reach(
+        &self,
+        roots: BTreeSet<Digest>,
+        reachable: &mut BTreeSet<Digest>,
+    ) -> Result<(), StoreError> {
+        let mut open: Vec<Digest> = roots.into_iter().collect();
+        while let Some(digest) = open.pop() {
+            if !reachable.insert(digest) {
+                continue;
+            }
+            if self.object_path(&digest)?.is_none() {
+                self.is_remote_object(&digest)?;
+            }
+            open.extend(self.references(&digest)?.into_iter().flatten());
+        }
+        Ok(())
     }
 
     /// A record of the remote, or the same of here.
