@@ -102,7 +102,8 @@ impl Cluster {
             job: session.job_settings(self.remote.clone())?,
             jobs: self.jobs.clone(),
             program: std::env::current_exe()?.display().to_string(),
-            memory: session.memory(nodes),
+            // What is declared need not be measured.
+            estimates: session.estimates(nodes, self.section.defaults.time.is_none()),
             detach,
         })
     }

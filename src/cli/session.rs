@@ -14,7 +14,9 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest, ManifestErrors, StoreSection, split_reference};
 use crate::model::device::{self, DeviceChoice};
-use crate::plan::{NodeId, NodeState, Plan, PlanError, Resolved, estimate_work, resolve};
+use crate::plan::{
+    Estimates, NodeId, NodeState, Plan, PlanError, Resolved, estimate, estimate_work, resolve,
+};
 use crate::remote::RemoteUrl;
 use crate::report::{Missing, Source, used_text};
 use crate::run::{Forecast, JobSettings};
@@ -425,8 +427,8 @@ impl Session {
         Ok(open.map(|each| each.node).collect())
     }
 
-    /// Bytes of memory that each of `nodes` takes, as far as that is known without a network.
-    pub(crate) fn memory(&self, nodes: &[NodeId]) -> BTreeMap<NodeId, u64> {
+    /// What `nodes` take, as far as that is known without a network; `timed`, with how fast this machine is.
+    pub(crate) fn estimates(&self, nodes: &[NodeId], timed: bool) -> Estimates {
         let fetcher = self.fetcher.offline();
         let environment = Environment {
             planning: true,
@@ -434,15 +436,12 @@ impl Session {
             ..self.environment(&self.options, &Silent)
         };
         // As of the forecast: whatever goes wrong here, the run will say in its own words.
-        let estimates = resolve(&self.plan, nodes, &environment)
-            .and_then(|resolved| estimate_work(&self.plan, &resolved, &environment));
-        let works = estimates
-            .map(|estimates| estimates.stages)
-            .unwrap_or_default();
-        works
-            .into_iter()
-            .map(|(node, work)| (node, work.memory_bytes))
-            .collect()
+        resolve(&self.plan, nodes, &environment)
+            .and_then(|resolved| {
+                let estimate = if timed { estimate } else { estimate_work };
+                estimate(&self.plan, &resolved, &environment)
+            })
+            .unwrap_or_default()
     }
 
     /// How far a run of `nodes` will be and what it takes, as far as that is known without a network and without measuring.

@@ -25,6 +25,11 @@ pub struct SlurmSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1.0, max = 16.0))]
     pub memory_growth: Option<f64>,
+    /// How many times the time is asked for that a stage is estimated to take on the machine that submits, where its `time` is
+    /// not declared, 1 to 100. Default 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1.0, max = 100.0))]
+    pub time_factor: Option<f64>,
     /// Seconds before its time is over at which a job is warned, saves, and is queued again. Default 120.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
@@ -75,7 +80,8 @@ pub struct SlurmResources {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[0-9]+[KMGT]?$"))]
     pub memory: Option<String>,
-    /// `--time`, for example `4:00:00` or `2-12`. Default: the partition's.
+    /// `--time`, for example `4:00:00` or `2-12`. Default: `time_factor` times what `sert-run plan` estimates, rounded up, from
+    /// ten minutes to a day; the partition's where nothing can be estimated, as on a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^([0-9]+|[0-9]+:[0-9]+(:[0-9]+)?|[0-9]+-[0-9]+(:[0-9]+){0,2})$"))]
     pub time: Option<String>,
@@ -163,6 +169,7 @@ impl SlurmSection {
             folder: self.folder.or(other.folder),
             tries: self.tries.or(other.tries),
             memory_growth: self.memory_growth.or(other.memory_growth),
+            time_factor: self.time_factor.or(other.time_factor),
             warning_s: self.warning_s.or(other.warning_s),
             look_s: self.look_s.or(other.look_s),
             lost_after_s: self.lost_after_s.or(other.lost_after_s),

@@ -26,6 +26,9 @@ pub struct Estimates {
     pub unknown: Vec<NodeId>,
     /// How fast this machine is; `None` when no model stage would run.
     pub calibration: Option<Calibration>,
+    /// How many threads that was measured with.
+    #[serde(skip)]
+    pub threads: usize,
 }
 
 impl Estimates {
@@ -53,6 +56,10 @@ pub fn estimate(
     let on_cpu = environment.options.device == DeviceName::Cpu;
     if on_cpu && estimates.total.inference_flop + estimates.total.training_flop > 0.0 {
         estimates.calibration = Calibration::measure(environment.options.threads);
+        estimates.threads = match environment.options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
     }
     Ok(estimates)
 }

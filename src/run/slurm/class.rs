@@ -1,28 +1,68 @@
 //! What jobs ask for, and which go together in an array: those that ask for the same.
 
-use crate::manifest::SlurmResources;
+use crate::manifest::{SlurmResources, SlurmSection};
+use crate::plan::{Estimates, NodeId};
 use crate::stage::StageError;
 
 /// Memory that is asked for beyond what a stage is estimated to take: the program, its file cache, what was estimated badly. Ours.
 const MARGIN: u64 = 2;
 /// The least that is asked for, in MiB. Ours.
 const LEAST_MIB: u64 = 1024;
+/// How many times the time is asked for that a job would take here: nodes are other machines, and estimates are rough. Ours.
+const TIME_FACTOR: f64 = 4.0;
+/// The least time that is asked for, and what it is doubled from: jobs of about the same length go out together. Ours.
+const LEAST_MINUTES: u64 = 10;
+/// The most that is asked for unless it is declared: a job that is not done by then saves, and is queued again. Ours.
+const MOST_MINUTES: u64 = 24 * 60;
+
+/// What a job is estimated to take.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Estimate {
+    pub(crate) memory_bytes: u64,
+    /// Seconds on this machine, with so many threads, where that can be told.
+    pub(crate) time: Option<(f64, usize)>,
+}
+
+impl Estimate {
+    /// Of one job of a stage in so many parts.
+    pub(crate) fn of(estimates: &Estimates, stage: NodeId, shards: Option<u32>) -> Self {
+        let Some(work) = estimates.stages.get(&stage) else {
+            return Self::default();
+        };
+        let seconds = estimates.seconds(work);
+        Self {
+            memory_bytes: work.memory_bytes,
+            time: seconds.map(|seconds| {
+                let seconds = seconds / f64::from(shards.unwrap_or(1).max(1));
+                (seconds, estimates.threads)
+            }),
+        }
+    }
+}
+
+/// How many times the estimated time is asked for.
+pub(super) fn time_factor(section: &SlurmSection) -> f64 {
+    section.time_factor.unwrap_or(TIME_FACTOR)
+}
 
 /// A class of jobs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Class {
     pub(crate) resources: SlurmResources,
     pub(crate) memory_mib: u64,
+    /// Whether nobody has declared its time.
+    pub(crate) is_time_estimated: bool,
 }
 
 impl Class {
-    /// The class of a stage, whose estimate is of so many bytes.
+    /// The class of a job: what is declared, and what is not as it is estimated.
     ///
     /// # Errors
     /// Its memory or its time is not what Slurm reads.
     pub(crate) fn new(
         resources: SlurmResources,
-        estimated: Option<u64>,
+        estimate: Estimate,
+        section: &SlurmSection,
     ) -> Result<Self, StageError> {
         if let Some(time) = &resources.time
             && seconds(time).is_none()
@@ -35,18 +75,30 @@ impl Class {
         }
         let memory_mib = match &resources.memory {
             Some(text) => mib(text).ok_or_else(|| invalid("memory", text, "for example 16G"))?,
-            None => (estimated.unwrap_or(0) * MARGIN)
+            None => (estimate.memory_bytes * MARGIN)
                 .div_ceil(1 << 20)
                 .max(LEAST_MIB),
         };
-        // Into how many jobs a stage is shared out does not matter to a job.
+        let estimated = match (&resources.time, estimate.time) {
+            (None, Some((seconds, threads))) => {
+                // Slurm gives a job one core unless it asks for more.
+                let cpus = resources.cpus.map_or(1, |cpus| cpus as usize);
+                let slower = threads as f64 / cpus.min(threads) as f64;
+                Some(minutes(seconds * slower * time_factor(section)))
+            }
+            _ => None,
+        };
+        let time = estimated.map(|minutes| format!("{}:{:02}:00", minutes / 60, minutes % 60));
         let resources = SlurmResources {
+            time: resources.time.or(time),
+            // Into how many jobs a stage is shared out does not matter to a job.
             shards: None,
             ..resources
         };
         Ok(Self {
             resources,
             memory_mib,
+            is_time_estimated: estimated.is_some(),
         })
     }
 
@@ -99,6 +151,11 @@ impl Class {
             mib if mib % 1024 == 0 => format!("{} GiB", mib / 1024),
             mib => format!("{mib} MiB"),
         };
+        let time = if self.is_time_estimated {
+            "estimated time"
+        } else {
+            "time"
+        };
         let parts = [
             named("partition", &it.partition),
             named("account", &it.account),
@@ -107,7 +164,7 @@ impl Class {
             named("constraint", &it.constraint),
             it.cpus.map(|cpus| format!("{cpus} cpus")),
             Some(memory),
-            named("time", &it.time),
+            named(time, &it.time),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
@@ -117,6 +174,16 @@ fn invalid(key: &str, value: &str, expected: &str) -> StageError {
     StageError::Invalid(format!(
         "`{key}` in `[run.slurm]` is `{value}`: expected {expected}"
     ))
+}
+
+/// Minutes to ask for: rounded up to a few lengths.
+fn minutes(seconds: f64) -> u64 {
+    let wanted = seconds / 60.0;
+    let mut minutes = LEAST_MINUTES;
+    while (minutes as f64) < wanted && minutes < MOST_MINUTES {
+        minutes *= 2;
+    }
+    minutes.min(MOST_MINUTES)
 }
 
 /// MiB of `16G`, `500M`, `500` (MiB, as in Slurm).
@@ -191,10 +258,17 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_estimated_and_what_is_said_is_passed_on() {
-        let class = |resources, bytes| Class::new(resources, bytes).unwrap();
-        let none = class(SlurmResources::default(), Some(3 << 30));
+        let section = SlurmSection::default();
+        let class = |resources, memory_bytes| {
+            let estimate = Estimate {
+                memory_bytes,
+                time: None,
+            };
+            Class::new(resources, estimate, &section).unwrap()
+        };
+        let none = class(SlurmResources::default(), 3 << 30);
         assert_eq!(none.options(), ["--mem=6144M", "--ntasks=1"]);
-        assert_eq!(class(SlurmResources::default(), None).memory_mib, 1024);
+        assert_eq!(class(SlurmResources::default(), 0).memory_mib, 1024);
         assert_eq!(none.grown(1.5).memory_mib, 9216);
         let all = SlurmResources {
             partition: Some("gpu".into()),
@@ -204,7 +278,7 @@ mod tests {
             time: Some("4:00:00".into()),
             ..SlurmResources::default()
         };
-        let all = class(all, Some(1));
+        let all = class(all, 1);
         assert!(
             all.options().contains(&"--gres=gpu:1".to_owned()),
             "{:?}",
@@ -220,10 +294,57 @@ mod tests {
             ..SlurmResources::default()
         };
         assert!(
-            Class::new(wrong, None)
+            Class::new(wrong, Estimate::default(), &section)
                 .unwrap_err()
                 .to_string()
                 .contains("`soon`")
+        );
+    }
+    #[test]
+    fn a_time_that_nobody_declares_is_the_estimate_with_room_and_says_so() {
+        let class = |cpus, time: Option<&str>, seconds, factor| {
+            let resources = SlurmResources {
+                cpus,
+                time: time.map(str::to_owned),
+                ..SlurmResources::default()
+            };
+            let section = SlurmSection {
+                time_factor: factor,
+                ..SlurmSection::default()
+            };
+            let estimate = Estimate {
+                memory_bytes: 0,
+                time: Some((seconds, 8)),
+            };
+            Class::new(resources, estimate, &section).unwrap()
+        };
+        let asked =
+            |cpus, seconds, factor| class(cpus, None, seconds, factor).seconds().unwrap() / 60;
+        assert_eq!(asked(Some(8), 0.0, None), 10, "some minutes at least");
+        assert_eq!(asked(Some(8), 149.0, None), 10);
+        assert_eq!(asked(Some(8), 151.0, None), 20);
+        assert_eq!(
+            asked(Some(8), 151.0, Some(1.0)),
+            10,
+            "the factor is declared"
+        );
+        assert_eq!(asked(Some(2), 151.0, None), 80, "fewer cores than here");
+        assert_eq!(asked(None, 151.0, None), 160, "one core, as Slurm gives");
+        assert_eq!(
+            asked(Some(64), 151.0, None),
+            20,
+            "more cores promise nothing"
+        );
+        assert_eq!(asked(Some(8), 1e9, None), 24 * 60, "a day at most");
+        assert_eq!(asked(Some(8), f64::INFINITY, None), 24 * 60);
+        let text = class(Some(2), None, 151.0, None).text();
+        assert_eq!(text, "2 cpus, 1 GiB, estimated time 1:20:00");
+        let declared = class(Some(2), Some("5"), 1e9, None);
+        assert_eq!(declared.text(), "2 cpus, 1 GiB, time 5");
+        let options = class(None, None, 0.0, None).options();
+        assert!(
+            options.contains(&"--time=0:10:00".to_owned()),
+            "{options:?}"
         );
     }
 }

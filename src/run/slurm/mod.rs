@@ -25,7 +25,6 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ use super::job::JobSettings;
 use super::scheduler::Scheduler;
 use super::worker::Worker;
 use crate::manifest::SlurmSection;
-use crate::plan::{Node, NodeId};
+use crate::plan::{Estimates, Node};
 use crate::stage::Environment;
 use dispatch::Dispatch;
 
@@ -58,8 +57,8 @@ pub(crate) struct Slurm<'a> {
     pub(crate) jobs: PathBuf,
     /// The program on the nodes, unless the section says otherwise.
     pub(crate) program: String,
-    /// Bytes of memory that stages are estimated to take.
-    pub(crate) memory: BTreeMap<NodeId, u64>,
+    /// What stages are estimated to take, on this machine.
+    pub(crate) estimates: Estimates,
     /// Whether to leave once all that is ready was submitted.
     pub(crate) detach: bool,
 }

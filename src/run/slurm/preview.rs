@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::class::Class;
+use super::class::{Class, Estimate, time_factor};
 use super::queue::Limits;
 use crate::manifest::SlurmSection;
 use crate::plan::{Estimates, Plan, Resolved};
@@ -44,7 +44,8 @@ pub(crate) fn preview(
         let work = estimates.stages.get(&each.node);
         let can_be_shared = !node.kind.sharded_by(&node.params).is_empty();
         let shards = resources.shards.filter(|_| can_be_shared).unwrap_or(1);
-        let class = Class::new(resources, work.map(|work| work.memory_bytes))?;
+        let estimate = Estimate::of(estimates, each.node, Some(shards));
+        let class = Class::new(resources, estimate, section)?;
         let jobs = classes.entry(class).or_default();
         jobs.count += u64::from(shards);
         jobs.stages.push(node.name().to_owned());
@@ -103,6 +104,12 @@ pub(crate) fn preview(
         line(format_args!(
             "\n{jobs} jobs: {at_most}; about {:.2} node-hours on nodes as fast as this machine{rest}",
             seconds / 3600.0
+        ));
+    }
+    if classes.keys().any(|class| class.is_time_estimated) {
+        line(format_args!(
+            "an estimated time is {} times what this machine would take, rounded up; nodes may be slower: `time` in `[run.slurm]` declares it, `time_factor` the factor",
+            time_factor(section)
         ));
     }
     if let Some(submitted) = limits.submitted {

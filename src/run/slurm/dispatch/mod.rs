@@ -16,7 +16,7 @@ use super::super::scheduler::{Scheduler, Task};
 use super::Slurm;
 use super::array::{Array, Element};
 use super::claim::Coordinator;
-use super::class::Class;
+use super::class::{Class, Estimate};
 use super::flight::{Flight, TrackState};
 use super::queue::{Limits, Queued};
 use crate::event::{Level, StageOutcome};
@@ -237,7 +237,6 @@ impl<'s> Dispatch<'s> {
         }
         let resources = slurm.section.resources(node.base(), node.kind.name());
         let id = self.scheduler.node(place);
-        let class = Class::new(resources.clone(), slurm.memory.get(&id).copied())?;
         store.share(inputs.values().copied())?;
         let job = Job::new(node, recipe, slurm.job.clone());
         let ports = node.kind.sharded_by(&node.params);
@@ -248,6 +247,8 @@ impl<'s> Dispatch<'s> {
             }
             _ => None,
         };
+        let estimate = Estimate::of(&slurm.estimates, id, shards);
+        let class = Class::new(resources, estimate, slurm.section)?;
         Ok(Flight {
             place,
             node: id,

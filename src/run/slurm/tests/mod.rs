@@ -26,7 +26,7 @@ use crate::key::Digest;
 use crate::manifest::{self, Changes, SlurmSection};
 use crate::model::device::DeviceName;
 use crate::model::{Arithmetic, Dtype};
-use crate::plan::{NodeId, Plan};
+use crate::plan::{Estimates, NodeId, Plan};
 use crate::remote::RemoteUrl;
 use crate::stage::{
     Context, Environment, Output, Outputs, Port, RunOptions, Stage, StageError, StageKind, Typed,
@@ -346,7 +346,7 @@ impl Site {
             },
             jobs: self.cluster.jobs.clone(),
             program: "sert-run".into(),
-            memory: BTreeMap::new(),
+            estimates: Estimates::default(),
             detach: self.detach,
         };
         let here = Here(environment);

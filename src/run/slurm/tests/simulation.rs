@@ -201,7 +201,7 @@ fn simulation() {
         },
         jobs,
         program: "sert-run".into(),
-        memory: BTreeMap::new(),
+        estimates: Estimates::default(),
         detach: false,
     };
     let here = Here(environment);
