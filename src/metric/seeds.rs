@@ -26,10 +26,11 @@ pub struct OverSeeds {
 
 impl OverSeeds {
     /// The figure of evaluations that differ in their seed only, with the confidence and the resampling that the first
-    /// of them was made with. `None` where one of them has not measured it. Seeds that measured other questions add theirs.
+    /// of them was made with. `None` where one of them has not measured it. Seeds that measured questions of other content
+    /// under the same ids add theirs.
     ///
     /// # Errors
-    /// No evaluations.
+    /// No evaluations, or such as have other questions by their ids.
     pub fn of(metric: Metric, seeds: &[&Evaluation]) -> Result<Option<Self>, MetricError> {
         let figures: Vec<Estimate> = seeds.iter().filter_map(|seed| metric.of(seed)).collect();
         if figures.len() < seeds.len() {
@@ -104,8 +105,8 @@ pub(super) fn sample_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// A question: all that its evaluation asks, by content, and its id. Seeds whose data differ ask questions of their own,
-/// whatever their ids.
+/// A question: all that its evaluation asks, by content, and its id. Seeds whose data differ ask questions of their own
+/// under the same ids.
 pub(super) type Asked<'e> = (Digest, &'e str);
 
 /// A value of each question, where it is known.
@@ -120,11 +121,14 @@ pub(super) fn mean_by_question<'e>(
     let mut sums: BTreeMap<Digest, BTreeMap<&str, (f64, usize)>> = BTreeMap::new();
     for seed in seeds {
         let values = by_id(metric, seed)?;
+        // Another world asks as many, under the same ids; part of the same questions is a mistake.
+        if let Some(first) = sums.values().next() {
+            MetricError::same_questions(first, &values)?;
+        }
         match sums.entry(seed.questions) {
             Entry::Vacant(vacant) => _ = vacant.insert(values),
             Entry::Occupied(mut occupied) => {
                 let sums = occupied.get_mut();
-                MetricError::same_questions(sums, &values)?;
                 for ((sum, known), (value, here)) in sums.values_mut().zip(values.into_values()) {
                     *sum += value;
                     *known += here;
