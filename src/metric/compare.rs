@@ -2,7 +2,7 @@
 //!
 //! Source of the interval of a difference of shares: Agresti & Min 2005.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -109,10 +109,7 @@ fn same_questions(
     in_a: &ByQuestion<'_>,
     in_b: &ByQuestion<'_>,
 ) -> Result<(), MetricError> {
-    let ids = |of: &ByQuestion<'_>| -> BTreeMap<String, ()> {
-        of.keys().map(|(_, id)| ((*id).to_owned(), ())).collect()
-    };
-    let (ids_a, ids_b) = (ids(in_a), ids(in_b));
+    let [ids_a, ids_b] = [in_a, in_b].map(|of| of.keys().map(|(_, id)| *id).collect());
     MetricError::same_questions(&ids_a, &ids_b)?;
     let contents = |arm: &[&Evaluation]| -> BTreeSet<Digest> {
         arm.iter().map(|each| each.questions).collect()

@@ -1,6 +1,6 @@
 //! Why something could not be measured.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use thiserror::Error;
 
@@ -140,20 +140,15 @@ pub enum MetricError {
 
 impl MetricError {
     /// An error unless both have the same questions.
-    pub(super) fn same_questions<K: AsRef<str> + Ord, T>(
-        a: &BTreeMap<K, T>,
-        b: &BTreeMap<K, T>,
-    ) -> Result<(), Self> {
-        let only_a = a.keys().filter(|id| !b.contains_key(*id));
-        let only_b = b.keys().filter(|id| !a.contains_key(*id));
-        let Some(first) = only_a.clone().chain(only_b).next() else {
+    pub(super) fn same_questions(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> Result<(), Self> {
+        let Some(first) = a.difference(b).chain(b.difference(a)).next() else {
             return Ok(());
         };
         Err(Self::DifferentQuestions {
             a: a.len(),
             b: b.len(),
-            shared: a.len() - only_a.count(),
-            first: first.as_ref().to_owned(),
+            shared: a.intersection(b).count(),
+            first: (*first).to_owned(),
         })
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn mean_by_question<'e>(
         let values = by_id(metric, seed)?;
         // Another world asks as many, under the same ids; part of the same questions is a mistake.
         if let Some(first) = sums.values().next() {
-            MetricError::same_questions(first, &values)?;
+            let [first, these] = [first, &values].map(|of| of.keys().copied().collect());
+            MetricError::same_questions(&first, &these)?;
         }
         match sums.entry(seed.questions) {
             Entry::Vacant(vacant) => _ = vacant.insert(values),
