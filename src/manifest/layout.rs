@@ -80,9 +80,7 @@ impl TableSpec {
             columns,
         }
     }
-}
 
-impl TableSpec {
     /// The points that are in it.
     fn points(&self, sweep: &Sweep) -> Vec<usize> {
         let is_free = |axis: &usize| {

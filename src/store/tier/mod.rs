@@ -118,6 +118,10 @@ impl Tier {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, RemoteRows>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -174,10 +174,7 @@ impl Store {
         else {
             return;
         };
-        let mut known = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = tier.rows();
         for (bucket, segments) in segments {
             if own::check_bucket(bucket).is_ok() {
                 let rows = known.entry(bucket.clone()).or_default();

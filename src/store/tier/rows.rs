@@ -37,10 +37,7 @@ impl Store {
         else {
             return Ok(false);
         };
-        let mut all = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = tier.rows();
         let rows = all.entry(bucket.to_owned()).or_default();
         if rows
             .listed
@@ -125,10 +122,7 @@ impl Store {
         let name = format!("{ROWS}{bucket}/{digest}.{KEYS}");
         tier.bucket.put(&name, &list, Existing::Stays)?;
         tier.note_sealed(bucket, digest);
-        let mut all = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = tier.rows();
         let rows = all.entry(bucket.to_owned()).or_default();
         rows.add(digest, sealed, true);
         Ok(())
@@ -145,10 +139,7 @@ impl Store {
         if tier.bucket.head(&segment_name(bucket, &digest))?.is_none() {
             return Ok(false);
         }
-        let mut all = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = tier.rows();
         let rows = all.entry(bucket.to_owned()).or_default();
         rows.add(digest, [], false);
         let number = rows.segments.iter().position(|known| *known == digest);
@@ -161,10 +152,7 @@ impl Store {
     /// Pulls every segment of every bucket; says how many rows were new.
     pub(super) fn pull_every_row(&self, tier: &Tier) -> Result<u64, StoreError> {
         let mut came = 0;
-        let mut all = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = tier.rows();
         for bucket in tier.row_buckets()? {
             let rows = all.entry(bucket.clone()).or_default();
             self.list_rows(tier, &bucket, rows);
@@ -203,10 +191,7 @@ impl Store {
         for (bucket, row) in here {
             by_bucket.entry(bucket).or_default().push(row);
         }
-        let mut all = tier
-            .rows
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = tier.rows();
         for (bucket, keys) in &mut by_bucket {
             let rows = all.entry(bucket.clone()).or_default();
             self.list_rows(tier, bucket, rows);
