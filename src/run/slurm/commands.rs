@@ -83,9 +83,15 @@ impl Queue for SlurmQueue {
         Ok(())
     }
 
-    fn ended(&self, id: &str) -> Option<String> {
-        let job = output("scontrol", &["-o", "show", "job", id], "").ok()?;
-        Some(state_of(&job)?.to_owned())
+    fn ended(&self, id: &str, has_run: bool) -> Option<String> {
+        let known = |id: &str| output("scontrol", &["-o", "show", "job", id], "");
+        if let Ok(job) = known(id) {
+            return Some(state_of(&job)?.to_owned());
+        }
+        // An element is a job of its own from when it starts. One that is cancelled before is taken off its array, and is
+        // found no more where the array is.
+        let (array, _) = id.split_once('_')?;
+        (!has_run && known(array).is_ok()).then(|| "CANCELLED".to_owned())
     }
 }
 

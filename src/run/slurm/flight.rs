@@ -48,6 +48,8 @@ pub(super) struct Track {
     pub(super) state: TrackState,
     /// As the queue calls it.
     pub(super) id: Option<String>,
+    /// Whether it was seen to run.
+    pub(super) has_run: bool,
     pub(super) events: EventReader,
     pub(super) progress: Option<Progress>,
 }
@@ -74,6 +76,7 @@ impl Track {
             growth: 1.0,
             state: TrackState::Ready,
             id: None,
+            has_run: false,
             events: EventReader::default(),
             progress: None,
         }
@@ -84,6 +87,7 @@ impl Track {
         self.attempt += 1;
         self.state = TrackState::Ready;
         self.id = None;
+        self.has_run = false;
         self.events = EventReader::default();
     }
 

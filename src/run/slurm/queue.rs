@@ -61,6 +61,7 @@ pub(crate) trait Queue: Sync {
     fn queued(&self) -> Result<Vec<Queued>, QueueError>;
     /// Takes jobs out of the queue, and ends those that run.
     fn cancel(&self, ids: &[String]) -> Result<(), QueueError>;
-    /// How a job ended that is in the queue no more, in Slurm's words, where the controller still knows.
-    fn ended(&self, id: &str) -> Option<String>;
+    /// How a job ended that is in the queue no more, in Slurm's words, where the controller still knows; `has_run` says
+    /// whether it was seen to run.
+    fn ended(&self, id: &str, has_run: bool) -> Option<String>;
 }

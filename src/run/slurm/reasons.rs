@@ -35,7 +35,6 @@ pub(super) fn lost(state: &str) -> &'static str {
         "NODE_FAIL" => "its node failed",
         "TIMEOUT" => "its time was over before it had saved",
         "PREEMPTED" => "another job took its node",
-        "CANCELLED" => "it was cancelled",
         "BOOT_FAIL" => "its node did not start",
         _ => "it ended without a word",
     }

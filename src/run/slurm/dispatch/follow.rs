@@ -14,6 +14,8 @@ use crate::stage::{Shard, StageError};
 const LAST_LINES: usize = 5;
 /// How a shell says that a program was killed by `SIGKILL`, as it is where memory is short.
 const KILLED: i32 = 137;
+/// And that it could not learn how a program ended, as where both were told to end at once.
+const NOT_KNOWN: i32 = -1;
 
 /// What became of a job, as far as its flight is concerned.
 pub(super) enum Verdict {
@@ -43,6 +45,7 @@ impl Dispatch<'_> {
                 track.attempt = *attempt;
             }
             track.id = Some(job.id.clone());
+            track.has_run |= job.runs;
             track.state = if job.runs {
                 TrackState::Running
             } else {
@@ -73,7 +76,7 @@ impl Dispatch<'_> {
     fn ended(&self, flight: &mut Flight, shard: Option<Shard>, end: End) -> Verdict {
         let folder = flight.folder.clone();
         let inputs = flight.inputs.clone();
-        let Some(track) = flight.parts.get_mut(&shard) else {
+        let Some(track) = flight.parts.get(&shard) else {
             return Verdict::GoesOn;
         };
         let part = Part {
@@ -81,14 +84,22 @@ impl Dispatch<'_> {
             attempt: track.attempt,
         };
         let whom = format!("job {} on {}", track.id.as_deref().unwrap_or("?"), end.host);
+        // A signal looks the same to a program whoever sends it; the queue knows whether its node was taken from it, or
+        // somebody took it out of the queue before it could say so.
+        if let EndOutcome::Cancelled | EndOutcome::Died = end.outcome
+            && let Some(verdict) = self.as_the_queue_says(flight, shard)
+        {
+            return verdict;
+        }
         match end.outcome {
-            EndOutcome::Done => {
-                track.state = TrackState::Done(Box::new(end));
-                Verdict::GoesOn
-            }
-            // It could not put itself back into the queue.
-            EndOutcome::Saved => {
-                track.again();
+            EndOutcome::Done | EndOutcome::Saved => {
+                if let Some(track) = flight.parts.get_mut(&shard) {
+                    if end.outcome == EndOutcome::Done {
+                        track.state = TrackState::Done(Box::new(end));
+                    } else {
+                        track.again(); // it could not put itself back into the queue
+                    }
+                }
                 Verdict::GoesOn
             }
             EndOutcome::Cancelled => Verdict::Stops,
@@ -114,6 +125,7 @@ impl Dispatch<'_> {
                 let why = format!("it was ended by signal {}", end.exit - 128);
                 self.lost(flight, shard, false, &why)
             }
+            EndOutcome::Died if end.exit == NOT_KNOWN => self.lost(flight, shard, false, lost("")),
             EndOutcome::Died => {
                 let log = folder.log(part);
                 Verdict::Fails(StageError::Invalid(format!(
@@ -128,19 +140,30 @@ impl Dispatch<'_> {
 
     /// What follows where a job is in the queue no more and has left no record.
     fn gone(&self, flight: &mut Flight, shard: Option<Shard>, since: Instant) -> Verdict {
-        let id = flight.parts.get(&shard).and_then(|track| track.id.clone());
-        let state = id.and_then(|id| self.slurm.queue.ended(&id));
-        match state.as_deref() {
-            Some("CANCELLED") => Verdict::Stops,
-            Some("OUT_OF_MEMORY") => self.lost(flight, shard, true, lost("OUT_OF_MEMORY")),
-            Some(state @ ("NODE_FAIL" | "TIMEOUT" | "PREEMPTED" | "BOOT_FAIL")) => {
-                self.lost(flight, shard, false, lost(state))
+        if let Some(verdict) = self.as_the_queue_says(flight, shard) {
+            return verdict;
+        }
+        // Its record may only be late.
+        if since.elapsed() >= self.slurm.lost_after() {
+            return self.lost(flight, shard, false, lost(""));
+        }
+        Verdict::GoesOn
+    }
+
+    /// What follows from the state in which a job left the queue, where that is known and says more than that it ended.
+    fn as_the_queue_says(&self, flight: &mut Flight, shard: Option<Shard>) -> Option<Verdict> {
+        let track = flight.parts.get(&shard)?;
+        let state = self
+            .slurm
+            .queue
+            .ended(track.id.as_deref()?, track.has_run)?;
+        match state.as_str() {
+            "CANCELLED" => Some(Verdict::Stops),
+            "OUT_OF_MEMORY" => Some(self.lost(flight, shard, true, lost(&state))),
+            "NODE_FAIL" | "TIMEOUT" | "PREEMPTED" | "BOOT_FAIL" => {
+                Some(self.lost(flight, shard, false, lost(&state)))
             }
-            // Its record may only be late.
-            state if since.elapsed() >= self.slurm.lost_after() => {
-                self.lost(flight, shard, false, lost(state.unwrap_or_default()))
-            }
-            _ => Verdict::GoesOn,
+            _ => None,
         }
     }
 

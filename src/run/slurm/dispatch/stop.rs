@@ -62,7 +62,7 @@ impl Dispatch<'_> {
             let interrupted = Finished::interrupted(flight.node);
             self.land(&mut flight, interrupted);
         }
-        self.remove_lists(&ours);
+        self.clear();
     }
 
     /// Waits, though not for ever, until jobs that were cancelled have written what they keep.
@@ -74,15 +74,6 @@ impl Dispatch<'_> {
                 _ => std::thread::sleep(Duration::from_millis(500)),
             }
         }
-    }
-
-    /// Removes the lists of arrays of these stages alone, and what Slurm printed of them: mostly nothing.
-    fn remove_lists(&self, ours: &BTreeSet<StageKey>) {
-        let is_ours = |name: &str| {
-            let array = self.arrays.get(name).and_then(Option::as_ref);
-            array.is_some_and(|array| array.0.iter().all(|element| ours.contains(&element.key)))
-        };
-        self.remove_of_arrays(is_ours);
     }
 
     /// Removes the files of those arrays of which `is_over` says so.
@@ -97,7 +88,8 @@ impl Dispatch<'_> {
         }
     }
 
-    /// Removes what runs that were killed have left of what is done by now.
+    /// Removes what is needed no more: files of stages that are done, as runs that were killed leave them too, and lists of
+    /// arrays that are over.
     pub(super) fn clear(&mut self) {
         let jobs = &self.slurm.jobs;
         let Ok(entries) = std::fs::read_dir(jobs) else {

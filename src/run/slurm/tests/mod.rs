@@ -117,8 +117,8 @@ enum Fate {
     Runs,
     /// Slurm knows only this of it.
     Vanishes(&'static str),
-    /// Its script says that the program ended so.
-    Dies(i32),
+    /// Its script says that the program ended so, and Slurm that the job did.
+    Dies(i32, &'static str),
     /// It stays where it is.
     Waits(&'static str),
 }
@@ -153,7 +153,7 @@ impl Cluster {
         match self.fates.get(&number).copied().unwrap_or(Fate::Runs) {
             Fate::Waits(_) => unreachable!("it stays in the queue"),
             Fate::Vanishes(state) => Some(state.to_owned()),
-            Fate::Dies(exit) => {
+            Fate::Dies(exit, state) => {
                 let end = End {
                     exit,
                     host: "n7".into(),
@@ -161,7 +161,7 @@ impl Cluster {
                 };
                 write(&out.log(element.part), b"one\ntwo\n").unwrap();
                 write(&out.end(element.part), &end.encode()).unwrap();
-                None
+                Some(state.to_owned())
             }
             Fate::Runs => {
                 let scratch = tempfile::tempdir().unwrap();
@@ -242,7 +242,7 @@ impl Queue for Cluster {
         Ok(())
     }
 
-    fn ended(&self, id: &str) -> Option<String> {
+    fn ended(&self, id: &str, _: bool) -> Option<String> {
         let ended = self.state.lock().unwrap().ended.get(id).cloned();
         ended.filter(|state| !state.is_empty())
     }
@@ -485,8 +485,18 @@ fn what_is_lost_is_tried_again_and_more_memory_is_asked_for_where_there_was_too_
             1024,
         ),
         (
-            Fate::Dies(143),
+            Fate::Dies(143, "FAILED"),
             "ended by signal 15; it is tried again",
+            1024,
+        ),
+        (
+            Fate::Dies(143, "PREEMPTED"),
+            "another job took its node; it is tried again",
+            1024,
+        ),
+        (
+            Fate::Dies(-1, ""),
+            "it ended without a word; it is tried again",
             1024,
         ),
         (
@@ -495,7 +505,12 @@ fn what_is_lost_is_tried_again_and_more_memory_is_asked_for_where_there_was_too_
             2048,
         ),
         (
-            Fate::Dies(137),
+            Fate::Dies(1, "OUT_OF_MEMORY"),
+            "it took more memory than it had asked for; it is tried again with 2048 MiB",
+            2048,
+        ),
+        (
+            Fate::Dies(137, ""),
             "with 2048 MiB of memory in place of 1024",
             2048,
         ),
@@ -528,7 +543,7 @@ fn what_would_fail_again_is_not_tried_again() {
             3,
         ),
         (
-            &[(0, Fate::Dies(127))],
+            &[(0, Fate::Dies(127, "FAILED"))],
             ONE.to_owned(),
             "ended with code 127 before it had begun:\none\ntwo",
             1,
@@ -541,15 +556,17 @@ fn what_would_fail_again_is_not_tried_again() {
         assert!(ran.errors[0].contains(error), "{:?}", ran.errors);
         assert_eq!(site.submissions().len(), submissions);
     }
-    // Somebody took it out of the queue: that is a wish.
-    let site = Site::new(&[(2, Fate::Vanishes("CANCELLED"))]);
-    assert_eq!(
-        site.run("a", ONE).outcomes,
-        ["words Ran", "one Interrupted"]
-    );
-    assert_eq!(site.run("a", ONE).text["one"], expected());
-    let numbers: Vec<u32> = site.submissions().iter().map(|it| it.elements).collect();
-    assert_eq!(numbers, [3, 1], "what was done stays so");
+    // Somebody took it out of the queue: that is a wish, whether its program could say so or not.
+    for fate in [Fate::Vanishes("CANCELLED"), Fate::Dies(143, "CANCELLED")] {
+        let site = Site::new(&[(2, fate)]);
+        assert_eq!(
+            site.run("a", ONE).outcomes,
+            ["words Ran", "one Interrupted"]
+        );
+        assert_eq!(site.run("a", ONE).text["one"], expected());
+        let numbers: Vec<u32> = site.submissions().iter().map(|it| it.elements).collect();
+        assert_eq!(numbers, [3, 1], "what was done stays so");
+    }
 }
 
 #[test]
@@ -639,20 +656,25 @@ fn no_more_is_submitted_than_may_be() {
 
 #[test]
 fn a_run_that_stops_leaves_nothing_behind() {
-    let site = Site::new(&[(1, Fate::Waits("Resources"))]);
-    let ran = std::thread::scope(|scope| {
-        let running = scope.spawn(|| site.run("a", ONE));
-        while site.submissions().is_empty() || !site.cluster.state.lock().unwrap().seen.contains(&1)
-        {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        site.cancel.cancel();
-        running.join().unwrap()
-    });
-    assert_eq!(ran.outcomes, ["words Ran", "one Interrupted"]);
-    assert!(site.cancelled() >= 1);
-    assert!(site.cluster.state.lock().unwrap().queue.is_empty());
-    assert_eq!(site.left(), Vec::<PathBuf>::new());
+    // In its first stage, and in its second, when the first is done.
+    for (waits, outcomes) in [
+        (1, ["words Ran", "one Interrupted", "two Skipped"]),
+        (4, ["words Ran", "one Ran", "two Interrupted"]),
+    ] {
+        let site = Site::new(&[(waits, Fate::Waits("Resources"))]);
+        let ran = std::thread::scope(|scope| {
+            let running = scope.spawn(|| site.run("a", TWO));
+            while !site.cluster.state.lock().unwrap().seen.contains(&waits) {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            site.cancel.cancel();
+            running.join().unwrap()
+        });
+        assert_eq!(ran.outcomes, outcomes);
+        assert!(site.cancelled() >= 1);
+        assert!(site.cluster.state.lock().unwrap().queue.is_empty());
+        assert_eq!(site.left(), Vec::<PathBuf>::new());
+    }
 }
 
 #[test]

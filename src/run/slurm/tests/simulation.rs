@@ -128,7 +128,7 @@ impl Queue for Nodes {
         Ok(())
     }
 
-    fn ended(&self, _: &str) -> Option<String> {
+    fn ended(&self, _: &str, _: bool) -> Option<String> {
         None
     }
 }
