@@ -17,7 +17,7 @@ use crate::stage::{KINDS, Shard};
   sert-run exec jobs/sampled.json
   sert-run exec jobs/sampled.json --shard 0/8")]
 pub(crate) struct ExecArgs {
-    /// The job: a file that `run --executor slurm` or `plan --jobs DIR` wrote
+    /// The job: a file that `run --executor` or `plan --jobs DIR` wrote
     job: PathBuf,
     /// Do part I (from 0) of N of its questions, and leave rows only: for stages that can be shared out
     #[arg(long, value_name = "I/N")]
@@ -35,6 +35,9 @@ pub(crate) struct ExecArgs {
     /// Worker threads; by default those that Slurm gave (`SLURM_CPUS_PER_TASK`), or what the job says
     #[arg(long, value_name = "N", env = "SLURM_CPUS_PER_TASK")]
     threads: Option<usize>,
+    /// Stop, and keep what is done, when stdin is closed: for whoever starts it and is not to leave it behind
+    #[arg(long)]
+    while_stdin_is_open: bool,
     /// Also tell events on stderr, as JSON lines
     #[arg(long)]
     events: bool,
@@ -57,6 +60,13 @@ pub(crate) fn run(args: &ExecArgs) -> Result<Exit, Failure> {
     let warned = Arc::new(AtomicBool::new(false));
     signals::stop_job(&cancel);
     signals::warn_run(&cancel, &warned);
+    if args.while_stdin_is_open {
+        let cancel = cancel.clone();
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            cancel.cancel();
+        });
+    }
     let observer: &dyn Observer = if args.events { &Lines } else { &Silent };
     let exec = Exec {
         job: &job,

@@ -1,4 +1,4 @@
-//! `--executor slurm`: stages of models as jobs of the cluster that this machine submits to.
+//! `--executor`: stages of models as jobs of a queue: Slurm's or HyperQueue's, where this machine submits to one, or its own.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,86 @@ use clap::{Args, ValueEnum};
 use super::exit::Failure;
 use super::session::Session;
 use crate::disk;
-use crate::manifest::SlurmSection;
+use crate::manifest::{ClusterSection, RunSection};
 use crate::model::device::{DeviceChoice, DeviceName};
 use crate::plan::{Estimates, NodeId, Plan, Resolved};
 use crate::remote::RemoteUrl;
-use crate::run::{Queue, Slurm, SlurmQueue, preview};
+use crate::run::{ClusterWorker, HqQueue, ProcessQueue, Queue, QueueError, SlurmQueue, preview};
 use crate::stage::Environment;
 
 /// Where stages of models are run.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Executor {
-    /// On this machine
+    /// In this process
     Local,
+    /// As processes of this machine, which `[run.processes]` and your processes.toml say more of
+    Processes,
     /// As jobs of a Slurm cluster, which `[run.slurm]` and your slurm.toml say more of
     Slurm,
+    /// As tasks of HyperQueue, which `[run.hq]` and your hq.toml say more of
+    Hq,
+}
+
+impl Executor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Processes => "processes",
+            Self::Slurm => "slurm",
+            Self::Hq => "hq",
+        }
+    }
+
+    /// What the manifest says of its queue; `None` where there is none.
+    fn section(self, run: &RunSection) -> Option<&ClusterSection> {
+        match self {
+            Self::Local => None,
+            Self::Processes => Some(&run.processes),
+            Self::Slurm => Some(&run.slurm),
+            Self::Hq => Some(&run.hq),
+        }
+    }
+
+    /// The keys of a section that its queue has no use for.
+    fn useless(self) -> &'static [&'static str] {
+        match self {
+            Self::Local | Self::Processes => &[
+                "partition",
+                "account",
+                "qos",
+                "gres",
+                "gpus",
+                "constraint",
+                "time",
+                "time_factor",
+                "warning_s",
+                "array_limit",
+                "setup",
+                "container",
+                "program",
+            ],
+            Self::Slurm => &["jobs"],
+            Self::Hq => &[
+                "partition",
+                "account",
+                "qos",
+                "gres",
+                "constraint",
+                "time_factor",
+                "warning_s",
+                "array_limit",
+                "jobs",
+            ],
+        }
+    }
+
+    fn queue(self, section: &ClusterSection) -> Result<Box<dyn Queue>, QueueError> {
+        Ok(match self {
+            Self::Local | Self::Processes => Box::new(ProcessQueue::new(section.jobs)),
+            Self::Slurm => Box::new(SlurmQueue::open()?),
+            Self::Hq => Box::new(HqQueue::open()?),
+        })
+    }
 }
 
 #[derive(Args)]
@@ -30,43 +96,52 @@ pub(crate) struct ExecutorArgs {
     executor: Option<Executor>,
 }
 
-/// A cluster that stages of models are sent to.
+/// A queue that stages of models are sent to.
 pub(crate) struct Cluster {
-    queue: SlurmQueue,
-    section: SlurmSection,
+    queue: Box<dyn Queue>,
+    section: ClusterSection,
     remote: RemoteUrl,
     jobs: PathBuf,
 }
 
 impl ExecutorArgs {
-    /// The cluster, where stages go to one. Models then run on the device that is declared for its nodes.
+    /// The queue, where stages go to one. Models then run on the device that is declared for its nodes.
     pub(crate) fn cluster(&self, session: &mut Session) -> Result<Option<Cluster>, Failure> {
-        if self.executor != Some(Executor::Slurm) {
+        let Some(executor) = self.executor else {
             return Ok(None);
-        }
-        let manifest = session.manifest.run.slurm.clone();
-        let own = user_file();
-        if let Some(key) = manifest.runs() {
-            let own = own.as_deref().unwrap_or(Path::new("slurm.toml"));
+        };
+        let Some(manifest) = executor.section(&session.manifest.run).cloned() else {
+            return Ok(None);
+        };
+        let name = executor.name();
+        let own = user_file(name);
+        let own_text = own
+            .as_deref()
+            .map_or_else(|| format!("{name}.toml"), |own| own.display().to_string());
+        let section = manifest.clone().over(read_user_file(own.as_deref())?);
+        if let Some(key) = section.first_of(executor.useless()) {
             return Err(Failure::usage(format!(
-                "run.slurm.{key} in {} says what is run on the nodes, which a manifest may not\nhint: say it in {}, as `{key}`",
-                session.manifest.path.display(),
-                own.display()
+                "`{key}` in [run.{name}] or in {own_text} is nothing that `--executor {name}` has\nhint: docs/cluster.md says what it takes"
             )));
         }
-        let section = manifest.over(read_user_file(own.as_deref())?);
+        if let Some(key) = manifest.runs() {
+            return Err(Failure::usage(format!(
+                "run.{name}.{key} in {} says what is run on the nodes, which a manifest may not\nhint: say it in {own_text}, as `{key}`",
+                session.manifest.path.display(),
+            )));
+        }
         let Some(remote) = session.store.remote().cloned() else {
             return Err(Failure::usage(
-                "nodes read a stage's inputs from a remote and put there what they make, and none is named that may be written to\nhint: --remote file:///FOLDER, on a file system that all nodes see, or --remote s3://BUCKET/PREFIX (docs/cluster.md)",
+                "jobs read a stage's inputs from a remote and put there what they make, and none is named that may be written to\nhint: --remote file:///FOLDER, on a file system that all nodes see, or --remote s3://BUCKET/PREFIX (docs/cluster.md)",
             ));
         };
         let jobs = match (&section.folder, &remote) {
             (Some(folder), _) => folder.clone(),
             (None, RemoteUrl::Folder(folder)) => folder.join("jobs-v1"),
             (None, RemoteUrl::S3 { .. }) => {
-                return Err(Failure::usage(
-                    "jobs lie in a folder while they are in the queue, and the remote is a bucket\nhint: name one that all nodes see: `folder` in `[run.slurm]` or in your slurm.toml",
-                ));
+                return Err(Failure::usage(format!(
+                    "jobs lie in a folder while they are in the queue, and the remote is a bucket\nhint: name one that all nodes see: `folder` in `[run.{name}]` or in your {name}.toml"
+                )));
             }
         };
         session.options.device = match section.device {
@@ -76,7 +151,9 @@ impl ExecutorArgs {
         session.why_device = None;
         // Told by who runs it: this machine may not have it at all.
         session.options.device_description = String::new();
-        let queue = SlurmQueue::open().map_err(|error| Failure::usage(error.to_string()))?;
+        let queue = executor
+            .queue(&section)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Some(Cluster {
             queue,
             section,
@@ -94,9 +171,9 @@ impl Cluster {
         nodes: &[NodeId],
         environment: Environment<'a>,
         detach: bool,
-    ) -> Result<Slurm<'a>, Failure> {
-        Ok(Slurm {
-            queue: &self.queue,
+    ) -> Result<ClusterWorker<'a>, Failure> {
+        Ok(ClusterWorker {
+            queue: self.queue.as_ref(),
             environment,
             section: &self.section,
             job: session.job_settings(self.remote.clone())?,
@@ -106,6 +183,11 @@ impl Cluster {
             estimates: session.estimates(nodes, self.section.defaults.time.is_none()),
             detach,
         })
+    }
+
+    /// Whether its jobs go on without the run that has submitted them.
+    pub(crate) fn goes_on_alone(&self) -> bool {
+        self.queue.goes_on_alone()
     }
 
     /// What would be submitted.
@@ -126,15 +208,16 @@ impl Cluster {
 }
 
 /// The user's own file.
-fn user_file() -> Option<PathBuf> {
+fn user_file(executor: &str) -> Option<PathBuf> {
     use etcetera::BaseStrategy;
     let folders = etcetera::choose_base_strategy().ok()?;
-    Some(folders.config_dir().join("sert-run").join("slurm.toml"))
+    let file = format!("{executor}.toml");
+    Some(folders.config_dir().join("sert-run").join(file))
 }
 
-fn read_user_file(path: Option<&Path>) -> Result<SlurmSection, Failure> {
+fn read_user_file(path: Option<&Path>) -> Result<ClusterSection, Failure> {
     let Some(path) = path.filter(|path| disk::exists(path).unwrap_or(false)) else {
-        return Ok(SlurmSection::default());
+        return Ok(ClusterSection::default());
     };
     let bytes = disk::read_small(path)?;
     let text = String::from_utf8_lossy(&bytes);

@@ -79,7 +79,7 @@ pub(crate) struct RunArgs {
     quiet: bool,
     #[command(flatten)]
     executor: ExecutorArgs,
-    /// With `--executor slurm`: leave once all that is ready was submitted; the same command later goes on
+    /// With `--executor slurm` or `hq`: leave once all that is ready was submitted; the same command later goes on
     #[arg(long, requires = "executor")]
     detach: bool,
     #[command(flatten)]
@@ -105,7 +105,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let workers = match &cluster {
         Some(_) if !args.devices.is_empty() => {
             return Err(Failure::usage(
-                "--devices names devices of this machine, and models run on nodes of the cluster\nhint: `device` in `[run.slurm]` says which",
+                "--devices names devices of this machine, and models run as jobs of a queue\nhint: `device` in `[run.slurm]` and its like says where",
+            ));
+        }
+        Some(cluster) if args.detach && !cluster.goes_on_alone() => {
+            return Err(Failure::usage(
+                "--detach leaves jobs to a queue, and these are processes of this run, which end with it\nhint: leave `--detach` out",
             ));
         }
         Some(_) => vec![session.options.clone()],

@@ -12,6 +12,7 @@
 //!
 //! Relative paths in values stay as written; [`Manifest::dir`] is what they are relative to.
 
+mod cluster;
 mod builtin;
 mod check;
 mod choice;
@@ -37,7 +38,6 @@ mod references;
 mod rounds;
 mod schema;
 mod section;
-mod slurm;
 mod source;
 mod stage_name;
 mod sugar;
@@ -61,6 +61,7 @@ use serde_json::{Map, Value};
 
 pub use builtin::{BUILTIN, BUILTINS, Builtin, builtin};
 pub use check::check;
+pub use cluster::{ClusterSection, JobResources};
 pub use error::{Diagnostic, ManifestErrors};
 pub use figure::{FigureRow, FigureSection, FigureSpec, FilterMeasure, Measure, PathSeries};
 pub use layout::{Layout, LayoutColumn, LayoutRow};
@@ -68,7 +69,6 @@ pub use names::{Names, names};
 pub use nearest::nearest;
 pub use schema::{file_schema, schema, schema_text};
 pub use section::{RunSection, StoreSection};
-pub use slurm::{SlurmResources, SlurmSection};
 pub use source::{Origin, SourceText};
 pub use stage_name::{Coordinate, StageName, split_reference};
 pub use sweep::{Axis, AxisValue, ROUND, SEED, Sweep, SweepPoint};

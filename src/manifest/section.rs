@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cluster::ClusterSection;
 use super::rounds::RoundsSection;
-use super::slurm::SlurmSection;
 use super::sweep::SweepSection;
 use crate::model::device::DeviceChoice;
 use crate::remote::RemoteUrl;
@@ -30,7 +30,12 @@ pub struct RunSection {
     /// Train with less memory and about a third more computing: false by default.
     pub gradient_checkpointing: bool,
     /// What `--executor slurm` asks the queue for (docs/cluster.md).
-    pub slurm: SlurmSection,
+    pub slurm: ClusterSection,
+    /// What `--executor hq` asks HyperQueue for: the same keys, but for those that only Slurm has.
+    pub hq: ClusterSection,
+    /// What `--executor processes` runs at once on this machine: `device`, `folder`, `jobs`, `tries`, and of each job `cpus`,
+    /// `memory` and `shards`.
+    pub processes: ClusterSection,
 }
 
 /// What lies below the store. Never part of a key.

@@ -33,6 +33,7 @@ mod needs;
 mod outside;
 mod permissions;
 mod pipeline;
+mod processes;
 mod prompts;
 mod rating;
 mod remote;

@@ -13,7 +13,7 @@ use super::super::clock::Stopwatch;
 use super::super::job::{Job, JobFolder, write};
 use super::super::one::{Finished, Known, known};
 use super::super::scheduler::{Scheduler, Task};
-use super::Slurm;
+use super::ClusterWorker;
 use super::array::{Array, Element};
 use super::claim::Coordinator;
 use super::class::{Class, Estimate};
@@ -38,7 +38,7 @@ type InQueue = BTreeMap<(StageKey, Option<Shard>), (u32, Queued)>;
 
 /// A run that sends stages away.
 pub(super) struct Dispatch<'s> {
-    slurm: &'s Slurm<'s>,
+    cluster: &'s ClusterWorker<'s>,
     scheduler: &'s Scheduler<'s>,
     limits: Limits,
     coordinator: Option<Coordinator>,
@@ -60,17 +60,21 @@ pub(super) struct Dispatch<'s> {
 }
 
 impl<'s> Dispatch<'s> {
-    pub(super) fn new(slurm: &'s Slurm<'s>, scheduler: &'s Scheduler<'s>) -> Self {
+    pub(super) fn new(cluster: &'s ClusterWorker<'s>, scheduler: &'s Scheduler<'s>) -> Self {
         Self {
-            slurm,
+            cluster,
             scheduler,
-            limits: slurm.queue.limits(),
+            limits: cluster.queue.limits(),
             coordinator: None,
             flights: Vec::new(),
             home: Vec::new(),
             arrays: BTreeMap::new(),
             began: Instant::now(),
-            recent: Array::recent(&slurm.jobs, slurm.lost_after()),
+            recent: if cluster.queue.goes_on_alone() {
+                Array::recent(&cluster.jobs, cluster.lost_after())
+            } else {
+                BTreeSet::new()
+            },
             told: BTreeSet::new(),
             next_log: 0,
             is_full: false,
@@ -79,7 +83,7 @@ impl<'s> Dispatch<'s> {
 
     /// Until every stage is over, or all is submitted and nobody wants to wait.
     pub(super) fn run(mut self) {
-        let environment = &self.slurm.environment;
+        let environment = &self.cluster.environment;
         let mut looked: Option<Instant> = None;
         let mut is_left = false;
         while !self.scheduler.is_over() {
@@ -93,12 +97,12 @@ impl<'s> Dispatch<'s> {
                 Some(waited) if waited < GATHER => Vec::new(),
                 _ => self.scheduler.take_away(environment),
             };
-            let is_due = waited.is_none_or(|waited| waited >= self.slurm.look_every());
+            let is_due = waited.is_none_or(|waited| waited >= self.cluster.look_every());
             let is_watching = !self.flights.is_empty() || !self.home.is_empty();
             if !tasks.is_empty() || is_due && is_watching {
                 looked = Some(Instant::now());
                 self.look(tasks);
-                if self.slurm.detach && self.leaves() {
+                if self.cluster.detach && self.leaves() {
                     is_left = true;
                     break;
                 }
@@ -124,7 +128,7 @@ impl<'s> Dispatch<'s> {
         if let Some(coordinator) = &mut self.coordinator {
             coordinator.beat();
         }
-        let queued = match self.slurm.queue.queued() {
+        let queued = match self.cluster.queue.queued() {
             Ok(queued) => Some(self.by_work(queued)),
             Err(error) => {
                 self.tell_once(Level::Warning, &format!("the queue cannot be asked: {error}; what is in it goes on, and is looked for again"));
@@ -150,7 +154,9 @@ impl<'s> Dispatch<'s> {
         }
         self.tell_progress(&mut flights);
         self.flights = flights;
-        if self.scheduler.is_stopping(&self.slurm.environment) {
+        let environment = &self.cluster.environment;
+        // Where somebody asked to stop, `stop` sees to it.
+        if self.scheduler.is_stopping(environment) && !environment.cancel.is_cancelled() {
             self.recall_those_that_wait();
         }
     }
@@ -162,7 +168,7 @@ impl<'s> Dispatch<'s> {
             let array = self
                 .arrays
                 .entry(each.name.clone())
-                .or_insert_with(|| Array::load(&self.slurm.jobs, &each.name));
+                .or_insert_with(|| Array::load(&self.cluster.jobs, &each.name));
             let element = array
                 .as_ref()
                 .and_then(|array| array.0.get(each.element as usize));
@@ -186,7 +192,7 @@ impl<'s> Dispatch<'s> {
         };
         let id = self.scheduler.node(place);
         let node = self.scheduler.plan().node(id);
-        let environment = &self.slurm.environment;
+        let environment = &self.cluster.environment;
         let finished = match known(node, &inputs, gate.as_ref(), environment) {
             Ok(Known::Open(recipe)) => {
                 let key = recipe.key();
@@ -210,7 +216,7 @@ impl<'s> Dispatch<'s> {
     }
 
     fn key(&self, node: &Node, inputs: &Inputs) -> Result<StageKey, StageError> {
-        let environment = &self.slurm.environment;
+        let environment = &self.cluster.environment;
         let context = environment.context(node.name(), node.seed, inputs);
         Ok(recipe(node, inputs, &context)?.key())
     }
@@ -218,7 +224,7 @@ impl<'s> Dispatch<'s> {
     fn over(&self, place: usize, finished: Finished) {
         let watch = Stopwatch::start();
         self.scheduler
-            .back(place, finished, &watch, &self.slurm.environment);
+            .back(place, finished, &watch, &self.cluster.environment);
     }
 
     /// Puts what a stage reads to the remote, and makes its job.
@@ -229,16 +235,16 @@ impl<'s> Dispatch<'s> {
         inputs: Inputs,
         recipe: Recipe,
     ) -> Result<Flight, StageError> {
-        let slurm = self.slurm;
-        let store = slurm.environment.store;
+        let cluster = self.cluster;
+        let store = cluster.environment.store;
         if self.coordinator.is_none() {
-            let made = Coordinator::new(&slurm.jobs);
-            self.coordinator = Some(made.map_err(|source| io_error(&slurm.jobs, source))?);
+            let made = Coordinator::new(&cluster.jobs);
+            self.coordinator = Some(made.map_err(|source| io_error(&cluster.jobs, source))?);
         }
-        let resources = slurm.section.resources(node.base(), node.kind.name());
+        let resources = cluster.section.resources(node.base(), node.kind.name());
         let id = self.scheduler.node(place);
         store.share(inputs.values().copied())?;
-        let job = Job::new(node, recipe, slurm.job.clone());
+        let job = Job::new(node, recipe, cluster.job.clone());
         let ports = node.kind.sharded_by(&node.params);
         let rows = ports.iter().find_map(|port| inputs.get(*port)).copied();
         let shards = match (rows, resources.shards) {
@@ -247,14 +253,14 @@ impl<'s> Dispatch<'s> {
             }
             _ => None,
         };
-        let estimate = Estimate::of(&slurm.estimates, id, shards);
-        let class = Class::new(resources, estimate, slurm.section)?;
+        let estimate = Estimate::of(&cluster.estimates, id, shards);
+        let class = Class::new(resources, estimate, cluster.section)?;
         Ok(Flight {
             place,
             node: id,
             key: job.key,
             inputs,
-            folder: JobFolder::of(&slurm.jobs, &job.key),
+            folder: JobFolder::of(&cluster.jobs, &job.key),
             job,
             class,
             shards,
@@ -326,7 +332,7 @@ impl<'s> Dispatch<'s> {
 
     /// What the remote has of a flight's stage.
     fn made(&self, flight: &Flight) -> Result<Option<Outputs>, StageError> {
-        let environment = &self.slurm.environment;
+        let environment = &self.cluster.environment;
         environment.store.look_again(&flight.key);
         let node = self.scheduler.plan().node(flight.node);
         Ok(match known(node, &flight.inputs, None, environment)? {
@@ -337,7 +343,7 @@ impl<'s> Dispatch<'s> {
 
     /// All jobs of a flight are done: takes in what they made.
     fn gather(&mut self, flight: &mut Flight) -> Result<(), StageError> {
-        let store = self.slurm.environment.store;
+        let store = self.cluster.environment.store;
         let (mut rows, mut devices) = (Segments::new(), BTreeSet::new());
         for track in flight.parts.values() {
             if let TrackState::Done(end) = &track.state {
@@ -364,7 +370,7 @@ impl<'s> Dispatch<'s> {
         }
         // A file server may show new files late.
         let since = *flight.unseen.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.slurm.lost_after() {
+        if since.elapsed() >= self.cluster.lost_after() {
             flight.unseen = None;
             let shards: Vec<Option<Shard>> = flight.parts.keys().copied().collect();
             for shard in shards {
@@ -385,14 +391,14 @@ impl<'s> Dispatch<'s> {
             coordinator.release(&flight.folder);
         }
         flight.is_over = true;
-        let environment = &self.slurm.environment;
+        let environment = &self.cluster.environment;
         self.scheduler
             .back(flight.place, finished, &flight.watch, environment);
     }
 
     /// Removes what lies there of those stages whose last step is done.
     fn tidy_home(&mut self) {
-        let store = self.slurm.environment.store;
+        let store = self.cluster.environment.store;
         let home = std::mem::take(&mut self.home);
         let (done, home) = home
             .into_iter()

@@ -6,7 +6,6 @@ use super::super::super::job::Part;
 use super::super::array::Element;
 use super::super::class::Class;
 use super::super::flight::{Flight, TrackState};
-use super::super::reasons::waits;
 use super::{Dispatch, InQueue};
 use crate::event::{Level, Reporter, RunEvent};
 use crate::key::StageKey;
@@ -42,13 +41,15 @@ impl<'s> Dispatch<'s> {
         let keys: BTreeSet<StageKey> = flights.iter().map(|flight| flight.key).collect();
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for ((key, _), (_, job)) in queued {
-            if !job.runs && keys.contains(key) && job.reason != "None" {
-                *reasons.entry(&job.reason).or_default() += 1;
+            if let Some(why) = job.waits.as_deref().filter(|_| !job.runs)
+                && keys.contains(key)
+            {
+                *reasons.entry(why).or_default() += 1;
             }
         }
         for (reason, jobs) in reasons {
             if self.told.insert(format!("reason {reason}")) {
-                self.note(Level::Info, format!("{jobs} jobs wait: {}", waits(reason)));
+                self.note(Level::Info, format!("{jobs} jobs wait: {reason}"));
             }
         }
     }
@@ -81,7 +82,7 @@ impl<'s> Dispatch<'s> {
             let node = plan.node(flight.node);
             if !flight.is_told {
                 flight.is_told = true;
-                self.slurm
+                self.cluster
                     .environment
                     .observer
                     .event(&RunEvent::StageStarted {
@@ -105,7 +106,7 @@ impl<'s> Dispatch<'s> {
                     }
                     // Of a stage in parts, its last step here says all of it.
                     RunEvent::Note { .. } if shards.is_none() => {
-                        self.slurm.environment.observer.event(&event);
+                        self.cluster.environment.observer.event(&event);
                     }
                     _ => {}
                 }
@@ -124,11 +125,11 @@ impl<'s> Dispatch<'s> {
     }
 
     pub(super) fn reporter<'a>(&'a self, stage: &'a str) -> Reporter<'a> {
-        Reporter::new(stage, self.slurm.environment.observer)
+        Reporter::new(stage, self.cluster.environment.observer)
     }
 
     pub(super) fn note(&self, level: Level, message: String) {
-        self.slurm.environment.observer.event(&RunEvent::Note {
+        self.cluster.environment.observer.event(&RunEvent::Note {
             stage: String::new(),
             level,
             message,

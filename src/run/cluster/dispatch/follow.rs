@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::super::job::{End, EndOutcome, Part};
 use super::super::flight::{Flight, TrackState};
-use super::super::reasons::lost;
+use super::super::queue::Left;
 use super::{Dispatch, InQueue};
 use crate::disk;
 use crate::stage::{Shard, StageError};
@@ -16,6 +16,8 @@ const LAST_LINES: usize = 5;
 const KILLED: i32 = 137;
 /// And that it could not learn how a program ended, as where both were told to end at once.
 const NOT_KNOWN: i32 = -1;
+/// How a job was lost of which nobody knows more.
+const WITHOUT_A_WORD: &str = "it ended without a word";
 
 /// What became of a job, as far as its flight is concerned.
 pub(super) enum Verdict {
@@ -108,7 +110,7 @@ impl Dispatch<'_> {
             }
             EndOutcome::Failed => {
                 if let Some(port) = end.lacks {
-                    let store = self.slurm.environment.store;
+                    let store = self.cluster.environment.store;
                     store.distrust(inputs.values().copied());
                     return Verdict::Fails(StageError::InputGone { port });
                 }
@@ -125,13 +127,16 @@ impl Dispatch<'_> {
                 let why = format!("it was ended by signal {}", end.exit - 128);
                 self.lost(flight, shard, false, &why)
             }
-            EndOutcome::Died if end.exit == NOT_KNOWN => self.lost(flight, shard, false, lost("")),
+            EndOutcome::Died if end.exit == NOT_KNOWN => {
+                self.lost(flight, shard, false, WITHOUT_A_WORD)
+            }
             EndOutcome::Died => {
                 let log = folder.log(part);
                 Verdict::Fails(StageError::Invalid(format!(
-                    "{whom} ended with code {} before it had begun:\n{}\nhint: look at `setup`, `container` and `program` in your slurm.toml; all that it printed is in {}",
+                    "{whom} ended with code {} before it had begun:\n{}\nhint: look at `setup`, `container` and `program` in your {}.toml; all that it printed is in {}",
                     end.exit,
                     last_lines(&log),
+                    self.cluster.queue.name(),
                     log.display()
                 )))
             }
@@ -144,27 +149,21 @@ impl Dispatch<'_> {
             return verdict;
         }
         // Its record may only be late.
-        if since.elapsed() >= self.slurm.lost_after() {
-            return self.lost(flight, shard, false, lost(""));
+        if since.elapsed() >= self.cluster.lost_after() {
+            return self.lost(flight, shard, false, WITHOUT_A_WORD);
         }
         Verdict::GoesOn
     }
 
-    /// What follows from the state in which a job left the queue, where that is known and says more than that it ended.
+    /// What follows from how a job left the queue, where the queue knows more than that it ended.
     fn as_the_queue_says(&self, flight: &mut Flight, shard: Option<Shard>) -> Option<Verdict> {
         let track = flight.parts.get(&shard)?;
-        let state = self
-            .slurm
-            .queue
-            .ended(track.id.as_deref()?, track.has_run)?;
-        match state.as_str() {
-            "CANCELLED" => Some(Verdict::Stops),
-            "OUT_OF_MEMORY" => Some(self.lost(flight, shard, true, lost(&state))),
-            "NODE_FAIL" | "TIMEOUT" | "PREEMPTED" | "BOOT_FAIL" => {
-                Some(self.lost(flight, shard, false, lost(&state)))
-            }
-            _ => None,
-        }
+        let id = track.id.as_deref()?;
+        let left = self.cluster.queue.left(id, track.has_run)?;
+        Some(match left {
+            Left::Cancelled => Verdict::Stops,
+            left => self.lost(flight, shard, left == Left::OutOfMemory, left.text()),
+        })
     }
 
     /// A job was lost: it is tried again, with more memory where that may be why, unless it was too often.
@@ -182,22 +181,23 @@ impl Dispatch<'_> {
         };
         track.losses += 1;
         let whom = format!("job {}", track.id.as_deref().unwrap_or("?"));
-        if track.losses >= self.slurm.tries() {
+        if track.losses >= self.cluster.tries() {
             let part = Part {
                 shard,
                 attempt: track.attempt,
             };
             return Verdict::Fails(StageError::Invalid(format!(
-                "{whom} was lost, the {} of {} tries: {why}\nhint: what it printed is in {}; `memory`, `time` and `tries` in `[run.slurm]` say how it is run",
+                "{whom} was lost, the {} of {} tries: {why}\nhint: what it printed is in {}; `memory`, `time` and `tries` in `[run.{}]` say how it is run",
                 ordinal(track.losses),
-                self.slurm.tries(),
-                flight.folder.log(part).display()
+                self.cluster.tries(),
+                flight.folder.log(part).display(),
+                self.cluster.queue.name()
             )));
         }
         let mut what = format!("{whom} was lost: {why}; it is tried again");
         if memory {
             let before = class.grown(track.growth).memory_mib;
-            track.growth *= self.slurm.memory_growth();
+            track.growth *= self.cluster.memory_growth();
             let now = class.grown(track.growth).memory_mib;
             what = format!("{what} with {now} MiB of memory in place of {before}");
         }

@@ -1,6 +1,6 @@
 //! What jobs ask for, and which go together in an array: those that ask for the same.
 
-use crate::manifest::{SlurmResources, SlurmSection};
+use crate::manifest::{ClusterSection, JobResources};
 use crate::plan::{Estimates, NodeId};
 use crate::stage::StageError;
 
@@ -41,14 +41,14 @@ impl Estimate {
 }
 
 /// How many times the estimated time is asked for.
-pub(super) fn time_factor(section: &SlurmSection) -> f64 {
+pub(super) fn time_factor(section: &ClusterSection) -> f64 {
     section.time_factor.unwrap_or(TIME_FACTOR)
 }
 
 /// A class of jobs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Class {
-    pub(crate) resources: SlurmResources,
+    pub(crate) resources: JobResources,
     pub(crate) memory_mib: u64,
     /// Whether nobody has declared its time.
     pub(crate) is_time_estimated: bool,
@@ -60,9 +60,9 @@ impl Class {
     /// # Errors
     /// Its memory or its time is not what Slurm reads.
     pub(crate) fn new(
-        resources: SlurmResources,
+        resources: JobResources,
         estimate: Estimate,
-        section: &SlurmSection,
+        section: &ClusterSection,
     ) -> Result<Self, StageError> {
         if let Some(time) = &resources.time
             && seconds(time).is_none()
@@ -89,7 +89,7 @@ impl Class {
             _ => None,
         };
         let time = estimated.map(|minutes| format!("{}:{:02}:00", minutes / 60, minutes % 60));
-        let resources = SlurmResources {
+        let resources = JobResources {
             time: resources.time.or(time),
             // Into how many jobs a stage is shared out does not matter to a job.
             shards: None,
@@ -114,26 +114,6 @@ impl Class {
             memory_mib,
             ..self.clone()
         }
-    }
-
-    /// As options of `sbatch`.
-    pub(crate) fn options(&self) -> Vec<String> {
-        let it = &self.resources;
-        let mut options = vec![
-            format!("--mem={}M", self.memory_mib),
-            "--ntasks=1".to_owned(),
-        ];
-        let mut add = |name: &str, value: Option<String>| {
-            options.extend(value.map(|value| format!("--{name}={value}")));
-        };
-        add("partition", it.partition.clone());
-        add("account", it.account.clone());
-        add("qos", it.qos.clone());
-        add("gres", it.gres.clone());
-        add("constraint", it.constraint.clone());
-        add("cpus-per-task", it.cpus.map(|cpus| cpus.to_string()));
-        add("time", it.time.clone());
-        options
     }
 
     /// The most seconds that one of its jobs may run, where it says.
@@ -161,6 +141,7 @@ impl Class {
             named("account", &it.account),
             named("qos", &it.qos),
             named("gres", &it.gres),
+            it.gpus.map(|gpus| format!("{gpus} gpus")),
             named("constraint", &it.constraint),
             it.cpus.map(|cpus| format!("{cpus} cpus")),
             Some(memory),
@@ -172,7 +153,7 @@ impl Class {
 
 fn invalid(key: &str, value: &str, expected: &str) -> StageError {
     StageError::Invalid(format!(
-        "`{key}` in `[run.slurm]` is `{value}`: expected {expected}"
+        "`{key}` of its job is `{value}`: expected {expected}"
     ))
 }
 
@@ -258,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_estimated_and_what_is_said_is_passed_on() {
-        let section = SlurmSection::default();
+        let section = ClusterSection::default();
         let class = |resources, memory_bytes| {
             let estimate = Estimate {
                 memory_bytes,
@@ -266,32 +247,27 @@ mod tests {
             };
             Class::new(resources, estimate, &section).unwrap()
         };
-        let none = class(SlurmResources::default(), 3 << 30);
-        assert_eq!(none.options(), ["--mem=6144M", "--ntasks=1"]);
-        assert_eq!(class(SlurmResources::default(), 0).memory_mib, 1024);
+        let none = class(JobResources::default(), 3 << 30);
+        assert_eq!(none.memory_mib, 6144);
+        assert_eq!(class(JobResources::default(), 0).memory_mib, 1024);
         assert_eq!(none.grown(1.5).memory_mib, 9216);
-        let all = SlurmResources {
+        let all = JobResources {
             partition: Some("gpu".into()),
             gres: Some("gpu:1".into()),
             cpus: Some(4),
             memory: Some("16G".into()),
             time: Some("4:00:00".into()),
-            ..SlurmResources::default()
+            ..JobResources::default()
         };
         let all = class(all, 1);
-        assert!(
-            all.options().contains(&"--gres=gpu:1".to_owned()),
-            "{:?}",
-            all.options()
-        );
         assert_eq!(
             all.text(),
             "partition gpu, gres gpu:1, 4 cpus, 16 GiB, time 4:00:00"
         );
         assert_eq!(all.seconds(), Some(14_400));
-        let wrong = SlurmResources {
+        let wrong = JobResources {
             time: Some("soon".into()),
-            ..SlurmResources::default()
+            ..JobResources::default()
         };
         assert!(
             Class::new(wrong, Estimate::default(), &section)
@@ -303,14 +279,14 @@ mod tests {
     #[test]
     fn a_time_that_nobody_declares_is_the_estimate_with_room_and_says_so() {
         let class = |cpus, time: Option<&str>, seconds, factor| {
-            let resources = SlurmResources {
+            let resources = JobResources {
                 cpus,
                 time: time.map(str::to_owned),
-                ..SlurmResources::default()
+                ..JobResources::default()
             };
-            let section = SlurmSection {
+            let section = ClusterSection {
                 time_factor: factor,
-                ..SlurmSection::default()
+                ..ClusterSection::default()
             };
             let estimate = Estimate {
                 memory_bytes: 0,
@@ -341,10 +317,7 @@ mod tests {
         assert_eq!(text, "2 cpus, 1 GiB, estimated time 1:20:00");
         let declared = class(Some(2), Some("5"), 1e9, None);
         assert_eq!(declared.text(), "2 cpus, 1 GiB, time 5");
-        let options = class(None, None, 0.0, None).options();
-        assert!(
-            options.contains(&"--time=0:10:00".to_owned()),
-            "{options:?}"
-        );
+        let estimated = class(None, None, 0.0, None).resources.time;
+        assert_eq!(estimated.as_deref(), Some("0:10:00"));
     }
 }

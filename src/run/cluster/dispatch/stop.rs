@@ -12,7 +12,7 @@ use super::Dispatch;
 use crate::event::Level;
 use crate::key::StageKey;
 
-/// So long is waited for jobs that were cancelled: Slurm kills them half a minute after it has told them.
+/// So long is waited for jobs that were cancelled: queues kill them half a minute after it has told them.
 const LONGEST_END: Duration = Duration::from_mins(1);
 
 impl Dispatch<'_> {
@@ -24,7 +24,7 @@ impl Dispatch<'_> {
 
     fn cancel(&self, ids: &[String]) {
         if !ids.is_empty()
-            && let Err(error) = self.slurm.queue.cancel(ids)
+            && let Err(error) = self.cluster.queue.cancel(ids)
         {
             self.note(
                 Level::Warning,
@@ -40,7 +40,11 @@ impl Dispatch<'_> {
     /// The run is asked to stop: nothing of it stays in the queue, and checkpoints alone on disk.
     pub(super) fn stop(&mut self) {
         // What was submitted since the last look has no number yet.
-        let in_queue = self.slurm.queue.queued().map(|queued| self.by_work(queued));
+        let in_queue = self
+            .cluster
+            .queue
+            .queued()
+            .map(|queued| self.by_work(queued));
         let in_queue = in_queue.unwrap_or_default();
         let flights = std::mem::take(&mut self.flights);
         let ours: BTreeSet<StageKey> = flights
@@ -69,7 +73,7 @@ impl Dispatch<'_> {
     fn wait_until_gone(&self, ids: &[String]) {
         let since = Instant::now();
         while !ids.is_empty() && since.elapsed() < LONGEST_END {
-            match self.slurm.queue.queued() {
+            match self.cluster.queue.queued() {
                 Ok(queued) if !queued.iter().any(|job| ids.contains(&job.id)) => return,
                 _ => std::thread::sleep(Duration::from_millis(500)),
             }
@@ -78,7 +82,7 @@ impl Dispatch<'_> {
 
     /// Removes the files of those arrays of which `is_over` says so.
     fn remove_of_arrays(&self, is_over: impl Fn(&str) -> bool) {
-        let files = std::fs::read_dir(self.slurm.jobs.join("arrays"));
+        let files = std::fs::read_dir(self.cluster.jobs.join("arrays"));
         for entry in files.into_iter().flatten().flatten() {
             let name = entry.file_name();
             let array = name.to_str().and_then(|name| name.split('.').next());
@@ -91,7 +95,7 @@ impl Dispatch<'_> {
     /// Removes what is needed no more: files of stages that are done, as runs that were killed leave them too, and lists of
     /// arrays that are over.
     pub(super) fn clear(&mut self) {
-        let jobs = &self.slurm.jobs;
+        let jobs = &self.cluster.jobs;
         let Ok(entries) = std::fs::read_dir(jobs) else {
             return; // nobody has sent anything away
         };
@@ -102,7 +106,7 @@ impl Dispatch<'_> {
             return;
         };
         coordinator.forget_the_dead();
-        let store = self.slurm.environment.store;
+        let store = self.cluster.environment.store;
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(key) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -116,7 +120,7 @@ impl Dispatch<'_> {
             }
         }
         // Lists of arrays that are in the queue no more.
-        let Ok(queued) = self.slurm.queue.queued() else {
+        let Ok(queued) = self.cluster.queue.queued() else {
             return;
         };
         self.remove_of_arrays(|name| {

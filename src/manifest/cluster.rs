@@ -1,4 +1,5 @@
-//! How a cluster's queue is asked for nodes: `[run.slurm]`, and the same keys in the user's own `slurm.toml`.
+//! What a queue is asked for: `[run.slurm]`, `[run.hq]` and `[run.processes]`, and the same keys in the user's own
+//! `slurm.toml`, `hq.toml` and `processes.toml`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::device::DeviceChoice;
 
-/// What `--executor slurm` asks the queue for. No part of it but the backend of `device` is in any key.
+/// What the queue of an `--executor` is asked for. No part of it but the backend of `device` is in any key.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct SlurmSection {
+pub struct ClusterSection {
     /// Where models run on the nodes: declared, since the machine that submits is another. Default `auto`: the CPU.
     pub device: DeviceChoice,
     /// A folder that all nodes see, where jobs lie while they are in the queue. Default: `jobs-v1` in a `file://` remote.
@@ -30,6 +31,10 @@ pub struct SlurmSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1.0, max = 100.0))]
     pub time_factor: Option<f64>,
+    /// How many jobs run at once, with `--executor processes`. Default: as many as there are cores for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub jobs: Option<u32>,
     /// Seconds before its time is over at which a job is warned, saves, and is queued again. Default 120.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
@@ -44,11 +49,11 @@ pub struct SlurmSection {
     #[schemars(range(min = 1, max = 86_400))]
     pub lost_after_s: Option<u32>,
     /// What every job asks for.
-    pub defaults: SlurmResources,
+    pub defaults: JobResources,
     /// What jobs of stages of a kind ask for, by the kind's name.
-    pub kinds: BTreeMap<String, SlurmResources>,
+    pub kinds: BTreeMap<String, JobResources>,
     /// What jobs of a stage ask for, by its name in the manifest.
-    pub stages: BTreeMap<String, SlurmResources>,
+    pub stages: BTreeMap<String, JobResources>,
 }
 
 /// What a job asks for; the words are Slurm's.
@@ -56,7 +61,7 @@ pub struct SlurmSection {
     Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(default, deny_unknown_fields)]
-pub struct SlurmResources {
+pub struct JobResources {
     /// `--partition`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
@@ -69,10 +74,14 @@ pub struct SlurmResources {
     /// `--gres`, for example `gpu:1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gres: Option<String>,
+    /// How many GPUs a job has: `--gpus` of Slurm, `gpus/nvidia` of HyperQueue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub gpus: Option<u32>,
     /// `--constraint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
-    /// `--cpus-per-task`, which is also how many threads a job has. Default: the cluster's.
+    /// `--cpus-per-task`, which is also how many threads a job has. Default: the cluster's; one with `hq` and `processes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4096))]
     pub cpus: Option<u32>,
@@ -107,7 +116,7 @@ pub struct SlurmResources {
     pub program: Option<String>,
 }
 
-impl SlurmResources {
+impl JobResources {
     /// These, where they are given, over `other`.
     #[must_use]
     pub fn over(self, other: Self) -> Self {
@@ -116,6 +125,7 @@ impl SlurmResources {
             account: self.account.or(other.account),
             qos: self.qos.or(other.qos),
             gres: self.gres.or(other.gres),
+            gpus: self.gpus.or(other.gpus),
             constraint: self.constraint.or(other.constraint),
             cpus: self.cpus.or(other.cpus),
             memory: self.memory.or(other.memory),
@@ -131,29 +141,15 @@ impl SlurmResources {
             program: self.program.or(other.program),
         }
     }
-
-    /// The first key here that says what is run on a node.
-    fn runs(&self) -> Option<&'static str> {
-        match self {
-            _ if !self.setup.is_empty() => Some("setup"),
-            Self {
-                container: Some(_), ..
-            } => Some("container"),
-            Self {
-                program: Some(_), ..
-            } => Some("program"),
-            _ => None,
-        }
-    }
 }
 
-impl SlurmSection {
+impl ClusterSection {
     /// This section, where it says something, over `other`; what is said of a stage counts before what is said of its kind,
     /// whoever says it.
     #[must_use]
     pub fn over(self, other: Self) -> Self {
-        let maps = |ours: BTreeMap<String, SlurmResources>,
-                    theirs: BTreeMap<String, SlurmResources>| {
+        let maps = |ours: BTreeMap<String, JobResources>,
+                    theirs: BTreeMap<String, JobResources>| {
             let mut all = theirs;
             for (name, resources) in ours {
                 let below = all.remove(&name).unwrap_or_default();
@@ -170,6 +166,7 @@ impl SlurmSection {
             tries: self.tries.or(other.tries),
             memory_growth: self.memory_growth.or(other.memory_growth),
             time_factor: self.time_factor.or(other.time_factor),
+            jobs: self.jobs.or(other.jobs),
             warning_s: self.warning_s.or(other.warning_s),
             look_s: self.look_s.or(other.look_s),
             lost_after_s: self.lost_after_s.or(other.lost_after_s),
@@ -180,8 +177,8 @@ impl SlurmSection {
     }
 
     /// What jobs of a stage ask for, by its name in the manifest and its kind's.
-    pub fn resources(&self, stage: &str, kind: &str) -> SlurmResources {
-        let of = |map: &BTreeMap<String, SlurmResources>, name: &str| {
+    pub fn resources(&self, stage: &str, kind: &str) -> JobResources {
+        let of = |map: &BTreeMap<String, JobResources>, name: &str| {
             map.get(name).cloned().unwrap_or_default()
         };
         of(&self.stages, stage)
@@ -189,23 +186,21 @@ impl SlurmSection {
             .over(self.defaults.clone())
     }
 
+    /// The first of `keys` that it says something by, as a path in it.
+    pub fn first_of(&self, keys: &[&str]) -> Option<String> {
+        fn find(table: &toml::Table, path: &str, keys: &[&str]) -> Option<String> {
+            table.iter().find_map(|(key, value)| match value {
+                toml::Value::Table(table) => find(table, &format!("{path}{key}."), keys),
+                _ if keys.contains(&key.as_str()) => Some(format!("{path}{key}")),
+                _ => None,
+            })
+        }
+        find(&toml::Table::try_from(self).ok()?, "", keys)
+    }
+
     /// The first key in it that says what is run on a node: somebody else's manifest must not.
     pub fn runs(&self) -> Option<String> {
-        let of = |place: String, resources: &SlurmResources| {
-            resources.runs().map(|key| format!("{place}.{key}"))
-        };
-        let kinds = self
-            .kinds
-            .iter()
-            .map(|(name, it)| (format!("kinds.{name}"), it));
-        let stages = self
-            .stages
-            .iter()
-            .map(|(name, it)| (format!("stages.{name}"), it));
-        std::iter::once(("defaults".to_owned(), &self.defaults))
-            .chain(kinds)
-            .chain(stages)
-            .find_map(|(place, resources)| of(place, resources))
+        self.first_of(&["setup", "container", "program"])
     }
 }
 
@@ -215,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_less_counts_before_what_is_said_of_more() {
-        let read = |text: &str| toml::from_str::<SlurmSection>(text).unwrap();
+        let read = |text: &str| toml::from_str::<ClusterSection>(text).unwrap();
         let user = read(
             "device = 'cuda'\ntries = 5\n[defaults]\npartition = 'long'\nsetup = ['module load x']\n[kinds.sample]\nshards = 8\ncpus = 2\n[stages.hot]\ncpus = 9",
         );
@@ -241,7 +236,7 @@ mod tests {
         assert_eq!(sample.setup, ["module load x"]);
         assert_eq!(both.resources("hot", "sample").cpus, Some(9));
         assert_eq!(both.resources("sert", "finetune").cpus, None);
-        let wrong = toml::from_str::<SlurmSection>("[kinds.sample]\nshard = 8").unwrap_err();
+        let wrong = toml::from_str::<ClusterSection>("[kinds.sample]\nshard = 8").unwrap_err();
         assert!(
             wrong.to_string().contains("unknown field `shard`"),
             "{wrong}"

@@ -15,15 +15,15 @@ use super::super::executor::{Execution, execute};
 use super::super::job::{End, Job, JobFolder, JobSettings, write};
 use super::super::scheduler::Policy;
 use super::super::worker::{Here, Worker};
-use super::Slurm;
+use super::ClusterWorker;
 use super::array::Array;
 use super::claim::Coordinator;
-use super::queue::{Limits, Queue, QueueError, Queued, Submission};
+use super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
 use crate::artifact::ArtifactKind;
 use crate::event::{CancelToken, Observer, RunEvent, Silent};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::Digest;
-use crate::manifest::{self, Changes, SlurmSection};
+use crate::manifest::{self, Changes, ClusterSection};
 use crate::model::device::DeviceName;
 use crate::model::{Arithmetic, Dtype};
 use crate::plan::{Estimates, NodeId, Plan};
@@ -115,10 +115,10 @@ impl StageKind for Think {
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fate {
     Runs,
-    /// Slurm knows only this of it.
-    Vanishes(&'static str),
-    /// Its script says that the program ended so, and Slurm that the job did.
-    Dies(i32, &'static str),
+    /// The queue knows only this of it.
+    Vanishes(Option<Left>),
+    /// Its script says that the program ended so, and the queue how it left.
+    Dies(i32, Option<Left>),
     /// It stays where it is.
     Waits(&'static str),
 }
@@ -139,21 +139,21 @@ struct ClusterState {
     submissions: Vec<Submission>,
     queue: Vec<(usize, Queued)>,
     seen: BTreeSet<usize>,
-    ended: BTreeMap<String, String>,
+    left: BTreeMap<String, Left>,
     number: usize,
     most: usize,
     cancelled: Vec<String>,
 }
 
 impl Cluster {
-    fn run_job(&self, number: usize, job: &Queued) -> Option<String> {
+    fn run_job(&self, number: usize, job: &Queued) -> Option<Left> {
         let array = Array::load(&self.jobs, &job.name).unwrap();
         let element = array.0[job.element as usize];
         let out = JobFolder::of(&self.jobs, &element.key);
         match self.fates.get(&number).copied().unwrap_or(Fate::Runs) {
             Fate::Waits(_) => unreachable!("it stays in the queue"),
-            Fate::Vanishes(state) => Some(state.to_owned()),
-            Fate::Dies(exit, state) => {
+            Fate::Vanishes(left) => left,
+            Fate::Dies(exit, left) => {
                 let end = End {
                     exit,
                     host: "n7".into(),
@@ -161,7 +161,7 @@ impl Cluster {
                 };
                 write(&out.log(element.part), b"one\ntwo\n").unwrap();
                 write(&out.end(element.part), &end.encode()).unwrap();
-                Some(state.to_owned())
+                left
             }
             Fate::Runs => {
                 let scratch = tempfile::tempdir().unwrap();
@@ -183,6 +183,10 @@ impl Cluster {
 }
 
 impl Queue for Cluster {
+    fn name(&self) -> &'static str {
+        "slurm"
+    }
+
     fn limits(&self) -> Limits {
         self.limits
     }
@@ -193,20 +197,20 @@ impl Queue for Cluster {
         }
         let mut state = self.state.lock().unwrap();
         let array = state.submissions.len();
-        for element in 0..submission.elements {
+        for element in 0..u32::try_from(submission.array.0.len()).unwrap() {
             let number = state.number;
             state.number += 1;
             let fate = self.fates.get(&number).copied();
-            let reason = match fate {
-                Some(Fate::Waits(reason)) => reason,
-                _ => "None",
+            let waits = match fate {
+                Some(Fate::Waits(reason)) => super::reasons::waits(reason),
+                _ => None,
             };
             let queued = Queued {
-                name: submission.name.clone(),
+                name: submission.name(),
                 element,
                 id: format!("{array}_{element}"),
                 runs: !matches!(fate, Some(Fate::Waits(_))),
-                reason: reason.to_owned(),
+                waits,
             };
             state.queue.push((number, queued));
         }
@@ -221,12 +225,12 @@ impl Queue for Cluster {
             let queue = std::mem::take(&mut state.queue);
             let known = std::mem::take(&mut state.seen);
             queue.into_iter().partition::<Vec<_>, _>(|(number, job)| {
-                known.contains(number) && job.reason == "None"
+                known.contains(number) && job.waits.is_none()
             })
         };
         for (number, job) in seen {
-            if let Some(ended) = self.run_job(number, &job) {
-                self.state.lock().unwrap().ended.insert(job.id, ended);
+            if let Some(left) = self.run_job(number, &job) {
+                self.state.lock().unwrap().left.insert(job.id, left);
             }
         }
         let mut state = self.state.lock().unwrap();
@@ -242,9 +246,8 @@ impl Queue for Cluster {
         Ok(())
     }
 
-    fn ended(&self, id: &str, _: bool) -> Option<String> {
-        let ended = self.state.lock().unwrap().ended.get(id).cloned();
-        ended.filter(|state| !state.is_empty())
+    fn left(&self, id: &str, _: bool) -> Option<Left> {
+        self.state.lock().unwrap().left.get(id).copied()
     }
 }
 
@@ -252,7 +255,7 @@ impl Queue for Cluster {
 struct Site {
     folder: tempfile::TempDir,
     cluster: Cluster,
-    section: SlurmSection,
+    section: ClusterSection,
     detach: bool,
     policy: Policy,
     cancel: CancelToken,
@@ -329,7 +332,7 @@ impl Site {
             planning: false,
             shard: None,
         };
-        let slurm = Slurm {
+        let cluster = ClusterWorker {
             queue: &self.cluster,
             environment,
             section: &self.section,
@@ -350,7 +353,7 @@ impl Site {
             detach: self.detach,
         };
         let here = Here(environment);
-        let workers: [&dyn Worker; 2] = [&here, &slurm];
+        let workers: [&dyn Worker; 2] = [&here, &cluster];
         let execution = store.while_pushing(Arc::new(|_| {}), || {
             execute(&plan, plan.order(), &workers, self.policy, &self.cancel)
         });
@@ -446,13 +449,12 @@ fn stages_go_out_in_parts_and_come_back_whole() {
     assert_eq!(ran.text["one"], expected());
     assert_eq!(ran.text["two"][7], "word 7, thought 0, thought 2");
     assert_eq!(ran.started, ["words", "one", "two"]);
-    let elements: Vec<u32> = site.submissions().iter().map(|it| it.elements).collect();
+    let elements: Vec<usize> = site
+        .submissions()
+        .iter()
+        .map(|it| it.array.0.len())
+        .collect();
     assert_eq!(elements, [2, 1, 2, 1]);
-    assert!(
-        site.submissions()[0]
-            .options
-            .contains(&"--array=0-1".to_owned())
-    );
     assert_eq!(site.left(), Vec::<PathBuf>::new());
     // What the remote has is done; another machine submits nothing.
     let again = site.run("b", TWO);
@@ -470,47 +472,47 @@ fn stages_go_out_in_parts_and_come_back_whole() {
 fn what_is_lost_is_tried_again_and_more_memory_is_asked_for_where_there_was_too_little() {
     for (fate, note, memory) in [
         (
-            Fate::Vanishes("NODE_FAIL"),
+            Fate::Vanishes(Some(Left::NodeFailed)),
             "its node failed; it is tried again",
             1024,
         ),
         (
-            Fate::Vanishes(""),
+            Fate::Vanishes(None),
             "it ended without a word; it is tried again",
             1024,
         ),
         (
-            Fate::Vanishes("TIMEOUT"),
+            Fate::Vanishes(Some(Left::TimeOver)),
             "its time was over before it had saved",
             1024,
         ),
         (
-            Fate::Dies(143, "FAILED"),
+            Fate::Dies(143, None),
             "ended by signal 15; it is tried again",
             1024,
         ),
         (
-            Fate::Dies(143, "PREEMPTED"),
+            Fate::Dies(143, Some(Left::Preempted)),
             "another job took its node; it is tried again",
             1024,
         ),
         (
-            Fate::Dies(-1, ""),
+            Fate::Dies(-1, None),
             "it ended without a word; it is tried again",
             1024,
         ),
         (
-            Fate::Vanishes("OUT_OF_MEMORY"),
+            Fate::Vanishes(Some(Left::OutOfMemory)),
             "with 2048 MiB of memory in place of 1024",
             2048,
         ),
         (
-            Fate::Dies(1, "OUT_OF_MEMORY"),
+            Fate::Dies(1, Some(Left::OutOfMemory)),
             "it took more memory than it had asked for; it is tried again with 2048 MiB",
             2048,
         ),
         (
-            Fate::Dies(137, ""),
+            Fate::Dies(137, None),
             "with 2048 MiB of memory in place of 1024",
             2048,
         ),
@@ -526,15 +528,17 @@ fn what_is_lost_is_tried_again_and_more_memory_is_asked_for_where_there_was_too_
         assert_eq!(ran.text["one"], expected());
         assert_eq!(ran.notes_with(note), 1, "{fate:?}: {:?}", ran.notes);
         let submissions = site.submissions();
-        assert_eq!(submissions[1].elements, 1, "the other parts are done");
-        assert_eq!(submissions[1].options[0], format!("--mem={memory}M"));
+        assert_eq!(submissions[1].array.0.len(), 1, "the other parts are done");
+        assert_eq!(submissions[1].class.memory_mib, memory);
         assert_eq!(site.left(), Vec::<PathBuf>::new());
     }
 }
 
 #[test]
 fn what_would_fail_again_is_not_tried_again() {
-    let always: Vec<(usize, Fate)> = (0..9).map(|n| (n, Fate::Vanishes("NODE_FAIL"))).collect();
+    let always: Vec<(usize, Fate)> = (0..9)
+        .map(|n| (n, Fate::Vanishes(Some(Left::NodeFailed))))
+        .collect();
     for (fates, manifest, error, submissions) in [
         (
             &always[..],
@@ -543,7 +547,7 @@ fn what_would_fail_again_is_not_tried_again() {
             3,
         ),
         (
-            &[(0, Fate::Dies(127, "FAILED"))],
+            &[(0, Fate::Dies(127, None))],
             ONE.to_owned(),
             "ended with code 127 before it had begun:\none\ntwo",
             1,
@@ -557,14 +561,21 @@ fn what_would_fail_again_is_not_tried_again() {
         assert_eq!(site.submissions().len(), submissions);
     }
     // Somebody took it out of the queue: that is a wish, whether its program could say so or not.
-    for fate in [Fate::Vanishes("CANCELLED"), Fate::Dies(143, "CANCELLED")] {
+    for fate in [
+        Fate::Vanishes(Some(Left::Cancelled)),
+        Fate::Dies(143, Some(Left::Cancelled)),
+    ] {
         let site = Site::new(&[(2, fate)]);
         assert_eq!(
             site.run("a", ONE).outcomes,
             ["words Ran", "one Interrupted"]
         );
         assert_eq!(site.run("a", ONE).text["one"], expected());
-        let numbers: Vec<u32> = site.submissions().iter().map(|it| it.elements).collect();
+        let numbers: Vec<usize> = site
+            .submissions()
+            .iter()
+            .map(|it| it.array.0.len())
+            .collect();
         assert_eq!(numbers, [3, 1], "what was done stays so");
     }
 }
@@ -593,7 +604,7 @@ fn a_run_that_comes_later_finds_what_is_in_the_queue() {
     site.detach = false;
     site.cluster.fates.clear();
     for (_, job) in &mut site.cluster.state.lock().unwrap().queue {
-        job.reason = "None".into();
+        job.waits = None;
     }
     let ran = site.run("a", TWO);
     assert_eq!(
@@ -606,7 +617,7 @@ fn a_run_that_comes_later_finds_what_is_in_the_queue() {
     assert_eq!(
         site.submissions()
             .iter()
-            .map(|it| it.elements)
+            .map(|it| it.array.0.len())
             .collect::<Vec<_>>(),
         [3, 3]
     );
@@ -703,11 +714,7 @@ fn what_another_run_looks_after_is_waited_for() {
         ]);
         probe.detach = true;
         probe.run("a", ONE);
-        let submission = probe.submissions().remove(0);
-        Array::load(&probe.cluster.jobs, &submission.name)
-            .unwrap()
-            .0[0]
-            .key
+        probe.submissions().remove(0).array.0[0].key
     };
     let other = Coordinator::new(&site.cluster.jobs).unwrap();
     let folder = JobFolder::of(&site.cluster.jobs, &key);
@@ -739,7 +746,7 @@ fn an_input_that_is_gone_is_made_again() {
     std::fs::remove_dir_all(&lost).unwrap();
     site.detach = false;
     site.cluster.fates.clear();
-    site.cluster.state.lock().unwrap().queue[0].1.reason = "None".into();
+    site.cluster.state.lock().unwrap().queue[0].1.waits = None;
     let ran = site.run("a", ONE);
     assert_eq!(ran.outcomes, ["words Hit", "one Ran"], "{:?}", ran.errors);
     assert_eq!(ran.text["one"], expected());

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::class::{Class, Estimate, time_factor};
 use super::queue::Limits;
-use crate::manifest::SlurmSection;
+use crate::manifest::ClusterSection;
 use crate::plan::{Estimates, Plan, Resolved};
 use crate::stage::StageError;
 
@@ -26,7 +26,7 @@ pub(crate) fn preview(
     plan: &Plan,
     resolved: &[Resolved],
     estimates: &Estimates,
-    section: &SlurmSection,
+    section: &ClusterSection,
     limits: Limits,
 ) -> Result<String, StageError> {
     let (mut classes, mut here, mut done) = (BTreeMap::<Class, Jobs>::new(), 0, 0);
@@ -108,7 +108,7 @@ pub(crate) fn preview(
     }
     if classes.keys().any(|class| class.is_time_estimated) {
         line(format_args!(
-            "an estimated time is {} times what this machine would take, rounded up; nodes may be slower: `time` in `[run.slurm]` declares it, `time_factor` the factor",
+            "an estimated time is {} times what this machine would take, rounded up; nodes may be slower: `time` declares it, `time_factor` the factor",
             time_factor(section)
         ));
     }

@@ -1,12 +1,16 @@
-//! Slurm: stages of models as jobs of a cluster's queue, everything else in the run itself.
+//! Stages of models as jobs of a queue, everything else in the run itself.
 //!
 //! ```text
 //! dispatch   what is ready goes out as arrays, what is out is watched, what is over comes back
 //! flight     a stage that is out, and its jobs
-//! array      which element of an array does what; the script of an element
+//! array      which element of an array does what
 //! class      what jobs ask for
 //! claim      which run looks after a stage that several want
-//! queue      what is needed of a queue; `commands` is Slurm's
+//! queue      what is needed of a queue
+//! slurm      Slurm's, whose reasons `reasons` says in words
+//! hq         HyperQueue's
+//! processes  this machine's own
+//! script     what an element runs on a node of the first two
 //! ```
 //!
 //! A record in the remote says that a stage is done; the queue only says what need not be submitted. So a run may be
@@ -16,42 +20,47 @@
 mod array;
 mod claim;
 mod class;
-mod commands;
+mod command;
 mod dispatch;
 mod flight;
+mod hq;
 mod preview;
+mod processes;
 mod queue;
 mod reasons;
+mod script;
+mod slurm;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use commands::SlurmQueue;
+pub(crate) use hq::HqQueue;
 pub(crate) use preview::preview;
-pub(crate) use queue::Queue;
+pub(crate) use processes::ProcessQueue;
+pub(crate) use queue::{Queue, QueueError};
+pub(crate) use slurm::SlurmQueue;
 
 use super::job::JobSettings;
 use super::scheduler::Scheduler;
 use super::worker::Worker;
-use crate::manifest::SlurmSection;
+use crate::manifest::ClusterSection;
 use crate::plan::{Estimates, Node};
 use crate::stage::Environment;
 use dispatch::Dispatch;
 
-/// Defaults of `[run.slurm]`; ours. The warning leaves time to write a checkpoint to a busy file server.
+/// Defaults of `[run.slurm]` and its like; ours. The warning leaves time to write a checkpoint to a busy file server.
 const TRIES: u32 = 3;
 const MEMORY_GROWTH: f64 = 2.0;
 pub(crate) const WARNING_S: u32 = 120;
-const LOOK_S: u32 = 10;
 const LOST_AFTER_S: u32 = 60;
 
-/// The worker that sends stages to a cluster.
-pub(crate) struct Slurm<'a> {
+/// The worker that sends stages to a queue.
+pub(crate) struct ClusterWorker<'a> {
     pub(crate) queue: &'a dyn Queue,
     pub(crate) environment: Environment<'a>,
-    pub(crate) section: &'a SlurmSection,
+    pub(crate) section: &'a ClusterSection,
     pub(crate) job: JobSettings,
     /// Where jobs lie.
     pub(crate) jobs: PathBuf,
@@ -63,7 +72,7 @@ pub(crate) struct Slurm<'a> {
     pub(crate) detach: bool,
 }
 
-impl Slurm<'_> {
+impl ClusterWorker<'_> {
     fn tries(&self) -> u32 {
         self.section.tries.unwrap_or(TRIES)
     }
@@ -77,7 +86,7 @@ impl Slurm<'_> {
     }
 
     fn look_every(&self) -> Duration {
-        Duration::from_secs(self.section.look_s.unwrap_or(LOOK_S).into())
+        Duration::from_secs(self.section.look_s.unwrap_or(self.queue.look_s()).into())
     }
 
     fn lost_after(&self) -> Duration {
@@ -85,7 +94,7 @@ impl Slurm<'_> {
     }
 }
 
-impl Worker for Slurm<'_> {
+impl Worker for ClusterWorker<'_> {
     fn is_away(&self) -> bool {
         true
     }

@@ -1,9 +1,10 @@
 //! Slurm's reasons in words.
 
-/// Why a job waits, as a person would say it; Slurm's word stays with it, to be looked up.
-pub(super) fn waits(reason: &str) -> String {
+/// Why a job waits, as a person would say it; Slurm's word stays with it, to be looked up. `None` where it was not looked at
+/// yet.
+pub(super) fn waits(reason: &str) -> Option<String> {
     let words = match reason {
-        "None" | "" => return "not looked at yet".to_owned(),
+        "None" | "" => return None,
         "Resources" => "the nodes that it needs are busy",
         "Priority" => "others are before it",
         "BeginTime" => "it may start in a moment: so it is after a job was queued again",
@@ -23,19 +24,7 @@ pub(super) fn waits(reason: &str) -> String {
         }
         _ if reason.starts_with("QOS") => "a limit of its QOS is reached",
         _ if reason.starts_with("Assoc") => "a limit of the account is reached",
-        _ => return format!("Slurm says `{reason}`"),
+        _ => return Some(format!("Slurm says `{reason}`")),
     };
-    format!("{words} (Slurm: {reason})")
-}
-
-/// How a job was lost, by the state in which it ended.
-pub(super) fn lost(state: &str) -> &'static str {
-    match state {
-        "OUT_OF_MEMORY" => "it took more memory than it had asked for",
-        "NODE_FAIL" => "its node failed",
-        "TIMEOUT" => "its time was over before it had saved",
-        "PREEMPTED" => "another job took its node",
-        "BOOT_FAIL" => "its node did not start",
-        _ => "it ended without a word",
-    }
+    Some(format!("{words} (Slurm: {reason})"))
 }

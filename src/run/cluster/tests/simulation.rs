@@ -85,6 +85,10 @@ impl Nodes {
 }
 
 impl Queue for Nodes {
+    fn name(&self) -> &'static str {
+        "slurm"
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             array: 1001,
@@ -95,17 +99,17 @@ impl Queue for Nodes {
     fn submit(&self, submission: &Submission) -> Result<Option<String>, QueueError> {
         let mut state = self.state.lock().unwrap();
         state.arrays += 1;
-        state.elements += submission.elements as usize;
+        let (name, elements) = (submission.name(), submission.array.0.len());
+        state.elements += elements;
         let array = state.arrays;
-        state
-            .queue
-            .extend((0..submission.elements).map(|element| Queued {
-                name: submission.name.clone(),
-                element,
-                id: format!("{array}_{element}"),
-                runs: true,
-                reason: "None".into(),
-            }));
+        let numbers = 0..u32::try_from(elements).unwrap();
+        state.queue.extend(numbers.map(|element| Queued {
+            name: name.clone(),
+            element,
+            id: format!("{array}_{element}"),
+            runs: true,
+            waits: None,
+        }));
         Ok(None)
     }
 
@@ -128,7 +132,7 @@ impl Queue for Nodes {
         Ok(())
     }
 
-    fn ended(&self, _: &str, _: bool) -> Option<String> {
+    fn left(&self, _: &str, _: bool) -> Option<Left> {
         None
     }
 }
@@ -170,7 +174,7 @@ fn simulation() {
     };
     let store = open("home");
     let fetcher = Fetcher::new(FetchOptions::from_env(root));
-    let section: SlurmSection =
+    let section: ClusterSection =
         toml::from_str("look_s = 1\nlost_after_s = 60\n[defaults]\nshards = 2\nmemory = '1G'")
             .unwrap();
     let options = RunOptions::default();
@@ -184,7 +188,7 @@ fn simulation() {
         planning: false,
         shard: None,
     };
-    let slurm = Slurm {
+    let cluster = ClusterWorker {
         queue: &queue,
         environment,
         section: &section,
@@ -205,7 +209,7 @@ fn simulation() {
         detach: false,
     };
     let here = Here(environment);
-    let workers: [&dyn Worker; 2] = [&here, &slurm];
+    let workers: [&dyn Worker; 2] = [&here, &cluster];
     let (began, before) = (std::time::Instant::now(), process_time());
     let execution = store.while_pushing(Arc::new(|_| {}), || {
         execute(&plan, plan.order(), &workers, Policy::KeepGoing, &cancel)
