@@ -202,7 +202,7 @@ impl Cluster {
             resolved,
             estimates,
             &self.section,
-            self.queue.limits(),
+            self.queue.as_ref(),
         )?)
     }
 }

@@ -88,7 +88,7 @@ impl Class {
             }
             _ => None,
         };
-        let time = estimated.map(|minutes| format!("{}:{:02}:00", minutes / 60, minutes % 60));
+        let time = estimated.map(hours);
         let resources = JobResources {
             time: resources.time.or(time),
             // Into how many jobs a stage is shared out does not matter to a job.
@@ -100,6 +100,18 @@ impl Class {
             memory_mib,
             is_time_estimated: estimated.is_some(),
         })
+    }
+
+    /// The same, its time no longer than the queue lets where nobody has declared it: a job that is not done by then saves, and is
+    /// queued again.
+    pub(crate) fn within(mut self, longest_s: Option<u64>) -> Self {
+        if let (true, Some(longest), Some(asked)) =
+            (self.is_time_estimated, longest_s, self.seconds())
+            && asked > longest
+        {
+            self.resources.time = Some(hours(longest / 60));
+        }
+        self
     }
 
     /// The same, with `factor` times as much memory.
@@ -157,6 +169,11 @@ fn invalid(key: &str, value: &str, expected: &str) -> StageError {
     ))
 }
 
+/// Minutes as hours, minutes and seconds.
+fn hours(minutes: u64) -> String {
+    format!("{}:{:02}:00", minutes / 60, minutes % 60)
+}
+
 /// Minutes to ask for: rounded up to a few lengths.
 fn minutes(seconds: f64) -> u64 {
     let wanted = seconds / 60.0;
@@ -181,7 +198,7 @@ fn mib(text: &str) -> Option<u64> {
 }
 
 /// Seconds of a time as Slurm reads it: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`.
-fn seconds(text: &str) -> Option<u64> {
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let (days, rest) = match text.split_once('-') {
         Some((days, rest)) => (Some(days.parse::<u64>().ok()?), rest),
         None => (None, text),
@@ -315,6 +332,15 @@ mod tests {
         assert_eq!(asked(Some(8), f64::INFINITY, None), 24 * 60);
         let text = class(Some(2), None, 151.0, None).text();
         assert_eq!(text, "2 cpus, 1 GiB, estimated time 1:20:00");
+        let within = |longest_s| {
+            class(Some(2), None, 151.0, None)
+                .within(longest_s)
+                .seconds()
+        };
+        assert_eq!(within(Some(3600)), Some(3600), "the partition's limit");
+        assert_eq!(within(Some(7200)), Some(4800));
+        let declared = class(Some(2), Some("120"), 151.0, None).within(Some(3600));
+        assert_eq!(declared.seconds(), Some(7200), "as it was said");
         let declared = class(Some(2), Some("5"), 1e9, None);
         assert_eq!(declared.text(), "2 cpus, 1 GiB, time 5");
         let estimated = class(None, None, 0.0, None).resources.time;

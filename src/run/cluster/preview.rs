@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::class::{Class, Estimate, time_factor};
-use super::queue::Limits;
+use super::queue::Queue;
 use crate::manifest::ClusterSection;
 use crate::plan::{Estimates, Plan, Resolved};
 use crate::stage::StageError;
@@ -27,8 +27,9 @@ pub(crate) fn preview(
     resolved: &[Resolved],
     estimates: &Estimates,
     section: &ClusterSection,
-    limits: Limits,
+    queue: &dyn Queue,
 ) -> Result<String, StageError> {
+    let limits = queue.limits();
     let (mut classes, mut here, mut done) = (BTreeMap::<Class, Jobs>::new(), 0, 0);
     for each in resolved {
         let node = plan.node(each.node);
@@ -45,7 +46,8 @@ pub(crate) fn preview(
         let can_be_shared = !node.kind.sharded_by(&node.params).is_empty();
         let shards = resources.shards.filter(|_| can_be_shared).unwrap_or(1);
         let estimate = Estimate::of(estimates, each.node, Some(shards));
-        let class = Class::new(resources, estimate, section)?;
+        let longest_s = queue.longest_s(resources.partition.as_deref());
+        let class = Class::new(resources, estimate, section)?.within(longest_s);
         let jobs = classes.entry(class).or_default();
         jobs.count += u64::from(shards);
         jobs.stages.push(node.name().to_owned());

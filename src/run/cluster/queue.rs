@@ -112,6 +112,10 @@ pub(crate) trait Queue: Sync {
     }
     /// What may be submitted.
     fn limits(&self) -> Limits;
+    /// The most seconds that a job may ask for there, or where jobs go that name no partition, if that is limited and told.
+    fn longest_s(&self, _partition: Option<&str>) -> Option<u64> {
+        None
+    }
     /// Submits an array; gives what its elements' ids begin with, where that is told.
     fn submit(&self, submission: &Submission) -> Result<Option<String>, QueueError>;
     /// What of ours is in the queue.

@@ -1,7 +1,9 @@
 //! Slurm's queue, by its commands: what they print is the interface that clusters of all versions have.
 
+use std::sync::OnceLock;
+
 use super::array::NAME;
-use super::class::Class;
+use super::class::{Class, seconds};
 use super::command::{Says, output};
 use super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
 use super::reasons::waits;
@@ -35,7 +37,10 @@ const SAYS: Says = Says {
 pub(super) const CANCELLED_TOGETHER: usize = 500;
 
 /// The cluster that this machine submits to.
-pub(crate) struct SlurmQueue;
+pub(crate) struct SlurmQueue {
+    /// Its partitions, as it tells of them: one a line.
+    partitions: OnceLock<String>,
+}
 
 impl SlurmQueue {
     /// The cluster, if its commands are here and it answers.
@@ -48,7 +53,9 @@ impl SlurmQueue {
                 "{error}\nhint: run this where jobs are submitted, on a login node of the cluster"
             ))
         })?;
-        Ok(Self)
+        Ok(Self {
+            partitions: OnceLock::new(),
+        })
     }
 }
 
@@ -72,6 +79,13 @@ impl Queue for SlurmQueue {
             array: max_array(&config).unwrap_or(ARRAY).max(1),
             submitted: max_submit(&accounting.unwrap_or_default()),
         }
+    }
+
+    fn longest_s(&self, partition: Option<&str>) -> Option<u64> {
+        let partitions = self.partitions.get_or_init(|| {
+            output(&SAYS, "scontrol", &["-o", "show", "partition"], "").unwrap_or_default()
+        });
+        longest(partitions, partition)
     }
 
     fn submit(&self, submission: &Submission) -> Result<Option<String>, QueueError> {
@@ -167,6 +181,26 @@ fn max_submit(associations: &str) -> Option<u32> {
         .flat_map(|line| line.split('|'))
         .filter_map(|limit| limit.trim().parse().ok())
         .min()
+}
+
+/// `MaxTime` of a partition, or of that for jobs that name none, in what `scontrol show partition` prints. Of several (`a,b`)
+/// the cluster chooses: that of the one that lets a job run longest.
+fn longest(partitions: &str, partition: Option<&str>) -> Option<u64> {
+    let limits = partitions.lines().filter_map(|line| {
+        let field = |name| {
+            line.split_whitespace()
+                .find_map(|word| word.strip_prefix(name))
+        };
+        let is_meant = match partition {
+            Some(names) => names
+                .split(',')
+                .any(|name| field("PartitionName=") == Some(name)),
+            None => field("Default=") == Some("YES"),
+        };
+        is_meant.then(|| seconds(field("MaxTime=")?))
+    });
+    // One without a limit is the longest.
+    limits.collect::<Option<Vec<u64>>>()?.into_iter().max()
 }
 
 /// A line of `squeue`, where it is one of ours.
@@ -273,6 +307,16 @@ mod tests {
         assert_eq!(max_array(""), None);
         assert_eq!(max_submit("500|\n200|1000\n"), Some(200));
         assert_eq!(max_submit("|\n"), None);
+        let partitions = "PartitionName=short AllowGroups=ALL Default=YES MaxTime=01:00:00 State=UP\nPartitionName=long Default=NO MaxTime=2-00:00:00\nPartitionName=free MaxTime=UNLIMITED\n";
+        for (partition, expected) in [
+            (None, Some(3600)),
+            (Some("long"), Some(172_800)),
+            (Some("short,long"), Some(172_800)),
+            (Some("short,free"), None),
+            (Some("other"), None),
+        ] {
+            assert_eq!(longest(partitions, partition), expected, "{partition:?}");
+        }
         let line = "12_3|sert-run-ab|PENDING|Nodes required for job are DOWN, DRAINED";
         let found = queued(line).unwrap();
         assert_eq!(

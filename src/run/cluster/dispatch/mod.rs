@@ -254,7 +254,8 @@ impl<'s> Dispatch<'s> {
             _ => None,
         };
         let estimate = Estimate::of(&cluster.estimates, id, shards);
-        let class = Class::new(resources, estimate, cluster.section)?;
+        let longest_s = cluster.queue.longest_s(resources.partition.as_deref());
+        let class = Class::new(resources, estimate, cluster.section)?.within(longest_s);
         Ok(Flight {
             place,
             node: id,

@@ -7,8 +7,26 @@
 //! SIMULATION=10000,1000 cargo test --release --lib -- --ignored --nocapture simulation
 //! ```
 
-use super::super::super::job::EndOutcome;
-use super::*;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::super::super::executor::execute;
+use super::super::super::job::{End, EndOutcome, Job, JobFolder, JobSettings, write};
+use super::super::super::scheduler::Policy;
+use super::super::super::worker::{Here, Worker};
+use super::super::ClusterWorker;
+use super::super::array::Array;
+use super::super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
+use super::site::*;
+use crate::event::{CancelToken, Silent};
+use crate::fetch::{FetchOptions, Fetcher};
+use crate::key::Digest;
+use crate::manifest::{self, Changes, ClusterSection};
+use crate::model::device::DeviceName;
+use crate::plan::{Estimates, Plan};
+use crate::remote::RemoteUrl;
+use crate::stage::{Environment, RunOptions};
+use crate::store::{RemoteChoice, Store};
 
 /// Rows of a stage.
 const ROWS: u32 = 100;
