@@ -74,7 +74,7 @@ impl Ran {
     }
 }
 
-fn exited(status: ExitStatus) -> String {
+pub(super) fn exited(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return format!("it was ended by signal {signal}");
@@ -86,11 +86,11 @@ fn exited(status: ExitStatus) -> String {
 }
 
 /// A running program, which ends with whoever holds this: with its children.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Running {
     /// Whether it has ended by itself. Its children may go on.
-    fn has_ended(&mut self) -> bool {
+    pub(super) fn has_ended(&mut self) -> bool {
         #[cfg(unix)]
         return unix::has_ended(self.0.id());
         #[cfg(not(unix))]
@@ -98,7 +98,7 @@ impl Running {
     }
 
     /// Ends it and its children, and says how it ended.
-    fn end(&mut self) -> Option<ExitStatus> {
+    pub(super) fn end(&mut self) -> Option<ExitStatus> {
         // Before it is collected: until then nobody else can have its number.
         #[cfg(unix)]
         unix::kill_group(self.0.id());

@@ -54,6 +54,19 @@ pub(super) fn confine(command: &mut Command, params: &ProgramParams) -> Result<(
     Ok(())
 }
 
+/// Lets what `command` will start lead a group of its own, and not outlive this process.
+pub(super) fn tie(command: &mut Command) {
+    command.process_group(0);
+    // SAFETY: the closure allocates nothing, takes no lock and makes a plain call.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        })
+    };
+}
+
 /// The type that names a limit, which is not the same everywhere.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 type Resource = libc::__rlimit_resource_t;
@@ -157,9 +170,18 @@ pub(super) fn has_ended(pid: u32) -> bool {
 
 /// Ends a child that leads a group and was not collected yet, and all of its group.
 pub(super) fn kill_group(pid: u32) {
+    signal_group(pid, libc::SIGKILL);
+}
+
+/// Asks a child that leads a group and was not collected yet, and all of its group, to end.
+pub(super) fn ask_group_to_end(pid: u32) {
+    signal_group(pid, libc::SIGTERM);
+}
+
+fn signal_group(pid: u32, signal: libc::c_int) {
     let Ok(group) = libc::pid_t::try_from(pid) else {
         return;
     };
     // SAFETY: a plain call.
-    unsafe { libc::kill(-group, libc::SIGKILL) };
+    unsafe { libc::kill(-group, signal) };
 }

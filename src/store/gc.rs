@@ -121,6 +121,14 @@ impl Store {
             }
         }
 
+        // A stage's log goes with it.
+        let gone = |key: &StageKey| {
+            !options.keep.contains(key) && (finished.contains(key) || options.unfinished)
+        };
+        for (_, path) in survey.logs.iter().filter(|(key, _)| act && gone(key)) {
+            durable::remove_file(path)?;
+        }
+
         let mut roots: Vec<Digest> = Vec::new();
         for key in &finished {
             if options.keep.contains(key) {

@@ -32,6 +32,10 @@ pub(super) const FILES: [&str; 8] = [
     "index-v1.sqlite.rebuild",
 ];
 pub(super) const INDEX: &str = "index-v1.sqlite";
+/// The folder of what the servers said that stages started, made where one is.
+pub(super) const LOGS: &str = "logs";
+/// What the name of such a file ends with, behind its stage's key.
+pub(super) const LOG_END: &str = ".log";
 /// Folders beside them that `fetch` looks after.
 const OF_FETCH: [&str; 2] = ["downloads", "hub"];
 /// How a temporary file or folder of ours begins.
@@ -80,6 +84,7 @@ pub(super) struct Survey {
     /// Bucket and name of each segment.
     pub(super) segments: Vec<(String, PathBuf)>,
     pub(super) work: Vec<(StageKey, PathBuf)>,
+    pub(super) logs: Vec<(StageKey, PathBuf)>,
     pub(super) locks: Vec<PathBuf>,
     pub(super) leftovers: Vec<Leftover>,
     pub(super) set_aside: Vec<PathBuf>,
@@ -95,6 +100,7 @@ impl Survey {
         survey.work(root)?;
         survey.temporaries(root)?;
         survey.locks(root)?;
+        survey.logs(root)?;
         Ok(survey)
     }
 
@@ -199,10 +205,21 @@ impl Survey {
         Ok(())
     }
 
+    fn logs(&mut self, root: &Path) -> Result<(), StoreError> {
+        for (path, kind) in list(root, &root.join(LOGS))? {
+            let key = name_of(&path).strip_suffix(LOG_END);
+            match (key.and_then(|key| key.parse().ok()), kind) {
+                (Some(key), Kind::File) => self.logs.push((StageKey(key), path)),
+                (key, kind) => self.stranger(path, kind, key.is_some()),
+            }
+        }
+        Ok(())
+    }
+
     fn top(&mut self, root: &Path) -> Result<(), StoreError> {
         for (path, kind) in list(root, root)? {
             let name = name_of(&path);
-            if FOLDERS.contains(&name) || OF_FETCH.contains(&name) {
+            if FOLDERS.contains(&name) || OF_FETCH.contains(&name) || name == LOGS {
                 if kind != Kind::Folder {
                     self.stranger(path, kind, true);
                 }

@@ -48,6 +48,24 @@ impl Store {
         Ok(())
     }
 
+    /// The file for what the servers say that a stage starts; its folder is made if needed. It outlasts the stage, until a
+    /// collector takes both.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or something else is there.
+    pub fn log_file(&self, key: &StageKey) -> Result<PathBuf, StoreError> {
+        self.may_write()?;
+        let folder = self.root.join(own::LOGS);
+        durable::create_dir(&self.root, &folder)?;
+        let path = folder.join(format!("{key}{}", own::LOG_END));
+        match beneath::kind(&self.root, &path).doing("open", &path)? {
+            Some(kind) if kind != Kind::File => {
+                Err(Foreign::error(&path, kind)).doing("open", &path)
+            }
+            _ => Ok(path),
+        }
+    }
+
     /// The work folders that are there, by the keys of their stages.
     ///
     /// # Errors
