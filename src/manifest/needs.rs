@@ -49,7 +49,11 @@ pub(super) fn check(
                 None => comes,
             });
         }
-        let input = input.unwrap_or_default();
+        let mut input = input.unwrap_or_default();
+        // Those that have none get some.
+        input.tokens |= wiring.inputs[stage]
+            .values()
+            .any(|wire| wire.port.tokenises);
         if input.hinted && kind.output(ArtifactKind::Evaluation).is_some() {
             errors.push(measures_hinted(draft));
         }

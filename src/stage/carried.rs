@@ -89,7 +89,7 @@ impl Carried {
         let (message, hint) = match &need.what {
             Needed::Tokens if !(self.tokens || self.anything) => (
                 "this counts student tokens, and the paths that come in have none".to_owned(),
-                "a teacher's paths carry text alone; switch the step off, or take another `rule` of `select`"
+                "a teacher's paths carry text alone; add `model = \"student\"`, whose tokenizer then gives them tokens, switch the step off, or take another `rule` of `select`"
                     .to_owned(),
             ),
             Needed::LogProbs if !(self.log_probs || self.anything) => (

@@ -30,6 +30,8 @@ pub struct Port {
     pub screens: bool,
     /// Whether it does without what a decision made not needed; a stage with another such input is not needed either.
     pub partial: bool,
+    /// Whether what comes in here gives tokens to paths that have none.
+    pub tokenises: bool,
     /// The parameter (a dotted path) without which the default does not count: what comes in serves it alone.
     pub only_with: Option<&'static str>,
     /// One line for schema and help.
@@ -49,6 +51,7 @@ impl Port {
             many: false,
             screens: false,
             partial: false,
+            tokenises: false,
             only_with: None,
             doc,
         }
@@ -131,6 +134,15 @@ impl Port {
     pub const fn partial(self) -> Self {
         Self {
             partial: true,
+            ..self
+        }
+    }
+
+    /// The same port for a model whose tokenizer gives tokens to paths that have none.
+    #[must_use]
+    pub const fn tokenises(self) -> Self {
+        Self {
+            tokenises: true,
             ..self
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::artifact::ArtifactKind;
 use crate::filter::{FilterError, FilterParams, SelectRule, filter};
+use crate::model::PromptText;
 use crate::stage::{
     Carried, Context, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
     StageKind, Work,
@@ -31,6 +32,13 @@ impl StageKind for Filter {
             "data.train",
             "Their questions, for options and gold answers.",
         ),
+        Port::required(
+            "model",
+            ArtifactKind::Model,
+            "A student whose tokenizer gives tokens to paths that have none, such as a teacher's. Only its tokenizer counts here, yet all of it is in the key.",
+        )
+        .optional()
+        .tokenises(),
     ];
     const OUTPUTS: &'static [Output] = &[
         Output::new(
@@ -92,7 +100,10 @@ impl StageKind for Filter {
 
     fn run(params: &FilterParams, context: &Context<'_>) -> Result<Outputs, StageError> {
         let questions: Vec<Question> = context.input("questions")?;
-        let paths: Vec<ReasoningPath> = context.input("paths")?;
+        let mut paths: Vec<ReasoningPath> = context.input("paths")?;
+        if context.input_digest("model").is_some() {
+            tokenise(&mut paths, context)?;
+        }
         let filtered = filter(paths, &questions, params, context.seed)?;
         let kept: Vec<ReasoningPath> = filtered.kept().cloned().collect();
         let funnel = &filtered.funnel;
@@ -113,6 +124,24 @@ impl StageKind for Filter {
             ("funnel".to_owned(), context.keep(funnel)?),
         ]))
     }
+}
+
+/// Gives tokens to the paths that have none: those of the port `model`, of the text by itself.
+fn tokenise(paths: &mut [ReasoningPath], context: &Context<'_>) -> Result<(), StageError> {
+    let (_, student) = context.opened_student("model")?;
+    let mut count = 0;
+    for path in paths {
+        if path.tokens.is_empty() && !path.text.is_empty() {
+            let (_, [tokens]) =
+                (student.tokenizer).encode_parts(&PromptText::default(), [&path.text])?;
+            path.tokens = tokens;
+            count += 1;
+        }
+    }
+    context.report.info(format!(
+        "gave {count} paths tokens of the model's tokenizer"
+    ));
+    Ok(())
 }
 
 fn told(checked: Result<(), FilterError>) -> Vec<ParamError> {
