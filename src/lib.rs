@@ -19,6 +19,7 @@ pub mod filter;
 pub mod metric;
 pub mod model;
 mod teacher;
+mod served;
 mod artifact;
 mod remote;
 mod store;

@@ -22,6 +22,9 @@ pub(crate) enum Need {
     Setpriv,
     /// A folder of real modern students, `SERT_MODELS`.
     Models,
+    /// llama.cpp's server and a student as GGUF: `SERT_LLAMA_SERVER`, `SERT_GGUF`.
+    #[allow(dead_code, reason = "the library's own tests start no server")]
+    LlamaServer,
     /// `script`, which runs a program on a terminal.
     #[allow(dead_code, reason = "the library's own tests run no program")]
     Terminal,
@@ -35,6 +38,7 @@ impl Need {
             Self::Latex => "latex",
             Self::Setpriv => "setpriv",
             Self::Models => "models",
+            Self::LlamaServer => "llama-server",
             Self::Terminal => "terminal",
         }
     }
@@ -60,6 +64,22 @@ pub(crate) fn modern(name: &str) -> Option<PathBuf> {
         skip(Need::Models, &format!("SERT_MODELS has no {name}"));
     }
     path
+}
+
+/// llama.cpp's server and a student that it reads, as `SERT_LLAMA_SERVER` and `SERT_GGUF` name them; `None`, and the test is to
+/// end, where they are not here.
+#[allow(dead_code, reason = "the library's own tests start no server")]
+pub(crate) fn llama_server() -> Option<(PathBuf, PathBuf)> {
+    let named = |variable: &str| {
+        let path = std::env::var_os(variable).map(PathBuf::from);
+        path.filter(|path| path.is_file())
+    };
+    let found = named("SERT_LLAMA_SERVER").zip(named("SERT_GGUF"));
+    if found.is_none() {
+        let why = "SERT_LLAMA_SERVER and SERT_GGUF name no server and no student";
+        skip(Need::LlamaServer, why);
+    }
+    found
 }
 
 /// Says that the test is skipped, and why.

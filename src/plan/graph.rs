@@ -47,7 +47,7 @@ impl Node {
     pub fn may_go_out(&self) -> bool {
         self.arithmetic().is_some()
             && self.kind.endpoint(&self.params).is_none()
-            && self.kind.program(&self.params).is_none()
+            && self.kind.programs(&self.params).is_empty()
     }
 
     /// Its name in the manifest, which the points of a sweep share.

@@ -18,19 +18,18 @@ pub fn programs(plan: &Plan, nodes: impl IntoIterator<Item = NodeId>) -> Vec<Pla
     let mut found: Vec<PlannedProgram> = Vec::new();
     for id in nodes {
         let node = plan.node(id);
-        let Some(params) = node.kind.program(&node.params) else {
-            continue;
-        };
-        let (command, network, stage) = (params.words(), params.network, node.base());
-        let same = |it: &&mut PlannedProgram| it.command == command && it.network == network;
-        match found.iter_mut().find(same) {
-            Some(program) if program.stages.iter().any(|name| name == stage) => {}
-            Some(program) => program.stages.push(stage.to_owned()),
-            None => found.push(PlannedProgram {
-                command,
-                network,
-                stages: vec![stage.to_owned()],
-            }),
+        for params in node.kind.programs(&node.params) {
+            let (command, network, stage) = (params.words(), params.network, node.base());
+            let same = |it: &&mut PlannedProgram| it.command == command && it.network == network;
+            match found.iter_mut().find(same) {
+                Some(program) if program.stages.iter().any(|name| name == stage) => {}
+                Some(program) => program.stages.push(stage.to_owned()),
+                None => found.push(PlannedProgram {
+                    command,
+                    network,
+                    stages: vec![stage.to_owned()],
+                }),
+            }
         }
     }
     found

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
+use tempfile::TempDir;
 
 use super::port::of_list;
 use super::{ParamError, RunOptions, Shard, StageError};
@@ -167,6 +168,35 @@ impl Context<'_> {
             Student::open_digested(scratch.path(), &folder.files)
         })?;
         Ok((folder, student))
+    }
+
+    /// The student that comes in at `port` as a folder for another program to read, its adapter added to its weights.
+    ///
+    /// # Errors
+    /// When a file is gone, damaged, or cannot be written.
+    pub fn student_folder(&self, port: &str) -> Result<TempDir, StageError> {
+        let folder: ModelFolder = self.input(port)?;
+        let scratch = self.store.scratch()?;
+        if folder.is_adapted() {
+            let (_, student) = self.student(port)?;
+            student.save(scratch.path())?;
+            return Ok(scratch);
+        }
+        match self.store.materialise(&folder.files, scratch.path()) {
+            Err(StoreError::MissingObject(_)) => {
+                let port = port.to_owned();
+                Err(StageError::InputGone { port })
+            }
+            made => Ok(made.map(|()| scratch)?),
+        }
+    }
+
+    /// The file that keeps what the server says that this stage starts; it stays when the stage is finished.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn log_file(&self) -> Result<PathBuf, StageError> {
+        Ok(self.store.log_file(&self.running_key()?)?)
     }
 
     /// What was made of files that [`Store::lend`] lent unread. Where that failed, one of them may be damaged: then the
@@ -406,10 +436,12 @@ impl Context<'_> {
     /// # Errors
     /// When it cannot be made.
     pub fn work_dir(&self) -> Result<PathBuf, StageError> {
-        let key = self.key.ok_or_else(|| {
-            StageError::Invalid("only a running stage has a work folder".to_owned())
-        })?;
-        Ok(self.store.work_dir(&key)?)
+        Ok(self.store.work_dir(&self.running_key()?)?)
+    }
+
+    fn running_key(&self) -> Result<StageKey, StageError> {
+        self.key
+            .ok_or_else(|| StageError::Invalid("only a running stage has a work folder".to_owned()))
     }
 
     /// Of `items`, those of the shard that is run, by the question that each is about; all of them where the whole stage is.

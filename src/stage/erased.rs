@@ -60,8 +60,8 @@ pub trait Stage: Send + Sync {
     }
     /// See [`StageKind::endpoint`].
     fn endpoint(&self, params: &Map<String, Value>) -> Option<Endpoint>;
-    /// See [`StageKind::program`].
-    fn program(&self, params: &Map<String, Value>) -> Option<ProgramParams>;
+    /// See [`StageKind::programs`].
+    fn programs(&self, params: &Map<String, Value>) -> Vec<ProgramParams>;
     /// See [`StageKind::check_outside`].
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError>;
     /// See [`StageKind::carried`].
@@ -193,8 +193,9 @@ impl<K: StageKind> Stage for Typed<K> {
         K::endpoint(&Self::typed(params).ok()?)
     }
 
-    fn program(&self, params: &Map<String, Value>) -> Option<ProgramParams> {
-        K::program(&Self::typed(params).ok()?).cloned()
+    fn programs(&self, params: &Map<String, Value>) -> Vec<ProgramParams> {
+        // Parameters that do not fit were told by `check`.
+        Self::typed(params).map_or_else(|_| Vec::new(), |params| K::programs(&params))
     }
 
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError> {

@@ -18,6 +18,7 @@ use crate::model::ModelError;
 use crate::model::device::DeviceError;
 use crate::model::train::TrainError;
 use crate::program::ProgramError;
+use crate::served::ServedError;
 use crate::store::StoreError;
 use crate::teacher::TeacherError;
 use crate::teacher::http::{EndpointError, EndpointErrorKind};
@@ -65,6 +66,8 @@ pub enum StageError {
     #[error(transparent)]
     Endpoint(EndpointError),
     #[error(transparent)]
+    Served(ServedError),
+    #[error(transparent)]
     Filter(#[from] FilterError),
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -111,6 +114,16 @@ impl From<InferenceError> for StageError {
             InferenceError::Device(error) => error.into(),
             InferenceError::Engine(error) => error.into(),
             InferenceError::Model(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServedError> for StageError {
+    fn from(error: ServedError) -> Self {
+        match error {
+            ServedError::Cancelled => Self::Cancelled,
+            ServedError::Asked(error) => error.into(),
+            other => Self::Served(other),
         }
     }
 }

@@ -68,9 +68,9 @@ pub trait StageKind: Send + Sync + 'static {
         None
     }
 
-    /// The program of the user's that it runs, if it runs one.
-    fn program(_params: &Self::Params) -> Option<&ProgramParams> {
-        None
+    /// The programs of the user's that it runs.
+    fn programs(_params: &Self::Params) -> Vec<ProgramParams> {
+        Vec::new()
     }
 
     /// What is wrong with the outside files that the parameters name, as far as that can be told before a run: a run

@@ -42,17 +42,26 @@ impl Context<'_> {
         program.into_iter().chain(more).collect()
     }
 
+    /// Nothing, where the user has allowed that the manifest's programs are run.
+    ///
+    /// # Errors
+    /// It is not allowed.
+    pub(crate) fn allowed_program(&self, params: &ProgramParams) -> Result<(), StageError> {
+        if self.options.allow_programs {
+            return Ok(());
+        }
+        Err(StageError::Invalid(format!(
+            "this stage runs a program, `{}`, which you have not allowed\nhint: if you trust it, add --allow-programs",
+            params.words()
+        )))
+    }
+
     /// The program of `params`, ready to run.
     ///
     /// # Errors
     /// The user has not allowed that, or a file cannot be read.
     pub(crate) fn prepare_program(&self, params: &ProgramParams) -> Result<Prepared, StageError> {
-        if !self.options.allow_programs {
-            return Err(StageError::Invalid(format!(
-                "this stage runs a program, `{}`, which you have not allowed\nhint: if you trust it, add --allow-programs",
-                params.words()
-            )));
-        }
+        self.allowed_program(params)?;
         let files = self.program_files(params);
         let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
         let folder = self.store.scratch()?;

@@ -30,6 +30,14 @@ pub(super) const ACCEPTED: &str =
     "auto, cpu, flex, wgpu, wgpu:N, cuda:N, libtorch-cpu, libtorch-cuda:N";
 
 impl DeviceName {
+    /// The number of the NVIDIA card that it is.
+    pub fn card(self) -> Option<usize> {
+        match self {
+            Self::Cuda(index) | Self::LibtorchCuda(index) => Some(index),
+            Self::Cpu | Self::Flex | Self::Wgpu(_) | Self::LibtorchCpu => None,
+        }
+    }
+
     /// The backend, which is part of the key of everything that a model makes; the card's number is not.
     pub fn backend(self) -> &'static str {
         match self {

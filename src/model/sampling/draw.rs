@@ -92,7 +92,7 @@ fn choose(candidates: &[(f32, u32)], total: Option<f64>, rules: (f64, f64, f64))
 }
 
 /// Adds one token's log-probability.
-pub(super) fn record(summary: &mut LogProbSummary, log_prob: f64) {
+pub(crate) fn record(summary: &mut LogProbSummary, log_prob: f64) {
     if summary.count == 0 {
         summary.first = log_prob;
         summary.min = log_prob;

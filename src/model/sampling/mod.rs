@@ -11,6 +11,7 @@ mod row;
 mod scheduler;
 mod sequence;
 
+pub(crate) use draw::record;
 pub use params::SamplingParams;
 pub use request::{
     Expand, FirstTokenCandidate, Generated, GenerationRequest, SequenceSpec, StopRule,

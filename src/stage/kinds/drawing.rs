@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::predict::once;
 use super::rows::{RowWriter, await_others, other_end};
 use super::sample_params::{Branching, StopRule};
 use super::sampler::{BUCKET, Branch, PathRow, Sampler};
+use super::student_engine::{StudentEngine, once};
 use crate::key::Digest;
-use crate::model::Inference;
 use crate::model::sampling::{FirstTokenCandidate, Generated, GenerationRequest, SequenceSpec};
 use crate::stage::{Context, StageError};
 use crate::text::imitative_complete;
@@ -74,7 +73,12 @@ impl Sampler<'_> {
             if todo.is_empty() {
                 return Ok(());
             }
-            let engine = once(&mut engine, &self.student, self.params.dtype, self.context)?;
+            let engine = once(
+                &mut engine,
+                &self.student,
+                self.params.engine(),
+                self.context,
+            )?;
             // The weights are there, and now it begins.
             progress.tell(self.context);
             let others = self.draw(engine, &todo, branches, &mut progress)?;
@@ -90,7 +94,7 @@ impl Sampler<'_> {
     /// Draws the sequences of `todo`, each prompt with how many of them are missing. Gives the claims that others hold.
     fn draw(
         &self,
-        engine: &Inference,
+        engine: &StudentEngine<'_>,
         todo: &[(Vec<u32>, usize)],
         branches: &mut BTreeMap<Vec<u32>, Vec<Branch>>,
         progress: &mut DrawProgress,
@@ -197,9 +201,8 @@ impl Sampler<'_> {
             },
             &mut expand,
             &mut finished,
-            self.context.cancel,
+            self.context,
         );
-        self.context.record_batch(engine);
         let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let others = state.rows.finish()?;
         if let Some(error) = failure {

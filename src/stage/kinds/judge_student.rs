@@ -6,10 +6,11 @@
 
 use serde_json::json;
 
+use super::engine_params::Engine;
 use super::judge_params::{JudgeParams, Rating};
-use super::predict::once;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
+use super::student_engine::once;
 use crate::key::Digest;
 use crate::model::ScoreJob;
 use crate::model::{Arithmetic, Dtype, Student, WeightFiles};
@@ -45,7 +46,7 @@ pub(super) fn ratings(
         .collect();
     let mut engine = None;
     let log_probs: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-        let engine = once(&mut engine, &student, Dtype::F32, context)?;
+        let engine = once(&mut engine, &student, Engine::builtin(Dtype::F32), context)?;
         let mut done = jobs.len() - missing.len();
         in_parts(&keys, missing, rows, |part, rows| {
             let wanted: Vec<ScoreJob> = part.iter().map(|&place| jobs[place].clone()).collect();
@@ -58,7 +59,7 @@ pub(super) fn ratings(
                     context.cancel.cancel();
                 }
             };
-            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+            engine.score(&wanted, &mut finished, context)
         })
     })?;
     Ok(log_probs

@@ -10,13 +10,12 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::predict::once;
 use super::rows::{cached_rows, in_parts, row_key};
 use super::score::Scoring;
+use super::student_engine::once;
 use super::training_text::written_answer;
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
-use crate::model::Arithmetic;
 use crate::model::sampling::{
     FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
 };
@@ -74,7 +73,7 @@ impl Scoring<'_> {
         let base = row_key(&json!({
             "row": "margin/1",
             "model": folder.identity(),
-            "numerics": context.numerics(Arithmetic::sample(self.params.dtype)),
+            "numerics": self.params.engine().computes(context),
         }));
         let keys: Vec<Digest> = texts
             .iter()
@@ -87,7 +86,7 @@ impl Scoring<'_> {
         };
         let mut engine = None;
         cached_rows(context, "margins", &keys, |missing, rows| {
-            let engine = once(&mut engine, student, self.params.dtype, context)?;
+            let engine = once(&mut engine, student, self.params.engine(), context)?;
             let mut done = texts.len() - missing.len();
             in_parts(&keys, missing, rows, |part, rows| {
                 let prompts: Vec<Vec<u32>> =
@@ -111,7 +110,7 @@ impl Scoring<'_> {
                     vocabulary: &student.vocabulary,
                     stop: None,
                 };
-                Ok(engine.generate(request, &mut expand, &mut finished, context.cancel)?)
+                engine.generate(request, &mut expand, &mut finished, context)
             })
         })
     }

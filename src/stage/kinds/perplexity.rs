@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::corpus;
-use super::predict::once;
+use super::engine_params::Engine;
 use super::rows::{NEUTRAL_DTYPE, cached_rows, in_parts, row_key};
+use super::student_engine::once;
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::dataset::TextParams;
 use crate::key::Digest;
@@ -137,7 +138,12 @@ impl StageKind for Perplexity {
             .collect();
         let mut engine = None;
         let log_probs: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-            let engine = once(&mut engine, &student, params.dtype, context)?;
+            let engine = once(
+                &mut engine,
+                &student,
+                Engine::builtin(params.dtype),
+                context,
+            )?;
             let mut done = jobs.len() - missing.len();
             in_parts(&keys, missing, rows, |part, rows| {
                 let wanted: Vec<ScoreJob> = part.iter().map(|&place| jobs[place].clone()).collect();
@@ -149,7 +155,7 @@ impl StageKind for Perplexity {
                         context.cancel.cancel();
                     }
                 };
-                Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+                engine.score(&wanted, &mut finished, context)
             })
         })?;
         let mut scores: Vec<DocumentScore> = (documents.iter())

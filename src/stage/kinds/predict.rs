@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::engine_params::{Engine, EngineName, retain_key_fields};
 use super::few_shot::{EXAMPLES, port_errors};
 use super::predict_prompt::PredictPrompt;
 use super::prompt_check::prompt_errors;
@@ -14,6 +15,7 @@ use super::prompter::Prompter;
 use super::prompts::{LongPrompts, Prompt, cut_left, prompts};
 use super::rows::{cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends};
 use super::sample_params::Branching;
+use super::student_engine::{StudentEngine, once};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::memory::room_for;
@@ -22,11 +24,14 @@ use crate::model::ScoreJob;
 use crate::model::sampling::{
     FirstTokenCandidate, Generated, GenerationRequest, SamplingParams, SequenceSpec,
 };
-use crate::model::{Arithmetic, Dtype, Inference, Student, WeightFiles};
+use crate::model::{Arithmetic, Dtype, Student, WeightFiles};
+use crate::program::ProgramParams;
+use crate::served::ServerParams;
 use crate::stage::{
     Context, Counts, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
     StageKind, Work, product,
 };
+use crate::teacher::http::Endpoint;
 use crate::text::{
     AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, Question,
 };
@@ -62,8 +67,14 @@ pub(crate) struct PredictParams {
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
+    /// server computes in, which `launch` tells it.
     pub dtype: Dtype,
+    /// What draws and reads. Default `builtin`.
+    pub engine: EngineName,
+    /// With `engine = "server"`: the server. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerParams>,
 }
 
 impl Default for PredictParams {
@@ -79,11 +90,22 @@ impl Default for PredictParams {
             option_log_probs: true,
             long_prompts: LongPrompts::TruncateLeft,
             dtype: Dtype::default(),
+            engine: EngineName::Builtin,
+            server: None,
         }
     }
 }
 
 impl PredictParams {
+    /// What draws and reads.
+    fn engine(&self) -> Engine<'_> {
+        Engine {
+            dtype: self.dtype,
+            name: self.engine,
+            server: self.server.as_ref(),
+        }
+    }
+
     /// Whether answers are told apart by their number, and kept with their log-probabilities.
     fn several(&self) -> bool {
         self.n > 1 || self.branching == Branching::FirstToken
@@ -126,11 +148,27 @@ impl StageKind for Predict {
                 .that_counts(Counts::Drawn),
         ];
     const SEEDED: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] =
-        &[("dtype", "\"f32\""), ("n", "1"), ("branching", "\"none\"")];
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[
+        ("dtype", "\"f32\""),
+        ("n", "1"),
+        ("branching", "\"none\""),
+        ("engine", "\"builtin\""),
+    ];
 
     fn numerics(params: &PredictParams) -> Option<Arithmetic> {
-        Some(Arithmetic::sample(params.dtype))
+        params.engine().arithmetic()
+    }
+
+    fn endpoint(params: &PredictParams) -> Option<Endpoint> {
+        params.engine().served()?.endpoint()
+    }
+
+    fn programs(params: &PredictParams) -> Vec<ProgramParams> {
+        params.engine().programs()
+    }
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        retain_key_fields(params);
     }
 
     fn check(params: &PredictParams) -> Vec<ParamError> {
@@ -151,6 +189,7 @@ impl StageKind for Predict {
                 .into_iter()
                 .flatten(),
         );
+        param_errors.extend(params.engine().param_errors());
         param_errors
     }
 
@@ -169,14 +208,21 @@ impl StageKind for Predict {
         let rows = product(&[questions.rows, params.n.into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let work = Work::inference(
-            shape,
-            params.dtype,
-            questions.tokens,
-            tokens,
-            rows.min(128),
-            length,
+        let requested = (params.engine()).requests(
+            rows,
+            questions.tokens_per_row(),
+            params.max_new_tokens.into(),
         );
+        let work = requested.unwrap_or_else(|| {
+            Work::inference(
+                shape,
+                params.dtype,
+                questions.tokens,
+                tokens,
+                rows.min(128),
+                length,
+            )
+        });
         Some((
             work,
             BTreeMap::from([(
@@ -208,7 +254,7 @@ impl StageKind for Predict {
         let answers = answer_rows(params, context, &folder, (&student, &mut engine), &prompts)?;
         let options = if params.option_log_probs {
             option_rows(
-                params.dtype,
+                params.engine(),
                 context,
                 &folder,
                 (&student, &mut engine),
@@ -249,11 +295,11 @@ impl StageKind for Predict {
 ///
 /// The first answer has the stream that one answer has, so it is the same; it is kept again where it is one of several,
 /// with its log-probabilities. A row does not say how many others there are.
-fn answer_rows(
+fn answer_rows<'a>(
     params: &PredictParams,
-    context: &Context<'_>,
+    context: &'a Context<'_>,
     folder: &ModelFolder,
-    (student, engine): (&Student<WeightFiles>, &mut Option<Inference>),
+    (student, engine): (&Student<WeightFiles>, &mut Option<StudentEngine<'a>>),
     prompts: &[Prompt],
 ) -> Result<Vec<AnswerRow>, StageError> {
     let n = params.n as usize;
@@ -322,8 +368,8 @@ fn answer_rows(
                 context.cancel.cancel();
             }
         };
-        let engine = once(engine, student, params.dtype, context)?;
-        let outcome = engine.generate(
+        let engine = once(engine, student, params.engine(), context)?;
+        engine.generate(
             GenerationRequest {
                 prompts: &texts,
                 candidates: if branching { n } else { 0 },
@@ -333,10 +379,8 @@ fn answer_rows(
             },
             &mut expand,
             &mut finished,
-            context.cancel,
-        );
-        context.record_batch(engine);
-        Ok(outcome?)
+            context,
+        )
     })
 }
 
@@ -370,7 +414,7 @@ fn answer_keys(
         .flat_map(|prompt| (0..params.n).map(move |draw| (prompt, draw)))
         .map(|(prompt, draw)| stream(prompt, draw))
         .collect();
-    let numerics = context.numerics(Arithmetic::sample(params.dtype));
+    let numerics = params.engine().computes(context);
     let key = |stream: &Digest| {
         row_key(&if params.several() {
             json!([stream, numerics, "log_prob"])
@@ -383,18 +427,18 @@ fn answer_keys(
 }
 
 /// The log-likelihood of each legal answer after each prompt: from its row, or computed and kept.
-fn option_rows(
-    dtype: Dtype,
-    context: &Context<'_>,
+fn option_rows<'a>(
+    choice: Engine<'_>,
+    context: &'a Context<'_>,
     folder: &ModelFolder,
-    (student, engine): (&Student<WeightFiles>, &mut Option<Inference>),
+    (student, engine): (&Student<WeightFiles>, &mut Option<StudentEngine<'a>>),
     questions: &[Question],
     prompts: &[Prompt],
 ) -> Result<Vec<Vec<f64>>, StageError> {
     let base = row_key(&json!({
         "row": "options/1",
         "model": folder.identity(),
-        "numerics": context.numerics(Arithmetic::sample(dtype)),
+        "numerics": choice.computes(context),
     }));
     let mut jobs = Vec::with_capacity(questions.len());
     for (question, prompt) in questions.iter().zip(prompts) {
@@ -421,7 +465,7 @@ fn option_rows(
         .collect();
     let legal_keys: Vec<Digest> = legal.iter().map(|&place| keys[place]).collect();
     let sums: Vec<Vec<f64>> = cached_rows(context, "scores", &legal_keys, |missing, rows| {
-        let engine = once(engine, student, dtype, context)?;
+        let engine = once(engine, student, choice, context)?;
         let mut done = questions.len() - missing.len();
         in_parts(&legal_keys, missing, rows, |part, rows| {
             let wanted: Vec<ScoreJob> = part
@@ -437,7 +481,7 @@ fn option_rows(
                     context.cancel.cancel();
                 }
             };
-            Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+            engine.score(&wanted, &mut finished, context)
         })
     })?;
     let mut options = vec![Vec::new(); questions.len()];
@@ -445,20 +489,6 @@ fn option_rows(
         options[place] = sums;
     }
     Ok(options)
-}
-
-/// The engine, made where it is first needed.
-pub(super) fn once<'e>(
-    made: &'e mut Option<Inference>,
-    student: &Student<WeightFiles>,
-    dtype: Dtype,
-    context: &Context<'_>,
-) -> Result<&'e Inference, StageError> {
-    let engine = match made.take() {
-        Some(engine) => engine,
-        None => context.engine(student, dtype)?,
-    };
-    Ok(made.insert(engine))
 }
 
 /// The legal answers of a question as they would follow its prompt, in the form that the student was

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
+use super::engine_params::retain_key_fields;
 use super::few_shot::{EXAMPLES, port_errors};
 use super::prompt_check::prompt_errors;
 use super::prompter::Prompter;
@@ -12,10 +15,12 @@ use super::unsolved::{Asked, CORRECT, unsolved};
 use crate::artifact::ArtifactKind;
 use crate::filter::Needed;
 use crate::model::Arithmetic;
+use crate::program::ProgramParams;
 use crate::stage::{
     Carried, Context, Counts, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes,
     StageError, StageKind, Work, product,
 };
+use crate::teacher::http::Endpoint;
 use crate::text::{Hint, Question, ReasoningPath};
 
 /// Samples reasoning paths from a student.
@@ -51,14 +56,31 @@ impl StageKind for Sample {
         ("dtype", "\"f32\""),
         ("hint", "\"none\""),
         ("only", "\"all\""),
+        ("engine", "\"builtin\""),
     ];
 
     fn numerics(params: &SampleParams) -> Option<Arithmetic> {
-        Some(Arithmetic::sample(params.dtype))
+        params.engine().arithmetic()
     }
 
     fn check(params: &SampleParams) -> Vec<ParamError> {
-        prompt_errors(&params.prompt)
+        [
+            prompt_errors(&params.prompt),
+            params.engine().param_errors(),
+        ]
+        .concat()
+    }
+
+    fn endpoint(params: &SampleParams) -> Option<Endpoint> {
+        params.engine().served()?.endpoint()
+    }
+
+    fn programs(params: &SampleParams) -> Vec<ProgramParams> {
+        params.engine().programs()
+    }
+
+    fn retain_key_fields(params: &mut Map<String, Value>) {
+        retain_key_fields(params);
     }
 
     fn sharded_by(_: &SampleParams) -> &'static [&'static str] {
@@ -114,14 +136,21 @@ impl StageKind for Sample {
         let rows = product(&[questions.rows, params.paths_per_question().into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let work = Work::inference(
-            shape,
-            params.dtype,
-            questions.tokens,
-            tokens,
-            rows.min(128),
-            length,
+        let requested = (params.engine()).requests(
+            rows,
+            questions.tokens_per_row(),
+            params.max_new_tokens.into(),
         );
+        let work = requested.unwrap_or_else(|| {
+            Work::inference(
+                shape,
+                params.dtype,
+                questions.tokens,
+                tokens,
+                rows.min(128),
+                length,
+            )
+        });
         Some((
             work,
             BTreeMap::from([(

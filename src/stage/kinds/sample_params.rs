@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::engine_params::{Engine, EngineName};
 use super::prompts::LongPrompts;
 use super::unsolved::Asked;
 use crate::model::Dtype;
 use crate::model::sampling::SamplingParams;
+use crate::served::ServerParams;
 use crate::text::{Hint, PromptSpec};
 
 /// Where a question's sequences part.
@@ -69,8 +71,14 @@ pub(crate) struct SampleParams {
     /// the hint. Default `all`.
     pub only: Asked,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
+    /// server computes in, which `launch` tells it.
     pub dtype: Dtype,
+    /// What draws. Default `builtin`.
+    pub engine: EngineName,
+    /// With `engine = "server"`: the server. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerParams>,
 }
 
 impl Default for SampleParams {
@@ -89,6 +97,8 @@ impl Default for SampleParams {
             hint: Hint::None,
             only: Asked::All,
             dtype: Dtype::default(),
+            engine: EngineName::Builtin,
+            server: None,
         }
     }
 }
@@ -101,6 +111,15 @@ impl SampleParams {
             top_k: self.top_k,
             top_p: self.top_p,
             max_new_tokens: self.max_new_tokens,
+        }
+    }
+
+    /// What draws.
+    pub(super) fn engine(&self) -> Engine<'_> {
+        Engine {
+            dtype: self.dtype,
+            name: self.engine,
+            server: self.server.as_ref(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::sample_params::{Branching, SampleParams};
 use crate::artifact::ModelFolder;
 use crate::key::Digest;
 use crate::memory::room_for;
-use crate::model::{Arithmetic, Student, WeightFiles};
+use crate::model::{Student, WeightFiles};
 use crate::stage::{Context, StageError, product};
 use crate::text::{EndReason, FirstToken, LogProbSummary, Question, ReasoningPath};
 
@@ -66,7 +66,7 @@ impl RowKeys {
     ) -> Self {
         let base = |parts: Value| json!(row_key(&parts));
         let files = folder.identity();
-        let numerics = context.numerics(Arithmetic::sample(params.dtype));
+        let numerics = params.engine().computes(context);
         Self {
             stream: base(json!({
                 "stream": "path/1",

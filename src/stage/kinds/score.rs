@@ -8,25 +8,29 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::engine_params::{Engine, EngineName, retain_key_fields};
 use super::few_shot::{EXAMPLES, port_errors};
-use super::predict::once;
 use super::prompt_check::prompt_errors;
 use super::prompter::Prompter;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
+use super::student_engine::once;
 use super::training_text::{reasoning, thought_and_reasoning, with_thought};
 use crate::artifact::ArtifactKind;
 use crate::key::Digest;
 use crate::model::ScoreJob;
 use crate::model::{Arithmetic, Dtype, PromptText, Student, WeightFiles};
+use crate::program::ProgramParams;
+use crate::served::ServerParams;
 use crate::stage::{
     Carried, Context, Estimate, Output, Outputs, ParamError, Port, ScoreRange, Sizes, StageError,
     StageKind, Work, product,
 };
+use crate::teacher::http::Endpoint;
 use crate::text::{EndReason, Hint, PromptSpec, Question, Reading, ReasoningPath};
 
 /// Parameters of `score`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(from = "WrittenParams")]
 pub(crate) struct ScoreParams {
     /// The name under which the score is kept.
@@ -41,6 +45,11 @@ pub(crate) struct ScoreParams {
     pub dtype: Dtype,
     /// By which rule a path's own answer is found.
     pub reading: Reading,
+    /// What reads.
+    pub engine: EngineName,
+    /// The server that reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerParams>,
 }
 
 /// Parameters of `score` as a manifest writes them.
@@ -59,11 +68,17 @@ struct WrittenParams {
     /// What to do with a prompt that leaves its path no room. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
+    /// server computes in, which `launch` tells it.
     dtype: Dtype,
     /// Measures of an answer only: by which rule a path's own answer is found, before which its reasoning ends
     /// (docs/answers.md). Default `standard` (ours).
     reading: Reading,
+    /// What reads. Default `builtin`.
+    engine: EngineName,
+    /// With `engine = "server"`: the server. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<ServerParams>,
 }
 
 impl From<WrittenParams> for ScoreParams {
@@ -75,6 +90,8 @@ impl From<WrittenParams> for ScoreParams {
             long_prompts,
             dtype,
             reading,
+            engine,
+            server,
         } = written;
         Self {
             name: name.unwrap_or_else(|| measure.score_name().to_owned()),
@@ -83,6 +100,19 @@ impl From<WrittenParams> for ScoreParams {
             long_prompts,
             dtype,
             reading,
+            engine,
+            server,
+        }
+    }
+}
+
+impl ScoreParams {
+    /// What reads.
+    pub(super) fn engine(&self) -> Engine<'_> {
+        Engine {
+            dtype: self.dtype,
+            name: self.engine,
+            server: self.server.as_ref(),
         }
     }
 }
@@ -198,15 +228,30 @@ impl StageKind for Score {
         "The same paths with the score added.",
     )];
     const READS_ANSWERS: bool = true;
-    const NEUTRAL: &'static [(&'static str, &'static str)] =
-        &[("dtype", "\"f32\""), ("reading", "\"paper\"")];
+    const NEUTRAL: &'static [(&'static str, &'static str)] = &[
+        ("dtype", "\"f32\""),
+        ("reading", "\"paper\""),
+        ("engine", "\"builtin\""),
+    ];
 
     fn numerics(params: &ScoreParams) -> Option<Arithmetic> {
-        Some(Arithmetic::sample(params.dtype))
+        params.engine().arithmetic()
     }
 
     fn check(params: &ScoreParams) -> Vec<ParamError> {
-        prompt_errors(&params.prompt)
+        [
+            prompt_errors(&params.prompt),
+            params.engine().param_errors(),
+        ]
+        .concat()
+    }
+
+    fn endpoint(params: &ScoreParams) -> Option<Endpoint> {
+        params.engine().served()?.endpoint()
+    }
+
+    fn programs(params: &ScoreParams) -> Vec<ProgramParams> {
+        params.engine().programs()
     }
 
     fn check_ports(params: &ScoreParams, fed: &[&str]) -> Vec<ParamError> {
@@ -222,6 +267,7 @@ impl StageKind for Score {
         if params.get("measure") == Some(&json!(Measure::Perplexity)) {
             params.remove("reading");
         }
+        retain_key_fields(params);
     }
 
     fn carried(params: &ScoreParams, input: Carried) -> Carried {
@@ -232,14 +278,17 @@ impl StageKind for Score {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
         // Each path is read after its prompt; answers are a few tokens.
         let length = inputs.get("questions")?.tokens_per_row() + paths.tokens_per_row();
-        let work = Work::inference(
-            shape,
-            params.dtype,
-            product(&[paths.rows, length]),
-            0,
-            paths.rows.min(128),
-            length,
-        );
+        let requested = params.engine().requests(paths.rows, length, 1);
+        let work = requested.unwrap_or_else(|| {
+            Work::inference(
+                shape,
+                params.dtype,
+                product(&[paths.rows, length]),
+                0,
+                paths.rows.min(128),
+                length,
+            )
+        });
         Some((work, BTreeMap::from([("paths", paths)])))
     }
 
@@ -251,7 +300,7 @@ impl StageKind for Score {
         let base = row_key(&json!({
             "row": "score/1",
             "model": folder.identity(),
-            "numerics": context.numerics(Arithmetic::sample(params.dtype)),
+            "numerics": params.engine().computes(context),
         }));
         let prompter = Prompter::new(&params.prompt, context, &student, folder.choice_answer)?;
         let scoring = Scoring {
@@ -286,7 +335,7 @@ impl StageKind for Score {
             .collect();
         let mut engine = None;
         let scored: Vec<Vec<f64>> = cached_rows(context, "scores", &keys, |missing, rows| {
-            let engine = once(&mut engine, &student, params.dtype, context)?;
+            let engine = once(&mut engine, &student, params.engine(), context)?;
             let mut done = paths.len() - missing.len();
             in_parts(&keys, missing, rows, |part, rows| {
                 let wanted: Vec<ScoreJob> =
@@ -299,7 +348,7 @@ impl StageKind for Score {
                         context.cancel.cancel();
                     }
                 };
-                Ok(engine.score(&wanted, &mut finished, context.cancel)?)
+                engine.score(&wanted, &mut finished, context)
             })
         })?;
         for ((path, asked), log_probs) in paths.iter_mut().zip(&asked).zip(&scored) {

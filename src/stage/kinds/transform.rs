@@ -59,8 +59,8 @@ impl StageKind for Transform {
         context.missing_programs("", params)
     }
 
-    fn program(params: &ProgramParams) -> Option<&ProgramParams> {
-        Some(params)
+    fn programs(params: &ProgramParams) -> Vec<ProgramParams> {
+        vec![params.clone()]
     }
 
     fn files(

@@ -86,8 +86,8 @@ impl StageKind for Verify {
         params.http.as_ref().map(ServerParams::endpoint)
     }
 
-    fn program(params: &VerifyParams) -> Option<&ProgramParams> {
-        params.exec.as_ref()
+    fn programs(params: &VerifyParams) -> Vec<ProgramParams> {
+        params.exec.iter().cloned().collect()
     }
 
     fn files(params: &VerifyParams, context: &Context<'_>) -> Result<Vec<OutsideFile>, StageError> {

@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::ledger::Ledger;
-use super::transport::Transport;
+use super::outcome::shortened;
+use super::transport::{Transport, TransportError};
 use super::{
     ApiKey, Budget, Endpoint, EndpointError, EndpointErrorKind, Mode, Permissions, Reply, Spent,
+    lenient,
 };
 use crate::event::CancelToken;
 use crate::key::Digest;
@@ -190,6 +193,35 @@ impl<'a> Client<'a> {
         }
         let transport = Transport::new(self.endpoint, key, self.cancel)?;
         Ok(self.transport.get_or_init(|| transport))
+    }
+
+    /// What the server says of itself at `path` below its address, as JSON.
+    ///
+    /// # Errors
+    /// It may not be asked, does not answer, or refuses.
+    pub(crate) fn look(&self, path: &str) -> Result<Value, EndpointError> {
+        let at = |kind: EndpointErrorKind| EndpointError {
+            base_url: self.endpoint.base().to_owned(),
+            ..EndpointError::from(kind)
+        };
+        if self.offline && !self.endpoint.is_local() {
+            return Err(at(EndpointErrorKind::Offline));
+        }
+        let response = match self.transport()?.get(path) {
+            Ok(response) => response,
+            Err(TransportError::Stopped) => return Err(at(EndpointErrorKind::Cancelled)),
+            Err(TransportError::Passing { reason, .. } | TransportError::Final(reason)) => {
+                return Err(at(EndpointErrorKind::Unreachable(reason)));
+            }
+        };
+        match response.status {
+            200..=299 => Ok(lenient::parse(&response.body).unwrap_or_default()),
+            status @ (401 | 403) => Err(at(EndpointErrorKind::Denied { status })),
+            status => Err(at(EndpointErrorKind::NoSuchPath {
+                status,
+                says: shortened(&response.body),
+            })),
+        }
     }
 
     pub(super) fn progress(&self, done: usize, wanted: usize, in_flight: usize) -> ClientProgress {

@@ -100,7 +100,16 @@ pub enum Api {
     #[serde(skip)]
     #[schemars(skip)]
     Score,
+    /// A student's: prompts as tokens, and tokens with their log-probabilities back, at this path (`served`). No manifest
+    /// names it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Tokens(TokensPath),
 }
+
+/// A path below a server's address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TokensPath(&'static str);
 
 impl Api {
     /// Its path below `base_url`.
@@ -109,6 +118,7 @@ impl Api {
             Self::Chat => "/chat/completions",
             Self::Completions => "/completions",
             Self::Score => "",
+            Self::Tokens(TokensPath(path)) => path,
         }
     }
 }
@@ -131,11 +141,21 @@ fn one() -> u32 {
 impl Endpoint {
     /// A server that scores what it is sent, at this very address.
     pub fn that_scores(url: &str) -> Self {
+        Self::bare(url, Api::Score)
+    }
+
+    /// A server that goes on from tokens, at `path` below its address.
+    pub fn that_draws(url: &str, path: &'static str) -> Self {
+        Self::bare(url, Api::Tokens(TokensPath(path)))
+    }
+
+    /// A server of which nothing is set.
+    fn bare(url: &str, api: Api) -> Self {
         Self {
             base_url: url.to_owned(),
             provider: None,
             model: String::new(),
-            api: Api::Score,
+            api,
             api_key_env: None,
             api_key_header: None,
             system: None,
@@ -161,7 +181,7 @@ impl Endpoint {
     pub fn base(&self) -> &str {
         match self.api {
             Api::Score => &self.base_url,
-            Api::Chat | Api::Completions => self.base_url.trim_end_matches('/'),
+            Api::Chat | Api::Completions | Api::Tokens(_) => self.base_url.trim_end_matches('/'),
         }
     }
 
@@ -183,7 +203,7 @@ impl Endpoint {
                 "expected http://HOST:PORT/v1 or https://HOST/v1; a key comes from `api_key_env`",
             ));
         }
-        if self.model.trim().is_empty() && self.api != Api::Score {
+        if self.model.trim().is_empty() && matches!(self.api, Api::Chat | Api::Completions) {
             field_errors.push((
                 "model",
                 "no model is named".to_owned(),

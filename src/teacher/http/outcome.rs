@@ -74,7 +74,11 @@ pub(super) fn outcome(response: &Response, api: Api) -> ReplyOutcome {
     if let Some(error) = ServerError::beside_choices(&body) {
         return in_success(response, &error);
     }
-    match Reply::read(&body, &response.body) {
+    let read = match api {
+        Api::Tokens(_) => Reply::tokens(&body, &response.body),
+        _ => Reply::read(&body, &response.body),
+    };
+    match read {
         Some(reply) if reply.kind == ReplyKind::BrokenOff => ReplyOutcome::Again(format!(
             "the server broke the answer off (finish_reason `{}`)",
             reply.finish.unwrap_or_default()

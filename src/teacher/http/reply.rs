@@ -200,6 +200,35 @@ impl Reply {
         }
     }
 
+    /// Tokens: the body as JSON, which `served` reads; `None` where it is no object. In the forms of vLLM, of `SGLang`'s
+    /// `/generate` and of llama.cpp's `/completion`.
+    pub(super) fn tokens(body: &Value, raw: &str) -> Option<Self> {
+        let fields = body.as_object()?;
+        let finish = ["/choices/0/finish_reason", "/meta_info/finish_reason/type"];
+        let finish = finish.iter().find_map(|at| body.pointer(at)?.as_str());
+        let cost = body.get("usage").or(fields.get("meta_info"));
+        let counted = |name: &str| usage::count(fields.get(name)?);
+        let evaluated = || {
+            Some(Tokens {
+                prompt: counted("tokens_evaluated")?,
+                completion: counted("tokens_predicted")?,
+            })
+        };
+        let mut reply = Self {
+            finish: finish.map(str::to_owned),
+            usage: cost.and_then(usage::tokens).or_else(evaluated),
+            served_by: fields
+                .get("model")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            ..Self::scored(body, raw)
+        };
+        if reply.ended(&BROKEN) {
+            reply.kind = ReplyKind::BrokenOff;
+        }
+        Some(reply)
+    }
+
     /// A request that was refused, with the server's words. It cost nothing.
     pub(super) fn refused(kind: ReplyKind, raw: &str) -> Self {
         Self {

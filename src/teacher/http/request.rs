@@ -38,7 +38,9 @@ impl Request {
         body.insert("model".to_owned(), json!(endpoint.model));
         let (field, asked) = match endpoint.api {
             Api::Chat => ("messages", messages(endpoint, turns)),
-            Api::Completions | Api::Score => ("prompt", Value::from(joined(turns))),
+            Api::Completions | Api::Score | Api::Tokens(_) => {
+                ("prompt", Value::from(joined(turns)))
+            }
         };
         body.insert(field.to_owned(), asked);
         let mut put = |name: &str, value: Option<Value>| {
@@ -85,6 +87,16 @@ impl Request {
         Self {
             key: Digest::of(canonical_json(&identity).as_bytes()),
             tokens: Tokens::default(),
+            body,
+        }
+    }
+
+    /// Asks a server that goes on from tokens for what `body` says, which may cost so much.
+    pub(crate) fn to_draw(endpoint: &Endpoint, body: Value, tokens: Tokens) -> Self {
+        let identity = json!({ "row": "tokens/1", "provider": endpoint.provider(), "body": body });
+        Self {
+            key: Digest::of(canonical_json(&identity).as_bytes()),
+            tokens,
             body,
         }
     }

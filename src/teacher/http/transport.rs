@@ -132,7 +132,7 @@ impl Transport {
             key_header: endpoint.api_key_header.clone(),
             longest: match endpoint.api {
                 Api::Score => SCORE_BYTES,
-                Api::Chat | Api::Completions => BODY_BYTES,
+                Api::Chat | Api::Completions | Api::Tokens(_) => BODY_BYTES,
             },
             cancel: cancel.clone(),
         })
