@@ -105,7 +105,16 @@ impl FaultServer {
 
     /// A server at another address of this machine.
     pub(crate) fn at(host: &str, act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((host, 0)).unwrap();
+        Self::on(host, 0, act)
+    }
+
+    /// A server at a port of this machine; 0 for any that is free.
+    pub(crate) fn on(
+        host: &str,
+        port: u16,
+        act: impl Fn(&Asked) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((host, port)).unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let counts: Arc<Mutex<BTreeMap<String, Count>>> = Arc::default();
         let (act, shared) = (Arc::new(act), Arc::clone(&counts));
