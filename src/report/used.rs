@@ -23,6 +23,7 @@ fn told(provenance: &Value, tells: impl Fn(&Value) -> bool) -> Option<String> {
     let used = provenance.get("use")?;
     let parts: Vec<String> = [
         used.get("endpoint").map(endpoint),
+        used.get("server").map(server),
         used.get("judged").map(judged),
         used.get("verified").filter(|it| tells(it)).map(verified),
         used.get("too_long").map(too_long),
@@ -31,6 +32,18 @@ fn told(provenance: &Value, tells: impl Fn(&Value) -> bool) -> Option<String> {
     .flatten()
     .collect();
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What a server was asked that a student is behind.
+fn server(account: &Value) -> String {
+    let count = |path: &str| account.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let at = printable(account["provider"].as_str().unwrap_or("?"));
+    format!(
+        "by the server at {at}: {} requests, {} tokens of prompts and {} of replies",
+        count("/requests"),
+        count("/reported/prompt") + count("/estimated/prompt"),
+        count("/reported/completion") + count("/estimated/completion"),
+    )
 }
 
 fn endpoint(account: &Value) -> String {
