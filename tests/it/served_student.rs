@@ -36,6 +36,7 @@ pub(crate) fn folder() -> PathBuf {
     static BENCH: OnceLock<Bench> = OnceLock::new();
     let bench = BENCH.get_or_init(|| {
         let bench = Bench::new(TINY);
+        bench.run_manifest(&["--stage", "student"]).ok();
         bench.run(&["export", "m.toml", "student", "student"]).ok();
         bench
     });

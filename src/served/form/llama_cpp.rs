@@ -16,8 +16,8 @@ pub(super) static FORM: Form = Form {
     ask,
     read,
     reading: Reading::ByToken { ask: ask_read },
-    ids_hint: "llama-server gives token ids where it knows `return_tokens` and `n_probs`; build b11434 does",
-    raw_hint: "take a llama-server that knows `post_sampling_probs`, such as build b11434, and start it without --backend-sampling",
+    ids_hint: "llama-server gives token ids where it knows return_tokens and n_probs; build b11434 does",
+    raw_hint: "take a llama-server that knows post_sampling_probs, such as build b11434, and start it without --backend-sampling",
 };
 
 /// What is added to the logit of a token that shall be drawn: more than any two lie apart.

@@ -19,7 +19,7 @@ pub(super) static FORM: Form = Form {
         ask: ask_read,
         read: read_given,
     },
-    ids_hint: "SGLang gives ids and log-probabilities by `/generate` with `return_logprob`",
+    ids_hint: "SGLang gives ids and log-probabilities at /generate (return_logprob)",
     raw_hint: "start SGLang with SGLANG_RETURN_ORIGINAL_LOGPROB=1 in its environment",
 };
 

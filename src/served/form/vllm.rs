@@ -19,7 +19,7 @@ pub(super) static FORM: Form = Form {
         ask: ask_read,
         read: read_given,
     },
-    ids_hint: "vLLM gives token ids with `return_token_ids` from version 0.10.2 on",
+    ids_hint: "vLLM gives token ids (return_token_ids) from version 0.10.2 on",
     raw_hint: "start vLLM with `--logprobs-mode raw_logprobs`, its default",
 };
 
