@@ -165,7 +165,9 @@ mod tests {
         let child = said().trim().replace("child ", "/proc/");
         assert!(Path::new(&child).exists());
         drop(started);
-        until(|| !Path::new(&child).exists());
+        let status = || std::fs::read_to_string(format!("{child}/status")).unwrap_or_default();
+        // Gone, or nobody has yet collected that it ended.
+        until(|| !Path::new(&child).exists() || status().contains("State:\tZ"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::asking::Question;
 use super::form::{Ask, Drawn, Reading};
 use super::{Served, ServedError};
 use crate::model::ScoreJob;
+use crate::teacher::http::EndpointErrorKind;
 
 /// Most probable tokens that are compared (ours).
 const COMPARED: usize = 5;
@@ -86,7 +87,15 @@ impl Served<'_> {
             wanted: self.version.clone(),
             hint,
         };
-        let said = self.look(paths)?;
+        let said = match self.look(paths) {
+            // Another server has nothing there.
+            Err(ServedError::Asked(error))
+                if matches!(*error.kind, EndpointErrorKind::NoSuchPath { .. }) =>
+            {
+                Value::Null
+            }
+            said => said?,
+        };
         let version = said.pointer(place).and_then(Value::as_str);
         let Some(version) = version else {
             let hint = "set `server.name` to the server that it is: vllm, sglang or llama.cpp";

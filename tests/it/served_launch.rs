@@ -52,6 +52,12 @@ fn process(pid: &Path) -> PathBuf {
     Path::new("/proc").join(text.trim())
 }
 
+/// Whether it is gone, or nobody has yet collected that it ended.
+fn is_over(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    !process.exists() || status.contains("State:\tZ")
+}
+
 fn start(bench: &Bench) -> std::process::Child {
     let stages = [
         "m.toml",
@@ -100,8 +106,8 @@ sleep 600 & echo $! > child.txt; wait"#;
         String::from_utf8_lossy(&ended.stderr)
     );
     assert!(server.asked() > 18);
-    assert!(!process(&pid).exists(), "it goes on");
-    until(|| (!process(&bench.path("child.txt")).exists()).then_some(()));
+    assert!(is_over(&process(&pid)), "it goes on");
+    until(|| is_over(&process(&bench.path("child.txt"))).then_some(()));
     let logs = logs(&bench);
     assert_eq!(logs.len(), 1);
     for told in [
@@ -178,7 +184,7 @@ fn it_ends_with_a_run_that_is_interrupted_or_killed() {
             "{}",
             String::from_utf8_lossy(&ended.stderr)
         );
-        until(|| (!process.exists()).then_some(()));
+        until(|| is_over(&process).then_some(()));
     }
 }
 
