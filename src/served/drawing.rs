@@ -161,7 +161,7 @@ impl Served<'_> {
             let given = each.spec.forced_first;
             let left = each.max_tokens - usize::from(given.is_some()).min(each.max_tokens);
             if left == 0 {
-                done(self.finished(request, each, None, &[]));
+                done(finished(request, each, None, &[]));
                 continue;
             }
             let mut prompt = request.prompts[each.prompt_index].clone();
@@ -200,7 +200,7 @@ impl Served<'_> {
             let known: Option<Vec<f64>> = drawn.log_probs.iter().copied().collect();
             match known {
                 Some(log_probs) => {
-                    done(self.finished(request, asked[place], Some(&drawn), &log_probs));
+                    done(finished(request, asked[place], Some(&drawn), &log_probs));
                 }
                 None => _ = partly.insert(place, drawn),
             }
@@ -223,55 +223,54 @@ impl Served<'_> {
         self.score(&jobs, &mut |job, scores| {
             let log_probs = scores.into_iter().next().unwrap_or_default();
             let each = asked[places[job]];
-            done(self.finished(request, each, Some(&partly[job]), &log_probs));
+            done(finished(request, each, Some(&partly[job]), &log_probs));
         })
     }
+}
 
-    /// What was drawn as a sequence: up to the token that ends it, or to where a stop rule holds.
-    fn finished(
-        &self,
-        request: &GenerationRequest<'_>,
-        wanted: &Wanted,
-        drawn: Option<&Drawn>,
-        log_probs: &[f64],
-    ) -> Generated {
-        let mut tokens: Vec<u32> = wanted.spec.forced_first.into_iter().collect();
-        let mut log_prob = LogProbSummary {
-            sum: 0.0,
-            count: 0,
-            first: 0.0,
-            min: 0.0,
-        };
-        if let Some(first) = wanted.first {
-            record(&mut log_prob, first);
+/// What was drawn as a sequence: up to the token that ends it, or to where a stop rule holds.
+fn finished(
+    request: &GenerationRequest<'_>,
+    wanted: &Wanted,
+    drawn: Option<&Drawn>,
+    log_probs: &[f64],
+) -> Generated {
+    let mut tokens: Vec<u32> = wanted.spec.forced_first.into_iter().collect();
+    let mut log_prob = LogProbSummary {
+        sum: 0.0,
+        count: 0,
+        first: 0.0,
+        min: 0.0,
+    };
+    if let Some(first) = wanted.first {
+        record(&mut log_prob, first);
+    }
+    let mut end = EndReason::Length;
+    let mut end_token = None;
+    let each = drawn.map_or(&[][..], |drawn| &drawn.tokens);
+    for (place, (&token, &value)) in each.iter().zip(log_probs).enumerate() {
+        record(&mut log_prob, value);
+        // The server may know further ends; the last token is then the one that ended it.
+        let is_last = place + 1 == each.len();
+        let stopped = is_last && drawn.is_some_and(|drawn| drawn.ended);
+        if stopped || request.vocabulary.ends().contains(&token) {
+            end = EndReason::EndOfText;
+            end_token = Some(token);
+            break;
         }
-        let mut end = EndReason::Length;
-        let mut end_token = None;
-        let each = drawn.map_or(&[][..], |drawn| &drawn.tokens);
-        for (place, (&token, &value)) in each.iter().zip(log_probs).enumerate() {
-            record(&mut log_prob, value);
-            // The server may know further ends; the last token is then the one that ended it.
-            let is_last = place + 1 == each.len();
-            let stopped = is_last && drawn.is_some_and(|drawn| drawn.ended);
-            if stopped || request.vocabulary.ends().contains(&token) {
-                end = EndReason::EndOfText;
-                end_token = Some(token);
-                break;
-            }
-            tokens.push(token);
-            if request.stop.is_some_and(|stop| stop(&tokens)) {
-                end = EndReason::Imitative;
-                break;
-            }
+        tokens.push(token);
+        if request.stop.is_some_and(|stop| stop(&tokens)) {
+            end = EndReason::Imitative;
+            break;
         }
-        Generated {
-            prompt_index: wanted.prompt_index,
-            tag: wanted.spec.tag,
-            tokens,
-            log_prob,
-            end,
-            end_token,
-        }
+    }
+    Generated {
+        prompt_index: wanted.prompt_index,
+        tag: wanted.spec.tag,
+        tokens,
+        log_prob,
+        end,
+        end_token,
     }
 }
 

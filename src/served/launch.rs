@@ -89,7 +89,7 @@ pub(crate) fn launch(start: &Launch<'_>, asking: &Asking<'_>) -> Result<Launched
             .map(|card| ("CUDA_VISIBLE_DEVICES", card.to_string())),
     );
     let mut running = Beside::start(
-        &[&[command.clone()], &words[..]].concat(),
+        &[std::slice::from_ref(&command), &words].concat(),
         &environment,
         &start.log,
     )

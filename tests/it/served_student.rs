@@ -170,13 +170,13 @@ impl Served {
 
     fn vllm(&self, body: &Value) -> Value {
         let prompt = ids(&body["prompt"]);
-        let best = body["logprobs"].as_u64().map(|best| best as usize);
+        let best = body.get("logprobs").map(count);
         let steps = self.draw(
             &prompt,
             &Drawing {
-                most: body["max_tokens"].as_u64().unwrap() as usize,
+                most: count(&body["max_tokens"]),
                 temperature: body["temperature"].as_f64().unwrap(),
-                top_k: body["top_k"].as_u64().unwrap_or(0) as usize,
+                top_k: count(&body["top_k"]),
                 seed: body["seed"].as_u64().unwrap(),
                 ends: ids(&body["stop_token_ids"]),
                 best: best.unwrap_or(0),
@@ -230,12 +230,12 @@ impl Served {
         let steps = self.draw(
             &prompt,
             &Drawing {
-                most: params["max_new_tokens"].as_u64().unwrap() as usize,
+                most: count(&params["max_new_tokens"]),
                 temperature: params["temperature"].as_f64().unwrap(),
-                top_k: params["top_k"].as_i64().unwrap_or(-1).max(0) as usize,
+                top_k: count(&params["top_k"]),
                 seed: params["sampling_seed"].as_u64().unwrap_or(0),
                 ends: ends.clone(),
-                best: body["top_logprobs_num"].as_u64().unwrap() as usize,
+                best: count(&body["top_logprobs_num"]),
                 forced: None,
             },
         );
@@ -269,12 +269,12 @@ impl Served {
         let steps = self.draw(
             &prompt,
             &Drawing {
-                most: body["n_predict"].as_u64().unwrap() as usize,
+                most: count(&body["n_predict"]),
                 temperature: body["temperature"].as_f64().unwrap(),
-                top_k: body["top_k"].as_u64().unwrap() as usize,
+                top_k: count(&body["top_k"]),
                 seed: body["seed"].as_u64().unwrap(),
                 ends: vec![self.eos],
-                best: body["n_probs"].as_u64().unwrap() as usize,
+                best: count(&body["n_probs"]),
                 forced: forced.map(|token| u32::try_from(token).unwrap()),
             },
         );
@@ -300,6 +300,12 @@ impl Served {
         }
         answer
     }
+}
+
+/// A number of a request; none or -1 is 0.
+fn count(value: &Value) -> usize {
+    let count = value.as_u64().map(usize::try_from);
+    count.unwrap_or(Ok(0)).unwrap()
 }
 
 fn ids(list: &Value) -> Vec<u32> {
