@@ -19,13 +19,13 @@ use crate::report::Width;
 #[derive(Args)]
 #[command(after_help = "Examples:
   sert-run doctor
-  sert-run doctor --device cuda:0 --dtype f32,bf16")]
+  sert-run doctor --device libtorch-cuda:0 --dtype f32,bf16")]
 pub(crate) struct DoctorArgs {
     /// Test these devices only, and fail where one does not pass; may be given again
     #[arg(long = "device", value_name = "DEVICE", value_delimiter = ',')]
     devices: Vec<DeviceName>,
-    /// The number formats to test; may be given again
-    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', default_value = "f32", value_parser = ["f32", "bf16", "f16", "int8"])]
+    /// The number formats to test; may be given again [default: f32, on cuda tf32]
+    #[arg(long = "dtype", value_name = "DTYPE", value_delimiter = ',', value_parser = ["f32", "tf32", "bf16", "f16", "int8"])]
     dtypes: Vec<String>,
     /// List the devices and test none
     #[arg(long, conflicts_with = "devices")]
@@ -65,8 +65,12 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let mut tested = Vec::new();
     if !args.no_test {
         for device in chosen {
-            for name in &args.dtypes {
-                let dtype = dtype(name)?;
+            let named = args.dtypes.iter().map(|name| dtype(name));
+            let mut dtypes = named.collect::<Result<Vec<_>, _>>()?;
+            if dtypes.is_empty() {
+                dtypes.push(device.single());
+            }
+            for dtype in dtypes {
                 let outcome = self_test(device, dtype, args.threads);
                 let one = Tested {
                     device,

@@ -13,6 +13,9 @@ pub enum Dtype {
     /// 32-bit floating point.
     #[default]
     F32,
+    /// 32-bit floating point whose products round what they multiply to 10 bits of mantissa (NVIDIA's TensorFloat-32).
+    /// What `cuda` has in place of `f32`, and no other device.
+    Tf32,
     /// bfloat16: f32's range in 16 bits. On the CPU to sample and to read: weights are, products are f32.
     Bf16,
     /// IEEE half precision. On the CPU as bfloat16.
@@ -27,6 +30,7 @@ impl Dtype {
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Tf32 => "tf32",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
             Self::Int8 => "int8",

@@ -91,7 +91,7 @@ pub enum EngineError {
     },
     /// The number format is another device's.
     #[error(
-        "this device does not compute in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
+        "this device does not compute in {0}\nhint: `cuda` has tf32, every other device f32; `sert-run doctor --dtype {0}` tries it on each device"
     )]
     Dtype(Dtype),
     /// The device that it runs on failed.

@@ -45,6 +45,7 @@ impl Inference {
             return Ok(Self::Cpu(Box::new(engine)));
         }
         let device = device.open()?;
+        device.set_threads(options.threads);
         let weights = weights.into().in_memory()?;
         let engine = DeviceEngine::new(architecture, &weights, &device, options)?;
         Ok(Self::Device(Box::new(engine)))

@@ -42,11 +42,11 @@ impl Arithmetic {
         }
     }
 
-    /// Whether `device` may compute so. What the CPU does is certain, and that 8 bits are the CPU's; whether another
-    /// device has 16 bits shows once it is opened.
+    /// Whether `device` may compute so. What the CPU does is certain, that 8 bits are the CPU's, and that products of 32
+    /// bits are TF32's on `cuda` and nowhere else; whether another device has 16 bits shows once it is opened.
     pub fn may_be_on(self, device: DeviceName) -> bool {
         match (device, self.purpose, self.dtype) {
-            (_, _, Dtype::F32) => true,
+            (device, _, dtype @ (Dtype::F32 | Dtype::Tf32)) => dtype == device.single(),
             (DeviceName::Cpu, purpose, _) => purpose == Purpose::Sample,
             (_, _, dtype) => dtype != Dtype::Int8,
         }
@@ -60,8 +60,33 @@ impl Arithmetic {
             (DeviceName::Cpu, Purpose::Sample, Dtype::F16) => "cpu-f16/1",
             (DeviceName::Cpu, Purpose::Sample, Dtype::F32) => "cpu-sample/2",
             (DeviceName::Cpu, Purpose::Train, _) => "cpu-train/2",
-            (_, Purpose::Sample, _) => "burn-sample/1",
-            (_, Purpose::Train, _) => "burn-train/1",
+            (_, Purpose::Sample, _) => "burn-sample/2",
+            (_, Purpose::Train, _) => "burn-train/2",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f32_is_f32_wherever_it_is_called_so() {
+        for device in [
+            "cpu",
+            "flex",
+            "wgpu",
+            "cuda:1",
+            "libtorch-cpu",
+            "libtorch-cuda:0",
+        ] {
+            let device: DeviceName = device.parse().unwrap();
+            let rounded = matches!(device, DeviceName::Cuda(_));
+            for arithmetic in [Arithmetic::sample, Arithmetic::train] {
+                assert_eq!(arithmetic(Dtype::F32).may_be_on(device), !rounded);
+                assert_eq!(arithmetic(Dtype::Tf32).may_be_on(device), rounded);
+            }
+            assert_eq!(device.single() == Dtype::Tf32, rounded);
         }
     }
 }

@@ -23,6 +23,12 @@ impl Spans {
         &self.0
     }
 
+    /// The length of the longest sequence.
+    pub(crate) fn longest(&self) -> usize {
+        let lengths = self.0.iter().map(ExactSizeIterator::len);
+        lengths.max().unwrap_or(0)
+    }
+
     /// Rows of all sequences together.
     pub(crate) fn rows(&self) -> usize {
         self.0.last().map_or(0, |span| span.end)

@@ -63,7 +63,8 @@ const SPREAD: f32 = 6.0;
 pub fn tolerances(dtype: Dtype) -> (f64, f64) {
     match dtype {
         Dtype::F32 => (1e-3, 1e-4),
-        Dtype::F16 => (0.05, 0.005),
+        // The same bits of mantissa.
+        Dtype::Tf32 | Dtype::F16 => (0.05, 0.005),
         Dtype::Bf16 => (0.3, 0.02),
         // It does not train.
         Dtype::Int8 => (0.4, 0.0),

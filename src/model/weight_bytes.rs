@@ -8,7 +8,7 @@ use super::architecture::{Architecture, Output, Part, Role};
 /// that are not checked yet, too.
 pub fn weight_bytes(architecture: &Architecture, dtype: Dtype) -> u64 {
     let (multiplied, looked_up) = match dtype {
-        Dtype::F32 => (4, 4),
+        Dtype::F32 | Dtype::Tf32 => (4, 4),
         Dtype::Bf16 | Dtype::F16 => (2, 2),
         Dtype::Int8 => (1, 4),
     };

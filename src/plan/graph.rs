@@ -392,10 +392,15 @@ impl Plan {
             stage: node.name().to_owned(),
             dtype,
             device,
-            hint: if dtype == Dtype::Int8 {
-                "8-bit integers are for --device cpu; f32 is everywhere"
-            } else {
-                "the CPU trains in f32 and samples in 16 bits and int8 too; `sert-run doctor` lists other devices for --device"
+            hint: match dtype {
+                Dtype::Int8 => "8-bit integers are for --device cpu; f32 is elsewhere too",
+                Dtype::F32 => {
+                    "products of 32 bits are rounded there: write dtype = \"tf32\", or \"bf16\"; libtorch-cuda has f32"
+                }
+                Dtype::Tf32 => "tf32 is for --device cuda; elsewhere it is f32",
+                _ => {
+                    "the CPU trains in f32 and samples in 16 bits and int8 too; `sert-run doctor` lists other devices for --device"
+                }
             },
         })
     }

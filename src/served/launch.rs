@@ -135,8 +135,8 @@ fn vllm(start: &Launch<'_>, port: u16) -> Vec<String> {
     let dtype = match start.dtype {
         Dtype::F32 => "float32",
         Dtype::F16 => "float16",
-        // Products of 8-bit integers are our engine's own.
-        Dtype::Bf16 | Dtype::Int8 => "bfloat16",
+        // The others are our own engine's, and are refused before.
+        Dtype::Bf16 | Dtype::Int8 | Dtype::Tf32 => "bfloat16",
     };
     let mut words = vec!["serve".to_owned(), start.folder.display().to_string()];
     let flags = [
@@ -167,7 +167,7 @@ fn llama_server(
     let model = gguf(start, cancel)?;
     // Its keys and values are in 16 bits unless told otherwise.
     let cache = match start.dtype {
-        Dtype::F32 => "f32",
+        Dtype::F32 | Dtype::Tf32 => "f32",
         Dtype::F16 => "f16",
         Dtype::Bf16 => "bf16",
         Dtype::Int8 => "q8_0",
@@ -203,7 +203,7 @@ fn gguf(start: &Launch<'_>, cancel: &CancelToken) -> Result<PathBuf, ServedError
         });
     };
     let outtype = match start.dtype {
-        Dtype::F32 => "f32",
+        Dtype::F32 | Dtype::Tf32 => "f32",
         Dtype::F16 => "f16",
         Dtype::Bf16 => "bf16",
         Dtype::Int8 => "q8_0",

@@ -71,7 +71,7 @@ impl HeldBytes {
     /// In this format.
     pub fn by(self, dtype: Dtype) -> u64 {
         match dtype {
-            Dtype::F32 => self.f32,
+            Dtype::F32 | Dtype::Tf32 => self.f32,
             Dtype::Bf16 | Dtype::F16 => self.half,
             Dtype::Int8 => self.int8,
         }

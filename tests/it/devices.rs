@@ -80,6 +80,11 @@ fn a_number_format_is_in_the_key_and_is_refused_where_nothing_computes_in_it() {
                 "stage `sampled`: device flex does not compute in dtype = \"int8\"\nhint: 8-bit",
             ),
             (
+                "stages.sampled.dtype=\"tf32\"",
+                "flex",
+                "device flex does not compute in dtype = \"tf32\"\nhint: tf32 is for --device cuda",
+            ),
+            (
                 "stages.sert.dtype=\"bf16\"",
                 "cpu",
                 "stage `sert`: device cpu does not compute in dtype = \"bf16\"\nhint: the CPU trains in f32",

@@ -2,6 +2,8 @@
 //!
 //! `open` and `probe` alone know which backends this build has.
 
+#[cfg(test)]
+pub(in crate::model) mod counting;
 mod guard;
 mod name;
 mod open;
@@ -10,5 +12,6 @@ mod probe;
 pub use guard::DeviceFailure;
 pub(crate) use guard::guarded;
 pub use name::{DeviceChoice, DeviceName, UnknownDevice};
-pub use open::DeviceError;
+pub(crate) use open::FusedAttention;
+pub use open::{DeviceError, OpenDevice};
 pub use probe::{Backend, FoundDevice, auto, backends, description};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::Dtype;
+
 /// A device.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum DeviceName {
@@ -47,6 +49,15 @@ impl DeviceName {
             Self::Cuda(_) => "cuda",
             Self::LibtorchCpu => "libtorch-cpu",
             Self::LibtorchCuda(_) => "libtorch-cuda",
+        }
+    }
+
+    /// What its products of 32-bit numbers are in. On NVIDIA's cards `CubeCL` rounds what is multiplied to TF32, and has no
+    /// switch for it; on cards before Ampere, which have no TF32, that name stands for f32.
+    pub fn single(self) -> Dtype {
+        match self {
+            Self::Cuda(_) => Dtype::Tf32,
+            _ => Dtype::F32,
         }
     }
 }

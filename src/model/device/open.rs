@@ -1,9 +1,10 @@
 //! From a name to a device of burn: the one place that knows which backends this build has.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use super::guard::guarded;
 use super::{DeviceFailure, DeviceName};
+use crate::model::Dtype;
 
 /// Why a device cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,6 +33,84 @@ pub enum DeviceError {
     },
 }
 
+/// How a device attends in one operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FusedAttention {
+    /// What a mask marks is not seen, as burn says.
+    MaskHides,
+    /// What a mask marks is seen: burn hands masks to `LibTorch` as they are, and that is their meaning there.
+    MaskShows,
+}
+
+/// A device that has answered.
+#[derive(Clone)]
+pub struct OpenDevice {
+    /// Its name.
+    pub name: DeviceName,
+    /// Where burn puts tensors.
+    pub(crate) tensors: Device,
+    /// `None` where attention is several operations anyway: those of `CubeCL` take the softmax in the products' number
+    /// format, ours in f32.
+    pub(crate) attention: Option<FusedAttention>,
+    /// How many sequences it goes on with together at least, however few there are: a constant of the backend, so that what
+    /// comes of one does not depend on the others. A card has room for many, and what bounds it is how often it is asked.
+    pub(crate) places: usize,
+}
+
+/// Sequences that go on together on a processor, or what plays a card.
+const FEW_PLACES: usize = 64;
+/// Sequences that go on together on a card.
+const MANY_PLACES: usize = 512;
+
+impl OpenDevice {
+    pub(super) fn new(name: DeviceName, tensors: Device) -> Self {
+        let attention = match name {
+            DeviceName::Cpu | DeviceName::Flex => Some(FusedAttention::MaskHides),
+            DeviceName::LibtorchCpu | DeviceName::LibtorchCuda(_) => {
+                Some(FusedAttention::MaskShows)
+            }
+            DeviceName::Wgpu(_) | DeviceName::Cuda(_) => None,
+        };
+        let places = match name {
+            DeviceName::Cuda(_) | DeviceName::LibtorchCuda(_) => MANY_PLACES,
+            // Of wgpu nobody knows beforehand whether it is a card.
+            _ => FEW_PLACES,
+        };
+        Self {
+            name,
+            tensors,
+            attention,
+            places,
+        }
+    }
+
+    /// A number format as burn has it; `None` where the device does not multiply in it.
+    pub(crate) fn float(&self, dtype: Dtype) -> Option<FloatDType> {
+        let float = match dtype {
+            single if single == self.name.single() => FloatDType::F32,
+            Dtype::Bf16 => FloatDType::BF16,
+            Dtype::F16 => FloatDType::F16,
+            Dtype::F32 | Dtype::Tf32 | Dtype::Int8 => return None,
+        };
+        self.tensors.supports_dtype(float).then_some(float)
+    }
+
+    /// Lets the device's own threads be so many, 0 for one per core, where it has any.
+    pub(crate) fn set_threads(&self, threads: usize) {
+        if !matches!(self.name, DeviceName::LibtorchCpu) {
+            return;
+        }
+        #[cfg(feature = "tch")]
+        {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = if threads == 0 { cores() } else { threads };
+            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        }
+        #[cfg(not(feature = "tch"))]
+        let _ = threads;
+    }
+}
+
 impl DeviceName {
     /// The cargo feature that brings its backend; `None` where every build has it.
     pub fn feature(self) -> Option<&'static str> {
@@ -57,7 +136,7 @@ impl DeviceName {
     ///
     /// # Errors
     /// The build has not the backend, or the machine not the device.
-    pub fn open(self) -> Result<Device, DeviceError> {
+    pub fn open(self) -> Result<OpenDevice, DeviceError> {
         if !self.is_compiled() {
             return Err(DeviceError::NotCompiled {
                 backend: self.backend(),
@@ -83,7 +162,7 @@ impl DeviceName {
             two.sum().into_scalar::<f32>()
         });
         match answer {
-            Ok(8.0) => Ok(device),
+            Ok(8.0) => Ok(OpenDevice::new(self, device)),
             Ok(wrong) => Err(not_there(format!("4 x (1 + 1) came out as {wrong}"))),
             Err(DeviceFailure::Other(reason) | DeviceFailure::OutOfMemory(reason)) => {
                 Err(not_there(reason))

@@ -5,26 +5,21 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::device::guarded;
-use super::super::network::{DECODE_BATCH, DecodeBatch, READ_BATCH, bucket};
+use super::super::network::{LogitRows, Next, READ_BATCH, bucket};
 use super::super::sampling::{
-    Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
-    Prefilled, Read, generate,
+    Active, Advance, Decoder, Expand, Generated, GenerationRequest, Prefilled, Read, generate,
 };
-use super::batches::{DecodeBatches, Slot};
+use super::batches::{DecodeBatches, Prefix, Slot};
+use super::row::{DeviceRow, Wanted};
 use super::{DeviceEngine, EngineError, failed};
 use crate::event::CancelToken;
-
-/// Keys and values of a prompt: a place of the batch in which it was read.
-#[derive(Clone)]
-pub(super) struct Prefix {
-    batch: Arc<DecodeBatch>,
-    place: usize,
-}
 
 /// One call of [`DeviceEngine::generate`].
 struct DeviceDecoder<'e> {
     engine: &'e DeviceEngine,
     batches: DecodeBatches,
+    /// Of rows after prompts, whose first tokens the caller looks at, and of all others.
+    wanted: [Wanted; 2],
 }
 
 impl DeviceEngine {
@@ -39,16 +34,25 @@ impl DeviceEngine {
         done: &mut (dyn FnMut(Generated) + Send),
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
+        let tokens = request.vocabulary.tokens();
+        let tokens = tokens.min(self.architecture.vocab_rows);
+        let deciding = request.params.deciding(tokens);
+        let first = deciding.map(|deciding| deciding.max(request.candidates));
+        let wanted = [first, deciding].map(|count| Wanted {
+            count: count.filter(|&count| LogitRows::finds(count, tokens)),
+            tokens,
+        });
         let mut decoder = DeviceDecoder {
             engine: self,
-            batches: DecodeBatches::default(),
+            batches: DecodeBatches::new(self.places),
+            wanted,
         };
         generate(&mut decoder, request, expand, done, cancel)
     }
 }
 
 impl Decoder for DeviceDecoder<'_> {
-    type Logits = OwnedLogits;
+    type Logits = DeviceRow;
     type Prefix = Prefix;
     type Slot = Slot;
 
@@ -61,7 +65,7 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn batch(&self) -> usize {
-        self.engine.batches() * DECODE_BATCH
+        self.engine.batches() * self.engine.places
     }
 
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
@@ -73,7 +77,7 @@ impl Decoder for DeviceDecoder<'_> {
         1 + alike.take(READ_BATCH - 1).count()
     }
 
-    fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<OwnedLogits, Prefix> {
+    fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<DeviceRow, Prefix> {
         let engine = self.engine;
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let bucket = bucket(longest, self.context());
@@ -82,23 +86,27 @@ impl Decoder for DeviceDecoder<'_> {
             .enumerate()
             .map(|(place, prompt)| place * bucket + prompt.len() - 1)
             .collect();
-        let (logits, batch) = guarded(|| {
+        let places: Vec<usize> = (0..prompts.len()).collect();
+        let (rows, batch) = guarded(|| {
             let (hidden, batch) = engine.network.read(prompts, bucket);
-            (engine.network.logits_of(&hidden, &last), Arc::new(batch))
+            let logits = engine.network.logits_of(&hidden, &last);
+            let [wanted, _] = self.wanted;
+            let rows = DeviceRow::read(engine.isa, logits, &places, wanted);
+            (rows, Arc::new(batch))
         })
         .map_err(failed)?;
-        let rows = logits.chunks_exact(engine.architecture.vocab_rows);
-        let read = rows
-            .take(prompts.len())
-            .enumerate()
-            .map(|(place, values)| Read {
-                row: OwnedLogits::new(engine.isa, values),
-                prefix: Prefix {
-                    batch: Arc::clone(&batch),
-                    place,
-                },
-            });
+        let read = rows.into_iter().enumerate().map(|(place, row)| Read {
+            row,
+            prefix: Prefix {
+                batch: Arc::clone(&batch),
+                place,
+            },
+        });
         Ok(read.collect())
+    }
+
+    fn complete(&mut self, row: &mut DeviceRow) -> Result<(), EngineError> {
+        guarded(|| row.complete(self.engine.isa)).map_err(failed)
     }
 
     fn fork(&self, prefix: Prefix, sequences: usize) -> Vec<Prefix> {
@@ -107,13 +115,11 @@ impl Decoder for DeviceDecoder<'_> {
 
     fn admit(&mut self, prefix: &mut Prefix, position: usize) -> Result<Option<Slot>, EngineError> {
         let engine = self.engine;
-        let (bucket, batches) = (bucket(position + 1, self.context()), engine.batches());
+        let room = (bucket(position + 1, self.context()), engine.batches());
         guarded(|| {
             #[cfg(test)]
             engine.fail_if_due();
-            let slot = self.batches.place(&engine.network, bucket, batches)?;
-            self.batches.fill(slot, &prefix.batch, prefix.place);
-            Some(slot)
+            self.batches.admit(&engine.network, room, prefix)
         })
         .map_err(failed)
     }
@@ -124,51 +130,39 @@ impl Decoder for DeviceDecoder<'_> {
         advance: &Advance<'_>,
     ) -> Result<(), EngineError> {
         let engine = self.engine;
-        let (network, vocab_rows) = (&engine.network, engine.architecture.vocab_rows);
+        let (network, context) = (&engine.network, engine.architecture.context);
         guarded(|| {
-            for active in active.iter_mut() {
-                let bucket = bucket(active.position() + 1, engine.architecture.context);
-                self.batches.move_up(network, &mut active.slot, bucket);
-            }
+            self.batches.settle();
+            let needed = active.iter_mut().map(|active| {
+                let bucket = bucket(active.position() + 1, context);
+                (&mut active.slot, bucket)
+            });
+            self.batches.move_up(network, needed);
         })
         .map_err(failed)?;
-        // A batch's sequences by their places in it.
-        let mut places: Vec<_> = self
-            .batches
-            .ids()
-            .map(|id| (id, [const { None }; DECODE_BATCH]))
-            .collect();
-        for active in active {
-            let of_batch = places.iter_mut().find(|(id, _)| *id == active.slot.batch);
-            if let Some((_, places)) = of_batch {
-                let place = active.slot.place;
-                places[place] = Some(active);
+        for id in self.batches.ids() {
+            let of_batch = active
+                .iter_mut()
+                .filter(|active| active.slot.batch == id)
+                .collect::<Vec<_>>();
+            let places: Vec<usize> = of_batch.iter().map(|active| active.slot.place).collect();
+            let mut next = vec![Next::default(); engine.places];
+            for active in &of_batch {
+                next[active.slot.place] = Next {
+                    token: active.last(),
+                    position: active.position(),
+                };
             }
-        }
-        for (id, mut places) in places {
-            let (mut tokens, mut positions) = ([0; DECODE_BATCH], [0; DECODE_BATCH]);
-            for (place, active) in places.iter_mut().enumerate() {
-                if let Some(active) = active {
-                    positions[place] = active.position();
-                    tokens[place] = active.next().0[0];
-                }
-            }
-            let logits = guarded(|| {
+            let rows = guarded(|| {
                 #[cfg(test)]
                 engine.fail_if_due();
-                network.decode(self.batches.batch(id), &tokens, &positions)
+                let logits = network.decode(self.batches.batch(id), &next);
+                let [_, wanted] = self.wanted;
+                DeviceRow::read(engine.isa, logits, &places, wanted)
             })
             .map_err(failed)?;
-            let rows = logits.par_chunks_exact(vocab_rows);
-            places
-                .par_iter_mut()
-                .zip(rows)
-                .for_each(|(active, values)| {
-                    if let Some(active) = active {
-                        let isa = engine.isa;
-                        advance(&mut active.sequence, &BorrowedLogits { isa, values });
-                    }
-                });
+            let drawn = of_batch.into_par_iter().zip(rows);
+            drawn.for_each(|(active, row)| advance(&mut active.sequence, &row));
         }
         Ok(())
     }
@@ -178,7 +172,7 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn handle_oom(&mut self) -> bool {
-        self.batches = DecodeBatches::default();
+        self.batches = DecodeBatches::new(self.engine.places);
         self.engine.handle_oom()
     }
 }

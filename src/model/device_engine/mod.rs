@@ -1,29 +1,33 @@
 //! The sampling engine on any burn device: what `model::engine` is to the CPU.
 //!
 //! Prompts are read once and their keys and values copied to their sequences; batches of sequences stay full as
-//! sequences end; tokens are drawn on the host by the same rule and the same random streams. Tensors have fixed shapes (see
+//! sequences end; tokens are drawn on the host by the same rule and the same random streams, from each row's most probable
+//! tokens, which are all that comes here of a row. Tensors have fixed shapes (see
 //! `network::reading`), so a sequence is the same at any batch size. When a device runs out of memory, it goes on with half as
 //! many batches, and the sequences that were under way begin again: they come out the same.
 
 mod batches;
 mod decoder;
+mod row;
 mod score;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::Device;
-
-use super::device::DeviceFailure;
+use super::device::{DeviceFailure, OpenDevice};
 use super::kernel::lanes::Isa;
-use super::network::{DECODE_BATCH, Network, Parameters, bucket};
+use super::network::{Network, Parameters, bucket};
 use super::{Architecture, EngineError, EngineOptions, Weights};
 
 /// Bytes of keys and values that batches may take, where the caller leaves the choice.
 const AUTO_CACHE_BYTES: usize = 4 << 30;
-/// Batches at most, where the caller leaves the choice.
-const AUTO_BATCHES: usize = 8;
+/// The same of a card, and the least of its batches: a model whose batch is more gets fewer places.
+const CARD_CACHE_BYTES: usize = 24 << 30;
+/// Sequences at most, where the caller leaves the choice: of a processor, and of a card.
+const AUTO_SEQUENCES: [usize; 2] = [512, 1024];
+/// Places of a batch at least.
+const SMALLEST_BATCH: usize = 64;
 /// The length, in tokens, that the choice reckons with.
 const AUTO_LENGTH: usize = 256;
 
@@ -32,6 +36,8 @@ pub struct DeviceEngine {
     network: Network,
     architecture: Architecture,
     isa: Isa,
+    /// Sequences of a batch, however few there are.
+    places: usize,
     /// Batches at a time; falls when memory runs out.
     batches: Mutex<Vec<usize>>,
     /// Test: the steps at which memory runs out.
@@ -47,30 +53,32 @@ impl DeviceEngine {
     pub fn new(
         architecture: &Architecture,
         weights: &Weights,
-        device: &Device,
+        device: &OpenDevice,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
         weights
             .check(architecture)
             .map_err(|error| EngineError::Shape(error.to_string()))?;
-        let dtype = options.dtype.on_device(device);
+        let dtype = device.float(options.dtype);
         let dtype = dtype.ok_or(EngineError::Dtype(options.dtype))?;
         let network = super::device::guarded(|| {
-            let parameters = Parameters::upload(weights, device).cast(dtype);
-            Network::new(architecture, &parameters, dtype)
+            let parameters = Parameters::upload(weights, &device.tensors).cast(dtype);
+            Network::new(architecture, &parameters, dtype).attending(device.attention)
         })
         .map_err(failed)?;
         let slot = 2 * architecture.layers * architecture.heads.key_width();
         let slot = slot * burn::tensor::DType::from(dtype).size();
-        let batch = slot * DECODE_BATCH * bucket(AUTO_LENGTH, architecture.context);
+        let sequence = slot * bucket(AUTO_LENGTH, architecture.context);
+        let (places, batches) = places(device.places, sequence);
         let batches = match options.max_batch {
-            0 => (AUTO_CACHE_BYTES / batch).clamp(1, AUTO_BATCHES),
-            chosen => chosen.div_ceil(DECODE_BATCH),
+            0 => batches,
+            chosen => chosen.div_ceil(places),
         };
         Ok(Self {
             network,
             architecture: architecture.clone(),
             isa: Isa::available()[0],
+            places,
             batches: Mutex::new(vec![batches]),
             #[cfg(test)]
             faults: Mutex::default(),
@@ -82,7 +90,7 @@ impl DeviceEngine {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches
             .iter()
-            .map(|batches| batches * DECODE_BATCH)
+            .map(|batches| batches * self.places)
             .collect()
     }
 
@@ -101,9 +109,8 @@ impl DeviceEngine {
             let rows: Vec<usize> = (0..tokens.len()).collect();
             let logits = rows.chunks(super::network::LOGIT_BATCH).flat_map(|rows| {
                 let logits = self.network.logits_of(&hidden, rows);
-                logits
-                    .into_iter()
-                    .take(rows.len() * self.architecture.vocab_rows)
+                let places: Vec<usize> = (0..rows.len()).collect();
+                logits.whole(&places)
             });
             logits.collect()
         })
@@ -128,6 +135,27 @@ impl DeviceEngine {
         }
         now > 1
     }
+}
+
+/// How many places a batch has, and how many batches there are, where a sequence takes `sequence` bytes. The places are
+/// the backend's, or as many as fit beside the weights of a large model: they depend on nothing that may be otherwise the
+/// next time.
+fn places(most: usize, sequence: usize) -> (usize, usize) {
+    let card = most > SMALLEST_BATCH;
+    let bytes = if card {
+        CARD_CACHE_BYTES
+    } else {
+        AUTO_CACHE_BYTES
+    };
+    let mut places = most;
+    while places > SMALLEST_BATCH && places * sequence > bytes / 2 {
+        places /= 2;
+    }
+    let sequences = AUTO_SEQUENCES[usize::from(card)];
+    (
+        places,
+        (bytes / (places * sequence)).clamp(1, sequences / places),
+    )
 }
 
 /// A failure that halving does not answer.

@@ -1,7 +1,7 @@
 //! Log-probabilities of given continuations.
 
 use super::super::device::guarded;
-use super::super::network::{LOGIT_BATCH, READ_BATCH, bucket};
+use super::super::network::{LOGIT_BATCH, READ_BATCH, TokenLogits, bucket};
 use super::super::sampling::Normalizer;
 use super::super::score_job::{ScoreJob, check_job};
 use super::{DeviceEngine, EngineError, failed};
@@ -102,12 +102,12 @@ impl DeviceEngine {
             .collect();
         let mut scores = Vec::with_capacity(rows.len());
         for rows in rows.chunks(LOGIT_BATCH) {
-            let places: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
+            let (places, targets): (Vec<usize>, Vec<u32>) = rows.iter().copied().unzip();
             let logits = self.network.logits_of(&hidden, &places);
-            let logits = logits.chunks_exact(self.architecture.vocab_rows);
-            scores.extend(logits.zip(rows).map(|(logits, (_, target))| {
-                let normalizer = Normalizer::of(self.isa, logits)?;
-                Some(normalizer.log_prob(logits[*target as usize]))
+            let found = logits.of_tokens(&targets);
+            scores.extend(found.into_iter().map(|TokenLogits { logit, max, sum }| {
+                let normalizer = Normalizer::of_sum(max, f64::from(sum))?;
+                Some(normalizer.log_prob(logit))
             }));
         }
         let mut scores = scores.into_iter();

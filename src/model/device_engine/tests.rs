@@ -1,7 +1,9 @@
 //! The engine on burn's `flex`, and on what `SERT_TEST_DEVICES` names: the numbers of transformers, the CPU engine's paths, the
 //! same at any batch size and when memory runs out.
 
+mod counts;
 mod families;
+mod rows;
 
 use std::path::Path;
 
@@ -75,6 +77,16 @@ fn engine_of(
     };
     let device = device.open().unwrap();
     DeviceEngine::new(config, weights, &device, options).unwrap()
+}
+
+/// The same in batches of so many places, as a card has them.
+fn engine_with(model: &(Architecture, Weights), places: usize) -> DeviceEngine {
+    let device = OpenDevice {
+        places,
+        ..DeviceName::Flex.open().unwrap()
+    };
+    let options = EngineOptions::default();
+    DeviceEngine::new(&model.0, &model.1, &device, options).unwrap()
 }
 
 /// Prompts of two buckets.

@@ -22,7 +22,7 @@ pub(super) enum Linear {
 /// Which sixteen bits are meant, if any.
 pub(super) fn half_format(dtype: Dtype) -> Option<HalfFormat> {
     match dtype {
-        Dtype::F32 | Dtype::Int8 => None,
+        Dtype::F32 | Dtype::Tf32 | Dtype::Int8 => None,
         Dtype::Bf16 => Some(HalfFormat::Bf16),
         Dtype::F16 => Some(HalfFormat::F16),
     }

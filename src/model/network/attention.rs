@@ -3,12 +3,16 @@
 //! The same for packed sequences (`packed`) and for those that are read and go on (`reading`): an [`AttentionContext`]
 //! says where their rows stand.
 
-use burn::tensor::{Bool, Device, FloatDType, Tensor, TensorData, activation};
+use std::cell::OnceCell;
 
-use super::ops::{indices, norm_weight, normed_by_rms};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, DType, Device, FloatDType, Int, Tensor, activation, module};
+
+use super::ops::{norm_weight, normed_by_rms};
 use super::rotary::{Turns, turned};
 use super::{NetworkConfig, Parameters};
 use crate::model::architecture::{ArrayId, BlockAttention, Heads, QueryKeyNorm, Role, Rotary};
+use crate::model::device::FusedAttention;
 
 /// What a block's attention does.
 pub(super) struct Attention {
@@ -67,6 +71,77 @@ impl Attention {
         ]
     }
 
+    /// Queries, and keys and values side by side as a cache holds them; queries and keys normed and turned.
+    ///
+    /// # Shapes
+    /// `qkv` `[batch * length, projected_width]`; to `[batch, query heads, length, head width]` and `[batch, length, 2 * key
+    /// heads, head width]`.
+    pub(super) fn split_for_cache(
+        &self,
+        qkv: Tensor<2>,
+        batch: usize,
+        context: &AttentionContext,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let heads = self.heads;
+        let [rows, _] = qkv.dims();
+        let all = heads.query + 2 * heads.key;
+        let parts = qkv.reshape([batch, rows / batch, all, heads.width]);
+        let part = |first, count| parts.clone().narrow(2, first, count);
+        let query = part(0, heads.query).swap_dims(1, 2);
+        let cached = if self.key_norm.is_none() && self.block.rotary.is_none() {
+            part(heads.query, 2 * heads.key)
+        } else {
+            let key = part(heads.query, heads.key).swap_dims(1, 2);
+            let key = self.placed(key, self.key_norm.as_ref(), context);
+            let value = part(heads.query + heads.key, heads.key);
+            Tensor::cat(vec![key.swap_dims(1, 2), value], 2)
+        };
+        (
+            self.placed(query, self.query_norm.as_ref(), context),
+            cached,
+        )
+    }
+
+    /// What queries make of cached keys and values, in one operation where the device has one.
+    ///
+    /// # Shapes
+    /// `query` `[batch, query heads, queries, head width]`, `cached` `[batch, keys, 2 * key heads, head width]`; to `[batch *
+    /// queries, query_width]`.
+    pub(super) fn attend(
+        &self,
+        query: Tensor<4>,
+        cached: &Tensor<4>,
+        context: &AttentionContext,
+        fused: Option<FusedAttention>,
+    ) -> Tensor<2> {
+        let [batch, heads, queries, width] = query.dims();
+        let [key, value] = [0, self.heads.key].map(|first| {
+            let part = cached.clone().narrow(2, first, self.heads.key);
+            part.swap_dims(1, 2)
+        });
+        // Query heads that share a key head are more queries of one: so their mask must be the same for all of them.
+        let alike = heads == self.heads.key || queries == 1;
+        let Some(fused) = fused.filter(|_| alike && self.score_cap.is_none()) else {
+            let weights = self.weights(query, key, context);
+            return self.mix(weights, value);
+        };
+        let causal = context.causal && self.block.window.is_none();
+        let mask = (!causal).then(|| match fused {
+            FusedAttention::MaskHides => context.unseen(self.block.window),
+            FusedAttention::MaskShows => context.seen(self.block.window),
+        });
+        let options = AttentionModuleOptions {
+            scale: self.scale,
+            softcap: None,
+            is_causal: causal,
+        };
+        let mixed = module::attention(self.grouped(query), key, value, mask, None, options);
+        let mixed = mixed.reshape([batch, heads, queries, width]);
+        mixed
+            .swap_dims(1, 2)
+            .reshape([batch * queries, self.heads.query_width()])
+    }
+
     /// Queries or keys as they meet: normed and turned in f32, then in their own number format again.
     ///
     /// # Shapes
@@ -112,8 +187,7 @@ impl Attention {
             None => scores,
             Some(cap) => (scores / cap).tanh() * cap,
         };
-        let unseen = context.unseen(self.block.window).expand(scores.dims());
-        activation::softmax(scores.mask_fill(unseen, f32::NEG_INFINITY), 3)
+        activation::softmax(scores + context.bias(self.block.window), 3)
     }
 
     /// The values by their weights, all heads of a row side by side.
@@ -205,9 +279,14 @@ impl HeadNorm {
 /// Where the rows of a pass stand, for whatever a block's attention does.
 pub(super) struct AttentionContext {
     /// By window what a query must not see, to be expanded to `[batch, heads, queries, keys]`.
-    unseen: Vec<(Option<usize>, Tensor<4, Bool>)>,
+    unseen: ByWindow<Tensor<4, Bool>>,
+    /// The same in other forms, made when they are first asked for.
+    seen: OnceCell<ByWindow<Tensor<4, Bool>>>,
+    bias: OnceCell<ByWindow<Tensor<4>>>,
     /// Cosines and sines, to be expanded to `[batch, heads, queries, width / 2]`.
     turns: Vec<(Rotary, [Tensor<4>; 2])>,
+    /// Whether the queries are the keys' own rows, so that each sees what is before it.
+    causal: bool,
 }
 
 impl AttentionContext {
@@ -233,42 +312,77 @@ impl AttentionContext {
                 }
             }
         };
-        Self {
-            unseen: by_window(pattern, unseen),
-            turns: turns.map(Tensor::unsqueeze),
-        }
+        Self::new(pattern, unseen, turns.map(Tensor::unsqueeze), true)
     }
 
     /// Of one row each of some sequences, at these positions, over their keys at the positions from 0 to `keys`.
     ///
     /// # Shapes
-    /// `turns` of `keys` positions.
+    /// `turns` of `keys` positions, `positions` `[sequences]`.
     pub(super) fn of_tokens(
         pattern: &[BlockAttention],
         turns: &Turns,
-        positions: &[usize],
+        positions: &Tensor<1, Int>,
         keys: usize,
-        device: &Device,
     ) -> Self {
-        let count = positions.len();
+        let [count] = positions.dims();
+        let last = i64::try_from(keys).expect("lengths fit");
+        let columns = Tensor::<1, Int>::arange(0..last, &positions.device());
+        let columns: Tensor<4, Int> = columns.reshape([1, 1, 1, keys]);
+        let own: Tensor<4, Int> = positions.clone().reshape([count, 1, 1, 1]);
         let unseen = |window: Option<usize>| {
-            let one = |&position: &usize| {
-                let seen = window.map_or(0, |window| (position + 1).saturating_sub(window));
-                (0..keys).map(move |column| column < seen || column > position)
-            };
-            let unseen: Vec<bool> = positions.iter().flat_map(one).collect();
-            Tensor::from_data(TensorData::new(unseen, [count, 1, 1, keys]), device)
+            let future = columns.clone().greater(own.clone());
+            match window {
+                None => future,
+                Some(window) => {
+                    let window = i64::try_from(window).expect("lengths fit");
+                    let past = columns.clone().lower_equal(own.clone() - window);
+                    future.bool_or(past)
+                }
+            }
         };
-        let rows = indices(positions.iter().copied(), device);
         let turns = turns.map(|table| {
             let [_, half] = table.dims();
-            let rows = table.select(0, rows.clone());
+            let rows = table.select(0, positions.clone());
             rows.reshape([count, 1, 1, half])
         });
+        Self::new(pattern, unseen, turns, false)
+    }
+
+    fn new(
+        pattern: &[BlockAttention],
+        unseen: impl Fn(Option<usize>) -> Tensor<4, Bool>,
+        turns: Vec<(Rotary, [Tensor<4>; 2])>,
+        causal: bool,
+    ) -> Self {
         Self {
             unseen: by_window(pattern, unseen),
+            seen: OnceCell::new(),
+            bias: OnceCell::new(),
             turns,
+            causal,
         }
+    }
+
+    /// What is added to scores: minus infinity where a query must not look, else nothing. Nothing comes back through it.
+    ///
+    /// # Shapes
+    /// To be expanded to `[batch, heads, queries, keys]`.
+    fn bias(&self, window: Option<usize>) -> Tensor<4> {
+        let bias = |unseen: &Tensor<4, Bool>| {
+            let nothing = Tensor::zeros(unseen.dims(), (&unseen.device(), DType::F32));
+            nothing.mask_fill(unseen.clone(), f32::NEG_INFINITY)
+        };
+        of_window(self.bias.get_or_init(|| each(&self.unseen, bias)), window)
+    }
+
+    /// What a query sees.
+    ///
+    /// # Shapes
+    /// To be expanded to `[batch, heads, queries, keys]`.
+    fn seen(&self, window: Option<usize>) -> Tensor<4, Bool> {
+        let seen = |unseen: &Tensor<4, Bool>| unseen.clone().bool_not();
+        of_window(self.seen.get_or_init(|| each(&self.unseen, seen)), window)
     }
 
     /// What a query must not see.
@@ -276,8 +390,7 @@ impl AttentionContext {
     /// # Shapes
     /// To be expanded to `[batch, heads, queries, keys]`.
     fn unseen(&self, window: Option<usize>) -> Tensor<4, Bool> {
-        let found = self.unseen.iter().find(|(of, _)| *of == window);
-        found.expect("made for every block").1.clone()
+        of_window(&self.unseen, window)
     }
 
     /// Cosines and sines.
@@ -290,12 +403,24 @@ impl AttentionContext {
     }
 }
 
+/// Something for each window that a block has.
+type ByWindow<T> = Vec<(Option<usize>, T)>;
+
+/// That of a window.
+fn of_window<T: Clone>(made: &ByWindow<T>, window: Option<usize>) -> T {
+    let found = made.iter().find(|(of, _)| *of == window);
+    found.expect("made for every block").1.clone()
+}
+
+/// `make` of each.
+fn each<T, U>(of: &ByWindow<T>, make: impl Fn(&T) -> U) -> ByWindow<U> {
+    let made = of.iter().map(|(window, one)| (*window, make(one)));
+    made.collect()
+}
+
 /// `make` of each window that a block has.
-fn by_window<T>(
-    pattern: &[BlockAttention],
-    make: impl Fn(Option<usize>) -> T,
-) -> Vec<(Option<usize>, T)> {
-    let mut made: Vec<(Option<usize>, T)> = Vec::new();
+fn by_window<T>(pattern: &[BlockAttention], make: impl Fn(Option<usize>) -> T) -> ByWindow<T> {
+    let mut made: ByWindow<T> = Vec::new();
     for &BlockAttention { window, .. } in pattern {
         if made.iter().all(|(of, _)| *of != window) {
             made.push((window, make(window)));

@@ -42,16 +42,13 @@ pub(crate) fn gradients(
     if arithmetic.gradient_checkpointing {
         return checkpointed(architecture, parameters, &leaves, asked, arithmetic.dtype);
     }
-    let loss = loss(
-        &Network::new(architecture, &leaves, arithmetic.dtype),
-        asked,
-    );
+    let loss = loss_alone(architecture, &leaves, asked, arithmetic.dtype);
     let mut gradients = loss.backward();
     let found = leaves.gradients(&mut gradients);
     (loss.inner(), found)
 }
 
-/// The loss without gradients.
+/// The loss alone; gradients can be taken of it where the parameters are leaves.
 ///
 /// # Shapes
 /// To `[1]`.
@@ -61,11 +58,10 @@ pub(crate) fn loss_alone(
     asked: &Asked<'_>,
     dtype: FloatDType,
 ) -> Tensor<1> {
-    loss(&Network::new(architecture, parameters, dtype), asked)
-}
-
-fn loss(network: &Network, asked: &Asked<'_>) -> Tensor<1> {
-    let hidden = network.hidden(asked.tokens, asked.spans, asked.dropout);
+    let network = Network::new(architecture, parameters, dtype);
+    let device = network.embedding.device();
+    let context = PassContext::new(architecture, asked.spans, asked.dropout, &device);
+    let hidden = network.hidden(asked.tokens, &context);
     head_loss(&network.embedding, hidden, asked)
 }
 
@@ -99,9 +95,8 @@ fn checkpointed(
         architecture,
         dtype,
     };
-    let pattern = &architecture.attention.pattern;
     let plain = Embedding::new(parameters, config);
-    let context = PassContext::new(pattern, asked.spans, asked.dropout, &plain.device());
+    let context = PassContext::new(architecture, asked.spans, asked.dropout, &plain.device());
     let mut inputs = vec![plain.embed(asked.tokens, &context)];
     for layer in 0..architecture.layers {
         let block = Block::new(parameters, layer, config);
@@ -121,7 +116,7 @@ fn checkpointed(
     let loss = head_loss(&Embedding::new(leaves, config), hidden, asked);
     let mut upstream = back(&loss, &input, leaves, &mut found);
     // The blocks, from the last.
-    let context = PassContext::new(pattern, asked.spans, asked.dropout, &input.device());
+    let context = PassContext::new(architecture, asked.spans, asked.dropout, &input.device());
     for layer in (0..architecture.layers).rev() {
         let input = next();
         let block = Block::new(leaves, layer, config);
@@ -164,7 +159,7 @@ fn back(
 ///
 /// # Shapes
 /// `sums` and `more` `[arrays]`; each tensor is flat, and two that are added are of one length.
-pub(crate) fn add(sums: &mut [Option<Tensor<1>>], more: Vec<Option<Tensor<1>>>) {
+fn add(sums: &mut [Option<Tensor<1>>], more: Vec<Option<Tensor<1>>>) {
     for (sum, more) in sums.iter_mut().zip(more) {
         *sum = match (sum.take(), more) {
             (Some(sum), Some(more)) => Some(sum + more),

@@ -6,7 +6,9 @@
 //! Source: HF transformers, `modeling_gpt2.py`, `modeling_llama.py` and those of the other families.
 
 mod attention;
+mod best;
 mod loss;
+mod masks;
 mod ops;
 mod packed;
 mod parameters;
@@ -16,11 +18,12 @@ mod rotary;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use burn::tensor::{Device, FloatDType, Tensor, activation};
+use burn::tensor::{Device, FloatDType, Int, Tensor, activation};
 
-pub(crate) use self::loss::{Arithmetic, Asked, add, gradients, loss_alone};
+pub(crate) use self::best::{BestLogits, LogitRows, TokenLogits};
+pub(crate) use self::loss::{Arithmetic, Asked, gradients, loss_alone};
 pub(crate) use self::parameters::{Parameter, Parameters};
-pub(crate) use self::reading::{DECODE_BATCH, DecodeBatch, LOGIT_BATCH, READ_BATCH, bucket};
+pub(crate) use self::reading::{Copies, DecodeBatch, LOGIT_BATCH, Next, READ_BATCH, bucket};
 
 use self::attention::Attention;
 use self::ops::{Affine, Norm};
@@ -30,8 +33,8 @@ use super::architecture::{
     Activation, Architecture, ArrayId, BlockAttention, FeedForwardKind, Heads, Output, Positions,
     Role,
 };
-use super::dropout::{Dropout, EMBEDDING_SITE, block_site};
-use super::rows::Spans;
+use super::device::FusedAttention;
+use super::dropout::{EMBEDDING_SITE, block_site};
 
 /// A view of [`Parameters`] as a model.
 pub(crate) struct Network {
@@ -40,6 +43,8 @@ pub(crate) struct Network {
     final_norm: Norm,
     heads: Heads,
     pattern: Vec<BlockAttention>,
+    /// How the device attends in one operation, where sequences are read.
+    fused: Option<FusedAttention>,
     /// By the number of positions, those that were asked for.
     turns: Mutex<BTreeMap<usize, Turns>>,
 }
@@ -98,19 +103,24 @@ impl Network {
             final_norm: final_norm(parameters, config),
             heads: architecture.heads,
             pattern: architecture.attention.pattern.clone(),
+            fused: None,
             turns: Mutex::default(),
         }
+    }
+
+    /// The same, where the device may attend in one operation.
+    pub(crate) fn attending(self, fused: Option<FusedAttention>) -> Self {
+        Self { fused, ..self }
     }
 
     /// Hidden states after the last norm, f32.
     ///
     /// # Shapes
     /// `tokens` are the sequences of `spans` end to end; to `[rows, width]`.
-    fn hidden(&self, tokens: &[u32], spans: &Spans, dropout: Option<Dropout>) -> Tensor<2> {
-        let context = PassContext::new(&self.pattern, spans, dropout, &self.embedding.device());
-        let mut x = self.embedding.embed(tokens, &context);
+    fn hidden(&self, tokens: &[u32], context: &PassContext<'_>) -> Tensor<2> {
+        let mut x = self.embedding.embed(tokens, context);
         for block in &self.blocks {
-            x = block.apply_packed(x, &context);
+            x = block.apply_packed(x, context);
         }
         self.final_norm.apply(x)
     }
@@ -150,16 +160,17 @@ impl Embedding {
     /// # Shapes
     /// `tokens` `[rows]`; to `[rows, width]`.
     fn embed(&self, tokens: &[u32], context: &PassContext<'_>) -> Tensor<2> {
-        context.drop_out(self.look_up(tokens, context.positions()), EMBEDDING_SITE)
+        let device = self.device();
+        let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
+        let positions = ops::indices(context.positions(), &device);
+        context.drop_out(self.look_up(tokens, &positions), EMBEDDING_SITE)
     }
 
     /// The embeddings of tokens at these positions, f32.
     ///
     /// # Shapes
-    /// `tokens` `[rows]`; to `[rows, width]`.
-    fn look_up(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Tensor<2> {
-        let device = self.device();
-        let tokens = ops::indices(tokens.iter().map(|token| *token as usize), &device);
+    /// `tokens` and `positions` `[rows]`; to `[rows, width]`.
+    fn look_up(&self, tokens: Tensor<1, Int>, positions: &Tensor<1, Int>) -> Tensor<2> {
         let mut x = ops::single(self.tokens.clone().select(0, tokens));
         #[expect(clippy::float_cmp, reason = "what families without a scale have")]
         if self.scale != 1.0 {
@@ -167,10 +178,7 @@ impl Embedding {
         }
         match &self.positions {
             None => x,
-            Some(table) => {
-                let positions = ops::indices(positions, &device);
-                x + ops::single(table.clone().select(0, positions))
-            }
+            Some(table) => x + ops::single(table.clone().select(0, positions.clone())),
         }
     }
 

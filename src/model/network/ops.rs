@@ -1,7 +1,8 @@
 //! The parts of a block, by stock operations.
 
-use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, module};
 
+use super::masks::expanded;
 use super::{NetworkConfig, Parameters};
 use crate::model::architecture::{ArrayId, NormKind, Role};
 use crate::model::dropout::Dropout;
@@ -132,9 +133,8 @@ impl Norm {
         let normed = match self.kind {
             NormKind::Rms { .. } => normed_by_rms(x, &[1], self.epsilon),
             NormKind::Layer => {
-                let centred = x.clone() - x.mean_dim(1);
-                let variance = (centred.clone() * centred.clone()).mean_dim(1);
-                centred / (variance + self.epsilon).sqrt()
+                let (weight, bias) = (self.weight.clone(), self.bias.clone());
+                return module::layer_norm(x, weight, bias, self.epsilon);
             }
         };
         let scaled = normed * self.weight.clone().unsqueeze();
@@ -198,7 +198,7 @@ pub(super) fn integers(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
-/// `x` times its dropout mask at `site`.
+/// `x` times its dropout mask at `site`, which goes up for it alone.
 ///
 /// # Shapes
 /// `x` `[rows, width]`, the rows those of `spans`; to the same.
@@ -211,32 +211,10 @@ pub(super) fn drop_out(
     let Some(dropout) = dropout.and_then(|dropout| dropout.at(site)) else {
         return x;
     };
-    let [_, width] = x.dims();
+    let [rows, width] = x.dims();
     let bits = dropout.row_bits(site, spans, width);
-    let mask = expanded(&bits, width, dropout, &x.device());
-    x * mask
-}
-
-/// Masks that went up as bits, one row of `columns` for every so many words: 0 where a bit is 0, else what keeps the
-/// mean.
-///
-/// # Shapes
-/// `bits` `[rows, columns / 32 rounded up]`; to `[rows, columns]`, f32.
-pub(super) fn expanded(
-    bits: &[u32],
-    columns: usize,
-    dropout: Dropout,
-    device: &Device,
-) -> Tensor<2> {
-    let words = bits.iter().map(|word| i64::from(word.cast_signed()));
-    let words: Tensor<2, Int> = integers(words.collect(), device).unsqueeze_dim(1);
-    let places: Tensor<2, Int> = integers((0..32).collect(), device).unsqueeze_dim(0);
-    let all = [bits.len(), 32];
-    let bits = words.expand(all).bitwise_right_shift(places.expand(all));
-    let padded = 32 * columns.div_ceil(32);
-    let kept = bits
-        .bitwise_and_scalar(1)
-        .reshape([32 * all[0] / padded, padded])
-        .narrow(1, 0, columns);
-    kept.float().cast(FloatDType::F32) * dropout.scale()
+    let words = bits.into_iter().map(u32::cast_signed).collect();
+    let mask = expanded(words, dropout, &x.device());
+    let padded = mask.dims()[0] / rows;
+    x * mask.reshape([rows, padded]).narrow(1, 0, width)
 }

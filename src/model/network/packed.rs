@@ -3,9 +3,10 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::attention::{Attention, AttentionContext};
-use super::ops::{self, expanded, indices};
+use super::masks::Masks;
+use super::ops::{self, indices};
 use super::rotary::Turns;
-use crate::model::architecture::BlockAttention;
+use crate::model::architecture::{Architecture, BlockAttention};
 use crate::model::dropout::Dropout;
 use crate::model::rows::Spans;
 
@@ -13,12 +14,13 @@ use crate::model::rows::Spans;
 pub(super) struct PassContext<'a> {
     spans: &'a Spans,
     dropout: Option<Dropout>,
+    masks: Masks,
     padded: Padded,
 }
 
 impl<'a> PassContext<'a> {
     pub(super) fn new(
-        pattern: &[BlockAttention],
+        architecture: &Architecture,
         spans: &'a Spans,
         dropout: Option<Dropout>,
         device: &Device,
@@ -26,7 +28,8 @@ impl<'a> PassContext<'a> {
         Self {
             spans,
             dropout,
-            padded: Padded::new(pattern, spans, device),
+            masks: Masks::new(architecture, spans, dropout, device),
+            padded: Padded::new(&architecture.attention.pattern, spans, device),
         }
     }
 
@@ -43,7 +46,10 @@ impl<'a> PassContext<'a> {
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
     pub(super) fn drop_out(&self, x: Tensor<2>, site: u32) -> Tensor<2> {
-        ops::drop_out(x, site, self.spans, self.dropout)
+        match self.masks.at(site) {
+            Some(mask) => x * mask,
+            None => ops::drop_out(x, site, self.spans, self.dropout),
+        }
     }
 
     /// Each sequence attends to its own past; `site` names the dropout masks of the attention weights.
@@ -52,16 +58,14 @@ impl<'a> PassContext<'a> {
     /// `qkv` `[rows, projected_width]`: queries, keys, values; to `[rows, query_width]`.
     pub(super) fn attend(&self, attention: &Attention, qkv: Tensor<2>, site: u32) -> Tensor<2> {
         let (padded, batch) = (&self.padded, self.spans.ranges().len());
-        let qkv = qkv.select(0, padded.there.clone());
+        let qkv = padded.moved(qkv, &padded.there);
         let [query, key, value] = attention.split(qkv, batch, &padded.context);
         let mut weights = attention.weights(query, key, &padded.context);
-        if let Some(dropout) = self.dropout.and_then(|dropout| dropout.at(site)) {
-            let [_, heads, length, _] = weights.dims();
-            let bits = dropout.head_bits(site, self.spans, heads, length);
-            let mask = expanded(&bits, length, dropout, &weights.device());
-            weights = weights * mask.reshape([batch, heads, length, length]);
+        if let Some(mask) = self.masks.at(site) {
+            let shape = weights.dims();
+            weights = weights * mask.reshape(shape);
         }
-        attention.mix(weights, value).select(0, padded.back.clone())
+        padded.moved(attention.mix(weights, value), &padded.back)
     }
 }
 
@@ -71,13 +75,26 @@ struct Padded {
     there: Tensor<1, Int>,
     /// The padded row of each packed one, `[rows]`.
     back: Tensor<1, Int>,
+    /// Whether that is another order: sequences of one length lie as they are padded.
+    moves: bool,
     context: AttentionContext,
 }
 
 impl Padded {
+    /// Rows in another order.
+    ///
+    /// # Shapes
+    /// `x` `[any, columns]`; to `[rows, columns]`.
+    fn moved(&self, x: Tensor<2>, rows: &Tensor<1, Int>) -> Tensor<2> {
+        if self.moves {
+            x.select(0, rows.clone())
+        } else {
+            x
+        }
+    }
+
     fn new(pattern: &[BlockAttention], spans: &Spans, device: &Device) -> Self {
-        let ranges = spans.ranges();
-        let length = ranges.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let (ranges, length) = (spans.ranges(), spans.longest());
         let (mut there, mut back) = (Vec::new(), Vec::new());
         for (sequence, range) in ranges.iter().enumerate() {
             there.extend((0..length).map(|row| (range.start + row).min(range.end - 1)));
@@ -85,6 +102,7 @@ impl Padded {
         }
         let turns = Turns::new(pattern, length, device);
         Self {
+            moves: ranges.iter().any(|range| range.len() < length),
             there: indices(there, device),
             back: indices(back, device),
             context: AttentionContext::of_sequences(pattern, &turns, length, device),

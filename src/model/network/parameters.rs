@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::model::architecture::ArrayId;
 use crate::model::lora::{LoraBranch, LoraShape};
-use crate::model::{Array, Dtype, Weights};
+use crate::model::{Array, Weights};
 
 /// The arrays of a model, or of anything that has their shape (gradients, moments).
 #[derive(Clone)]
@@ -26,19 +26,6 @@ pub(crate) struct Parameter {
     pub(crate) frozen: bool,
 }
 
-impl Dtype {
-    /// As burn has it; `None` where `device` does not multiply in it.
-    pub(crate) fn on_device(self, device: &Device) -> Option<FloatDType> {
-        let dtype = match self {
-            Self::F32 => FloatDType::F32,
-            Self::Bf16 => FloatDType::BF16,
-            Self::F16 => FloatDType::F16,
-            Self::Int8 => return None,
-        };
-        device.supports_dtype(dtype).then_some(dtype)
-    }
-}
-
 impl Parameters {
     /// Brings weights to `device`, f32.
     pub(crate) fn upload(weights: &Weights, device: &Device) -> Self {
@@ -52,10 +39,12 @@ impl Parameters {
             };
             (*id, parameter)
         };
-        Self {
-            arrays: weights.arrays.iter().map(one).collect(),
-            lora: None,
-        }
+        Self::new(weights.arrays.iter().map(one).collect())
+    }
+
+    /// Arrays that are on a device already.
+    pub(crate) fn new(arrays: IndexMap<ArrayId, Parameter>) -> Self {
+        Self { arrays, lora: None }
     }
 
     /// An adapter's arrays and those that it is trained beside, which are frozen.
@@ -88,19 +77,6 @@ impl Parameters {
     pub(super) fn branches(&self, weight: ArrayId) -> impl Iterator<Item = (&LoraBranch, f32)> {
         let shape = self.lora.iter();
         shape.flat_map(move |shape| shape.of(weight).map(|branch| (branch, shape.scale)))
-    }
-
-    /// Brings the values of what is trained back, as f32.
-    pub(crate) fn download(&self) -> Weights {
-        let one = |(id, parameter): (&ArrayId, &Parameter)| {
-            let data = parameter.values.clone().cast(FloatDType::F32).into_data();
-            let data = data.try_into_vec().expect("cast to f32 above");
-            let shape = parameter.shape.clone();
-            (*id, Array { shape, data })
-        };
-        Weights {
-            arrays: self.trained().map(one).collect(),
-        }
     }
 
     /// The same in another number format; differentiable.

@@ -6,20 +6,21 @@
 
 use std::sync::PoisonError;
 
-use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::attention::AttentionContext;
+use super::best::LogitRows;
 use super::rotary::Turns;
 use super::{Network, ops};
 
 /// Sequences that are read together, however few there are.
 pub(crate) const READ_BATCH: usize = 8;
-/// Sequences that go on together, however few there are.
-pub(crate) const DECODE_BATCH: usize = 64;
 /// Rows of logits that are made together, however few are wanted.
 pub(crate) const LOGIT_BATCH: usize = 64;
 /// The shortest bucket, in tokens.
 const SHORTEST_BUCKET: usize = 64;
+/// Rows of keys and values that are copied at once: a device may hold the places of all their values while it does.
+const COPIED_ROWS: usize = 8192;
 
 /// The length, in tokens, that keys and values of a sequence of `length` tokens have: a power of two.
 pub(crate) fn bucket(length: usize, positions: usize) -> usize {
@@ -29,55 +30,80 @@ pub(crate) fn bucket(length: usize, positions: usize) -> usize {
         .min(positions)
 }
 
-/// Keys and values of some sequences, in one bucket: for each layer two tensors
-/// `[sequences, key heads, bucket, head width]`, zeros beyond a sequence's end.
+/// Keys and values of some sequences, in one bucket: for each layer a tensor `[sequences, bucket, 2 * key heads, head
+/// width]`. Beyond a sequence's end there is something, which nobody sees.
 #[derive(Clone)]
 pub(crate) struct DecodeBatch {
     pub(crate) bucket: usize,
-    layers: Vec<[Tensor<4>; 2]>,
+    pub(crate) layers: Vec<Tensor<4>>,
+}
+
+/// Sequences of a batch that are copied to places of another one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) from: Vec<usize>,
+    pub(crate) to: Vec<usize>,
+}
+
+/// A token that is to be read next, and its position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Next {
+    pub(crate) token: u32,
+    pub(crate) position: usize,
 }
 
 impl DecodeBatch {
-    /// A batch for [`DECODE_BATCH`] sequences, empty.
-    pub(crate) fn new(network: &Network, bucket: usize) -> Self {
+    /// A batch for so many sequences, empty.
+    pub(crate) fn new(network: &Network, places: usize, bucket: usize) -> Self {
         let heads = network.heads;
         let empty = || {
             let options = (
                 &network.embedding.device(),
                 network.embedding.tokens.dtype(),
             );
-            Tensor::zeros([DECODE_BATCH, heads.key, bucket, heads.width], options)
+            Tensor::zeros([places, bucket, 2 * heads.key, heads.width], options)
         };
         Self {
             bucket,
-            layers: network.blocks.iter().map(|_| [empty(), empty()]).collect(),
+            layers: network.blocks.iter().map(|_| empty()).collect(),
         }
     }
 
-    /// Puts the keys and values of sequence `from` of `other`, which is not longer, at place `to`.
+    /// Copies keys and values of `other`, whose bucket is not longer: a few operations for each layer, however many
+    /// sequences there are.
     ///
     /// # Shapes
-    /// `other` has this batch's heads and their width, and a bucket that is not longer.
-    pub(crate) fn put(&mut self, to: usize, other: &Self, from: usize) {
-        let bucket = self.bucket;
-        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
-            for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                let [_, heads, length, head_width] = theirs.dims();
-                let one = theirs.clone().narrow(0, from, 1);
-                let place = [to..to + 1, 0..heads, 0..length, 0..head_width];
+    /// `other` has this batch's heads and their width.
+    pub(crate) fn put(&mut self, other: &Self, copies: &Copies) {
+        let at_once = (COPIED_ROWS / other.bucket).max(1);
+        let chunks = copies.from.chunks(at_once).zip(copies.to.chunks(at_once));
+        for (from, to) in chunks {
+            let device = other.layers[0].device();
+            let places = places(to, other.bucket, &device);
+            let from = ops::indices(from.iter().copied(), &device);
+            for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+                let rows = theirs.clone().select(0, from.clone());
                 in_place(mine, |all| {
-                    let mut all = all.slice_assign(place, one);
-                    if length < bucket {
-                        let rest = [1, heads, bucket - length, head_width];
-                        let zeros = Tensor::zeros(rest, (&all.device(), all.dtype()));
-                        let place = [to..to + 1, 0..heads, length..bucket, 0..head_width];
-                        all = all.slice_assign(place, zeros);
-                    }
-                    all
+                    all.scatter_nd(places.clone(), rows, IndexingUpdateOp::Assign)
                 });
             }
         }
     }
+}
+
+/// The places of the first `length` positions of some sequences.
+///
+/// # Shapes
+/// To `[sequences, length, 2]`.
+fn places(sequences: &[usize], length: usize, device: &Device) -> Tensor<3, Int> {
+    let count = sequences.len();
+    let last = i64::try_from(length).expect("lengths fit");
+    let sequences: Tensor<3, Int> =
+        ops::indices(sequences.iter().copied(), device).reshape([count, 1, 1]);
+    let positions: Tensor<3, Int> =
+        Tensor::<1, Int>::arange(0..last, device).reshape([1, length, 1]);
+    let parts = [sequences, positions].map(|part| part.expand([count, length, 1]));
+    Tensor::cat(parts.to_vec(), 2)
 }
 
 /// Changes a tensor without another hand on it, so that it need not be copied.
@@ -91,72 +117,67 @@ impl Network {
     ///
     /// # Shapes
     /// `sequences` of `bucket` tokens at most; hidden states `[READ_BATCH * bucket, width]`, a sequence's rows from its
-    /// place times `bucket` on; keys and values `[READ_BATCH, key heads, bucket, head width]`.
+    /// place times `bucket` on; keys and values of [`READ_BATCH`] sequences.
     pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, DecodeBatch) {
         let device = self.embedding.device();
         let mut tokens = vec![0; READ_BATCH * bucket];
-        let mut kept = vec![0.0_f32; READ_BATCH * bucket];
         for (place, sequence) in sequences.iter().enumerate() {
             let row = place * bucket;
-            tokens[row..row + sequence.len()].copy_from_slice(sequence);
-            kept[row..row + sequence.len()].fill(1.0);
+            for (token, given) in tokens[row..].iter_mut().zip(*sequence) {
+                *token = *given as usize;
+            }
         }
-        let dtype = self.embedding.tokens.dtype();
-        let kept = TensorData::new(kept, [READ_BATCH, 1, bucket, 1]);
-        let kept = Tensor::<4>::from_data(kept, (&device, DType::F32)).cast(dtype);
+        let tokens = ops::indices(tokens, &device);
+        let number = |value| i64::try_from(value).expect("lengths fit");
+        let rows = number(READ_BATCH * bucket);
+        let positions = Tensor::<1, Int>::arange(0..rows, &device) % number(bucket);
         let (pattern, turns) = (&self.pattern, self.turns(bucket));
         let context = AttentionContext::of_sequences(pattern, &turns, bucket, &device);
-        let positions = (0..READ_BATCH).flat_map(|_| 0..bucket);
-        let mut x = self.embedding.look_up(&tokens, positions);
+        let mut x = self.embedding.look_up(tokens, &positions);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let attend = |qkv| {
                 let attention = &block.attention;
-                let [query, key, value] = attention.split(qkv, READ_BATCH, &context);
-                let weights = attention.weights(query, key.clone(), &context);
-                layers.push([key * kept.clone(), value.clone() * kept.clone()]);
-                attention.mix(weights, value)
+                let (query, cached) = attention.split_for_cache(qkv, READ_BATCH, &context);
+                layers.push(cached.clone());
+                attention.attend(query, &cached, &context, self.fused)
             };
             x = block.apply(x, attend, |x, _| x);
         }
         (self.final_norm.apply(x), DecodeBatch { bucket, layers })
     }
 
-    /// One more token for each sequence of a batch, at its position; logits after it, to the host.
+    /// One more token for each place of a batch; logits after it.
     ///
     /// # Shapes
-    /// `tokens` and `positions` of [`DECODE_BATCH`] sequences; to `DECODE_BATCH * vocabulary` values.
-    pub(crate) fn decode(
-        &self,
-        batch: &mut DecodeBatch,
-        tokens: &[u32],
-        positions: &[usize],
-    ) -> Vec<f32> {
-        let device = self.embedding.device();
-        let (heads, count) = (self.heads, tokens.len());
+    /// `next` of each place; a row for each.
+    pub(crate) fn decode(&self, batch: &mut DecodeBatch, next: &[Next]) -> LogitRows {
+        let (device, count) = (self.embedding.device(), next.len());
+        let number = |value: usize| i64::try_from(value).expect("indices fit");
+        let numbers = next.iter().enumerate().flat_map(|(place, next)| {
+            [i64::from(next.token), number(place), number(next.position)]
+        });
+        let numbers = TensorData::new(numbers.collect(), [count, 3]);
+        let numbers = Tensor::<2, Int>::from_data(numbers, &device);
+        let column = |column| numbers.clone().narrow(1, column, 1).reshape([count]);
+        let (tokens, positions) = (column(0), column(2));
+        let places = numbers.clone().narrow(1, 1, 2);
         let (pattern, turns) = (&self.pattern, self.turns(batch.bucket));
-        let context =
-            AttentionContext::of_tokens(pattern, &turns, positions, batch.bucket, &device);
-        let column: Tensor<4, Int> = ops::indices(positions.iter().copied(), &device)
-            .reshape([count, 1, 1, 1])
-            .expand([count, heads.key, 1, heads.width]);
-        let mut x = self.embedding.look_up(tokens, positions.iter().copied());
-        for (block, [keys, values]) in self.blocks.iter().zip(&mut batch.layers) {
+        let context = AttentionContext::of_tokens(pattern, &turns, &positions, batch.bucket);
+        let mut x = self.embedding.look_up(tokens, &positions);
+        for (block, cached) in self.blocks.iter().zip(&mut batch.layers) {
             let attend = |qkv| {
                 let attention = &block.attention;
-                let [query, key, value] = attention.split(qkv, count, &context);
-                // Added to zeros: the place was empty.
-                let add = IndexingUpdateOp::Add;
-                in_place(keys, |keys| keys.scatter(2, column.clone(), key, add));
-                in_place(values, |values| {
-                    values.scatter(2, column.clone(), value, add)
+                let (query, own) = attention.split_for_cache(qkv, count, &context);
+                let own: Tensor<3> = own.squeeze_dim(1);
+                in_place(cached, |all| {
+                    all.scatter_nd(places.clone(), own, IndexingUpdateOp::Assign)
                 });
-                let weights = attention.weights(query, keys.clone(), &context);
-                attention.mix(weights, values.clone())
+                attention.attend(query, cached, &context, self.fused)
             };
             x = block.apply(x, attend, |x, _| x);
         }
-        to_host(self.embedding.logits(self.final_norm.apply(x)))
+        LogitRows(self.embedding.logits(self.final_norm.apply(x)))
     }
 
     /// How the positions of a bucket are turned; made at its first use.
@@ -168,22 +189,13 @@ impl Network {
         turns.clone()
     }
 
-    /// Logits of up to [`LOGIT_BATCH`] rows of hidden states, to the host.
+    /// Logits of up to [`LOGIT_BATCH`] rows of hidden states.
     ///
     /// # Shapes
-    /// `hidden` `[any, width]`; to `[LOGIT_BATCH, vocabulary]`, whatever the number of `rows`.
-    pub(crate) fn logits_of(&self, hidden: &Tensor<2>, rows: &[usize]) -> Vec<f32> {
+    /// `hidden` `[any, width]`; [`LOGIT_BATCH`] rows, whatever the number of `rows`.
+    pub(crate) fn logits_of(&self, hidden: &Tensor<2>, rows: &[usize]) -> LogitRows {
         let filled = rows.iter().copied().chain(std::iter::repeat(0));
         let rows = ops::indices(filled.take(LOGIT_BATCH), &hidden.device());
-        to_host(self.embedding.logits(hidden.clone().select(0, rows)))
+        LogitRows(self.embedding.logits(hidden.clone().select(0, rows)))
     }
-}
-
-/// Logits, flat, to the host.
-///
-/// # Shapes
-/// `logits` `[rows, vocabulary]`; to as many values, row by row.
-fn to_host(logits: Tensor<2>) -> Vec<f32> {
-    let data = logits.into_data();
-    data.try_into_vec().expect("logits are f32")
 }

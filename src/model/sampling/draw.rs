@@ -42,8 +42,7 @@ pub(super) fn draw(
         return room[0].1;
     }
     let rules = (params.temperature, params.top_p, stream.uniform());
-    let top_k = params.top_k as usize;
-    if top_k > 0 && top_k < tokens {
+    if let Some(top_k) = params.deciding(tokens) {
         row.best(top_k, tokens, room);
         let place = choose(room, None, rules);
         return room[place.unwrap_or(0)].1;

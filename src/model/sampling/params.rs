@@ -32,6 +32,16 @@ impl Default for SamplingParams {
 }
 
 impl SamplingParams {
+    /// How many of the most probable of `tokens` tokens decide a draw; `None` where all of them may.
+    pub(in crate::model) fn deciding(&self, tokens: usize) -> Option<usize> {
+        let top_k = self.top_k as usize;
+        if self.temperature == 0.0 {
+            Some(1)
+        } else {
+            (top_k > 0 && top_k < tokens).then_some(top_k)
+        }
+    }
+
     /// What the schema of a manifest says too, for callers that come from elsewhere.
     pub(in crate::model) fn check(&self) -> Result<(), EngineError> {
         let wrong = |what: String| Err(EngineError::Params(what));

@@ -18,7 +18,12 @@ impl Normalizer {
     /// `None` where the logits are not finite.
     pub(in crate::model) fn of(isa: Isa, logits: &[f32]) -> Option<Self> {
         let (max, sum) = sum_exp(isa, logits, 1.0);
-        sum.is_finite().then(|| Self {
+        Self::of_sum(max, sum)
+    }
+
+    /// Of a row's greatest logit and the sum of exp(logit - greatest); `None` where they are not finite.
+    pub(in crate::model) fn of_sum(max: f32, sum: f64) -> Option<Self> {
+        (max.is_finite() && sum.is_finite()).then(|| Self {
             max: f64::from(max),
             log_sum: ln(sum),
         })
@@ -38,7 +43,12 @@ pub(in crate::model) trait LogitsRow {
     /// `None` where the logits are not finite.
     fn normalizer(&self) -> Option<Normalizer>;
 
-    /// The logit of a token.
+    /// Whether the logit of a token is here.
+    fn knows(&self, _token: u32) -> bool {
+        true
+    }
+
+    /// The logit of a token that is here.
     fn logit(&self, token: u32) -> f32;
 
     /// Into `best`: the `count` most probable of the first `tokens` tokens with their logits, the most probable first, of

@@ -27,6 +27,11 @@ impl<S> Active<S> {
         (&self.sequence.tokens[last..], &mut self.slot)
     }
 
+    /// The token that is to be read next.
+    pub(in crate::model) fn last(&self) -> u32 {
+        self.sequence.tokens[self.sequence.tokens.len() - 1]
+    }
+
     /// What has been read, and what is to be: the prompt's index, and all tokens after it.
     pub(in crate::model) fn history(&self) -> (usize, &[u32]) {
         (self.sequence.prompt_index, &self.sequence.tokens)
@@ -81,11 +86,16 @@ pub(in crate::model) trait Decoder {
     /// Reads prompts.
     fn prefill(&mut self, prompts: &[&[u32]]) -> Prefilled<Self::Logits, Self::Prefix>;
 
+    /// Brings all of a row of logits, where only its most probable tokens are here.
+    fn complete(&mut self, _row: &mut Self::Logits) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// The same keys and values for so many sequences.
     fn fork(&self, prefix: Self::Prefix, sequences: usize) -> Vec<Self::Prefix>;
 
     /// A slot for a sequence whose next token is at `position`; `None` where there is no room now, which never is while
-    /// all slots are free. It takes `prefix` only where it gives a slot.
+    /// all slots are free. It takes `prefix` only where it gives a slot, and may put off bringing it there until the next step.
     fn admit(
         &mut self,
         prefix: &mut Self::Prefix,
@@ -255,7 +265,7 @@ impl<D: Decoder> Call<'_, D> {
     fn branch(
         &mut self,
         prompt_index: usize,
-        Read { row, prefix }: Read<D::Logits, D::Prefix>,
+        Read { mut row, prefix }: Read<D::Logits, D::Prefix>,
         expand: &mut Expand<'_>,
         done: &mut (dyn FnMut(Generated) + Send),
     ) -> Result<(), EngineError> {
@@ -270,11 +280,14 @@ impl<D: Decoder> Call<'_, D> {
             Some(specs) => specs,
             None => expand(prompt_index, &candidates),
         };
+        for token in specs.iter().filter_map(|spec| spec.forced_first) {
+            check_tokens(prompt_index, &[token], 1, self.decoder.vocab_rows())?;
+            if !row.knows(token) {
+                self.decoder.complete(&mut row)?;
+            }
+        }
         let prefixes = self.decoder.fork(prefix, specs.len());
         for (spec, prefix) in specs.into_iter().zip(prefixes) {
-            if let Some(token) = spec.forced_first {
-                check_tokens(prompt_index, &[token], 1, self.decoder.vocab_rows())?;
-            }
             let last: (_, &dyn LogitsRow) = (normalizer, &row);
             let sequence = Sequence::begin(prompt_index, &spec, last, max_tokens, self.rules);
             if sequence.end.is_some() {

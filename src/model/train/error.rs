@@ -78,7 +78,7 @@ pub enum TrainError {
     },
     /// The number format is not the device's.
     #[error(
-        "this device does not train in {0}\nhint: dtype = \"f32\" is everywhere; `sert-run doctor --dtype {0}` tries it on each device"
+        "this device does not train in {0}\nhint: `cuda` has tf32, every other device f32; `sert-run doctor --dtype {0}` tries it on each device"
     )]
     Dtype(Dtype),
     /// The device is not to be had.

@@ -11,6 +11,7 @@ mod checkpoint;
 mod cpu;
 mod data;
 mod error;
+mod flat;
 mod on_device;
 mod options;
 mod packed;
@@ -258,6 +259,7 @@ fn backend_of<'a>(
         }));
     }
     let device = runtime.device.open()?;
+    device.set_threads(runtime.threads);
     let checkpointing = runtime.gradient_checkpointing;
     let backend = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
     Ok(Box::new(match frozen {

@@ -5,18 +5,18 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 use super::TrainError;
-use super::adam::{Adam, clip_to};
 use super::backend::{TrainBackend, Update};
 use super::checkpoint::TrainState;
 use super::data::Example;
+use super::flat::{self, FlatGradients, FlatState};
 use super::packed::Packed;
 use super::step::{Batch, Layout};
-use crate::model::device::{DeviceFailure, guarded};
+use crate::model::device::{DeviceFailure, OpenDevice, guarded};
 use crate::model::lora::LoraShape;
-use crate::model::network::{Arithmetic, Asked, Parameter, Parameters, add, gradients, loss_alone};
+use crate::model::network::{Arithmetic, Asked, gradients, loss_alone};
 use crate::model::{Architecture, Dtype, Weights};
 
 /// Padded tokens that go through together, unless memory says otherwise. Changes rounding only.
@@ -29,11 +29,11 @@ pub(super) struct OnDevice<'a> {
     architecture: &'a Architecture,
     /// What an adapter is trained beside; else all weights are trained.
     frozen: Option<(Weights, Arc<LoraShape>)>,
-    device: Device,
+    device: OpenDevice,
     arithmetic: Arithmetic,
     loss_scale: f64,
     /// Brought there at the first use.
-    resident: Option<DeviceState>,
+    resident: Option<FlatState>,
     /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
     ladder: Vec<usize>,
     /// Test: how many micro-batches of more than so many tokens fail.
@@ -41,21 +41,14 @@ pub(super) struct OnDevice<'a> {
     pub(super) room_tokens: Option<usize>,
 }
 
-/// What lives on the device.
-struct DeviceState {
-    weights: Parameters,
-    first: Vec<Tensor<1>>,
-    second: Vec<Tensor<1>>,
-}
-
 impl<'a> OnDevice<'a> {
     pub(super) fn new(
         architecture: &'a Architecture,
-        device: Device,
+        device: OpenDevice,
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
-        let format = dtype.on_device(&device);
+        let format = device.float(dtype);
         Ok(Self {
             architecture,
             frozen: None,
@@ -91,25 +84,8 @@ impl<'a> OnDevice<'a> {
     /// Brings weights and moments there, unless they are.
     fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
         if self.resident.is_none() {
-            self.resident = Some(guarded(|| {
-                let moments = |weights| {
-                    let on_device = Parameters::upload(weights, &self.device);
-                    on_device
-                        .arrays
-                        .into_values()
-                        .map(|each| each.values)
-                        .collect()
-                };
-                let mut weights = Parameters::upload(&state.weights, &self.device);
-                if let Some((frozen, shape)) = &self.frozen {
-                    weights = weights.beside(&Parameters::upload(frozen, &self.device), shape);
-                }
-                DeviceState {
-                    weights,
-                    first: moments(&state.adam.first),
-                    second: moments(&state.adam.second),
-                }
-            })?);
+            let (frozen, device) = (self.frozen.as_ref(), &self.device.tensors);
+            self.resident = Some(guarded(|| FlatState::upload(state, frozen, device))?);
         }
         Ok(())
     }
@@ -118,12 +94,13 @@ impl<'a> OnDevice<'a> {
     /// waits for all that the device has been told, so one a step is enough.
     fn gradients(
         &self,
-        on_device: &DeviceState,
+        on_device: &FlatState,
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<Gradients, DeviceFailure> {
         guarded(|| {
-            let mut arrays = vec![None; on_device.weights.trained().count()];
+            let mut arrays = FlatGradients::default();
+            let parameters = on_device.parameters();
             let mut losses = Vec::new();
             for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
                 let packed = Packed::new(examples);
@@ -142,21 +119,14 @@ impl<'a> OnDevice<'a> {
                     scale: self.loss_scale / batch.loss_tokens as f64,
                     dropout,
                 };
-                let (loss, more) = gradients(
-                    self.architecture,
-                    &on_device.weights,
-                    &asked,
-                    self.arithmetic,
-                );
-                add(&mut arrays, more);
+                let (loss, more) =
+                    gradients(self.architecture, &parameters, &asked, self.arithmetic);
+                flat::add(&mut arrays, on_device.flat(more));
                 losses.push(loss);
             }
-            let squares = arrays.iter().flatten().map(|gradient| {
-                let gradient = gradient.clone().cast(FloatDType::F32);
-                (gradient.clone() * gradient).sum()
-            });
-            let sums = [losses, squares.collect()].map(|parts| Tensor::cat(parts, 0).sum());
-            let read = Tensor::cat(sums.to_vec(), 0).into_data();
+            let loss = Tensor::cat(losses, 0).sum();
+            let squares = flat::squares(&arrays).unwrap_or_else(|| loss.zeros_like());
+            let read = Tensor::cat(vec![loss, squares], 0).into_data();
             let read: Vec<f32> = read.try_into_vec().expect("sums are f32");
             Gradients {
                 loss: f64::from(read[0]) / self.loss_scale,
@@ -201,13 +171,8 @@ impl TrainBackend for OnDevice<'_> {
         let loss = gradients.loss;
         state.adam.steps += 1;
         guarded(|| {
-            adam(
-                &mut on_device,
-                gradients,
-                &state.adam,
-                update,
-                self.loss_scale,
-            );
+            let Gradients { norm, arrays, .. } = gradients;
+            on_device.step(arrays, norm, &state.adam, update, self.loss_scale);
         })
         .map_err(TrainError::Device)?;
         self.resident = Some(on_device);
@@ -219,6 +184,7 @@ impl TrainBackend for OnDevice<'_> {
         loop {
             let on_device = self.resident.as_ref().expect("it has just arrived");
             let total = guarded(|| {
+                let parameters = on_device.parameters();
                 let one = |(_, examples): (usize, &[&Example])| {
                     let packed = Packed::new(examples);
                     let asked = Asked {
@@ -229,7 +195,7 @@ impl TrainBackend for OnDevice<'_> {
                         dropout: None,
                     };
                     let dtype = self.arithmetic.dtype;
-                    let loss = loss_alone(self.architecture, &on_device.weights, &asked, dtype);
+                    let loss = loss_alone(self.architecture, &parameters, &asked, dtype);
                     f64::from(loss.into_scalar::<f32>())
                 };
                 let parts = batch.parts(self.micro_batch(), Layout::Padded);
@@ -246,19 +212,7 @@ impl TrainBackend for OnDevice<'_> {
         let Some(on_device) = &self.resident else {
             return Ok(());
         };
-        guarded(|| {
-            state.weights = on_device.weights.download();
-            for (host, device) in [
-                (&mut state.adam.first, &on_device.first),
-                (&mut state.adam.second, &on_device.second),
-            ] {
-                for (array, values) in host.arrays.values_mut().zip(device) {
-                    let data = values.clone().into_data().try_into_vec();
-                    array.data = data.expect("moments are f32");
-                }
-            }
-        })
-        .map_err(TrainError::Device)
+        guarded(|| on_device.download(state)).map_err(TrainError::Device)
     }
 
     fn ladder(&self) -> Vec<usize> {
@@ -272,53 +226,13 @@ struct Gradients {
     loss: f64,
     /// The Euclidean norm of all gradients together.
     norm: f64,
-    /// Times the loss's scale; `None` for an array that none reached.
-    arrays: Vec<Option<Tensor<1>>>,
+    /// Times the loss's scale.
+    arrays: FlatGradients,
 }
 
-/// One update, as [`Adam::step`] does it on the CPU; f32.
-fn adam(
-    on_device: &mut DeviceState,
-    gradients: Gradients,
-    state: &Adam,
-    update: &Update<'_>,
-    loss_scale: f64,
-) {
-    let options = update.options;
-    let clip = options
-        .grad_clip
-        .map_or(1.0, |limit| clip_to(limit, gradients.norm));
-    let scale = clip / loss_scale;
-    let power = i32::try_from(state.steps).unwrap_or(i32::MAX);
-    let (beta1, beta2) = (options.adam_beta1, options.adam_beta2);
-    let step_size = update.learning_rate / (1.0 - beta1.powi(power));
-    let root = (1.0 - beta2.powi(power)).sqrt();
-    let moments = on_device.first.iter_mut().zip(&mut on_device.second);
-    let arrays = on_device
-        .weights
-        .arrays
-        .values_mut()
-        .filter(|parameter| !parameter.frozen)
-        .zip(gradients.arrays)
-        .zip(moments);
-    for ((Parameter { shape, values, .. }, gradient), (first, second)) in arrays {
-        let gradient = match gradient {
-            Some(gradient) => gradient.cast(FloatDType::F32) * scale,
-            None => values.zeros_like(),
-        };
-        let decay = if shape.len() > 1 {
-            1.0 - update.learning_rate * options.weight_decay
-        } else {
-            1.0
-        };
-        let m = first.clone() + (gradient.clone() - first.clone()) * (1.0 - beta1);
-        let v = second.clone() * beta2 + gradient.clone() * gradient * (1.0 - beta2);
-        let change = m.clone() * step_size / (v.clone().sqrt() / root + options.adam_epsilon);
-        *values = values.clone() * decay - change;
-        (*first, *second) = (m, v);
-    }
-}
-
+#[cfg(test)]
+#[path = "on_device_counts.rs"]
+mod counts;
 #[cfg(test)]
 #[path = "on_device_tests.rs"]
 mod tests;

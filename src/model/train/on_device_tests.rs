@@ -204,10 +204,7 @@ fn gradients_on(
     let there = backend.resident.as_ref().unwrap();
     let found = backend.gradients(there, batch, update).unwrap();
     let mut gradients = weights.zeros();
-    assert_eq!(found.arrays.len(), gradients.arrays.len());
-    for (array, found) in gradients.arrays.values_mut().zip(found.arrays) {
-        array.data = found.unwrap().into_data().try_into_vec().unwrap();
-    }
+    there.bring(found.arrays.each_ref().map(Option::as_ref), &mut gradients);
     (found.loss, gradients)
 }
 

@@ -50,8 +50,8 @@ pub struct TrainOptions {
     #[schemars(inner(range(min = 2)))]
     pub max_length_tokens: Option<usize>,
     /// Number format of weights and products; master weights, loss and Adam's moments are f32 in each. Default `f32`
-    /// (ours; the paper is silent). `bf16` and `f16` need a device that has them: the CPU trains in f32; `int8` does not
-    /// train.
+    /// (ours; the paper is silent). `bf16` and `f16` need a device that has them: the CPU trains in f32; `tf32` is what `cuda`
+    /// has for `f32`; `int8` does not train.
     pub dtype: Dtype,
     /// Which weights are the result. Default `last` (the paper names no selection).
     pub keep: Keep,

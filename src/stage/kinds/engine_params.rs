@@ -87,10 +87,10 @@ impl<'a> Engine<'a> {
                 let mut errors: Vec<ParamError> = (server.field_errors().into_iter())
                     .map(|(field, message, hint)| wrong(&field, &message, hint))
                     .collect();
-                if self.dtype == Dtype::Int8 {
+                if matches!(self.dtype, Dtype::Int8 | Dtype::Tf32) {
                     errors.push(wrong(
                         "dtype",
-                        "8-bit products are our own engine's",
+                        "8-bit and TF32 products are our own engine's",
                         "say what the server computes in: f32, bf16 or f16",
                     ));
                 }

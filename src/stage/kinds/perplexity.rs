@@ -31,7 +31,8 @@ pub(crate) struct PerplexityParams {
     /// pieces, each after the last token of the piece before. At most the student's context. Default 1024.
     #[schemars(range(min = 2, max = 1_000_000))]
     pub window: usize,
-    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `bf16` and `f16` need a
+    /// Number format of weights and products. Default `f32` (ours); `int8` is the CPU's, `tf32` what
+    /// `cuda` has for `f32`, `bf16` and `f16` need a
     /// device that has them.
     pub dtype: Dtype,
     /// Confidence of the intervals, 0.5 to 0.9999. Default 0.95.

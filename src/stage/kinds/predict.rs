@@ -67,8 +67,8 @@ pub(crate) struct PredictParams {
     /// What to do with a prompt that does not fit. Default `truncate-left` (ours).
     pub long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
-    /// server computes in, which `launch` tells it.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's, `tf32` is what `cuda` has for
+    /// `f32`. With `engine = "server"`: what the server computes in, which `launch` tells it.
     pub dtype: Dtype,
     /// What draws and reads. Default `builtin`.
     pub engine: EngineName,

@@ -71,8 +71,8 @@ pub(crate) struct SampleParams {
     /// the hint. Default `all`.
     pub only: Asked,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
-    /// server computes in, which `launch` tells it.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's, `tf32` is what `cuda` has for
+    /// `f32`. With `engine = "server"`: what the server computes in, which `launch` tells it.
     pub dtype: Dtype,
     /// What draws. Default `builtin`.
     pub engine: EngineName,

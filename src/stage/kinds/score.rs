@@ -68,8 +68,8 @@ struct WrittenParams {
     /// What to do with a prompt that leaves its path no room. Default `truncate-left` (ours).
     long_prompts: LongPrompts,
     /// Number format of weights and products. Default `f32` (ours). `bf16` and `f16` halve what weights take: on the
-    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's. With `engine = "server"`: what the
-    /// server computes in, which `launch` tells it.
+    /// CPU, whose products stay f32, and on a device that has them. `int8` is the CPU's, `tf32` is what `cuda` has for
+    /// `f32`. With `engine = "server"`: what the server computes in, which `launch` tells it.
     dtype: Dtype,
     /// Measures of an answer only: by which rule a path's own answer is found, before which its reasoning ends
     /// (docs/answers.md). Default `standard` (ours).

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::architecture::tests::variants::variants;
-use crate::model::network::DecodeBatch;
+use crate::model::network::{Copies, DecodeBatch, Next};
 use crate::model::parity::Parity;
 
 /// Each family's, whose sequences here grow through three buckets.
@@ -45,24 +45,29 @@ fn going_on_is_reading_for_every_family() {
             let whole = engine.logits(&tokens).unwrap();
             let start = 60;
             let (_, read) = network.read(&[&tokens[..start]], 64);
-            let mut batch = DecodeBatch::new(network, 64);
-            batch.put(5, &read, 0);
+            let copies = |from, to| Copies {
+                from: vec![from],
+                to: vec![to],
+            };
+            let mut batch = DecodeBatch::new(network, engine.places, 64);
+            batch.put(&read, &copies(0, 5));
             let mut worst = 0.0_f64;
             for position in start..tokens.len() {
                 let bucket = bucket(position + 1, model.0.context);
                 if bucket > batch.bucket {
-                    let mut longer = DecodeBatch::new(network, bucket);
-                    longer.put(5, &batch, 5);
+                    let mut longer = DecodeBatch::new(network, engine.places, bucket);
+                    longer.put(&batch, &copies(5, 5));
                     batch = longer;
                 }
-                let (mut next, mut places) = ([0; DECODE_BATCH], [0; DECODE_BATCH]);
-                (next[5], places[5]) = (tokens[position], position);
-                let logits = network.decode(&mut batch, &next, &places);
-                let (found, expected) = (
-                    &logits[5 * rows..6 * rows],
-                    &whole[position * rows..(position + 1) * rows],
-                );
-                let apart = furthest(found, expected);
+                let mut next = vec![Next::default(); engine.places];
+                next[5] = Next {
+                    token: tokens[position],
+                    position,
+                };
+                let logits = network.decode(&mut batch, &next);
+                let found = logits.whole(&[5]);
+                let expected = &whole[position * rows..(position + 1) * rows];
+                let apart = furthest(&found, expected);
                 assert!(apart < 1e-3, "{name} on {device}, {position}: {apart}");
                 worst = worst.max(apart);
             }
