@@ -6,7 +6,7 @@
 
 use std::sync::PoisonError;
 
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 use super::attention::AttentionContext;
 use super::best::LogitRows;
@@ -19,8 +19,6 @@ pub(crate) const READ_BATCH: usize = 8;
 pub(crate) const LOGIT_BATCH: usize = 64;
 /// The shortest bucket, in tokens.
 const SHORTEST_BUCKET: usize = 64;
-/// Rows of keys and values that are copied at once: a device may hold the places of all their values while it does.
-const COPIED_ROWS: usize = 8192;
 
 /// The length, in tokens, that keys and values of a sequence of `length` tokens have: a power of two.
 pub(crate) fn bucket(length: usize, positions: usize) -> usize {
@@ -69,41 +67,26 @@ impl DecodeBatch {
         }
     }
 
-    /// Copies keys and values of `other`, whose bucket is not longer: a few operations for each layer, however many
-    /// sequences there are.
+    /// Copies keys and values of `other`, whose bucket is not longer: for each layer one operation and one for each run of
+    /// places that lie side by side.
     ///
     /// # Shapes
     /// `other` has this batch's heads and their width.
     pub(crate) fn put(&mut self, other: &Self, copies: &Copies) {
-        let at_once = (COPIED_ROWS / other.bucket).max(1);
-        let chunks = copies.from.chunks(at_once).zip(copies.to.chunks(at_once));
-        for (from, to) in chunks {
-            let device = other.layers[0].device();
-            let places = places(to, other.bucket, &device);
-            let from = ops::indices(from.iter().copied(), &device);
-            for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
-                let rows = theirs.clone().select(0, from.clone());
-                in_place(mine, |all| {
-                    all.scatter_nd(places.clone(), rows, IndexingUpdateOp::Assign)
-                });
+        let from = ops::indices(copies.from.iter().copied(), &other.layers[0].device());
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            let rows = theirs.clone().select(0, from.clone());
+            let [_, length, heads, width] = rows.dims();
+            let mut row = 0;
+            for run in copies.to.chunk_by(|place, next| place + 1 == *next) {
+                let part = rows.clone().narrow(0, row, run.len());
+                let places = run[0]..run[0] + run.len();
+                let there = [places, 0..length, 0..heads, 0..width];
+                in_place(mine, |all| all.slice_assign(there, part));
+                row += run.len();
             }
         }
     }
-}
-
-/// The places of the first `length` positions of some sequences.
-///
-/// # Shapes
-/// To `[sequences, length, 2]`.
-fn places(sequences: &[usize], length: usize, device: &Device) -> Tensor<3, Int> {
-    let count = sequences.len();
-    let last = i64::try_from(length).expect("lengths fit");
-    let sequences: Tensor<3, Int> =
-        ops::indices(sequences.iter().copied(), device).reshape([count, 1, 1]);
-    let positions: Tensor<3, Int> =
-        Tensor::<1, Int>::arange(0..last, device).reshape([1, length, 1]);
-    let parts = [sequences, positions].map(|part| part.expand([count, length, 1]));
-    Tensor::cat(parts.to_vec(), 2)
 }
 
 /// Changes a tensor without another hand on it, so that it need not be copied.
@@ -154,14 +137,17 @@ impl Network {
     pub(crate) fn decode(&self, batch: &mut DecodeBatch, next: &[Next]) -> LogitRows {
         let (device, count) = (self.embedding.device(), next.len());
         let number = |value: usize| i64::try_from(value).expect("indices fit");
-        let numbers = next.iter().enumerate().flat_map(|(place, next)| {
-            [i64::from(next.token), number(place), number(next.position)]
-        });
-        let numbers = TensorData::new(numbers.collect(), [count, 3]);
-        let numbers = Tensor::<2, Int>::from_data(numbers, &device);
-        let column = |column| numbers.clone().narrow(1, column, 1).reshape([count]);
-        let (tokens, positions) = (column(0), column(2));
-        let places = numbers.clone().narrow(1, 1, 2);
+        let tokens = next.iter().map(|next| i64::from(next.token));
+        let positions = next.iter().map(|next| number(next.position));
+        let numbers = ops::integers(tokens.chain(positions).collect(), &device);
+        let [tokens, positions] = [0, count].map(|first| numbers.clone().narrow(0, first, count));
+        let heads = self.heads;
+        let column: Tensor<4, Int> = positions.clone().reshape([count, 1, 1, 1]).expand([
+            count,
+            1,
+            2 * heads.key,
+            heads.width,
+        ]);
         let (pattern, turns) = (&self.pattern, self.turns(batch.bucket));
         let context = AttentionContext::of_tokens(pattern, &turns, &positions, batch.bucket);
         let mut x = self.embedding.look_up(tokens, &positions);
@@ -169,9 +155,10 @@ impl Network {
             let attend = |qkv| {
                 let attention = &block.attention;
                 let (query, own) = attention.split_for_cache(qkv, count, &context);
-                let own: Tensor<3> = own.squeeze_dim(1);
+                // In place on `CubeCL`; burn's binding of LibTorch copies. Its `scatter_nd` would not, but multiplies integers,
+                // which LibTorch cannot on a card.
                 in_place(cached, |all| {
-                    all.scatter_nd(places.clone(), own, IndexingUpdateOp::Assign)
+                    all.scatter(1, column.clone(), own, IndexingUpdateOp::Assign)
                 });
                 attention.attend(query, cached, &context, self.fused)
             };
