@@ -27,64 +27,64 @@ enum Executor {
     Hq,
 }
 
+/// A queue that stages may go to.
+struct QueueKind {
+    /// As `--executor` and the manifest's section call it.
+    name: &'static str,
+    /// What the manifest says of it.
+    section: ClusterSection,
+    /// The keys of a section that it has no use for.
+    useless: &'static [&'static str],
+    open: fn(&ClusterSection) -> Result<Box<dyn Queue>, QueueError>,
+}
+
 impl Executor {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Processes => "processes",
-            Self::Slurm => "slurm",
-            Self::Hq => "hq",
-        }
-    }
-
-    /// What the manifest says of its queue; `None` where there is none.
-    fn section(self, run: &RunSection) -> Option<&ClusterSection> {
-        match self {
-            Self::Local => None,
-            Self::Processes => Some(&run.processes),
-            Self::Slurm => Some(&run.slurm),
-            Self::Hq => Some(&run.hq),
-        }
-    }
-
-    /// The keys of a section that its queue has no use for.
-    fn useless(self) -> &'static [&'static str] {
-        match self {
-            Self::Local | Self::Processes => &[
-                "partition",
-                "account",
-                "qos",
-                "gres",
-                "gpus",
-                "constraint",
-                "time",
-                "time_factor",
-                "warning_s",
-                "array_limit",
-                "setup",
-                "container",
-                "program",
-            ],
-            Self::Slurm => &["jobs"],
-            Self::Hq => &[
-                "partition",
-                "account",
-                "qos",
-                "gres",
-                "constraint",
-                "time_factor",
-                "warning_s",
-                "array_limit",
-                "jobs",
-            ],
-        }
-    }
-
-    fn queue(self, section: &ClusterSection) -> Result<Box<dyn Queue>, QueueError> {
-        Ok(match self {
-            Self::Local | Self::Processes => Box::new(ProcessQueue::new(section.jobs)),
-            Self::Slurm => Box::new(SlurmQueue::open()?),
-            Self::Hq => Box::new(HqQueue::open()?),
+    /// Its queue; `None` where there is none.
+    fn queue(self, run: &RunSection) -> Option<QueueKind> {
+        Some(match self {
+            Self::Local => return None,
+            Self::Processes => QueueKind {
+                name: "processes",
+                section: run.processes.clone(),
+                useless: &[
+                    "partition",
+                    "account",
+                    "qos",
+                    "gres",
+                    "gpus",
+                    "constraint",
+                    "time",
+                    "time_factor",
+                    "warning_s",
+                    "array_limit",
+                    "setup",
+                    "container",
+                    "program",
+                ],
+                open: |section| Ok(Box::new(ProcessQueue::new(section.jobs))),
+            },
+            Self::Slurm => QueueKind {
+                name: "slurm",
+                section: run.slurm.clone(),
+                useless: &["jobs"],
+                open: |_| Ok(Box::new(SlurmQueue::open()?)),
+            },
+            Self::Hq => QueueKind {
+                name: "hq",
+                section: run.hq.clone(),
+                useless: &[
+                    "partition",
+                    "account",
+                    "qos",
+                    "gres",
+                    "constraint",
+                    "time_factor",
+                    "warning_s",
+                    "array_limit",
+                    "jobs",
+                ],
+                open: |_| Ok(Box::new(HqQueue::open()?)),
+            },
         })
     }
 }
@@ -98,6 +98,7 @@ pub(crate) struct ExecutorArgs {
 
 /// A queue that stages of models are sent to.
 pub(crate) struct Cluster {
+    executor: &'static str,
     queue: Box<dyn Queue>,
     section: ClusterSection,
     remote: RemoteUrl,
@@ -107,19 +108,24 @@ pub(crate) struct Cluster {
 impl ExecutorArgs {
     /// The queue, where stages go to one. Models then run on the device that is declared for its nodes.
     pub(crate) fn cluster(&self, session: &mut Session) -> Result<Option<Cluster>, Failure> {
-        let Some(executor) = self.executor else {
+        let kind = self
+            .executor
+            .and_then(|executor| executor.queue(&session.manifest.run));
+        let Some(QueueKind {
+            name,
+            section: manifest,
+            useless,
+            open,
+        }) = kind
+        else {
             return Ok(None);
         };
-        let Some(manifest) = executor.section(&session.manifest.run).cloned() else {
-            return Ok(None);
-        };
-        let name = executor.name();
         let own = user_file(name);
         let own_text = own
             .as_deref()
             .map_or_else(|| format!("{name}.toml"), |own| own.display().to_string());
         let section = manifest.clone().over(read_user_file(own.as_deref())?);
-        if let Some(key) = section.first_of(executor.useless()) {
+        if let Some(key) = section.first_of(useless) {
             return Err(Failure::usage(format!(
                 "`{key}` in [run.{name}] or in {own_text} is nothing that `--executor {name}` has\nhint: docs/cluster.md says what it takes"
             )));
@@ -151,10 +157,9 @@ impl ExecutorArgs {
         session.why_device = None;
         // Told by who runs it: this machine may not have it at all.
         session.options.device_description = String::new();
-        let queue = executor
-            .queue(&section)
-            .map_err(|error| Failure::usage(error.to_string()))?;
+        let queue = open(&section).map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Some(Cluster {
+            executor: name,
             queue,
             section,
             remote,
@@ -172,15 +177,18 @@ impl Cluster {
         environment: Environment<'a>,
         detach: bool,
     ) -> Result<ClusterWorker<'a>, Failure> {
+        // What is declared, or not told to the queue, need not be measured.
+        let is_time_asked =
+            self.queue.takes_estimated_time() && self.section.defaults.time.is_none();
         Ok(ClusterWorker {
+            executor: self.executor,
             queue: self.queue.as_ref(),
             environment,
             section: &self.section,
             job: session.job_settings(self.remote.clone())?,
             jobs: self.jobs.clone(),
             program: std::env::current_exe()?.display().to_string(),
-            // What is declared need not be measured.
-            estimates: session.estimates(nodes, self.section.defaults.time.is_none()),
+            estimates: session.estimates(nodes, is_time_asked),
             detach,
         })
     }

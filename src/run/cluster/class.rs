@@ -104,7 +104,7 @@ impl Class {
 
     /// The same, its time no longer than the queue lets where nobody has declared it: a job that is not done by then saves, and is
     /// queued again.
-    pub(crate) fn within(mut self, longest_s: Option<u64>) -> Self {
+    pub(super) fn within(mut self, longest_s: Option<u64>) -> Self {
         if let (true, Some(longest), Some(asked)) =
             (self.is_time_estimated, longest_s, self.seconds())
             && asked > longest

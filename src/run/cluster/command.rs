@@ -13,6 +13,28 @@ pub(super) struct Says {
     pub(super) away: &'static [&'static str],
 }
 
+/// Jobs named in one call of a command that ends them.
+const CANCELLED_TOGETHER: usize = 500;
+
+/// Ends jobs by `one`, which is given some of them at a time; `command` is how a person does it, and what stands between jobs
+/// there.
+///
+/// # Errors
+/// As of `one`, with what a person can do.
+pub(super) fn cancel(
+    ids: &[&str],
+    (command, between): (&str, &str),
+    one: impl Fn(&[&str]) -> Result<String, QueueError>,
+) -> Result<(), QueueError> {
+    for some in ids.chunks(CANCELLED_TOGETHER) {
+        one(some).map_err(|error| {
+            let ids = some.join(between);
+            QueueError::Refused(format!("{error}\nhint: `{command} {ids}` ends them"))
+        })?;
+    }
+    Ok(())
+}
+
 /// What a command prints; it is given `input`.
 pub(super) fn output(
     says: &Says,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::array::NAME;
-use super::command::{Says, output};
+use super::command::{Says, cancel, output};
 use super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
 use super::script::{Words, script};
 use crate::disk;
@@ -74,10 +74,6 @@ impl HqQueue {
 }
 
 impl Queue for HqQueue {
-    fn name(&self) -> &'static str {
-        "hq"
-    }
-
     /// It takes any number of tasks and as many jobs; of a job it cancels all tasks, so each job has one.
     fn limits(&self) -> Limits {
         Limits {
@@ -121,10 +117,10 @@ impl Queue for HqQueue {
     }
 
     fn cancel(&self, ids: &[String]) -> Result<(), QueueError> {
-        for some in ids.chunks(super::slurm::CANCELLED_TOGETHER) {
-            let some: Vec<&str> = some.iter().map(|id| job_of(id)).collect();
-            hq(&["job", "cancel", &some.join(",")])?;
-        }
+        let jobs: Vec<&str> = ids.iter().map(|id| job_of(id)).collect();
+        cancel(&jobs, ("hq job cancel", ","), |some| {
+            hq(&["job", "cancel", &some.join(",")])
+        })?;
         // They are off the list at once, and have a moment to save.
         std::thread::sleep(GRACE);
         Ok(())
@@ -177,7 +173,7 @@ fn options(submission: &Submission) -> Vec<String> {
         options.push(format!("--resource=gpus/nvidia={gpus}"));
     }
     // A worker is asked to have as much time left only where somebody said so: its allocation may be shorter than a guess.
-    if let Some(seconds) = class.seconds().filter(|_| !class.is_time_estimated) {
+    if let Some(seconds) = class.seconds() {
         options.push(format!("--time-limit={seconds}s"));
         options.push(format!("--time-request={seconds}s"));
     }

@@ -58,6 +58,8 @@ const LOST_AFTER_S: u32 = 60;
 
 /// The worker that sends stages to a queue.
 pub(crate) struct ClusterWorker<'a> {
+    /// As `--executor` and the manifest's section call it.
+    pub(crate) executor: &'static str,
     pub(crate) queue: &'a dyn Queue,
     pub(crate) environment: Environment<'a>,
     pub(crate) section: &'a ClusterSection,

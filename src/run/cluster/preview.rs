@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::class::{Class, Estimate, time_factor};
+use super::class::{Class, time_factor};
 use super::queue::Queue;
 use crate::manifest::ClusterSection;
 use crate::plan::{Estimates, Plan, Resolved};
@@ -45,9 +45,7 @@ pub(crate) fn preview(
         let work = estimates.stages.get(&each.node);
         let can_be_shared = !node.kind.sharded_by(&node.params).is_empty();
         let shards = resources.shards.filter(|_| can_be_shared).unwrap_or(1);
-        let estimate = Estimate::of(estimates, each.node, Some(shards));
-        let longest_s = queue.longest_s(resources.partition.as_deref());
-        let class = Class::new(resources, estimate, section)?.within(longest_s);
+        let class = queue.class((resources, section), (estimates, each.node, Some(shards)))?;
         let jobs = classes.entry(class).or_default();
         jobs.count += u64::from(shards);
         jobs.stages.push(node.name().to_owned());
@@ -61,7 +59,7 @@ pub(crate) fn preview(
         let _ = writeln!(text, "{words}");
     };
     line(format_args!(
-        "{} stages: {done} are done, {here} run here, {} go to the cluster",
+        "{} stages: {done} are done, {here} run here, {} go to the queue",
         resolved.len(),
         classes
             .values()
@@ -71,10 +69,14 @@ pub(crate) fn preview(
     let (mut jobs, mut seconds, mut most, mut unknown) = (0, 0.0, Some(0), 0);
     for (class, of_class) in &classes {
         let arrays = of_class.count.div_ceil(limits.array.into());
+        let arrays = match limits.array {
+            // Jobs of their own, or any number together.
+            1 | u32::MAX => String::new(),
+            most => format!(" in {arrays} or more arrays of up to {most}"),
+        };
         line(format_args!(
-            "\n{} jobs in {arrays} or more arrays of up to {}: {}",
+            "\n{} jobs{arrays}: {}",
             of_class.count,
-            limits.array,
             class.text()
         ));
         line(format_args!("  {}", named(&of_class.stages)));
@@ -97,7 +99,7 @@ pub(crate) fn preview(
                 "at most {:.1} node-hours by their `time`",
                 most as f64 / 3600.0
             ),
-            None => "at most what the partition lets (no `time` is given)".to_owned(),
+            None => "no limit of theirs is known (no `time` is given)".to_owned(),
         };
         let rest = match unknown {
             0 => String::new(),

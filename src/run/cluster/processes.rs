@@ -9,13 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::job::{End, JobFolder, write};
+use super::super::job::{End, EndOutcome, JobFolder, write};
 use super::array::Element;
 use super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
 use crate::memory;
 
-/// Jobs of an array: as Slurm has it, for no other reason than that lists of arrays are written.
-const ARRAY: u32 = 1000;
 /// Time between two looks at a process.
 const LOOK: Duration = Duration::from_millis(20);
 /// So long a process may take to save what it has, as Slurm gives it.
@@ -141,22 +139,29 @@ impl Shared {
         let part = job.element.part;
         let (end, log) = (folder.end(part), folder.log(part));
         let _ = std::fs::remove_file(&end);
-        let (status, is_cancelled) = match process(job, log) {
-            Ok(child) => self.watch(&job.queued.id, child),
-            Err(_) => (None, false),
+        let mut record = End {
+            host: sysinfo::System::host_name().unwrap_or_default(),
+            ..End::default()
         };
-        if is_cancelled {
-            return Some(Left::Cancelled);
+        match process(job, log) {
+            Ok(child) => {
+                let (status, is_cancelled) = self.watch(&job.queued.id, child);
+                if is_cancelled {
+                    return Some(Left::Cancelled);
+                }
+                if end.exists() || status.is_some_and(|status| status.success()) {
+                    return None;
+                }
+                record.exit = code(status);
+            }
+            Err(error) => {
+                let program = &job.submission.program;
+                record.outcome = EndOutcome::Failed;
+                record.error = Some(format!("`{program}` cannot be started: {error}"));
+            }
         }
-        if !status.is_some_and(|status| status.success()) && !end.exists() {
-            let died = End {
-                exit: code(status),
-                host: sysinfo::System::host_name().unwrap_or_default(),
-                ..End::default()
-            };
-            // Without it, it counts as lost.
-            let _ = write(&end, &died.encode());
-        }
+        // Without it, it counts as lost.
+        let _ = write(&end, &record.encode());
         None
     }
 
@@ -213,7 +218,7 @@ fn process(job: &Job, log: PathBuf) -> std::io::Result<Child> {
 /// The exit code of a process as a shell tells it.
 fn code(status: Option<ExitStatus>) -> i32 {
     let Some(status) = status else {
-        return 127;
+        return 1;
     };
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -223,10 +228,6 @@ fn code(status: Option<ExitStatus>) -> i32 {
 }
 
 impl Queue for ProcessQueue {
-    fn name(&self) -> &'static str {
-        "processes"
-    }
-
     fn look_s(&self) -> u32 {
         1
     }
@@ -237,7 +238,7 @@ impl Queue for ProcessQueue {
 
     fn limits(&self) -> Limits {
         Limits {
-            array: ARRAY,
+            array: u32::MAX,
             submitted: None,
         }
     }
@@ -294,7 +295,7 @@ impl Queue for ProcessQueue {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::super::job::{EndOutcome, Part};
+    use super::super::super::job::Part;
     use super::super::array::Array;
     use super::super::class::{Class, Estimate};
     use super::*;
@@ -382,6 +383,22 @@ mod tests {
             .collect();
         assert_eq!(ends, [None, None, None, Some(3), Some(137)]);
         assert_eq!(end(&submission, 4).unwrap().outcome, EndOutcome::Died);
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_says_why() {
+        let (_folder, mut submission) = submission("", 1, None);
+        submission.program = "/nowhere/sert-run".into();
+        let queue = ProcessQueue::new(None);
+        queue.submit(&submission).unwrap();
+        wait_for(|| queue.queued().unwrap().is_empty());
+        let end = end(&submission, 0).unwrap();
+        assert_eq!(end.outcome, EndOutcome::Failed);
+        let why = end.error.unwrap();
+        assert!(
+            why.starts_with("`/nowhere/sert-run` cannot be started: "),
+            "{why}"
+        );
     }
 
     #[test]

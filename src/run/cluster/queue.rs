@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::array::Array;
-use super::class::Class;
+use super::class::{Class, Estimate};
+use crate::manifest::{ClusterSection, JobResources};
+use crate::plan::{Estimates, NodeId};
+use crate::stage::StageError;
 
 /// What the cluster lets one submit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,11 +103,13 @@ pub(crate) enum QueueError {
 
 /// A queue of jobs.
 pub(crate) trait Queue: Sync {
-    /// As `--executor` and the manifest's section call it.
-    fn name(&self) -> &'static str;
     /// Seconds between two looks at it, unless the section says otherwise.
     fn look_s(&self) -> u32 {
         10
+    }
+    /// Whether it is told how long a job is estimated to take, where its time is not declared.
+    fn takes_estimated_time(&self) -> bool {
+        false
     }
     /// Whether what is in it goes on when the run that has submitted it ends.
     fn goes_on_alone(&self) -> bool {
@@ -124,4 +129,23 @@ pub(crate) trait Queue: Sync {
     fn cancel(&self, ids: &[String]) -> Result<(), QueueError>;
     /// How a job left the queue that is there no more, where that is still known; `has_run` says whether it was seen to run.
     fn left(&self, id: &str, has_run: bool) -> Option<Left>;
+}
+
+impl dyn Queue + '_ {
+    /// What a job of a stage in so many parts asks for here.
+    ///
+    /// # Errors
+    /// As of [`Class::new`].
+    pub(super) fn class(
+        &self,
+        (resources, section): (JobResources, &ClusterSection),
+        (estimates, stage, shards): (&Estimates, NodeId, Option<u32>),
+    ) -> Result<Class, StageError> {
+        let mut estimate = Estimate::of(estimates, stage, shards);
+        if !self.takes_estimated_time() {
+            estimate.time = None;
+        }
+        let longest_s = self.longest_s(resources.partition.as_deref());
+        Ok(Class::new(resources, estimate, section)?.within(longest_s))
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::array::NAME;
 use super::class::{Class, seconds};
-use super::command::{Says, output};
+use super::command::{Says, cancel, output};
 use super::queue::{Left, Limits, Queue, QueueError, Queued, Submission};
 use super::reasons::waits;
 use super::script::{Words, script};
@@ -33,8 +33,6 @@ const SAYS: Says = Says {
         "Connection timed out",
     ],
 };
-/// Jobs named in one call of `scancel`.
-pub(super) const CANCELLED_TOGETHER: usize = 500;
 
 /// The cluster that this machine submits to.
 pub(crate) struct SlurmQueue {
@@ -60,8 +58,8 @@ impl SlurmQueue {
 }
 
 impl Queue for SlurmQueue {
-    fn name(&self) -> &'static str {
-        "slurm"
+    fn takes_estimated_time(&self) -> bool {
+        true
     }
 
     fn limits(&self) -> Limits {
@@ -110,11 +108,10 @@ impl Queue for SlurmQueue {
     }
 
     fn cancel(&self, ids: &[String]) -> Result<(), QueueError> {
-        for some in ids.chunks(CANCELLED_TOGETHER) {
-            let some: Vec<&str> = some.iter().map(String::as_str).collect();
-            output(&SAYS, "scancel", &some, "")?;
-        }
-        Ok(())
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        cancel(&ids, ("scancel", " "), |some| {
+            output(&SAYS, "scancel", some, "")
+        })
     }
 
     fn left(&self, id: &str, has_run: bool) -> Option<Left> {

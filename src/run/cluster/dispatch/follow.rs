@@ -131,12 +131,16 @@ impl Dispatch<'_> {
                 self.lost(flight, shard, false, WITHOUT_A_WORD)
             }
             EndOutcome::Died => {
-                let log = folder.log(part);
+                let (log, executor) = (folder.log(part), self.cluster.executor);
+                let setup = if self.cluster.queue.goes_on_alone() {
+                    format!("look at `setup`, `container` and `program` in your {executor}.toml; ")
+                } else {
+                    String::new() // nothing is set up for what is started from here
+                };
                 Verdict::Fails(StageError::Invalid(format!(
-                    "{whom} ended with code {} before it had begun:\n{}\nhint: look at `setup`, `container` and `program` in your {}.toml; all that it printed is in {}",
+                    "{whom} ended with code {} before it had begun:\n{}\nhint: {setup}all that it printed is in {}",
                     end.exit,
                     last_lines(&log),
-                    self.cluster.queue.name(),
                     log.display()
                 )))
             }
@@ -191,7 +195,7 @@ impl Dispatch<'_> {
                 ordinal(track.losses),
                 self.cluster.tries(),
                 flight.folder.log(part).display(),
-                self.cluster.queue.name()
+                self.cluster.executor
             )));
         }
         let mut what = format!("{whom} was lost: {why}; it is tried again");

@@ -16,7 +16,6 @@ use super::super::scheduler::{Scheduler, Task};
 use super::ClusterWorker;
 use super::array::{Array, Element};
 use super::claim::Coordinator;
-use super::class::{Class, Estimate};
 use super::flight::{Flight, TrackState};
 use super::queue::{Limits, Queued};
 use crate::event::{Level, StageOutcome};
@@ -253,9 +252,10 @@ impl<'s> Dispatch<'s> {
             }
             _ => None,
         };
-        let estimate = Estimate::of(&cluster.estimates, id, shards);
-        let longest_s = cluster.queue.longest_s(resources.partition.as_deref());
-        let class = Class::new(resources, estimate, cluster.section)?.within(longest_s);
+        let class = (cluster.queue).class(
+            (resources, cluster.section),
+            (&cluster.estimates, id, shards),
+        )?;
         Ok(Flight {
             place,
             node: id,

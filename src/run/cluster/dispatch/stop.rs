@@ -12,7 +12,7 @@ use super::Dispatch;
 use crate::event::Level;
 use crate::key::StageKey;
 
-/// So long is waited for jobs that were cancelled: queues kill them half a minute after it has told them.
+/// So long is waited for jobs that were cancelled: queues kill them half a minute after they have told them.
 const LONGEST_END: Duration = Duration::from_mins(1);
 
 impl Dispatch<'_> {
@@ -28,11 +28,7 @@ impl Dispatch<'_> {
         {
             self.note(
                 Level::Warning,
-                format!(
-                    "{} jobs may still be in the queue: {error}\nhint: `scancel {}` ends them",
-                    ids.len(),
-                    ids.join(" ")
-                ),
+                format!("{} jobs may still be in the queue: {error}", ids.len()),
             );
         }
     }

@@ -150,7 +150,7 @@ impl Dispatch<'_> {
         let error = StageError::Invalid(format!(
             "its job was refused: {why}\nhint: it asked for {}; `[run.{executor}]` and your {executor}.toml say for what (docs/cluster.md)",
             class.text(),
-            executor = self.cluster.queue.name()
+            executor = self.cluster.executor
         ));
         self.recall(flight);
         let failed = Finished::failed(flight.node, error);

@@ -103,8 +103,8 @@ impl Nodes {
 }
 
 impl Queue for Nodes {
-    fn name(&self) -> &'static str {
-        "slurm"
+    fn takes_estimated_time(&self) -> bool {
+        true
     }
 
     fn limits(&self) -> Limits {
@@ -207,6 +207,7 @@ fn simulation() {
         shard: None,
     };
     let cluster = ClusterWorker {
+        executor: "slurm",
         queue: &queue,
         environment,
         section: &section,

@@ -180,8 +180,8 @@ impl Cluster {
 }
 
 impl Queue for Cluster {
-    fn name(&self) -> &'static str {
-        "slurm"
+    fn takes_estimated_time(&self) -> bool {
+        true
     }
 
     fn limits(&self) -> Limits {
@@ -330,6 +330,7 @@ impl Site {
             shard: None,
         };
         let cluster = ClusterWorker {
+            executor: "slurm",
             queue: &self.cluster,
             environment,
             section: &self.section,
