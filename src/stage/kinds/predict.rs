@@ -29,7 +29,7 @@ use crate::program::ProgramParams;
 use crate::served::ServerParams;
 use crate::stage::{
     Context, Counts, Estimate, Output, Outputs, ParamError, Port, Size, Sizes, StageError,
-    StageKind, Work, product,
+    StageKind, product,
 };
 use crate::teacher::http::Endpoint;
 use crate::text::{
@@ -207,22 +207,8 @@ impl StageKind for Predict {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let rows = product(&[questions.rows, params.n.into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
-        let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let requested = (params.engine()).requests(
-            rows,
-            questions.tokens_per_row(),
-            params.max_new_tokens.into(),
-        );
-        let work = requested.unwrap_or_else(|| {
-            Work::inference(
-                shape,
-                params.dtype,
-                questions.tokens,
-                tokens,
-                rows.min(128),
-                length,
-            )
-        });
+        let engine = params.engine();
+        let work = engine.drawing(shape, questions, rows, params.max_new_tokens);
         Some((
             work,
             BTreeMap::from([(

@@ -18,7 +18,7 @@ use crate::model::Arithmetic;
 use crate::program::ProgramParams;
 use crate::stage::{
     Carried, Context, Counts, Estimate, Need, Output, Outputs, ParamError, Port, Size, Sizes,
-    StageError, StageKind, Work, product,
+    StageError, StageKind, product,
 };
 use crate::teacher::http::Endpoint;
 use crate::text::{Hint, Question, ReasoningPath};
@@ -135,22 +135,8 @@ impl StageKind for Sample {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let rows = product(&[questions.rows, params.paths_per_question().into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
-        let length = questions.tokens_per_row() + u64::from(params.max_new_tokens);
-        let requested = (params.engine()).requests(
-            rows,
-            questions.tokens_per_row(),
-            params.max_new_tokens.into(),
-        );
-        let work = requested.unwrap_or_else(|| {
-            Work::inference(
-                shape,
-                params.dtype,
-                questions.tokens,
-                tokens,
-                rows.min(128),
-                length,
-            )
-        });
+        let engine = params.engine();
+        let work = engine.drawing(shape, questions, rows, params.max_new_tokens);
         Some((
             work,
             BTreeMap::from([(
