@@ -60,8 +60,8 @@ impl Arithmetic {
             (DeviceName::Cpu, Purpose::Sample, Dtype::F16) => "cpu-f16/1",
             (DeviceName::Cpu, Purpose::Sample, Dtype::F32) => "cpu-sample/2",
             (DeviceName::Cpu, Purpose::Train, _) => "cpu-train/2",
-            (_, Purpose::Sample, _) => "burn-sample/2",
-            (_, Purpose::Train, _) => "burn-train/2",
+            (_, Purpose::Sample, _) => "burn-sample/3",
+            (_, Purpose::Train, _) => "burn-train/3",
         }
     }
 }

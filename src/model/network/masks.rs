@@ -1,23 +1,35 @@
-//! The dropout masks of a pass: all go up at once, as bits, and are expanded there together.
+//! The dropout masks of a pass: all go up at once, as bits.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
 use crate::model::architecture::Architecture;
-use crate::model::dropout::{Dropout, EMBEDDING_SITE, block_site};
+use crate::model::dropout::{Dropout, EMBEDDING_SITE, LORA_SITE, block_site};
+use crate::model::lora::LoraBranch;
 use crate::model::rows::Spans;
 
 /// Masks by their place: 0 where an element is dropped, else what keeps the mean.
+#[derive(Default)]
 pub(super) struct Masks {
-    /// End to end, each row filled up to a multiple of 32; f32.
-    all: Option<Tensor<1>>,
+    groups: Vec<Group>,
     places: BTreeMap<u32, Place>,
+}
+
+/// Masks of one rate, end to end, each row filled up to a multiple of [`WORD`].
+struct Group {
+    scale: f32,
+    /// A word for each [`WORD`] elements.
+    bits: Tensor<1, Int>,
+    /// As numbers, where they are kept; f32.
+    numbers: Option<Tensor<1>>,
 }
 
 /// Where a mask lies.
 #[derive(Clone, Copy)]
 struct Place {
+    group: usize,
+    /// In words.
     first: usize,
     rows: usize,
     columns: usize,
@@ -27,49 +39,80 @@ struct Place {
 const WORD: usize = 32;
 
 impl Masks {
-    /// Those of an architecture's places: the embedding, each block's attention and the ends of its residual branches. Those
-    /// before low-rank branches have a rate of their own and are made one by one.
+    /// Those of an architecture's places (the embedding, each block's attention and the ends of its residual branches) and
+    /// those before low-rank branches. `keep` expands all of them now, in a few operations; else each is expanded when
+    /// it is asked for, and takes memory no longer.
     pub(super) fn new(
         architecture: &Architecture,
+        branches: &[LoraBranch],
         spans: &Spans,
         dropout: Option<Dropout>,
+        keep: bool,
         device: &Device,
     ) -> Self {
-        let mut masks = Self {
-            all: None,
-            places: BTreeMap::new(),
-        };
-        let Some(dropout) = dropout.and_then(|dropout| dropout.at(EMBEDDING_SITE)) else {
+        let mut masks = Self::default();
+        let Some(dropout) = dropout else {
             return masks;
         };
-        let (width, heads) = (architecture.width, architecture.heads.query);
-        let length = spans.longest();
-        let mut words = Vec::new();
-        let mut add = |site, rows, columns, bits: Vec<u32>| {
-            let first = words.len() * WORD;
+        if let Some(dropout) = dropout.at(EMBEDDING_SITE) {
+            let (width, heads) = (architecture.width, architecture.heads.query);
+            let sites = (0..architecture.layers).map(block_site);
+            let ends = sites.clone().flat_map(|site| [site + 1, site + 2]);
+            let rows = std::iter::once(EMBEDDING_SITE).chain(ends).map(|site| {
+                let bits = dropout.row_bits(site, spans, width);
+                (site, [spans.rows(), width], bits)
+            });
+            let length = spans.longest();
+            let squares = [spans.ranges().len() * heads * length, length];
+            let heads = sites.map(|site| {
+                let bits = dropout.head_bits(site, spans, heads, length);
+                (site, squares, bits)
+            });
+            masks.add(rows.chain(heads), dropout, keep, device);
+        }
+        if let Some(dropout) = dropout.at(LORA_SITE) {
+            let rows = branches.iter().map(|branch| {
+                let bits = dropout.row_bits(branch.site, spans, branch.inputs);
+                (branch.site, [spans.rows(), branch.inputs], bits)
+            });
+            masks.add(rows, dropout, keep, device);
+        }
+        masks
+    }
+
+    /// Brings masks of one rate there: of each its place, its rows and columns, and its bits.
+    fn add(
+        &mut self,
+        all: impl Iterator<Item = (u32, [usize; 2], Vec<u32>)>,
+        dropout: Dropout,
+        keep: bool,
+        device: &Device,
+    ) {
+        let (mut words, group) = (Vec::new(), self.groups.len());
+        for (site, [rows, columns], bits) in all {
+            let first = words.len();
             words.extend(bits.into_iter().map(u32::cast_signed));
             let place = Place {
+                group,
                 first,
                 rows,
                 columns,
             };
-            masks.places.insert(site, place);
-        };
-        let mut rows = |site| {
-            let bits = dropout.row_bits(site, spans, width);
-            add(site, spans.rows(), width, bits);
-        };
-        rows(EMBEDDING_SITE);
-        for site in (0..architecture.layers).map(block_site) {
-            rows(site + 1);
-            rows(site + 2);
+            self.places.insert(site, place);
         }
-        for site in (0..architecture.layers).map(block_site) {
-            let bits = dropout.head_bits(site, spans, heads, length);
-            add(site, spans.ranges().len() * heads * length, length, bits);
+        if words.is_empty() {
+            return;
         }
-        masks.all = Some(expanded(words, dropout, device));
-        masks
+        let count = words.len();
+        // Of 32 bits, also where a device's integers have 64.
+        let bits = Tensor::from_data(TensorData::new(words, [count]), (device, DType::I32));
+        let mut group = Group {
+            scale: dropout.scale(),
+            bits,
+            numbers: None,
+        };
+        group.numbers = keep.then(|| group.expanded(0, count));
+        self.groups.push(group);
     }
 
     /// The mask of a place; `None` where none was made for it.
@@ -77,9 +120,14 @@ impl Masks {
     /// # Shapes
     /// To `[rows, columns]`.
     pub(super) fn at(&self, site: u32) -> Option<Tensor<2>> {
-        let (all, place) = (self.all.as_ref()?, self.places.get(&site)?);
+        let place = self.places.get(&site)?;
+        let group = &self.groups[place.group];
         let padded = place.columns.next_multiple_of(WORD);
-        let own = all.clone().narrow(0, place.first, place.rows * padded);
+        let words = place.rows * padded / WORD;
+        let own = match &group.numbers {
+            Some(all) => all.clone().narrow(0, place.first * WORD, words * WORD),
+            None => group.expanded(place.first, words),
+        };
         Some(
             own.reshape([place.rows, padded])
                 .narrow(1, 0, place.columns),
@@ -87,19 +135,20 @@ impl Masks {
     }
 }
 
-/// Bits as numbers: 0 where a bit is 0, else what keeps the mean.
-///
-/// # Shapes
-/// `words` of 32 bits each; to `[32 * words]`, f32.
-pub(super) fn expanded(words: Vec<i32>, dropout: Dropout, device: &Device) -> Tensor<1> {
-    let count = words.len();
-    let integers = |values: Vec<i32>, shape: [usize; 2]| {
-        // Of 32 bits, also where a device's integers have 64.
-        Tensor::<2, Int>::from_data(TensorData::new(values, shape), (device, DType::I32))
-    };
-    let words = integers(words, [count, 1]).expand([count, WORD]);
-    let places = integers((0..32).collect(), [1, WORD]).expand([count, WORD]);
-    let kept = words.bitwise_right_shift(places).bitwise_and_scalar(1);
-    let kept = kept.float().cast(FloatDType::F32) * dropout.scale();
-    kept.reshape([count * WORD])
+impl Group {
+    /// Bits as numbers: 0 where a bit is 0, else what keeps the mean.
+    ///
+    /// # Shapes
+    /// Of so many words; to [`WORD`] times as many values, f32.
+    fn expanded(&self, first: usize, words: usize) -> Tensor<1> {
+        let device = self.bits.device();
+        let own = self.bits.clone().narrow(0, first, words);
+        let own = own.reshape([words, 1]).expand([words, WORD]);
+        let places = TensorData::new((0..32).collect::<Vec<i32>>(), [1, WORD]);
+        let places = Tensor::<2, Int>::from_data(places, (&device, DType::I32));
+        let places = places.expand([words, WORD]);
+        let kept = own.bitwise_right_shift(places).bitwise_and_scalar(1);
+        let kept = kept.float().cast(FloatDType::F32) * self.scale;
+        kept.reshape([words * WORD])
+    }
 }

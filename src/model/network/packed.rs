@@ -2,9 +2,12 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
-use super::attention::{Attention, AttentionContext};
+use super::Parameters;
+use super::attention::{Attention, AttentionTape};
+use super::attention_context::AttentionContext;
+use super::gradients::Gradients;
 use super::masks::Masks;
-use super::ops::{self, indices};
+use super::ops::indices;
 use super::rotary::Turns;
 use crate::model::architecture::{Architecture, BlockAttention};
 use crate::model::dropout::Dropout;
@@ -13,22 +16,27 @@ use crate::model::rows::Spans;
 /// What all blocks are told of the rows that they work on.
 pub(super) struct PassContext<'a> {
     spans: &'a Spans,
-    dropout: Option<Dropout>,
     masks: Masks,
     padded: Padded,
 }
 
+/// What attention leaves for its backward pass.
+pub(super) type PackedTape = AttentionTape;
+
 impl<'a> PassContext<'a> {
+    /// `keep_masks` as of [`Masks::new`].
     pub(super) fn new(
         architecture: &Architecture,
+        parameters: &Parameters,
         spans: &'a Spans,
         dropout: Option<Dropout>,
+        keep_masks: bool,
         device: &Device,
     ) -> Self {
+        let branches = parameters.all_branches();
         Self {
             spans,
-            dropout,
-            masks: Masks::new(architecture, spans, dropout, device),
+            masks: Masks::new(architecture, branches, spans, dropout, keep_masks, device),
             padded: Padded::new(&architecture.attention.pattern, spans, device),
         }
     }
@@ -41,14 +49,14 @@ impl<'a> PassContext<'a> {
         self.spans.positions()
     }
 
-    /// `x` with dropout at `site`.
+    /// `x`, or its gradient, with dropout at `site`.
     ///
     /// # Shapes
     /// `x` `[rows, width]`; to the same.
     pub(super) fn drop_out(&self, x: Tensor<2>, site: u32) -> Tensor<2> {
         match self.masks.at(site) {
             Some(mask) => x * mask,
-            None => ops::drop_out(x, site, self.spans, self.dropout),
+            None => x,
         }
     }
 
@@ -56,56 +64,106 @@ impl<'a> PassContext<'a> {
     ///
     /// # Shapes
     /// `qkv` `[rows, projected_width]`: queries, keys, values; to `[rows, query_width]`.
-    pub(super) fn attend(&self, attention: &Attention, qkv: Tensor<2>, site: u32) -> Tensor<2> {
+    pub(super) fn attend(
+        &self,
+        attention: &Attention,
+        qkv: Tensor<2>,
+        site: u32,
+    ) -> (Tensor<2>, PackedTape) {
         let (padded, batch) = (&self.padded, self.spans.ranges().len());
-        let qkv = padded.moved(qkv, &padded.there);
-        let [query, key, value] = attention.split(qkv, batch, &padded.context);
-        let mut weights = attention.weights(query, key, &padded.context);
-        if let Some(mask) = self.masks.at(site) {
-            let shape = weights.dims();
-            weights = weights * mask.reshape(shape);
-        }
-        padded.moved(attention.mix(weights, value), &padded.back)
+        let tape = attention.tape(padded.there(qkv), batch, &padded.context);
+        let mixed = attention.mixed(&tape, self.masks.at(site));
+        (padded.back(mixed), tape)
+    }
+
+    /// The gradient of what [`PassContext::attend`] read; those of the norms of queries and keys go to `gradients`.
+    ///
+    /// # Shapes
+    /// `upstream` `[rows, query_width]`; to `[rows, projected_width]`.
+    pub(super) fn attend_backward(
+        &self,
+        (attention, site): (&Attention, u32),
+        tape: PackedTape,
+        upstream: Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let (padded, mask) = (&self.padded, self.masks.at(site));
+        let upstream = padded.back_backward(upstream);
+        let qkv = attention.backward(tape, upstream, mask, &padded.context, gradients);
+        // A padded row beyond its sequence's end is nobody's key and of no weight: nothing comes back from it.
+        padded.back(qkv)
     }
 }
 
 /// How packed rows go to padded ones and back.
 struct Padded {
+    context: AttentionContext,
+    /// `None` where they lie alike: sequences of one length.
+    moves: Option<Moves>,
+}
+
+struct Moves {
     /// The packed row of each padded one, `[sequences * length]`; the last of its sequence beyond its end.
     there: Tensor<1, Int>,
+    /// The same, but the number of packed rows beyond a sequence's end.
+    own: Tensor<1, Int>,
     /// The padded row of each packed one, `[rows]`.
     back: Tensor<1, Int>,
-    /// Whether that is another order: sequences of one length lie as they are padded.
-    moves: bool,
-    context: AttentionContext,
 }
 
 impl Padded {
-    /// Rows in another order.
-    ///
-    /// # Shapes
-    /// `x` `[any, columns]`; to `[rows, columns]`.
-    fn moved(&self, x: Tensor<2>, rows: &Tensor<1, Int>) -> Tensor<2> {
-        if self.moves {
-            x.select(0, rows.clone())
-        } else {
-            x
+    fn new(pattern: &[BlockAttention], spans: &Spans, device: &Device) -> Self {
+        let (ranges, length) = (spans.ranges(), spans.longest());
+        let turns = Turns::new(pattern, length, device);
+        let moves = || {
+            let (mut there, mut own, mut back) = (Vec::new(), Vec::new(), Vec::new());
+            for (sequence, range) in ranges.iter().enumerate() {
+                let rows = range.start..range.start + length;
+                there.extend(rows.clone().map(|row| row.min(range.end - 1)));
+                own.extend(rows.map(|row| if row < range.end { row } else { spans.rows() }));
+                back.extend((0..range.len()).map(|row| sequence * length + row));
+            }
+            let [there, own, back] = [there, own, back].map(|rows| indices(rows, device));
+            Moves { there, own, back }
+        };
+        Self {
+            context: AttentionContext::of_sequences(pattern, &turns, length, device),
+            moves: ranges.iter().any(|range| range.len() < length).then(moves),
         }
     }
 
-    fn new(pattern: &[BlockAttention], spans: &Spans, device: &Device) -> Self {
-        let (ranges, length) = (spans.ranges(), spans.longest());
-        let (mut there, mut back) = (Vec::new(), Vec::new());
-        for (sequence, range) in ranges.iter().enumerate() {
-            there.extend((0..length).map(|row| (range.start + row).min(range.end - 1)));
-            back.extend((0..range.len()).map(|row| sequence * length + row));
+    /// Packed rows as padded ones.
+    ///
+    /// # Shapes
+    /// `x` `[rows, columns]`; to `[sequences * length, columns]`.
+    fn there(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.moves {
+            None => x,
+            Some(moves) => x.select(0, moves.there.clone()),
         }
-        let turns = Turns::new(pattern, length, device);
-        Self {
-            moves: ranges.iter().any(|range| range.len() < length),
-            there: indices(there, device),
-            back: indices(back, device),
-            context: AttentionContext::of_sequences(pattern, &turns, length, device),
+    }
+
+    /// Padded rows as packed ones.
+    ///
+    /// # Shapes
+    /// `x` `[sequences * length, columns]`; to `[rows, columns]`.
+    fn back(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.moves {
+            None => x,
+            Some(moves) => x.select(0, moves.back.clone()),
         }
+    }
+
+    /// The gradient of what [`Padded::back`] read: zeros beyond a sequence's end.
+    ///
+    /// # Shapes
+    /// `upstream` `[rows, columns]`; to `[sequences * length, columns]`.
+    fn back_backward(&self, upstream: Tensor<2>) -> Tensor<2> {
+        let Some(moves) = &self.moves else {
+            return upstream;
+        };
+        let [_, columns] = upstream.dims();
+        let zeros = Tensor::zeros([1, columns], (&upstream.device(), upstream.dtype()));
+        Tensor::cat(vec![upstream, zeros], 0).select(0, moves.own.clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use indexmap::IndexMap;
 
 use crate::model::architecture::ArrayId;
@@ -68,9 +68,9 @@ impl Parameters {
             .filter(|(_, parameter)| !parameter.frozen)
     }
 
-    /// Whether gradients flow to an array.
-    pub(super) fn trains(&self, id: ArrayId) -> bool {
-        self.arrays.get(&id).is_some_and(|array| !array.frozen)
+    /// All branches of an adapter.
+    pub(super) fn all_branches(&self) -> &[LoraBranch] {
+        self.lora.as_ref().map_or(&[], |shape| &shape.branches)
     }
 
     /// The branches beside a weight, and what they are multiplied by.
@@ -79,31 +79,21 @@ impl Parameters {
         shape.flat_map(move |shape| shape.of(weight).map(|branch| (branch, shape.scale)))
     }
 
-    /// The same in another number format; differentiable.
+    /// The same in another number format.
     pub(crate) fn cast(&self, dtype: FloatDType) -> Self {
         self.map(|parameter| parameter.values.clone().cast(dtype))
     }
 
-    /// As leaves of a graph: gradients flow to those that are trained.
-    pub(crate) fn leaves(&self) -> Self {
+    /// The same with matrices in another number format.
+    pub(crate) fn cast_matrices(&self, dtype: FloatDType) -> Self {
         self.map(|parameter| {
-            let values = parameter.values.clone().autodiff();
-            if parameter.frozen {
+            let values = parameter.values.clone();
+            if parameter.shape.len() < 2 {
                 values
             } else {
-                values.require_grad()
+                values.cast(dtype)
             }
         })
-    }
-
-    /// The gradients of the leaves that are trained, `None` for an array that none reached.
-    ///
-    /// # Shapes
-    /// One for each of [`Parameters::trained`], flat.
-    pub(crate) fn gradients(&self, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
-        self.trained()
-            .map(|(_, leaf)| leaf.values.grad_remove(gradients))
-            .collect()
     }
 
     fn map(&self, change: impl Fn(&Parameter) -> Tensor<1>) -> Self {

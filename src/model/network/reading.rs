@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::attention::AttentionContext;
+use super::attention_context::AttentionContext;
 use super::best::LogitRows;
 use super::rotary::Turns;
 use super::{Network, ops};
@@ -123,9 +123,9 @@ impl Network {
                 let attention = &block.attention;
                 let (query, cached) = attention.split_for_cache(qkv, READ_BATCH, &context);
                 layers.push(cached.clone());
-                attention.attend(query, &cached, &context, self.fused)
+                (attention.attend(query, &cached, &context, self.fused), ())
             };
-            x = block.apply(x, attend, |x, _| x);
+            (x, _) = block.apply(x, attend, |x, _| x);
         }
         (self.final_norm.apply(x), DecodeBatch { bucket, layers })
     }
@@ -160,9 +160,9 @@ impl Network {
                 in_place(cached, |all| {
                     all.scatter(1, column.clone(), own, IndexingUpdateOp::Assign)
                 });
-                attention.attend(query, cached, &context, self.fused)
+                (attention.attend(query, cached, &context, self.fused), ())
             };
-            x = block.apply(x, attend, |x, _| x);
+            (x, _) = block.apply(x, attend, |x, _| x);
         }
         LogitRows(self.embedding.logits(self.final_norm.apply(x)))
     }

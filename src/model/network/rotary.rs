@@ -49,20 +49,30 @@ fn table(rotary: &Rotary, positions: usize, device: &Device) -> [Tensor<2>; 2] {
     })
 }
 
+/// Which way heads are turned: forward, or back as gradients go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    Forward,
+    Back,
+}
+
 /// The first `width` values of each head, their first half turned against their second.
 ///
 /// # Shapes
 /// `x` `[batch, heads, rows, head width]`, `turns` to be expanded to `[batch, heads, rows, width / 2]`; to the shape of
 /// `x`.
-pub(super) fn turned(x: Tensor<4>, width: usize, turns: [Tensor<4>; 2]) -> Tensor<4> {
+pub(super) fn turned(x: Tensor<4>, width: usize, turns: [Tensor<4>; 2], turn: Turn) -> Tensor<4> {
     let ([_, _, _, head_width], half) = (x.dims(), width / 2);
     let [cosines, sines] = turns;
     let first = x.clone().narrow(3, 0, half);
     let second = x.clone().narrow(3, half, half);
-    let mut parts = vec![
-        first.clone() * cosines.clone() - second.clone() * sines.clone(),
-        second * cosines + first * sines,
-    ];
+    let along = [&first, &second].map(|part| part.clone() * cosines.clone());
+    let across = [second, first].map(|part| part * sines.clone());
+    let ([first, second], [from_second, from_first]) = (along, across);
+    let mut parts = match turn {
+        Turn::Forward => vec![first - from_second, second + from_first],
+        Turn::Back => vec![first + from_second, second - from_first],
+    };
     if width < head_width {
         parts.push(x.narrow(3, width, head_width - width));
     }

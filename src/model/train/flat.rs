@@ -11,7 +11,7 @@ use super::backend::Update;
 use super::checkpoint::TrainState;
 use crate::model::architecture::ArrayId;
 use crate::model::lora::LoraShape;
-use crate::model::network::{Parameter, Parameters};
+use crate::model::network::{Gradients, Parameter, Parameters};
 use crate::model::{Array, Weights};
 
 /// Trained arrays and Adam's moments of them, on a device.
@@ -48,10 +48,12 @@ struct Group {
 pub(super) type FlatGradients = [Option<Tensor<1>>; 2];
 
 impl FlatState {
-    /// Brings weights and moments to `device`; `frozen` is what an adapter is trained beside.
+    /// Brings weights and moments to `device`; `frozen` is what an adapter is trained beside, whose matrices are held in
+    /// `dtype`.
     pub(super) fn upload(
         state: &TrainState,
         frozen: Option<&(Weights, Arc<LoraShape>)>,
+        dtype: FloatDType,
         device: &Device,
     ) -> Self {
         let mut lengths = [0; 2];
@@ -86,19 +88,26 @@ impl FlatState {
         Self {
             places,
             groups,
-            frozen: frozen
-                .map(|(weights, shape)| (Parameters::upload(weights, device), Arc::clone(shape))),
+            frozen: frozen.map(|(weights, shape)| {
+                let weights = Parameters::upload(weights, device).cast_matrices(dtype);
+                (weights, Arc::clone(shape))
+            }),
         }
     }
 
-    /// The arrays as a network reads them.
-    pub(super) fn parameters(&self) -> Parameters {
+    /// The arrays as a network reads them: matrices in `dtype`, all of them brought to it at once.
+    pub(super) fn parameters(&self, dtype: FloatDType) -> Parameters {
+        let dtypes = [dtype, FloatDType::F32];
+        let groups = [0, 1].map(|group| {
+            let values = self.groups[group].as_ref().map(|of| of.values.clone());
+            values.map(|values| values.cast(dtypes[group]))
+        });
         let one = |(id, place): (&ArrayId, &Place)| {
-            let group = self.groups[place.group].as_ref();
-            let values = &group.expect("its arrays are not empty").values;
+            let values = groups[place.group].clone();
+            let values = values.expect("its arrays are not empty");
             let parameter = Parameter {
                 shape: place.shape.clone(),
-                values: values.clone().narrow(0, place.first, place.len()),
+                values: values.narrow(0, place.first, place.len()),
                 frozen: false,
             };
             (*id, parameter)
@@ -111,17 +120,13 @@ impl FlatState {
     }
 
     /// Gradients of the arrays end to end, zeros for one that none reached.
-    ///
-    /// # Shapes
-    /// `gradients` are flat, one for each array in the order of the weights.
-    pub(super) fn flat(&self, gradients: Vec<Option<Tensor<1>>>) -> FlatGradients {
+    pub(super) fn flat(&self, mut gradients: Gradients) -> FlatGradients {
         let mut parts: [Vec<Tensor<1>>; 2] = [Vec::new(), Vec::new()];
-        for (place, gradient) in self.places.values().zip(gradients) {
+        for (id, place) in &self.places {
             let values = self.groups[place.group].as_ref();
             let device = values.expect("its arrays are not empty").values.device();
             let zeros = || Tensor::zeros([place.len()], (&device, DType::F32));
-            let gradient = gradient.map(|gradient| gradient.cast(FloatDType::F32));
-            parts[place.group].push(gradient.unwrap_or_else(zeros));
+            parts[place.group].push(gradients.take(*id).unwrap_or_else(zeros));
         }
         parts.map(|parts| (!parts.is_empty()).then(|| Tensor::cat(parts, 0)))
     }

@@ -85,7 +85,8 @@ impl<'a> OnDevice<'a> {
     fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
         if self.resident.is_none() {
             let (frozen, device) = (self.frozen.as_ref(), &self.device.tensors);
-            self.resident = Some(guarded(|| FlatState::upload(state, frozen, device))?);
+            let dtype = self.arithmetic.dtype;
+            self.resident = Some(guarded(|| FlatState::upload(state, frozen, dtype, device))?);
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ impl<'a> OnDevice<'a> {
     ) -> Result<Gradients, DeviceFailure> {
         guarded(|| {
             let mut arrays = FlatGradients::default();
-            let parameters = on_device.parameters();
+            let parameters = on_device.parameters(self.arithmetic.dtype);
             let mut losses = Vec::new();
             for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
                 let packed = Packed::new(examples);
@@ -184,7 +185,7 @@ impl TrainBackend for OnDevice<'_> {
         loop {
             let on_device = self.resident.as_ref().expect("it has just arrived");
             let total = guarded(|| {
-                let parameters = on_device.parameters();
+                let parameters = on_device.parameters(self.arithmetic.dtype);
                 let one = |(_, examples): (usize, &[&Example])| {
                     let packed = Packed::new(examples);
                     let asked = Asked {
