@@ -163,7 +163,7 @@ fn training(
         &options,
         0,
         folder.path(),
-        TrainRuntime {
+        &TrainRuntime {
             device,
             ..TrainRuntime::default()
         },

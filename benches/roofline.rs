@@ -172,7 +172,7 @@ fn training(student: &Student, threads: usize) -> f64 {
         &options,
         0,
         folder.path(),
-        TrainRuntime {
+        &TrainRuntime {
             threads,
             ..TrainRuntime::default()
         },

@@ -89,7 +89,7 @@ fn main() {
         ..TrainRuntime::default()
     };
     for shape in SHAPES.iter().filter(|shape| asked(shape.name)) {
-        let best = measure(shape, runtime);
+        let best = measure(shape, &runtime);
         let (name, batch, length) = (shape.name, shape.batch, shape.length);
         println!(
             "{name}, {batch} x {length}: {best:.0} tokens/s, peak {}",
@@ -99,7 +99,7 @@ fn main() {
 }
 
 /// Tokens per second of the quickest round.
-fn measure(shape: &Shape, runtime: TrainRuntime) -> f64 {
+fn measure(shape: &Shape, runtime: &TrainRuntime) -> f64 {
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
     let mut student = Some(Student::init(architecture(shape), tokenizer, 1).unwrap());
     let examples: Vec<Example> = (0..shape.batch * shape.steps)

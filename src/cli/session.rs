@@ -242,6 +242,7 @@ impl Session {
             threads: manifest.run.threads,
             batch_size: manifest.run.batch_size,
             device,
+            beside: Vec::new(),
             device_description: String::new(),
             gradient_checkpointing: manifest.run.gradient_checkpointing,
             permissions: Permissions::default(),

@@ -113,7 +113,7 @@ impl Calibration {
             &options,
             0,
             folder.path(),
-            TrainRuntime {
+            &TrainRuntime {
                 threads,
                 ..TrainRuntime::default()
             },

@@ -256,7 +256,7 @@ fn trained(
     let runtime = TrainRuntime {
         threads,
         device,
-        gradient_checkpointing: false,
+        ..TrainRuntime::default()
     };
     let trained = train(
         student.clone(),
@@ -265,7 +265,7 @@ fn trained(
         &options,
         1,
         folder.path(),
-        runtime,
+        &runtime,
         &mut |progress| losses.push(progress.loss),
         &CancelToken::default(),
     );

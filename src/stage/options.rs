@@ -12,6 +12,8 @@ pub struct RunOptions {
     pub batch_size: usize,
     /// Where models run. Its backend is in the key of everything that they make.
     pub device: DeviceName,
+    /// Devices that a training takes beside it, each with a share of every batch.
+    pub beside: Vec<DeviceName>,
     /// How that device calls itself.
     pub device_description: String,
     /// Train with less memory and more computing.

@@ -55,12 +55,19 @@ pub struct OpenDevice {
     /// How many sequences it goes on with together at least, however few there are: a constant of the backend, so that what
     /// comes of one does not depend on the others. A card has room for many, and what bounds it is how often it is asked.
     pub(crate) places: usize,
+    /// Tokens that go through a training together, each sequence as long as the longest, unless memory says otherwise.
+    /// Changes rounding only.
+    pub(crate) micro_batch_tokens: usize,
 }
 
 /// Sequences that go on together on a processor, or what plays a card.
 const FEW_PLACES: usize = 64;
 /// Sequences that go on together on a card.
 const MANY_PLACES: usize = 512;
+/// Tokens of a micro-batch on a processor, or what plays a card.
+const FEW_TOKENS: usize = 1 << 10;
+/// Tokens of a micro-batch on a card.
+const MANY_TOKENS: usize = 1 << 14;
 
 impl OpenDevice {
     pub(super) fn new(name: DeviceName, tensors: Device) -> Self {
@@ -75,11 +82,16 @@ impl OpenDevice {
             // Of wgpu nobody knows beforehand whether it is a card.
             _ => FEW_PLACES,
         };
+        let micro_batch_tokens = match name {
+            DeviceName::Cuda(_) | DeviceName::LibtorchCuda(_) => MANY_TOKENS,
+            _ => FEW_TOKENS,
+        };
         Self {
             name,
             tensors,
             attention,
             places,
+            micro_batch_tokens,
         }
     }
 

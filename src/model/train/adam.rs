@@ -9,7 +9,7 @@ use crate::model::{Array, Weights};
 /// Elements that a thread takes at a time.
 const BLOCK: usize = 1 << 14;
 /// `PyTorch`'s `clip_grad_norm_`.
-const CLIP_EPSILON: f64 = 1e-6;
+pub(super) const CLIP_EPSILON: f64 = 1e-6;
 
 /// Moments of all weights, and how often they were updated.
 #[derive(Clone, PartialEq, Debug)]
@@ -109,7 +109,7 @@ fn clip_factor(gradients: &Weights, limit: Option<f64>) -> f32 {
 }
 
 /// What brings a norm down to `limit`, as `PyTorch`'s `clip_grad_norm_` does.
-pub(super) fn clip_to(limit: f64, norm: f64) -> f64 {
+fn clip_to(limit: f64, norm: f64) -> f64 {
     (limit / (norm + CLIP_EPSILON)).min(1.0)
 }
 

@@ -13,15 +13,40 @@ pub(super) struct Update<'a> {
     pub(super) dropout: Option<Dropout>,
 }
 
+/// What is known after a step.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Known {
+    /// Mean losses of steps, in their order, of which none was told before; those of the last ones may come later.
+    Losses(Vec<f64>),
+    /// Memory ran out where nobody looked: the steps since the state was last brought here are lost.
+    Lost,
+}
+
+#[cfg(test)]
+impl Known {
+    /// The losses.
+    pub(super) fn losses(self) -> Vec<f64> {
+        match self {
+            Self::Losses(losses) => losses,
+            Self::Lost => panic!("steps are lost"),
+        }
+    }
+}
+
 /// Where weights and moments are and steps are computed.
 pub(super) trait TrainBackend {
-    /// One update; the batch's mean loss before it. `state` may lag behind until [`TrainBackend::sync`].
+    /// One update. Losses are those before it. `state` may lag behind until [`TrainBackend::sync`].
     fn step(
         &mut self,
         state: &mut TrainState,
         batch: &Batch<'_>,
         update: &Update<'_>,
-    ) -> Result<f64, TrainError>;
+    ) -> Result<Known, TrainError>;
+
+    /// Waits for the losses that are not told yet.
+    fn settle(&mut self) -> Result<Known, TrainError> {
+        Ok(Known::Losses(Vec::new()))
+    }
 
     /// The batch's mean loss without dropout.
     fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use indexmap::IndexMap;
 
-use super::adam::{Adam, clip_to};
+use super::adam::{Adam, CLIP_EPSILON};
 use super::backend::Update;
 use super::checkpoint::TrainState;
 use crate::model::architecture::ArrayId;
@@ -131,18 +131,16 @@ impl FlatState {
         parts.map(|parts| (!parts.is_empty()).then(|| Tensor::cat(parts, 0)))
     }
 
-    /// One update, as [`Adam::step`] does it on the CPU; f32. `norm` is that of all gradients together.
+    /// One update, as [`Adam::step`] does it on the CPU; f32. `gradients` are times `loss_scale`.
     pub(super) fn step(
         &mut self,
         gradients: FlatGradients,
-        norm: f64,
         state: &Adam,
         update: &Update<'_>,
         loss_scale: f64,
     ) {
         let options = update.options;
-        let clip = options.grad_clip.map_or(1.0, |limit| clip_to(limit, norm));
-        let scale = clip / loss_scale;
+        let scaled = scale(&gradients, options.grad_clip, loss_scale);
         let power = i32::try_from(state.steps).unwrap_or(i32::MAX);
         let (beta1, beta2) = (options.adam_beta1, options.adam_beta2);
         let step_size = update.learning_rate / (1.0 - beta1.powi(power));
@@ -153,7 +151,7 @@ impl FlatState {
             let (Some(of), Some(gradient)) = (group.take(), gradient) else {
                 continue;
             };
-            let gradient = gradient * scale;
+            let gradient = scaled(gradient);
             let first = of.first.clone() + (gradient.clone() - of.first) * (1.0 - beta1);
             let second = of.second * beta2 + gradient.clone() * gradient * (1.0 - beta2);
             let change =
@@ -191,14 +189,24 @@ impl FlatState {
     }
 }
 
-/// The sum of squares of all gradients together, times the loss's scale squared.
-///
-/// # Shapes
-/// To `[1]`; `None` where there are none.
-pub(super) fn squares(gradients: &FlatGradients) -> Option<Tensor<1>> {
-    let sums = gradients.iter().flatten();
-    sums.map(|gradient| (gradient.clone() * gradient.clone()).sum())
-        .reduce(|sum, more| sum + more)
+/// What brings gradients to their own size and their common norm down to `limit`; that one is found on the device.
+fn scale(
+    gradients: &FlatGradients,
+    limit: Option<f64>,
+    loss_scale: f64,
+) -> impl Fn(Tensor<1>) -> Tensor<1> + use<> {
+    let squares = gradients.iter().flatten();
+    let squares = squares.map(|gradient| (gradient.clone() * gradient.clone()).sum());
+    let factor = limit.and_then(|limit| {
+        let sum = squares.reduce(|sum, more| sum + more)?;
+        let norm = sum.sqrt() / loss_scale;
+        Some(((norm + CLIP_EPSILON).recip() * limit).clamp_max(1.0) / loss_scale)
+    });
+    move |gradient| match &factor {
+        Some(factor) => gradient * factor.clone(),
+        None if loss_scale > 1.0 => gradient / loss_scale,
+        None => gradient,
+    }
 }
 
 /// Adds gradients to others.

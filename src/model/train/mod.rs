@@ -15,14 +15,17 @@ mod flat;
 mod on_device;
 mod options;
 mod packed;
+mod replica;
 mod step;
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::backend::{TrainBackend, Update};
+use self::backend::{Known, TrainBackend, Update};
 use self::checkpoint::TrainState;
 use self::cpu::{Cpu, MICRO_BATCH_TOKENS};
 use self::data::{Prepared, order};
@@ -42,12 +45,14 @@ pub use self::error::TrainError;
 pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
 
 /// How the work is done, as opposed to what is computed: none of it changes the result.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TrainRuntime {
     /// Threads; 0 for as many as there are cores.
     pub threads: usize,
     /// Where it is done. The backend changes rounding.
     pub device: DeviceName,
+    /// Further devices, of the same backend: each takes a share of every batch. That changes rounding only.
+    pub beside: Vec<DeviceName>,
     /// Keep each block's input only and make the rest again in the backward pass: less memory, about a third more
     /// work. On the CPU the same bits.
     pub gradient_checkpointing: bool,
@@ -118,7 +123,7 @@ pub fn train(
     options: &TrainOptions,
     seed: u64,
     checkpoint_dir: &Path,
-    runtime: TrainRuntime,
+    runtime: &TrainRuntime,
     progress: &mut dyn FnMut(TrainProgress),
     cancel: &CancelToken,
 ) -> Result<Trained, TrainError> {
@@ -208,7 +213,7 @@ fn check_room(
     adapter: Option<&Adapter>,
     examples: &[Example],
     options: &TrainOptions,
-    runtime: TrainRuntime,
+    runtime: &TrainRuntime,
 ) -> Result<(), TrainError> {
     let what = "training this student";
     // Of what is trained weights, gradients and Adam's two moments.
@@ -245,7 +250,7 @@ fn backend_of<'a>(
     architecture: &'a Architecture,
     frozen: Option<(Weights, LoraShape)>,
     options: &TrainOptions,
-    runtime: TrainRuntime,
+    runtime: &TrainRuntime,
 ) -> Result<Box<dyn TrainBackend + 'a>, TrainError> {
     if runtime.device == DeviceName::Cpu {
         if options.dtype != Dtype::F32 {
@@ -258,13 +263,15 @@ fn backend_of<'a>(
             Some((weights, shape)) => backend.adapting(weights, shape),
         }));
     }
-    let device = runtime.device.open()?;
-    device.set_threads(runtime.threads);
+    let names = std::iter::once(&runtime.device).chain(&runtime.beside);
+    let devices = names.map(|name| name.open());
+    let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    devices[0].set_threads(runtime.threads);
     let checkpointing = runtime.gradient_checkpointing;
-    let backend = OnDevice::new(architecture, device, options.dtype, checkpointing)?;
+    let backend = OnDevice::new(architecture, devices, options.dtype, checkpointing)?;
     Ok(Box::new(match frozen {
         None => backend,
-        Some((weights, shape)) => backend.adapting(weights, shape),
+        Some((weights, shape)) => backend.adapting(&Arc::new((weights, Arc::new(shape)))),
     }))
 }
 
@@ -319,6 +326,35 @@ fn identity(
     writer.finish().1
 }
 
+/// A step whose loss may not be known yet.
+struct StepDone {
+    /// From 1.
+    step: usize,
+    loss_tokens: f64,
+    learning_rate: f64,
+    /// Trained on by then.
+    tokens: u64,
+}
+
+/// What an epoch's losses come to.
+#[derive(Default)]
+struct EpochSums {
+    /// Over all tokens that count.
+    loss: f64,
+    /// Those.
+    tokens: f64,
+    /// The last step's.
+    learning_rate: f64,
+}
+
+impl EpochSums {
+    fn add(&mut self, loss: f64, done: &StepDone) {
+        self.loss += loss * done.loss_tokens;
+        self.tokens += done.loss_tokens;
+        self.learning_rate = done.learning_rate;
+    }
+}
+
 struct Training<'a> {
     architecture: &'a Architecture,
     options: &'a TrainOptions,
@@ -340,49 +376,19 @@ impl Training<'_> {
         progress: &mut dyn FnMut(TrainProgress),
         cancel: &CancelToken,
     ) -> Result<(), TrainError> {
-        let (epoch, options) = (self.state.epochs, self.options);
-        let steps_total = self.steps_total();
-        let left = steps_total - self.state.adam.steps;
-        let order = order(self.examples.len(), self.seed, epoch);
-        let (mut loss_sum, mut loss_tokens, mut learning_rate) = (0.0, 0.0, 0.0);
-        for indices in order.chunks(options.batch_size).take(left) {
-            if cancel.is_cancelled() {
-                return Err(TrainError::Cancelled);
+        let before = (self.state.adam.steps, self.state.tokens);
+        let sums = loop {
+            if let Some(sums) = self.steps(progress, cancel)? {
+                break sums;
             }
-            let step = self.state.adam.steps;
-            learning_rate = options.learning_rate_at(step, steps_total);
-            let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
-            let lora = options.lora.as_ref().map_or(0.0, |lora| lora.dropout);
-            let rates = [options.dropout, lora];
-            let update = Update {
-                options,
-                learning_rate,
-                dropout: Dropout::new(rates, self.seed, step as u64),
-            };
-            let loss = self.backend.step(&mut self.state, &batch, &update)?;
-            self.state.tokens += batch.tokens as u64;
-            if !loss.is_finite() {
-                return Err(TrainError::NotFinite {
-                    loss,
-                    step: step + 1,
-                    epoch: epoch + 1,
-                });
-            }
-            loss_sum += loss * batch.loss_tokens as f64;
-            loss_tokens += batch.loss_tokens as f64;
-            progress(TrainProgress {
-                epoch: epoch + 1,
-                step: step + 1,
-                steps_total,
-                loss,
-                tokens: self.state.tokens,
-            });
-        }
+            // Weights and moments here are those of the epoch's beginning.
+            (self.state.adam.steps, self.state.tokens) = before;
+        };
         self.backend.sync(&mut self.state)?;
         // The last step's loss does not show what the step itself did.
         self.state.weights.check_finite(self.architecture)?;
         let validation_loss = self.validate(cancel)?;
-        if let Some(loss) = validation_loss.filter(|_| options.keep == Keep::Best)
+        if let Some(loss) = validation_loss.filter(|_| self.options.keep == Keep::Best)
             && self
                 .state
                 .best
@@ -395,12 +401,74 @@ impl Training<'_> {
         self.state.losses.push(LossPoint {
             epoch: self.state.epochs,
             step: self.state.adam.steps,
-            train_loss: loss_sum / loss_tokens,
+            train_loss: sums.loss / sums.tokens,
             validation_loss,
-            learning_rate,
+            learning_rate: sums.learning_rate,
             tokens: self.state.tokens,
         });
         Ok(())
+    }
+
+    /// The steps of an epoch; `None` where they are lost.
+    fn steps(
+        &mut self,
+        progress: &mut dyn FnMut(TrainProgress),
+        cancel: &CancelToken,
+    ) -> Result<Option<EpochSums>, TrainError> {
+        let (epoch, options) = (self.state.epochs, self.options);
+        let steps_total = self.steps_total();
+        let left = steps_total - self.state.adam.steps;
+        let order = order(self.examples.len(), self.seed, epoch);
+        let (mut sums, mut untold) = (EpochSums::default(), VecDeque::new());
+        let mut tell = |known: Known, untold: &mut VecDeque<StepDone>| {
+            let Known::Losses(losses) = known else {
+                return Ok(false);
+            };
+            let done: Vec<StepDone> = untold.drain(..losses.len()).collect();
+            for (loss, done) in losses.into_iter().zip(done) {
+                let StepDone { step, tokens, .. } = done;
+                if !loss.is_finite() {
+                    let epoch = epoch + 1;
+                    return Err(TrainError::NotFinite { loss, step, epoch });
+                }
+                sums.add(loss, &done);
+                progress(TrainProgress {
+                    epoch: epoch + 1,
+                    step,
+                    steps_total,
+                    loss,
+                    tokens,
+                });
+            }
+            Ok(true)
+        };
+        for indices in order.chunks(options.batch_size).take(left) {
+            if cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let step = self.state.adam.steps;
+            let learning_rate = options.learning_rate_at(step, steps_total);
+            let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
+            let lora = options.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+            let update = Update {
+                options,
+                learning_rate,
+                dropout: Dropout::new([options.dropout, lora], self.seed, step as u64),
+            };
+            let known = self.backend.step(&mut self.state, &batch, &update)?;
+            self.state.tokens += batch.tokens as u64;
+            untold.push_back(StepDone {
+                step: step + 1,
+                loss_tokens: batch.loss_tokens as f64,
+                learning_rate,
+                tokens: self.state.tokens,
+            });
+            if !tell(known, &mut untold)? {
+                return Ok(None);
+            }
+        }
+        let all = tell(self.backend.settle()?, &mut untold)?;
+        Ok(all.then_some(sums))
     }
 
     /// The mean loss over the validation examples' tokens, without dropout.

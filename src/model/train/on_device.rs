@@ -1,156 +1,197 @@
-//! Steps on a device of burn: weights and moments stay there, f32, and come back when a checkpoint is due.
+//! Steps on devices of burn.
 //!
-//! A batch goes through in micro-batches; when the device's memory runs out, they are halved and the step begins again.
-//! Dropout is by example, so nothing but rounding changes.
+//! A batch goes through in micro-batches; when a device's memory runs out, they are halved and the step begins again.
+//! With several devices each takes a share of the batch, gradients are added on the first, and all make the same update.
+//! Dropout is by example, so nothing but rounding changes. Losses stay on the device until some have come together: to
+//! read one is to wait for all that the device has been told.
 
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 
 use super::TrainError;
-use super::backend::{TrainBackend, Update};
+use super::backend::{Known, TrainBackend, Update};
 use super::checkpoint::TrainState;
-use super::data::Example;
-use super::flat::{self, FlatGradients, FlatState};
-use super::packed::Packed;
+use super::replica::{Frozen, MicroBatch, Replica, StepGradients, numbers};
 use super::step::{Batch, Layout};
 use crate::model::device::{DeviceFailure, OpenDevice, guarded};
-use crate::model::lora::LoraShape;
-use crate::model::network::{Arithmetic, Asked, gradients, loss_alone};
-use crate::model::{Architecture, Dtype, Weights};
+use crate::model::{Architecture, Dtype};
 
-/// Padded tokens that go through together, unless memory says otherwise. Changes rounding only.
-const MICRO_BATCH_TOKENS: usize = 1024;
 /// What the loss is multiplied by in f16, so that small gradients do not vanish (ours).
 const F16_LOSS_SCALE: f64 = 1024.0;
+/// Losses that are read together, unless they are older than [`READ_EVERY`].
+const READ_TOGETHER: usize = 16;
+/// Whoever looks on sees a loss as often.
+const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// A device that trains.
+/// Devices that train.
 pub(super) struct OnDevice<'a> {
-    architecture: &'a Architecture,
-    /// What an adapter is trained beside; else all weights are trained.
-    frozen: Option<(Weights, Arc<LoraShape>)>,
-    device: OpenDevice,
-    arithmetic: Arithmetic,
+    replicas: Vec<Replica<'a>>,
     loss_scale: f64,
-    /// Brought there at the first use.
-    resident: Option<FlatState>,
     /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
     ladder: Vec<usize>,
-    /// Test: how many micro-batches of more than so many tokens fail.
+    /// The largest micro-batch, padded, that is known to have room.
+    largest: usize,
+    /// Losses that are not read yet, times their scale: `[1]` each.
+    unread: Vec<Tensor<1>>,
+    read: Instant,
+    /// How old the oldest of them becomes.
+    read_every: Duration,
+    /// Test: how many reads of losses go well before one fails.
     #[cfg(test)]
-    pub(super) room_tokens: Option<usize>,
+    pub(super) reads: Option<usize>,
 }
 
 impl<'a> OnDevice<'a> {
+    /// On these devices, of which there is one at least.
     pub(super) fn new(
         architecture: &'a Architecture,
-        device: OpenDevice,
+        devices: Vec<OpenDevice>,
         dtype: Dtype,
         gradient_checkpointing: bool,
     ) -> Result<Self, TrainError> {
-        let format = device.float(dtype);
+        let tokens = devices.iter().map(|device| device.micro_batch_tokens);
+        let ladder = tokens.min().into_iter().collect();
+        let replicas = devices
+            .into_iter()
+            .map(|device| Replica::new(architecture, device, dtype, gradient_checkpointing));
         Ok(Self {
-            architecture,
-            frozen: None,
-            device,
-            arithmetic: Arithmetic {
-                dtype: format.ok_or(TrainError::Dtype(dtype))?,
-                gradient_checkpointing,
-            },
+            replicas: replicas.collect::<Result<_, _>>()?,
             loss_scale: if dtype == Dtype::F16 {
                 F16_LOSS_SCALE
             } else {
                 1.0
             },
-            resident: None,
-            ladder: vec![MICRO_BATCH_TOKENS],
+            ladder,
+            largest: 0,
+            unread: Vec::new(),
+            read: Instant::now(),
+            read_every: READ_EVERY,
             #[cfg(test)]
-            room_tokens: None,
+            reads: None,
         })
     }
 
-    /// Trains an adapter of `frozen`: `state` has its arrays, and these weights stay.
-    pub(super) fn adapting(self, frozen: Weights, shape: LoraShape) -> Self {
-        Self {
-            frozen: Some((frozen, Arc::new(shape))),
-            ..self
-        }
+    /// Trains an adapter of `frozen`: the state has its arrays, and these weights stay.
+    pub(super) fn adapting(mut self, frozen: &Frozen) -> Self {
+        let replicas = std::mem::take(&mut self.replicas).into_iter();
+        self.replicas = replicas
+            .map(|replica| replica.adapting(Frozen::clone(frozen)))
+            .collect();
+        self
     }
 
     fn micro_batch(&self) -> usize {
         self.ladder.last().copied().unwrap_or(1)
     }
 
-    /// Brings weights and moments there, unless they are.
-    fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
-        if self.resident.is_none() {
-            let (frozen, device) = (self.frozen.as_ref(), &self.device.tensors);
-            let dtype = self.arithmetic.dtype;
-            self.resident = Some(guarded(|| FlatState::upload(state, frozen, dtype, device))?);
+    fn upload(&mut self, state: &TrainState) -> Result<(), TrainError> {
+        for replica in &mut self.replicas {
+            replica.upload(state).map_err(TrainError::Device)?;
         }
         Ok(())
     }
 
-    /// Mean loss, summed gradients of a batch, and the gradients' common norm, both numbers brought here at once: a read
-    /// waits for all that the device has been told, so one a step is enough.
-    fn gradients(
-        &self,
-        on_device: &FlatState,
+    /// What each device does of a batch, and whether a micro-batch is larger than any before.
+    fn shares<'b>(&self, batch: &'b Batch<'_>) -> (Vec<Vec<MicroBatch<'b>>>, bool) {
+        let limit = self.micro_batch();
+        let shares = batch.shares(self.replicas.len());
+        let shares = shares.map(|share| share.parts(limit, Layout::Padded));
+        let shares: Vec<Vec<MicroBatch<'_>>> = shares.collect();
+        let sizes = shares
+            .iter()
+            .flatten()
+            .map(|(_, examples)| padded(examples));
+        let grows = sizes.max().unwrap_or(0) > self.largest;
+        (shares, grows)
+    }
+
+    /// Loss and summed gradients of a batch, on the first device. Where a micro-batch is larger than any before, waits until
+    /// it is known that there is room.
+    pub(super) fn gradients(
+        &mut self,
         batch: &Batch<'_>,
         update: &Update<'_>,
-    ) -> Result<Gradients, DeviceFailure> {
-        guarded(|| {
-            let mut arrays = FlatGradients::default();
-            let parameters = on_device.parameters(self.arithmetic.dtype);
-            let mut losses = Vec::new();
-            for (first, examples) in batch.parts(self.micro_batch(), Layout::Padded) {
-                let packed = Packed::new(examples);
-                #[cfg(test)]
-                if self
-                    .room_tokens
-                    .is_some_and(|room| packed.tokens.len() > room)
-                {
-                    panic!("test: out of memory");
-                }
-                let dropout = update.dropout.map(|dropout| dropout.beginning_at(first));
-                let asked = Asked {
-                    tokens: &packed.tokens,
-                    spans: &packed.spans,
-                    targets: &packed.targets,
-                    scale: self.loss_scale / batch.loss_tokens as f64,
-                    dropout,
-                };
-                let (loss, more) =
-                    gradients(self.architecture, &parameters, &asked, self.arithmetic);
-                flat::add(&mut arrays, on_device.flat(more));
-                losses.push(loss);
+    ) -> Result<StepGradients, DeviceFailure> {
+        let (shares, grows) = self.shares(batch);
+        let scale = self.loss_scale / batch.loss_tokens as f64;
+        let work: Vec<_> = self.replicas.iter().zip(&shares).collect();
+        let found = side_by_side(&work, |(replica, parts)| {
+            let found = replica.gradients(parts, scale, update)?;
+            if grows && let Some(found) = &found {
+                guarded(|| numbers(vec![found.loss.clone()]))?;
             }
-            let loss = Tensor::cat(losses, 0).sum();
-            let squares = flat::squares(&arrays).unwrap_or_else(|| loss.zeros_like());
-            let read = Tensor::cat(vec![loss, squares], 0).into_data();
-            let read: Vec<f32> = read.try_into_vec().expect("sums are f32");
-            Gradients {
-                loss: f64::from(read[0]) / self.loss_scale,
-                norm: f64::from(read[1]).sqrt() / self.loss_scale,
-                arrays,
-            }
-        })
+            Ok(found)
+        })?;
+        let mut found = found.into_iter().flatten();
+        let mut sum = found.next().expect("a batch has an example");
+        guarded(|| found.for_each(|more| sum.add(more)))?;
+        let sizes = shares
+            .iter()
+            .flatten()
+            .map(|(_, examples)| padded(examples));
+        self.largest = sizes.max().unwrap_or(0).max(self.largest);
+        Ok(sum)
     }
 
     /// Answers that memory ran out: half the micro-batch, where it can be halved; any other failure is an error.
     fn handle_oom(&mut self, failure: DeviceFailure, batch: &Batch<'_>) -> Result<(), TrainError> {
-        let parts = batch.parts(self.micro_batch(), Layout::Padded);
-        let smallest = parts.iter().all(|(_, examples)| examples.len() == 1);
-        if matches!(failure, DeviceFailure::Other(_)) || smallest {
+        let (shares, _) = self.shares(batch);
+        let mut parts = shares.iter().flatten();
+        if parts.all(|(_, examples)| examples.len() == 1) {
             return Err(TrainError::Device(failure));
         }
+        self.halve(failure)
+    }
+
+    fn halve(&mut self, failure: DeviceFailure) -> Result<(), TrainError> {
         let half = self.micro_batch() / 2;
+        if matches!(failure, DeviceFailure::Other(_)) || half == 0 {
+            return Err(TrainError::Device(failure));
+        }
         tracing::warn!(
             tokens = half,
             "the device's memory ran out; going on with smaller micro-batches"
         );
         self.ladder.push(half);
+        self.largest = 0;
         Ok(())
+    }
+
+    /// Reads the losses that are not. A device may say so late that its memory ran out: weights and moments are not to be
+    /// relied on then.
+    fn read(&mut self) -> Result<Known, TrainError> {
+        self.read = Instant::now();
+        let unread = std::mem::take(&mut self.unread);
+        let found = guarded(|| {
+            #[cfg(test)]
+            match &mut self.reads {
+                Some(0) => {
+                    self.reads = None;
+                    panic!("test: out of memory");
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            numbers(unread)
+        });
+        match found {
+            Ok(losses) => {
+                let losses = losses.into_iter().map(|loss| loss / self.loss_scale);
+                Ok(Known::Losses(losses.collect()))
+            }
+            Err(failure) => self.lost(failure),
+        }
+    }
+
+    /// Answers that memory ran out when weights and moments were changed already.
+    fn lost(&mut self, failure: DeviceFailure) -> Result<Known, TrainError> {
+        self.halve(failure)?;
+        self.unread.clear();
+        for replica in &mut self.replicas {
+            replica.resident = None;
+        }
+        Ok(Known::Lost)
     }
 }
 
@@ -160,60 +201,50 @@ impl TrainBackend for OnDevice<'_> {
         state: &mut TrainState,
         batch: &Batch<'_>,
         update: &Update<'_>,
-    ) -> Result<f64, TrainError> {
-        self.upload(state).map_err(TrainError::Device)?;
-        let mut on_device = self.resident.take().expect("it has just arrived");
-        let gradients = loop {
-            match self.gradients(&on_device, batch, update) {
+    ) -> Result<Known, TrainError> {
+        self.upload(state)?;
+        let found = loop {
+            match self.gradients(batch, update) {
                 Ok(found) => break found,
                 Err(failure) => self.handle_oom(failure, batch)?,
             }
         };
-        let loss = gradients.loss;
         state.adam.steps += 1;
-        guarded(|| {
-            let Gradients { norm, arrays, .. } = gradients;
-            on_device.step(arrays, norm, &state.adam, update, self.loss_scale);
-        })
-        .map_err(TrainError::Device)?;
-        self.resident = Some(on_device);
-        Ok(loss)
+        for replica in &mut self.replicas {
+            let stepped = replica.step(&found.arrays, state, update, self.loss_scale);
+            if let Err(failure) = stepped {
+                return self.lost(failure);
+            }
+        }
+        self.unread.push(found.loss);
+        if self.unread.len() < READ_TOGETHER && self.read.elapsed() < self.read_every {
+            return Ok(Known::Losses(Vec::new()));
+        }
+        self.read()
+    }
+
+    fn settle(&mut self) -> Result<Known, TrainError> {
+        self.read()
     }
 
     fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {
-        self.upload(state).map_err(TrainError::Device)?;
+        self.upload(state)?;
         loop {
-            let on_device = self.resident.as_ref().expect("it has just arrived");
-            let total = guarded(|| {
-                let parameters = on_device.parameters(self.arithmetic.dtype);
-                let one = |(_, examples): (usize, &[&Example])| {
-                    let packed = Packed::new(examples);
-                    let asked = Asked {
-                        tokens: &packed.tokens,
-                        spans: &packed.spans,
-                        targets: &packed.targets,
-                        scale: 1.0 / batch.loss_tokens as f64,
-                        dropout: None,
-                    };
-                    let dtype = self.arithmetic.dtype;
-                    let loss = loss_alone(self.architecture, &parameters, &asked, dtype);
-                    f64::from(loss.into_scalar::<f32>())
-                };
-                let parts = batch.parts(self.micro_batch(), Layout::Padded);
-                parts.into_iter().map(one).sum()
-            });
-            match total {
-                Ok(total) => return Ok(total),
+            let (shares, _) = self.shares(batch);
+            let scale = 1.0 / batch.loss_tokens as f64;
+            let work: Vec<_> = self.replicas.iter().zip(&shares).collect();
+            match side_by_side(&work, |(replica, parts)| replica.loss(parts, scale)) {
+                Ok(losses) => return Ok(losses.into_iter().sum()),
                 Err(failure) => self.handle_oom(failure, batch)?,
             }
         }
     }
 
     fn sync(&mut self, state: &mut TrainState) -> Result<(), TrainError> {
-        let Some(on_device) = &self.resident else {
-            return Ok(());
-        };
-        guarded(|| on_device.download(state)).map_err(TrainError::Device)
+        let first = self.replicas.first();
+        first.map_or(Ok(()), |first| {
+            first.download(state).map_err(TrainError::Device)
+        })
     }
 
     fn ladder(&self) -> Vec<usize> {
@@ -221,14 +252,33 @@ impl TrainBackend for OnDevice<'_> {
     }
 }
 
-/// What a step's backward passes give.
-struct Gradients {
-    /// Mean over the tokens that count.
-    loss: f64,
-    /// The Euclidean norm of all gradients together.
-    norm: f64,
-    /// Times the loss's scale.
-    arrays: FlatGradients,
+/// Tokens of a micro-batch, each sequence as long as the longest.
+fn padded(examples: &[&super::data::Example]) -> usize {
+    let longest = examples.iter().map(|example| example.tokens.len()).max();
+    examples.len() * longest.unwrap_or(0)
+}
+
+/// What each device makes of its work, all at the same time.
+fn side_by_side<W: Sync, T: Send>(
+    work: &[W],
+    of: impl Fn(&W) -> Result<T, DeviceFailure> + Sync,
+) -> Result<Vec<T>, DeviceFailure> {
+    let of = &of;
+    let [first, others @ ..] = work else {
+        return Ok(Vec::new());
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = others
+            .iter()
+            .map(|work| scope.spawn(move || of(work)))
+            .collect();
+        let mut found = vec![of(first)];
+        for other in others {
+            let other = other.join();
+            found.push(other.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        found.into_iter().collect()
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::super::data::Example;
 use super::*;
+use crate::model::Weights;
 use crate::model::architecture::Gpt2;
 use crate::model::device::counting::{counting, row};
 use crate::model::dropout::Dropout;
@@ -30,8 +31,10 @@ fn counts_of_training_do_not_grow() {
         .collect();
     let of_step = Batch::new(&examples);
     let options = TrainOptions::default();
-    let mut backend = OnDevice::new(&architecture, device, Dtype::F32, false).unwrap();
-    let mut step = |number| {
+    let mut backend = OnDevice::new(&architecture, vec![device], Dtype::F32, false).unwrap();
+    // However slow this machine is.
+    backend.read_every = std::time::Duration::MAX;
+    let mut step = |backend: &mut OnDevice<'_>, number| {
         let update = Update {
             options: &options,
             learning_rate: 1e-3,
@@ -41,8 +44,8 @@ fn counts_of_training_do_not_grow() {
         backend.step(&mut state, &of_step, &update).unwrap();
         counts()
     };
-    step(0);
-    let found = step(1);
+    step(&mut backend, 0);
+    let found = step(&mut backend, 1);
     eprintln!("{}", row("a training step, 8 x 128", &found));
     // One bit for each element that may be dropped, rows filled up to 32.
     let rows = (1 + 2 * layers) * batch * length * width.next_multiple_of(32);
@@ -55,6 +58,13 @@ fn counts_of_training_do_not_grow() {
         small as u64 + found.bytes_up - masks < 6_000_000,
         "{found:?}"
     );
-    assert!(found.launches <= 1275, "{found:?}");
-    assert_eq!((found.copies_down, found.bytes_down), (1, 8));
+    assert!(found.launches <= 1265, "{found:?}");
+    // Nobody waits, and a few losses come together.
+    assert_eq!((found.copies_down, found.bytes_down), (0, 0));
+    let losses = backend.settle().unwrap().losses();
+    let read = counts();
+    assert_eq!(
+        (read.copies_down, read.bytes_down),
+        (1, 4 * losses.len() as u64)
+    );
 }

@@ -1,6 +1,9 @@
 //! Training on burn's `flex`, and on what `SERT_TEST_DEVICES` names: the CPU's losses and weights, with and without gradient
 //! checkpointing, and when memory runs out.
 
+use std::sync::Arc;
+
+use super::super::Training;
 use super::super::data::Example;
 use super::*;
 use crate::event::CancelToken;
@@ -41,10 +44,19 @@ fn options() -> TrainOptions {
 }
 
 fn trained(device: DeviceName, gradient_checkpointing: bool) -> Trained {
+    trained_on(device, Vec::new(), gradient_checkpointing)
+}
+
+fn trained_on(
+    device: DeviceName,
+    beside: Vec<DeviceName>,
+    gradient_checkpointing: bool,
+) -> Trained {
     let folder = tempfile::tempdir().unwrap();
     let runtime = TrainRuntime {
         threads: 2,
         device,
+        beside,
         gradient_checkpointing,
     };
     let examples = examples();
@@ -55,7 +67,7 @@ fn trained(device: DeviceName, gradient_checkpointing: bool) -> Trained {
         &options(),
         5,
         folder.path(),
-        runtime,
+        &runtime,
         &mut |_| {},
         &CancelToken::default(),
     )
@@ -108,7 +120,8 @@ fn gradients_alike(name: &str, architecture: &Architecture, weights: &Weights) {
     };
     for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let there = device.open().unwrap();
-        let mut backend = OnDevice::new(architecture, there, Dtype::F32, checkpointing).unwrap();
+        let mut backend =
+            OnDevice::new(architecture, vec![there], Dtype::F32, checkpointing).unwrap();
         let (found_loss, found) = gradients_on(&mut backend, weights, &batch, &update);
         assert!(
             (found_loss - loss).abs() < 1e-4,
@@ -153,10 +166,13 @@ fn adapters_are_pefts_and_the_cpus() {
         for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
             let there = device.open().unwrap();
             let backend = || {
-                let (architecture, there) = (&parity.architecture, there.clone());
+                let (architecture, there) = (&parity.architecture, vec![there.clone()]);
                 OnDevice::new(architecture, there, Dtype::F32, checkpointing)
                     .unwrap()
-                    .adapting(parity.weights.clone(), adapter.shape.clone())
+                    .adapting(&Frozen::new((
+                        parity.weights.clone(),
+                        Arc::new(adapter.shape.clone()),
+                    )))
             };
             let on =
                 |dropout| gradients_on(&mut backend(), &adapter.weights, &batch, &update(dropout));
@@ -178,10 +194,9 @@ fn adapters_are_pefts_and_the_cpus() {
                 assert!(worst < most, "{name} on {device}: {id:?}: {worst:e}");
             }
             let (mut backend, mut state) = (backend(), TrainState::new(adapter.weights.clone()));
-            let losses: Vec<f64> = (0..fixture.expected.losses.len())
-                .map(|_| backend.step(&mut state, &batch, &update(None)).unwrap())
-                .collect();
-            backend.sync(&mut state).unwrap();
+            let steps = fixture.expected.losses.len();
+            let losses = losses_of(&mut backend, &mut state, &batch, steps, |_| update(None));
+            let losses = losses.unwrap();
             let worst = furthest(&losses, &fixture.expected.losses);
             eprintln!(
                 "{name} on {device}: of PEFT's, gradients within {apart:.1e} of their largest, losses within {worst:.1e}"
@@ -201,11 +216,28 @@ fn gradients_on(
     update: &Update<'_>,
 ) -> (f64, Weights) {
     backend.upload(&TrainState::new(weights.clone())).unwrap();
-    let there = backend.resident.as_ref().unwrap();
-    let found = backend.gradients(there, batch, update).unwrap();
+    let found = backend.gradients(batch, update).unwrap();
     let mut gradients = weights.zeros();
+    let there = backend.replicas[0].resident.as_ref().unwrap();
     there.bring(found.arrays.each_ref().map(Option::as_ref), &mut gradients);
-    (found.loss, gradients)
+    (numbers(vec![found.loss])[0], gradients)
+}
+
+/// The losses of as many steps, each with the update that `update` gives for its number.
+fn losses_of<'o>(
+    backend: &mut OnDevice<'_>,
+    state: &mut TrainState,
+    batch: &Batch<'_>,
+    steps: usize,
+    update: impl Fn(usize) -> Update<'o>,
+) -> Result<Vec<f64>, TrainError> {
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        losses.extend(backend.step(state, batch, &update(step))?.losses());
+    }
+    losses.extend(backend.settle()?.losses());
+    backend.sync(state)?;
+    Ok(losses)
 }
 
 #[test]
@@ -219,7 +251,7 @@ fn training_of_every_family_is_that_of_transformers() {
         let examples: Vec<Example> = examples.collect();
         let batch = Batch::new(&examples);
         let options = TrainOptions::default();
-        let update = Update {
+        let update = || Update {
             options: &options,
             learning_rate: options.learning_rate,
             dropout: None,
@@ -227,8 +259,10 @@ fn training_of_every_family_is_that_of_transformers() {
         for (device, checkpointing) in devices().into_iter().flat_map(|d| [(d, false), (d, true)]) {
             let (architecture, weights) = (&parity.architecture, &parity.weights);
             let there = device.open().unwrap();
-            let backend = || OnDevice::new(architecture, there.clone(), Dtype::F32, checkpointing);
-            let (loss, gradients) = gradients_on(&mut backend().unwrap(), weights, &batch, &update);
+            let backend =
+                || OnDevice::new(architecture, vec![there.clone()], Dtype::F32, checkpointing);
+            let (loss, gradients) =
+                gradients_on(&mut backend().unwrap(), weights, &batch, &update());
             let (apart, array) = parity.gradients_apart(&gradients);
             assert!(
                 (loss - expected.loss).abs() < 1e-4 && apart <= 1e-4,
@@ -236,10 +270,9 @@ fn training_of_every_family_is_that_of_transformers() {
                 expected.loss
             );
             let (mut backend, mut state) = (backend().unwrap(), TrainState::new(weights.clone()));
-            let losses: Vec<f64> = (0..expected.adam_losses.len())
-                .map(|_| backend.step(&mut state, &batch, &update).unwrap())
-                .collect();
-            backend.sync(&mut state).unwrap();
+            let steps = expected.adam_losses.len();
+            let losses = losses_of(&mut backend, &mut state, &batch, steps, |_| update());
+            let losses = losses.unwrap();
             let worst = furthest(&losses, &expected.adam_losses);
             let (moved, others) = parity.trained_apart(&state.weights);
             eprintln!(
@@ -285,40 +318,108 @@ fn losses_and_weights_are_the_cpus() {
         let share = apart(&there, &here) / apart(&here, &start);
         eprintln!("{device}: weights apart from the CPU's by {share:.1e} of the way");
         assert!(share < 0.01, "{device}: {share}");
-        assert_eq!(plain.micro_batch_ladder, [MICRO_BATCH_TOKENS]);
+        assert_eq!(plain.micro_batch_ladder.len(), 1);
     }
+}
+
+/// The losses of three steps on so many devices, with room for micro-batches of so many tokens; and the ladder.
+fn three_steps(
+    devices: usize,
+    room_tokens: Option<usize>,
+) -> Result<(Vec<f64>, Vec<usize>), TrainError> {
+    let (student, options, examples) = (student(), options(), examples());
+    let batch = Batch::new(&examples);
+    let devices = vec![DeviceName::Flex.open().unwrap(); devices];
+    let mut backend = OnDevice::new(&student.architecture, devices, Dtype::F32, false).unwrap();
+    for replica in &mut backend.replicas {
+        replica.room_tokens = room_tokens;
+    }
+    let mut state = TrainState::new(student.weights.clone());
+    let losses = losses_of(&mut backend, &mut state, &batch, 3, |step| Update {
+        options: &options,
+        learning_rate: 1e-3,
+        dropout: crate::model::dropout::Dropout::new([0.1, 0.0], 1, step as u64),
+    });
+    Ok((losses?, backend.ladder()))
 }
 
 #[test]
 fn memory_that_runs_out_halves_the_micro_batch_and_changes_rounding_only() {
-    let (student, options, examples) = (student(), options(), examples());
-    let batch = Batch::new(&examples);
-    let run = |room_tokens| {
-        let device = DeviceName::Flex.open().unwrap();
-        let mut backend = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
-        backend.room_tokens = room_tokens;
-        let mut state = TrainState::new(student.weights.clone());
-        let mut losses = Vec::new();
-        for step in 0..3 {
-            let update = Update {
-                options: &options,
-                learning_rate: 1e-3,
-                dropout: crate::model::dropout::Dropout::new([0.1, 0.0], 1, step),
-            };
-            losses.push(backend.step(&mut state, &batch, &update)?);
-        }
-        backend.sync(&mut state)?;
-        Ok::<_, TrainError>((losses, backend.ladder()))
-    };
-    let (whole, ladder) = run(None).unwrap();
+    let (whole, ladder) = three_steps(1, None).unwrap();
     assert_eq!(ladder, [1024]);
-    let (halved, ladder) = run(Some(100)).unwrap();
+    let (halved, ladder) = three_steps(1, Some(100)).unwrap();
     assert_eq!(ladder, [1024, 512, 256, 128]);
     assert!(furthest(&whole, &halved) < 1e-5, "{whole:?} {halved:?}");
     // One example that does not fit cannot be split.
-    let message = run(Some(20)).unwrap_err().to_string();
+    let message = three_steps(1, Some(20)).unwrap_err().to_string();
     assert!(
         message.contains("out of memory") && message.contains("hint: "),
         "{message}"
     );
+}
+
+#[test]
+fn several_devices_make_the_steps_of_one() {
+    let (one, _) = three_steps(1, None).unwrap();
+    for devices in [2, 3, 16] {
+        let (several, _) = three_steps(devices, None).unwrap();
+        assert!(furthest(&one, &several) < 1e-5, "{one:?} {several:?}");
+    }
+    let (halved, ladder) = three_steps(2, Some(100)).unwrap();
+    assert!(ladder.len() > 1, "{ladder:?}");
+    assert!(furthest(&one, &halved) < 1e-5, "{one:?} {halved:?}");
+    // A whole training, with a norm that is clipped, and validation.
+    for device in devices() {
+        let alone = trained_on(device, Vec::new(), false);
+        let beside = trained_on(device, vec![device], false);
+        for (alone, beside) in alone.losses.iter().zip(&beside.losses) {
+            assert!(
+                (alone.train_loss - beside.train_loss).abs() < 1e-5,
+                "{device}: {alone:?} {beside:?}"
+            );
+        }
+        let (alone, beside) = (values(&alone.weights), values(&beside.weights));
+        let apart = furthest(&alone, &beside);
+        eprintln!("{device}, twice: weights within {apart:.1e} of those of one");
+        assert!(apart < 2e-3, "{device}: {apart}");
+    }
+}
+
+/// A device may say only when a loss is read that its memory ran out, steps later.
+#[test]
+fn an_epoch_whose_steps_are_lost_begins_again() {
+    let (student, options, examples) = (student(), options(), examples());
+    let run = |reads| {
+        let device = vec![DeviceName::Flex.open().unwrap()];
+        let mut backend = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
+        backend.reads = reads;
+        let mut training = Training {
+            architecture: &student.architecture,
+            options: &options,
+            seed: 1,
+            examples: &examples,
+            validation: &[],
+            backend: &mut backend,
+            state: TrainState::new(student.weights.clone()),
+        };
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let mut progress = |at: super::super::TrainProgress| told.push(at.step);
+            training
+                .epoch(&mut progress, &CancelToken::default())
+                .unwrap();
+        }
+        let TrainState { losses, adam, .. } = training.state;
+        (losses, adam.steps, told, backend.ladder())
+    };
+    let (whole, steps, told, ladder) = run(None);
+    assert_eq!((steps, told, ladder), (4, vec![1, 2, 3, 4], vec![1024]));
+    // The second epoch's, after the first one's.
+    let (found, steps, told, ladder) = run(Some(1));
+    assert_eq!((steps, ladder), (4, vec![1024, 512]));
+    assert_eq!(told, [1, 2, 3, 4]);
+    for (found, whole) in found.iter().zip(&whole) {
+        let apart = (found.train_loss - whole.train_loss).abs();
+        assert!(apart < 1e-5 && found.tokens == whole.tokens, "{found:?}");
+    }
 }

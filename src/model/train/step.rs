@@ -25,9 +25,44 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The examples in order, in micro-batches of at most `limit` tokens each, unless one example is longer; with the
-    /// number of each part's first example.
+    /// The examples in order, in micro-batches; see [`Share::parts`].
     pub(super) fn parts(&self, limit: usize, layout: Layout) -> Vec<(usize, &[&'a Example])> {
+        let whole = Share {
+            first: 0,
+            examples: &self.examples,
+        };
+        whole.parts(limit, layout)
+    }
+
+    /// The examples in order, shared out among so many devices, with about as many tokens for each.
+    pub(super) fn shares(&self, count: usize) -> impl Iterator<Item = Share<'_, 'a>> {
+        let (mut first, mut before) = (0, 0);
+        (1..=count).map(move |share| {
+            let start = first;
+            while first < self.examples.len() && before * count < self.tokens * share {
+                before += inputs(self.examples[first]);
+                first += 1;
+            }
+            Share {
+                first: start,
+                examples: &self.examples[start..first],
+            }
+        })
+    }
+}
+
+/// Some examples of a step that follow each other.
+#[derive(Clone, Copy)]
+pub(super) struct Share<'b, 'a> {
+    /// The number in the step of the first.
+    first: usize,
+    examples: &'b [&'a Example],
+}
+
+impl<'b, 'a> Share<'b, 'a> {
+    /// The examples in order, in micro-batches of at most `limit` tokens each, unless one example is longer; with the
+    /// number in the step of each part's first example.
+    pub(super) fn parts(self, limit: usize, layout: Layout) -> Vec<(usize, &'b [&'a Example])> {
         let (mut parts, mut start, mut tokens, mut longest) = (Vec::new(), 0, 0, 0);
         for (index, example) in self.examples.iter().enumerate() {
             let length = inputs(example);
@@ -36,13 +71,15 @@ impl<'a> Batch<'a> {
                 Layout::Padded => longest.max(length) * (index + 1 - start),
             };
             if index > start && with_it > limit {
-                parts.push((start, &self.examples[start..index]));
+                parts.push((self.first + start, &self.examples[start..index]));
                 (start, tokens, longest) = (index, 0, 0);
             }
             tokens += length;
             longest = longest.max(length);
         }
-        parts.push((start, &self.examples[start..]));
+        if start < self.examples.len() {
+            parts.push((self.first + start, &self.examples[start..]));
+        }
         parts
     }
 }
@@ -84,5 +121,34 @@ mod tests {
             assert_eq!(cuts(1000, layout), [(0, 6)]);
             assert_eq!(cuts(1, layout).len(), 6);
         }
+    }
+
+    #[test]
+    fn shares_cover_the_batch_with_about_as_many_tokens_each() {
+        let examples: Vec<Example> = [3, 5, 2, 9, 2, 2]
+            .map(|length| Example {
+                tokens: vec![1; length + 1],
+                loss_from: 1,
+            })
+            .into();
+        let batch = Batch::new(&examples);
+        let shares = |count| -> Vec<(usize, usize)> {
+            let shares = batch.shares(count);
+            shares
+                .map(|share| (share.first, share.examples.len()))
+                .collect()
+        };
+        assert_eq!(shares(1), [(0, 6)]);
+        assert_eq!(shares(2), [(0, 4), (4, 2)]);
+        assert_eq!(shares(3), [(0, 2), (2, 2), (4, 2)]);
+        // More devices than examples: some have nothing to do.
+        let found = shares(9);
+        assert_eq!(found.iter().map(|(_, count)| count).sum::<usize>(), 6);
+        let parts = batch.shares(2).map(|share| share.parts(9, Layout::Packed));
+        let parts: Vec<(usize, usize)> = parts
+            .flatten()
+            .map(|(first, part)| (first, part.len()))
+            .collect();
+        assert_eq!(parts, [(0, 2), (2, 1), (3, 1), (4, 2)]);
     }
 }

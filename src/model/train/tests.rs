@@ -201,7 +201,7 @@ fn ten_steps_of_adam_are_those_of_pytorch() {
         &options,
         1,
         folder.path(),
-        TrainRuntime::default(),
+        &TrainRuntime::default(),
         &mut progress,
         &CancelToken::default(),
     )
@@ -229,7 +229,7 @@ fn the_best_epoch_is_kept() {
         &options,
         1,
         folder.path(),
-        TrainRuntime::default(),
+        &TrainRuntime::default(),
         &mut |_| {},
         &CancelToken::default(),
     )
@@ -259,7 +259,7 @@ fn what_cannot_be_trained_says_why() {
             options,
             1,
             folder.path(),
-            TrainRuntime::default(),
+            &TrainRuntime::default(),
             &mut |_| {},
             &CancelToken::default(),
         );

@@ -129,8 +129,7 @@ fn measure(manifest: &str, seed: u64, threads: usize) -> Measured {
     let folder = tempfile::tempdir().unwrap();
     let runtime = TrainRuntime {
         threads,
-        device: DeviceName::Cpu,
-        gradient_checkpointing: false,
+        ..TrainRuntime::default()
     };
     let trained = train(
         student.clone(),
@@ -139,7 +138,7 @@ fn measure(manifest: &str, seed: u64, threads: usize) -> Measured {
         &params.train,
         seed,
         folder.path(),
-        runtime,
+        &runtime,
         &mut |progress| (tokens_trained, loss) = (progress.tokens, progress.loss),
         &CancelToken::default(),
     );

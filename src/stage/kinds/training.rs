@@ -9,6 +9,7 @@ use serde_json::json;
 use super::examples::{Texts, Written};
 use crate::artifact::{ArtifactKind, ModelFolder};
 use crate::key::Digest;
+use crate::model::device::DeviceName;
 use crate::model::train::{Example, LossPoint, TrainOptions, TrainRuntime, train};
 use crate::model::{Adapter, Dtype, Student};
 use crate::stage::{
@@ -171,6 +172,7 @@ pub(crate) fn run_training(
     let runtime = TrainRuntime {
         threads: context.options.threads,
         device: context.options.device,
+        beside: context.options.beside.clone(),
         gradient_checkpointing: context.options.gradient_checkpointing,
     };
     let mut progress = |at: crate::model::train::TrainProgress| {
@@ -190,10 +192,15 @@ pub(crate) fn run_training(
         options,
         context.seed,
         &checkpoints,
-        runtime,
+        &runtime,
         &mut progress,
         context.cancel,
     )?;
+    if !runtime.beside.is_empty() {
+        let devices = std::iter::once(&runtime.device).chain(&runtime.beside);
+        let devices: Vec<String> = devices.map(DeviceName::to_string).collect();
+        context.record_use("devices", json!(devices));
+    }
     if !trained.micro_batch_ladder.is_empty() {
         context.record_use("micro_batch_tokens", json!(trained.micro_batch_ladder));
     }

@@ -7,7 +7,7 @@ mod low_rank;
 mod network;
 
 use super::TrainError;
-use super::backend::{TrainBackend, Update};
+use super::backend::{Known, TrainBackend, Update};
 use super::checkpoint::TrainState;
 use super::step::Batch;
 use crate::model::lora::LoraShape;
@@ -60,15 +60,16 @@ impl TrainBackend for Cpu {
         state: &mut TrainState,
         batch: &Batch<'_>,
         update: &Update<'_>,
-    ) -> Result<f64, TrainError> {
+    ) -> Result<Known, TrainError> {
         let TrainState { weights, adam, .. } = state;
         let gradients = self.gradients.get_or_insert_with(|| weights.zeros());
         let network = &mut self.network;
-        Ok(self.pool.install(|| {
+        let loss = self.pool.install(|| {
             let loss = network.gradients(weights, batch, update.dropout, gradients);
             adam.step(weights, gradients, update.learning_rate, update.options);
             loss
-        }))
+        });
+        Ok(Known::Losses(vec![loss]))
     }
 
     fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {

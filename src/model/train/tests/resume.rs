@@ -64,7 +64,7 @@ fn run_epochs(
         &options,
         7,
         folder,
-        TrainRuntime {
+        &TrainRuntime {
             threads,
             ..TrainRuntime::default()
         },
