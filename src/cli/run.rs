@@ -68,6 +68,9 @@ pub(crate) struct RunArgs {
         conflicts_with = "device"
     )]
     devices: Vec<DeviceName>,
+    /// Devices of --devices that a training takes together, each with a share of every batch: same losses but for rounding
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "devices", value_parser = clap::value_parser!(u16).range(1..))]
+    data_parallel: u16,
     /// Train with less memory and about a third more computing
     #[arg(long)]
     gradient_checkpointing: bool,
@@ -114,7 +117,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             ));
         }
         Some(_) => vec![session.options.clone()],
-        None => workers(&mut session, &args.devices)?,
+        None => workers(&mut session, &args.devices, usize::from(args.data_parallel))?,
     };
     // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;
@@ -199,8 +202,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// How each worker runs: one for each device, which share the threads. The devices must be there.
-fn workers(session: &mut Session, devices: &[DeviceName]) -> Result<Vec<RunOptions>, Failure> {
+/// How each worker runs: one for each `together` devices, which share the threads. The devices must be there.
+fn workers(
+    session: &mut Session,
+    devices: &[DeviceName],
+    together: usize,
+) -> Result<Vec<RunOptions>, Failure> {
     if let Some(&first) = devices.first() {
         let other = devices
             .iter()
@@ -218,18 +225,31 @@ fn workers(session: &mut Session, devices: &[DeviceName]) -> Result<Vec<RunOptio
     } else {
         devices
     };
-    let threads = match devices.len() {
+    if !devices.len().is_multiple_of(together) {
+        return Err(Failure::usage(format!(
+            "--data-parallel {together}: {} devices cannot be shared out by {together}\nhint: name as many of --devices for each training",
+            devices.len()
+        )));
+    }
+    if together > 1 && devices.contains(&DeviceName::Cpu) {
+        return Err(Failure::usage(
+            "--data-parallel is for cards: the CPU's threads share a batch already\nhint: `--threads N` says how many".to_owned(),
+        ));
+    }
+    let threads = match devices.len() / together {
         1 => session.options.threads,
         count => (session.options.thread_count() / count).max(1),
     };
-    let options = devices.iter().map(|&device| {
-        if device != DeviceName::Cpu {
-            device
-                .open()
-                .map_err(|error| Failure::usage(error.to_string()))?;
-        }
+    for device in devices.iter().filter(|device| **device != DeviceName::Cpu) {
+        device
+            .open()
+            .map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    let options = devices.chunks(together).map(|of_worker| {
+        let (device, beside) = (of_worker[0], of_worker[1..].to_vec());
         Ok(RunOptions {
             device,
+            beside,
             device_description: description(device),
             threads,
             ..session.options.clone()

@@ -137,6 +137,30 @@ fn two_devices_run_independent_stages_side_by_side_with_the_same_results() {
 }
 
 #[test]
+fn devices_share_a_training_whose_key_does_not_tell_how_many() {
+    let bench = Bench::new(TINY);
+    let shared = ["--devices", "flex,flex", "--data-parallel", "2"];
+    let together = bench.run_manifest(&shared).ok();
+    assert!(together.ran().iter().any(|stage| stage == "student"));
+    assert!(together.stdout.contains("SERT+RD"), "{}", together.stdout);
+    let alone = bench.run_manifest(&["--device", "flex"]).ok();
+    assert!(alone.ran().is_empty(), "{:?}", alone.ran());
+    assert_eq!(alone.stdout, together.stdout);
+    for (devices, count, wanted) in [
+        ("flex,flex,flex", "2", "3 devices cannot be shared out by 2"),
+        ("cpu,cpu", "2", "is for cards"),
+    ] {
+        let refused = bench.run(&["m.toml", "--devices", devices, "--data-parallel", count]);
+        assert_eq!(refused.code, Some(2));
+        assert!(
+            refused.stderr.contains(wanted) && refused.stderr.contains("hint: "),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
 fn devices_that_cannot_be_had_say_why() {
     let bench = Bench::new(TINY);
     let unknown = bench.run(&["m.toml", "--device", "gpu"]);
