@@ -46,11 +46,6 @@ impl DecodeBatches {
         }
     }
 
-    /// The batches' numbers.
-    pub(super) fn ids(&self) -> Vec<usize> {
-        self.groups.keys().copied().collect()
-    }
-
     /// Batch number `id`.
     pub(super) fn batch(&mut self, id: usize) -> &mut DecodeBatch {
         &mut self.group(id).batch

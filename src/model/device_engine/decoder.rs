@@ -1,5 +1,6 @@
 //! The engine as the sampling scheduler drives it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use super::super::sampling::{
     Active, Advance, Decoder, Expand, Generated, GenerationRequest, Prefilled, Read, generate,
 };
 use super::batches::{DecodeBatches, Prefix, Slot};
-use super::row::{DeviceRow, Wanted};
+use super::row::{AskedRows, DeviceRow, Wanted};
 use super::{DeviceEngine, EngineError, failed};
 use crate::event::CancelToken;
 
@@ -48,6 +49,31 @@ impl DeviceEngine {
             wanted,
         };
         generate(&mut decoder, request, expand, done, cancel)
+    }
+}
+
+impl DeviceDecoder<'_> {
+    /// Has a device make one more token of each sequence of a batch; nothing waits.
+    fn ask<'a>(
+        &mut self,
+        (id, of_batch): (usize, Vec<&'a mut Active<Slot>>),
+    ) -> Result<(Vec<&'a mut Active<Slot>>, AskedRows), EngineError> {
+        let engine = self.engine;
+        let mut next = vec![Next::default(); engine.places];
+        for active in &of_batch {
+            next[active.slot.place] = Next {
+                token: active.last(),
+                position: active.position(),
+            };
+        }
+        let rows = guarded(|| {
+            #[cfg(test)]
+            engine.fail_if_due();
+            let logits = engine.network.decode(self.batches.batch(id), &next);
+            let [_, wanted] = self.wanted;
+            AskedRows::new(logits, wanted)
+        });
+        Ok((of_batch, rows.map_err(failed)?))
     }
 }
 
@@ -91,7 +117,7 @@ impl Decoder for DeviceDecoder<'_> {
             let (hidden, batch) = engine.network.read(prompts, bucket);
             let logits = engine.network.logits_of(&hidden, &last);
             let [wanted, _] = self.wanted;
-            let rows = DeviceRow::read(engine.isa, logits, &places, wanted);
+            let rows = AskedRows::new(logits, wanted).read(engine.isa, &places);
             (rows, Arc::new(batch))
         })
         .map_err(failed)?;
@@ -140,27 +166,19 @@ impl Decoder for DeviceDecoder<'_> {
             self.batches.move_up(network, needed);
         })
         .map_err(failed)?;
-        for id in self.batches.ids() {
-            let of_batch = active
-                .iter_mut()
-                .filter(|active| active.slot.batch == id)
-                .collect::<Vec<_>>();
+        let mut of_batches: BTreeMap<usize, Vec<&mut Active<Slot>>> = BTreeMap::new();
+        for active in active {
+            let of_batch = of_batches.entry(active.slot.batch).or_default();
+            of_batch.push(active);
+        }
+        let mut of_batches = of_batches.into_iter();
+        let mut asked = of_batches.next().map(|of_batch| self.ask(of_batch));
+        while let Some(of_batch) = asked {
+            let (of_batch, rows) = of_batch?;
             let places: Vec<usize> = of_batch.iter().map(|active| active.slot.place).collect();
-            let mut next = vec![Next::default(); engine.places];
-            for active in &of_batch {
-                next[active.slot.place] = Next {
-                    token: active.last(),
-                    position: active.position(),
-                };
-            }
-            let rows = guarded(|| {
-                #[cfg(test)]
-                engine.fail_if_due();
-                let logits = network.decode(self.batches.batch(id), &next);
-                let [_, wanted] = self.wanted;
-                DeviceRow::read(engine.isa, logits, &places, wanted)
-            })
-            .map_err(failed)?;
+            let rows = guarded(|| rows.read(engine.isa, &places)).map_err(failed)?;
+            // The next batch is on its way before this one's tokens are drawn: the device does not stand still.
+            asked = of_batches.next().map(|of_batch| self.ask(of_batch));
             let drawn = of_batch.into_par_iter().zip(rows);
             drawn.for_each(|(active, row)| advance(&mut active.sequence, &row));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::kernel::lanes::Isa;
-use super::super::network::{BestLogits, LogitRows};
+use super::super::network::{BestAsked, BestLogits, LogitRows};
 use super::super::sampling::{LogitsRow, Normalizer, OwnedLogits};
 
 /// What is here of a row.
@@ -29,18 +29,36 @@ pub(super) struct Wanted {
     pub(super) tokens: usize,
 }
 
-impl DeviceRow {
-    /// Rows of logits, those at `places`, in their order.
+/// Rows of logits of which a device was asked what draws ask.
+pub(super) struct AskedRows {
+    logits: LogitRows,
+    wanted: Wanted,
+    /// `None` where whole rows are wanted.
+    best: Option<BestAsked>,
+}
+
+impl AskedRows {
+    /// Asks for it; nothing waits.
+    pub(super) fn new(logits: LogitRows, wanted: Wanted) -> Self {
+        let best = wanted.count.map(|count| logits.best(count, wanted.tokens));
+        Self {
+            logits,
+            wanted,
+            best,
+        }
+    }
+
+    /// Waits for the rows at `places`, in their order.
     ///
     /// # Shapes
     /// One for each of `places`.
-    pub(super) fn read(isa: Isa, logits: LogitRows, places: &[usize], wanted: Wanted) -> Vec<Self> {
-        let logits = Arc::new(logits);
+    pub(super) fn read(self, isa: Isa, places: &[usize]) -> Vec<DeviceRow> {
+        let logits = Arc::new(self.logits);
         let whole = |places: &[usize]| whole_rows(isa, &logits, places).into_iter();
-        let Some(count) = wanted.count else {
-            return whole(places).map(Self::Whole).collect();
+        let Some((count, best)) = self.wanted.count.zip(self.best) else {
+            return whole(places).map(DeviceRow::Whole).collect();
         };
-        let all = logits.best(count, wanted.tokens);
+        let all = best.read();
         let best: Vec<BestLogits> = places.iter().map(|&place| all[place].clone()).collect();
         // Equal logits at the end of what came: which of them are meant only the row tells.
         let open = |best: &&BestLogits| !best.settles(count);
@@ -53,7 +71,7 @@ impl DeviceRow {
             } else {
                 rows.next()
             };
-            Self::Best {
+            DeviceRow::Best {
                 best,
                 whole,
                 logits: Arc::clone(&logits),
@@ -62,7 +80,9 @@ impl DeviceRow {
         };
         best.into_iter().zip(places).map(row).collect()
     }
+}
 
+impl DeviceRow {
     /// Brings the whole row.
     pub(super) fn complete(&mut self, isa: Isa) {
         if let Self::Best {

@@ -58,11 +58,8 @@ impl LogitRows {
         self.0.dims()[1]
     }
 
-    /// The `count` most probable of the first `tokens` tokens of each row, and a few more.
-    ///
-    /// # Shapes
-    /// One for each row.
-    pub(crate) fn best(&self, count: usize, tokens: usize) -> Vec<BestLogits> {
+    /// Asks for the `count` most probable of the first `tokens` tokens of each row, and a few more.
+    pub(crate) fn best(&self, count: usize, tokens: usize) -> BestAsked {
         let (logits, count) = (&self.0, count + SPARE);
         let drawable = if tokens < self.vocabulary() {
             logits.clone().narrow(1, 0, tokens)
@@ -73,25 +70,10 @@ impl LogitRows {
         let values = drawable.gather(1, ids.clone());
         let ids = ids.float().cast(values.dtype());
         let [max, sum] = sums(logits);
-        let numbers = to_host(Tensor::cat(vec![values, ids, max, sum], 1));
-        let one = |row: &[f32]| {
-            let (values, ids) = row[..2 * count].split_at(count);
-            let mut tokens: Vec<(f32, u32)> = values
-                .iter()
-                .zip(ids)
-                .filter(|(logit, _)| **logit > f32::NEG_INFINITY)
-                .map(|(logit, id)| (*logit, token(*id)))
-                .collect();
-            tokens.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            let bound = values.iter().copied().fold(f32::INFINITY, f32::min);
-            BestLogits {
-                tokens,
-                bound,
-                max: row[2 * count],
-                sum: row[2 * count + 1],
-            }
-        };
-        numbers.chunks_exact(2 * count + 2).map(one).collect()
+        BestAsked {
+            numbers: Tensor::cat(vec![values, ids, max, sum], 1),
+            count,
+        }
     }
 
     /// The logit of a token of each row.
@@ -123,6 +105,41 @@ impl LogitRows {
     pub(crate) fn whole(&self, rows: &[usize]) -> Vec<f32> {
         let rows = ops::indices(rows.iter().copied(), &self.0.device());
         to_host(self.0.clone().select(0, rows))
+    }
+}
+
+/// What [`LogitRows::best`] was asked for, still on the device.
+pub(crate) struct BestAsked {
+    /// Of each row the logits, the ids, the greatest and the sum, `[rows, 2 * count + 2]`.
+    numbers: Tensor<2>,
+    count: usize,
+}
+
+impl BestAsked {
+    /// Waits for it.
+    ///
+    /// # Shapes
+    /// One for each row.
+    pub(crate) fn read(self) -> Vec<BestLogits> {
+        let (numbers, count) = (to_host(self.numbers), self.count);
+        let one = |row: &[f32]| {
+            let (values, ids) = row[..2 * count].split_at(count);
+            let mut tokens: Vec<(f32, u32)> = values
+                .iter()
+                .zip(ids)
+                .filter(|(logit, _)| **logit > f32::NEG_INFINITY)
+                .map(|(logit, id)| (*logit, token(*id)))
+                .collect();
+            tokens.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let bound = values.iter().copied().fold(f32::INFINITY, f32::min);
+            BestLogits {
+                tokens,
+                bound,
+                max: row[2 * count],
+                sum: row[2 * count + 1],
+            }
+        };
+        numbers.chunks_exact(2 * count + 2).map(one).collect()
     }
 }
 

@@ -30,7 +30,7 @@ use std::sync::Mutex;
 
 use burn::tensor::FloatDType;
 
-pub(crate) use self::best::{BestLogits, LogitRows, TokenLogits};
+pub(crate) use self::best::{BestAsked, BestLogits, LogitRows, TokenLogits};
 pub(crate) use self::gradients::Gradients;
 pub(crate) use self::loss::{Arithmetic, Asked, gradients, loss_alone};
 pub(crate) use self::parameters::{Parameter, Parameters};

@@ -1,6 +1,6 @@
 //! What comes here of a row of logits: as little as a draw asks for, and enough.
 
-use super::super::row::{DeviceRow, Wanted};
+use super::super::row::{AskedRows, DeviceRow, Wanted};
 use super::*;
 use crate::model::architecture::ArrayId;
 use crate::model::sampling::LogitsRow;
@@ -118,7 +118,7 @@ fn a_whole_row_comes_where_equals_leave_it_open() {
         };
         let read = |places: &[usize]| {
             let logits = engine.network.logits_of(&hidden, &[2]);
-            DeviceRow::read(engine.isa, logits, places, wanted)
+            AskedRows::new(logits, wanted).read(engine.isa, places)
         };
         let mut row = read(&[0]).pop().unwrap();
         let DeviceRow::Best { best, whole, .. } = &row else {
