@@ -3,6 +3,7 @@
 
 mod counts;
 mod families;
+mod real;
 mod rows;
 
 use std::path::Path;

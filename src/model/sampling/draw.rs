@@ -90,6 +90,35 @@ fn choose(candidates: &[(f32, u32)], total: Option<f64>, rules: (f64, f64, f64))
     (total.is_none() || top_p < 1.0).then(|| count - 1)
 }
 
+/// Test: how near draw number `draws` of a stream is to giving another token, where the `top_k` most probable decide: the
+/// distance of its uniform number from the nearest edge of its token's part, or the distance of that token's logit from
+/// the nearest one, since near logits may change places.
+#[cfg(test)]
+pub(in crate::model) fn nearness(
+    row: &dyn LogitsRow,
+    tokens: usize,
+    params: &SamplingParams,
+    stream: &Digest,
+    draws: usize,
+) -> f64 {
+    let mut stream = Stream::new(stream);
+    let uniform = (0..=draws).map(|_| stream.uniform()).last();
+    let (uniform, mut room) = (uniform.expect("there is a draw"), Vec::new());
+    let top_k = params.deciding(tokens).expect("a few tokens decide");
+    row.best(top_k, tokens, &mut room);
+    let rules = (params.temperature, params.top_p, uniform);
+    let place = choose(&room, None, rules).expect("all are there");
+    let other = |uniform| choose(&room, None, (rules.0, rules.1, uniform)) != Some(place);
+    let steps = (-53..0).map(|power| 2.0_f64.powi(power));
+    let edge = steps
+        .into_iter()
+        .find(|step| other((uniform - step).max(0.0)) || other((uniform + step).min(1.0 - 1e-16)));
+    let beside = [place.checked_sub(1), Some(place + 1)];
+    let beside = beside.into_iter().flatten().filter_map(|at| room.get(at));
+    let gaps = beside.map(|(logit, _)| f64::from((logit - room[place].0).abs()));
+    gaps.fold(edge.unwrap_or(1.0), f64::min)
+}
+
 /// Adds one token's log-probability.
 pub(crate) fn record(summary: &mut LogProbSummary, log_prob: f64) {
     if summary.count == 0 {

@@ -11,6 +11,8 @@ mod row;
 mod scheduler;
 mod sequence;
 
+#[cfg(test)]
+pub(super) use draw::nearness;
 pub(crate) use draw::record;
 pub use params::SamplingParams;
 pub use request::{
