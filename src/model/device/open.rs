@@ -198,7 +198,10 @@ impl DeviceName {
                 }
             }
             #[cfg(feature = "cuda")]
-            Self::Cuda(index) => Some(Device::cuda(index)),
+            Self::Cuda(index) => {
+                keep_kernels();
+                Some(Device::cuda(index))
+            }
             #[cfg(feature = "tch")]
             Self::LibtorchCpu => Some(Device::libtorch()),
             #[cfg(feature = "tch")]
@@ -210,4 +213,17 @@ impl DeviceName {
             _ => None,
         }
     }
+}
+
+/// Lets compiled kernels be kept in the user's cache folder: to compile those of a model takes longer than to load them, and
+/// every process needs the same. What else a `cubecl.toml` says stays.
+#[cfg(feature = "cuda")]
+pub(super) fn keep_kernels() {
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    config.compilation.cache = true;
+    config.environment.path = CacheConfig::Global;
+    // Where something has read the configuration before, it stays as it is, and kernels are compiled again.
+    CubeClRuntimeConfig::try_set(config);
 }

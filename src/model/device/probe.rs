@@ -108,7 +108,10 @@ fn find(example: DeviceName) -> Vec<FoundDevice> {
             })
             .collect(),
         #[cfg(feature = "cuda")]
-        DeviceName::Cuda(_) => numbered(DeviceType::Cuda, DeviceName::Cuda),
+        DeviceName::Cuda(_) => {
+            super::open::keep_kernels();
+            numbered(DeviceType::Cuda, DeviceName::Cuda)
+        }
         #[cfg(feature = "tch")]
         DeviceName::LibtorchCuda(_) => {
             let cards = Device::enumerate(DeviceType::LibTorch).into_vec();
