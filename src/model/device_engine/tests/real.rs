@@ -84,7 +84,7 @@ fn real_paths_are_the_cpus_or_part_where_a_draw_is_near() {
             nearest.push(near);
         }
         eprintln!(
-            "{device}: {} of 200 real paths are the CPU's; the others part where a draw is as near as {nearest:?}",
+            "{device}: {} of 200 real paths are the CPU's; at their partings draws are as near as {nearest:?}",
             200 - nearest.len()
         );
         assert!(nearest.len() <= 2, "{device}: {nearest:?}");
