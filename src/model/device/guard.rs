@@ -16,6 +16,8 @@ pub enum DeviceFailure {
 /// What drivers and runtimes say when memory runs out, in lower case.
 const OUT_OF_MEMORY: &[&str] = &[
     "out of memory",
+    "out-of-memory",
+    "out of device memory",
     "out_of_memory",
     "outofmemory",
     "not enough memory",
@@ -24,6 +26,8 @@ const OUT_OF_MEMORY: &[&str] = &[
     "can't allocate buffer",
     "buffertoobig",
     "buffer too big",
+    // CubeCL's, of memory in pages.
+    "still holds live allocations",
 ];
 
 /// Runs `work`; a panic of the device's backend comes back as an error and prints nothing.
@@ -52,6 +56,9 @@ mod tests {
             "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory. Tried to allocate 2 GiB\")",
             "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes",
             "CUDA_ERROR_OUT_OF_MEMORY",
+            "out of device memory allocating 1048576 bytes",
+            "An out-of-memory error happened during launch\nCaused by:\n  no page",
+            "Can't allocate 4 bytes: every page size the memory tracks still holds live allocations",
         ] {
             let outcome = guarded::<()>(|| panic!("{message}"));
             assert!(
