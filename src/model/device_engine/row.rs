@@ -32,20 +32,16 @@ pub(super) struct Wanted {
 /// Rows of logits of which a device was asked what draws ask.
 pub(super) struct AskedRows {
     logits: LogitRows,
-    wanted: Wanted,
-    /// `None` where whole rows are wanted.
-    best: Option<BestAsked>,
+    /// How many of the most probable tokens, and those; `None` where whole rows are wanted.
+    best: Option<(usize, BestAsked)>,
 }
 
 impl AskedRows {
     /// Asks for it; nothing waits.
     pub(super) fn new(logits: LogitRows, wanted: Wanted) -> Self {
-        let best = wanted.count.map(|count| logits.best(count, wanted.tokens));
-        Self {
-            logits,
-            wanted,
-            best,
-        }
+        let count = wanted.count;
+        let best = count.map(|count| (count, logits.best(count, wanted.tokens)));
+        Self { logits, best }
     }
 
     /// Waits for the rows at `places`, in their order.
@@ -55,7 +51,7 @@ impl AskedRows {
     pub(super) fn read(self, isa: Isa, places: &[usize]) -> Vec<DeviceRow> {
         let logits = Arc::new(self.logits);
         let whole = |places: &[usize]| whole_rows(isa, &logits, places).into_iter();
-        let Some((count, best)) = self.wanted.count.zip(self.best) else {
+        let Some((count, best)) = self.best else {
             return whole(places).map(DeviceRow::Whole).collect();
         };
         let all = best.read();

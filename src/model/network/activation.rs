@@ -30,13 +30,8 @@ pub(super) fn gate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
 /// The derivative of an activation, from its input, its gate and its output.
 ///
 /// # Shapes
-/// `x`, `gate` and `active` `[rows, inner]`; to the same.
-pub(super) fn slope(
-    activation: Activation,
-    x: Tensor<2>,
-    gate: Tensor<2>,
-    active: Tensor<2>,
-) -> Tensor<2> {
+/// `[rows, inner]` each; to the same.
+pub(super) fn slope(activation: Activation, [x, gate, active]: [Tensor<2>; 3]) -> Tensor<2> {
     // Of the logistic function s: s (1 - s), times x.
     let logistic = |active: Tensor<2>, gate: Tensor<2>| active.clone() - active * gate;
     match activation {
@@ -91,7 +86,7 @@ mod tests {
             let [up, down] = [step, -step].map(|step| apply(activation, &(x.clone() + step)));
             let difference = values((up - down) / (2.0 * step));
             let (gate, active) = (gate(activation, x.clone()), apply(activation, &x));
-            let slopes = values(slope(activation, x.clone(), gate, active));
+            let slopes = values(slope(activation, [x.clone(), gate, active]));
             for (found, expected) in slopes.iter().zip(difference) {
                 assert!(
                     (found - expected).abs() < 1e-3,

@@ -11,6 +11,8 @@ use crate::model::lora::LoraBranch;
 /// `x * weight + bias`; `weight` `[inputs, outputs]`, `bias` `[outputs]`; and the low-rank branches beside it.
 pub(super) struct Affine {
     ids: [ArrayId; 2],
+    /// Whether the weight is trained.
+    trained: bool,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
     branches: Vec<LowRank>,
@@ -29,8 +31,8 @@ struct LowRank {
 
 /// What a linear map leaves for its backward pass.
 pub(super) struct AffineTape {
-    /// What was multiplied, `[rows, inputs]`, in the weights' number format.
-    x: Tensor<2>,
+    /// What was multiplied, `[rows, inputs]`, in the weights' number format; where that is asked for.
+    x: Option<Tensor<2>>,
     branches: Vec<BranchTape>,
 }
 
@@ -66,6 +68,7 @@ impl Affine {
         };
         Self {
             ids,
+            trained: parameters.trains(ids[0]),
             weight: matrix(ids[0]),
             bias: bias.map(|bias| bias.cast(config.dtype)),
             branches: parameters.branches(ids[0]).map(branch).collect(),
@@ -81,11 +84,12 @@ impl Affine {
         x: &Tensor<2>,
         drop_out: impl Fn(Tensor<2>, u32) -> Tensor<2>,
     ) -> (Tensor<2>, AffineTape) {
+        let read = x.clone().cast(self.weight.dtype());
         let mut tape = AffineTape {
-            x: x.clone().cast(self.weight.dtype()),
+            x: self.trained.then(|| read.clone()),
             branches: Vec::new(),
         };
-        let product = tape.x.clone().matmul(self.weight.clone());
+        let product = read.matmul(self.weight.clone());
         let out = match &self.bias {
             None => product,
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -128,8 +132,8 @@ impl Affine {
             gradients.add(bias, upstream.clone().sum_dim(0));
         }
         let upstream = upstream.cast(self.weight.dtype());
-        if gradients.wants(weight) {
-            gradients.add(weight, tape.x.transpose().matmul(upstream.clone()));
+        if let Some(x) = tape.x {
+            gradients.add(weight, x.transpose().matmul(upstream.clone()));
         }
         let mut out = upstream.clone().matmul(self.weight.clone().transpose());
         for (branch, tape) in self.branches.iter().zip(tape.branches) {

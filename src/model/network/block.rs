@@ -3,12 +3,12 @@
 use burn::tensor::Tensor;
 
 use super::affine::{Affine, AffineTape};
-use super::attention::Attention;
+use super::attention::{Attention, AttentionTape};
 use super::feed_forward::{FeedForward, FeedForwardTape};
 use super::gradients::Gradients;
 use super::norm::Norm;
 use super::ops;
-use super::packed::{PackedTape, PassContext};
+use super::packed::PassContext;
 use super::{NetworkConfig, Parameters};
 use crate::model::architecture::Role;
 use crate::model::dropout::block_site;
@@ -109,7 +109,7 @@ impl Block {
         &self,
         x: Tensor<2>,
         context: &PassContext<'_>,
-    ) -> (Tensor<2>, BlockTape<PackedTape>) {
+    ) -> (Tensor<2>, BlockTape<AttentionTape>) {
         self.apply(
             x,
             |qkv| context.attend(&self.attention, qkv, self.site),
@@ -123,7 +123,7 @@ impl Block {
     /// `upstream` `[rows, width]`, f32; to the same.
     pub(super) fn backward_packed(
         &self,
-        tape: BlockTape<PackedTape>,
+        tape: BlockTape<AttentionTape>,
         upstream: Tensor<2>,
         context: &PassContext<'_>,
         gradients: &mut Gradients,

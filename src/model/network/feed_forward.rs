@@ -62,7 +62,8 @@ impl FeedForward {
                 (x, Some(factor))
             }
         };
-        let gate = gate(self.activation(), x.clone());
+        // Its powers leave 16 bits.
+        let gate = gate(self.activation(), single(x.clone())).cast(x.dtype());
         let active = x.clone() * gate.clone();
         let product = match &factor {
             None => active.clone(),
@@ -102,7 +103,8 @@ impl FeedForward {
         let dtype = x.dtype();
         let product = self.down.backward(down, upstream, &drop_out, gradients);
         let product = product.cast(dtype);
-        let slope = slope(self.activation(), x, gate, active.clone());
+        let read = [x, gate, active.clone()].map(single);
+        let slope = slope(self.activation(), read).cast(dtype);
         let inner = match factor {
             None => product * slope,
             Some(factor) => {

@@ -116,8 +116,8 @@ struct Head<'a> {
 struct ChunkLoss {
     /// `[1]`
     loss: Tensor<1>,
-    /// Logits, and exp of them above the greatest of their rows: `[rows, vocabulary]`.
-    logits: Tensor<2>,
+    /// Logits, where they have a cap, and exp of them above the greatest of their rows: `[rows, vocabulary]`.
+    capped: Option<Tensor<2>>,
     exponentials: Tensor<2>,
     /// The rows' sums of these, `[rows, 1]`.
     sums: Tensor<2>,
@@ -198,13 +198,15 @@ impl<'a> Head<'a> {
     /// `hidden` `[rows, width]`, `targets` `[rows, 1]`.
     fn chunk(&self, hidden: Tensor<2>, targets: Tensor<2, Int>) -> ChunkLoss {
         let logits = self.network.embedding.logits(hidden);
-        let above = logits.clone() - logits.clone().max_dim(1);
+        let capped = self.network.embedding.logit_cap.map(|_| logits.clone());
+        let greatest = logits.clone().max_dim(1);
+        let above = logits - greatest;
         let exponentials = above.clone().exp();
         let sums = exponentials.clone().sum_dim(1);
         let nats = sums.clone().log() - above.gather(1, targets);
         ChunkLoss {
             loss: nats.sum() * self.scale,
-            logits,
+            capped,
             exponentials,
             sums,
         }
@@ -219,10 +221,10 @@ impl<'a> Head<'a> {
         let wanted =
             Tensor::<2>::full(targets.dims(), -self.scale, (&targets.device(), DType::F32));
         let upstream = shares.scatter(1, targets, wanted, IndexingUpdateOp::Add);
-        match self.network.embedding.logit_cap {
+        match chunk.capped.zip(self.network.embedding.logit_cap) {
             None => upstream,
-            Some(cap) => {
-                let tangent = chunk.logits / cap;
+            Some((logits, cap)) => {
+                let tangent = logits / cap;
                 upstream.clone() - upstream * tangent.clone() * tangent
             }
         }

@@ -9,13 +9,11 @@
 mod activation;
 mod affine;
 mod attention;
-mod attention_context;
 mod best;
 mod block;
 mod embedding;
 mod feed_forward;
 mod gradients;
-mod head_norm;
 mod loss;
 mod masks;
 mod norm;

@@ -3,8 +3,7 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::Parameters;
-use super::attention::{Attention, AttentionTape};
-use super::attention_context::AttentionContext;
+use super::attention::{Attention, AttentionContext, AttentionTape};
 use super::gradients::Gradients;
 use super::masks::Masks;
 use super::ops::indices;
@@ -19,9 +18,6 @@ pub(super) struct PassContext<'a> {
     masks: Masks,
     padded: Padded,
 }
-
-/// What attention leaves for its backward pass.
-pub(super) type PackedTape = AttentionTape;
 
 impl<'a> PassContext<'a> {
     /// `keep_masks` as of [`Masks::new`].
@@ -69,7 +65,7 @@ impl<'a> PassContext<'a> {
         attention: &Attention,
         qkv: Tensor<2>,
         site: u32,
-    ) -> (Tensor<2>, PackedTape) {
+    ) -> (Tensor<2>, AttentionTape) {
         let (padded, batch) = (&self.padded, self.spans.ranges().len());
         let tape = attention.tape(padded.there(qkv), batch, &padded.context);
         let mixed = attention.mixed(&tape, self.masks.at(site));
@@ -83,7 +79,7 @@ impl<'a> PassContext<'a> {
     pub(super) fn attend_backward(
         &self,
         (attention, site): (&Attention, u32),
-        tape: PackedTape,
+        tape: AttentionTape,
         upstream: Tensor<2>,
         gradients: &mut Gradients,
     ) -> Tensor<2> {

@@ -29,12 +29,18 @@ pub(crate) struct Parameter {
 impl Parameters {
     /// Brings weights to `device`, f32.
     pub(crate) fn upload(weights: &Weights, device: &Device) -> Self {
+        Self::upload_in(weights, FloatDType::F32, device)
+    }
+
+    /// Brings weights to `device`: matrices in `dtype`, one after the other, so that no more than one is there twice.
+    pub(crate) fn upload_in(weights: &Weights, dtype: FloatDType, device: &Device) -> Self {
         let one = |(id, array): (&ArrayId, &Array)| {
             let data = TensorData::new(array.data.clone(), [array.data.len()]);
-            let values = Tensor::from_data(data, (device, DType::F32));
+            let values = Tensor::<1>::from_data(data, (device, DType::F32));
+            let matrix = array.shape.len() > 1;
             let parameter = Parameter {
                 shape: array.shape.clone(),
-                values,
+                values: if matrix { values.cast(dtype) } else { values },
                 frozen: false,
             };
             (*id, parameter)
@@ -68,6 +74,11 @@ impl Parameters {
             .filter(|(_, parameter)| !parameter.frozen)
     }
 
+    /// Whether an array is trained.
+    pub(super) fn trains(&self, id: ArrayId) -> bool {
+        self.arrays.get(&id).is_some_and(|array| !array.frozen)
+    }
+
     /// All branches of an adapter.
     pub(super) fn all_branches(&self) -> &[LoraBranch] {
         self.lora.as_ref().map_or(&[], |shape| &shape.branches)
@@ -82,18 +93,6 @@ impl Parameters {
     /// The same in another number format.
     pub(crate) fn cast(&self, dtype: FloatDType) -> Self {
         self.map(|parameter| parameter.values.clone().cast(dtype))
-    }
-
-    /// The same with matrices in another number format.
-    pub(crate) fn cast_matrices(&self, dtype: FloatDType) -> Self {
-        self.map(|parameter| {
-            let values = parameter.values.clone();
-            if parameter.shape.len() < 2 {
-                values
-            } else {
-                values.cast(dtype)
-            }
-        })
     }
 
     fn map(&self, change: impl Fn(&Parameter) -> Tensor<1>) -> Self {

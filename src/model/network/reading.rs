@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::attention_context::AttentionContext;
+use super::attention::AttentionContext;
 use super::best::LogitRows;
 use super::rotary::Turns;
 use super::{Network, ops};

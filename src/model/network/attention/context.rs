@@ -4,11 +4,11 @@ use std::cell::OnceCell;
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-use super::rotary::Turns;
 use crate::model::architecture::{BlockAttention, Rotary};
+use crate::model::network::rotary::Turns;
 
 /// Where the rows of a pass stand, for whatever a block's attention does.
-pub(super) struct AttentionContext {
+pub(in crate::model::network) struct AttentionContext {
     /// By window what a query must not see, to be expanded to `[batch, heads, queries, keys]`.
     unseen: ByWindow<Tensor<4, Bool>>,
     /// The same in other forms, made when they are first asked for.
@@ -25,7 +25,7 @@ impl AttentionContext {
     ///
     /// # Shapes
     /// `turns` of `length` positions.
-    pub(super) fn of_sequences(
+    pub(in crate::model::network) fn of_sequences(
         pattern: &[BlockAttention],
         turns: &Turns,
         length: usize,
@@ -50,7 +50,7 @@ impl AttentionContext {
     ///
     /// # Shapes
     /// `turns` of `keys` positions, `positions` `[sequences]`.
-    pub(super) fn of_tokens(
+    pub(in crate::model::network) fn of_tokens(
         pattern: &[BlockAttention],
         turns: &Turns,
         positions: &Tensor<1, Int>,

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::gradients::Gradients;
-use super::norm::{norm_weight, root_mean_square, without};
-use super::{NetworkConfig, Parameters};
 use crate::model::architecture::{ArrayId, QueryKeyNorm, Role};
+use crate::model::network::gradients::Gradients;
+use crate::model::network::norm::{norm_weight, root_mean_square, without};
+use crate::model::network::{NetworkConfig, Parameters};
 
 /// The norm of queries, or of keys, in f32.
 pub(super) struct HeadNorm {
