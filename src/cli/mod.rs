@@ -33,6 +33,7 @@ mod table;
 mod version;
 mod why;
 mod width;
+mod workers;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -16,12 +16,11 @@ use super::signals;
 use super::width::WidthArgs;
 use crate::event::{Level, Observer, RunEvent, Silent, StageOutcome};
 use crate::manifest::TableSpec;
-use crate::model::device::{DeviceName, description};
+use crate::model::device::DeviceName;
 use crate::plan::NodeId;
 use crate::report::table::Format;
 use crate::report::{self, Missing, Source, Width, bytes_text};
 use crate::run::{Execution, Forecast, Here, JsonLines, Policy, Terminal, Worker, execute};
-use crate::stage::RunOptions;
 
 /// How progress is told, on stderr.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,7 +116,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             ));
         }
         Some(_) => vec![session.options.clone()],
-        None => workers(&mut session, &args.devices, usize::from(args.data_parallel))?,
+        None => {
+            super::workers::workers(&mut session, &args.devices, usize::from(args.data_parallel))?
+        }
     };
     // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;
@@ -200,62 +201,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
-}
-
-/// How each worker runs: one for each `together` devices, which share the threads. The devices must be there.
-fn workers(
-    session: &mut Session,
-    devices: &[DeviceName],
-    together: usize,
-) -> Result<Vec<RunOptions>, Failure> {
-    if let Some(&first) = devices.first() {
-        let other = devices
-            .iter()
-            .find(|device| device.backend() != first.backend());
-        if let Some(other) = other {
-            return Err(Failure::usage(format!(
-                "--devices: {first} and {other} are of different backends, so results would depend on which one is free\nhint: name devices of one backend, for example cuda:0,cuda:1"
-            )));
-        }
-        session.options.device = first;
-        session.why_device = None;
-    }
-    let devices = if devices.is_empty() {
-        &[session.options.device]
-    } else {
-        devices
-    };
-    if !devices.len().is_multiple_of(together) {
-        return Err(Failure::usage(format!(
-            "--data-parallel {together}: {} devices cannot be shared out by {together}\nhint: name as many of --devices for each training",
-            devices.len()
-        )));
-    }
-    if together > 1 && devices.contains(&DeviceName::Cpu) {
-        return Err(Failure::usage(
-            "--data-parallel is for cards: the CPU's threads share a batch already\nhint: `--threads N` says how many".to_owned(),
-        ));
-    }
-    let threads = match devices.len() / together {
-        1 => session.options.threads,
-        count => (session.options.thread_count() / count).max(1),
-    };
-    for device in devices.iter().filter(|device| **device != DeviceName::Cpu) {
-        device
-            .open()
-            .map_err(|error| Failure::usage(error.to_string()))?;
-    }
-    let options = devices.chunks(together).map(|of_worker| {
-        let (device, beside) = (of_worker[0], of_worker[1..].to_vec());
-        Ok(RunOptions {
-            device,
-            beside,
-            device_description: description(device),
-            threads,
-            ..session.options.clone()
-        })
-    });
-    options.collect()
 }
 
 /// How a run speaks besides its stages' events: in the same way as they are told.

@@ -201,7 +201,6 @@ impl Exec<'_> {
             },
             batch_size: job.batch_size,
             device: declared,
-            beside: Vec::new(),
             device_description: end.device_description.clone(),
             gradient_checkpointing: job.gradient_checkpointing,
             ..RunOptions::default()
