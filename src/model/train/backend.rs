@@ -35,7 +35,8 @@ impl Known {
 
 /// Where weights and moments are and steps are computed.
 pub(super) trait TrainBackend {
-    /// One update. Losses are those before it. `state` may lag behind until [`TrainBackend::sync`].
+    /// One update. Losses are those before it. `state` may lag behind until [`TrainBackend::sync`]; where steps are lost, weights and
+    /// moments in it are those to begin again from.
     fn step(
         &mut self,
         state: &mut TrainState,

@@ -89,7 +89,7 @@ impl FlatState {
             places,
             groups,
             frozen: frozen.map(|(weights, shape)| {
-                let weights = Parameters::upload(weights, device).cast_matrices(dtype);
+                let weights = Parameters::upload_in(weights, dtype, device);
                 (weights, Arc::clone(shape))
             }),
         }
@@ -162,6 +162,15 @@ impl FlatState {
                 second,
             });
         }
+    }
+
+    /// A number for each group, which comes to be only if all values of the group have.
+    ///
+    /// # Shapes
+    /// `[1]` each.
+    pub(super) fn sums(&self) -> Vec<Tensor<1>> {
+        let groups = self.groups.iter().flatten();
+        groups.map(|of| of.values.clone().sum()).collect()
     }
 
     /// Brings weights and moments back.

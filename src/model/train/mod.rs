@@ -1,8 +1,9 @@
-//! Training on the CPU: next-token cross-entropy, Adam, a checkpoint after every epoch.
+//! Training: next-token cross-entropy, Adam, a checkpoint after every epoch.
 //!
-//! In: a [`Student`], [`Example`]s and [`TrainOptions`]. Out: [`Trained`]: weights and the loss curve. The same
-//! arguments give the same weights to the last bit, at any number of threads and after any number of interruptions: the
-//! order of the examples depends on (seed, epoch), the dropout on (seed, step), and every sum has one order.
+//! In: a [`Student`], [`Example`]s and [`TrainOptions`]. Out: [`Trained`]: weights and the loss curve. The order of the examples
+//! depends on (seed, epoch), the dropout on (seed, step). On the CPU every sum has one order, so the same arguments give the
+//! same weights to the last bit, at any number of threads and after any number of interruptions; other devices round
+//! otherwise.
 //! Source: the paper, III-A; Radford et al. 2019.
 
 mod adam;
@@ -10,6 +11,7 @@ mod backend;
 mod checkpoint;
 mod cpu;
 mod data;
+mod epoch;
 mod error;
 mod flat;
 mod on_device;
@@ -18,21 +20,19 @@ mod packed;
 mod replica;
 mod step;
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::backend::{Known, TrainBackend, Update};
+use self::backend::TrainBackend;
 use self::checkpoint::TrainState;
 use self::cpu::{Cpu, MICRO_BATCH_TOKENS};
-use self::data::{Prepared, order};
+use self::data::Prepared;
+use self::epoch::Training;
 use self::on_device::OnDevice;
-use self::step::Batch;
 use super::device::DeviceName;
-use super::dropout::Dropout;
 use super::lora::LoraShape;
 use super::{Adapter, Architecture, Dtype, Student, Weights};
 use crate::event::CancelToken;
@@ -44,7 +44,7 @@ pub use self::data::Example;
 pub use self::error::TrainError;
 pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
 
-/// How the work is done, as opposed to what is computed: none of it changes the result.
+/// How the work is done, as opposed to what is computed: none of it changes more than rounding.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TrainRuntime {
     /// Threads; 0 for as many as there are cores.
@@ -63,7 +63,7 @@ pub struct TrainRuntime {
 pub struct TrainProgress {
     /// The running epoch, from 1.
     pub epoch: usize,
-    /// Steps done.
+    /// Steps done; fewer than before where a device's memory ran out and the epoch began again.
     pub step: usize,
     /// Steps in all.
     pub steps_total: usize,
@@ -324,166 +324,6 @@ fn identity(
         }
     }
     writer.finish().1
-}
-
-/// A step whose loss may not be known yet.
-struct StepDone {
-    /// From 1.
-    step: usize,
-    loss_tokens: f64,
-    learning_rate: f64,
-    /// Trained on by then.
-    tokens: u64,
-}
-
-/// What an epoch's losses come to.
-#[derive(Default)]
-struct EpochSums {
-    /// Over all tokens that count.
-    loss: f64,
-    /// Those.
-    tokens: f64,
-    /// The last step's.
-    learning_rate: f64,
-}
-
-impl EpochSums {
-    fn add(&mut self, loss: f64, done: &StepDone) {
-        self.loss += loss * done.loss_tokens;
-        self.tokens += done.loss_tokens;
-        self.learning_rate = done.learning_rate;
-    }
-}
-
-struct Training<'a> {
-    architecture: &'a Architecture,
-    options: &'a TrainOptions,
-    seed: u64,
-    examples: &'a [Example],
-    validation: &'a [Example],
-    backend: &'a mut dyn TrainBackend,
-    state: TrainState,
-}
-
-impl Training<'_> {
-    fn steps_total(&self) -> usize {
-        self.options.steps(self.examples.len())
-    }
-
-    /// One pass over the examples, or as much of it as there are steps left.
-    fn epoch(
-        &mut self,
-        progress: &mut dyn FnMut(TrainProgress),
-        cancel: &CancelToken,
-    ) -> Result<(), TrainError> {
-        let before = (self.state.adam.steps, self.state.tokens);
-        let sums = loop {
-            if let Some(sums) = self.steps(progress, cancel)? {
-                break sums;
-            }
-            // Weights and moments here are those of the epoch's beginning.
-            (self.state.adam.steps, self.state.tokens) = before;
-        };
-        self.backend.sync(&mut self.state)?;
-        // The last step's loss does not show what the step itself did.
-        self.state.weights.check_finite(self.architecture)?;
-        let validation_loss = self.validate(cancel)?;
-        if let Some(loss) = validation_loss.filter(|_| self.options.keep == Keep::Best)
-            && self
-                .state
-                .best
-                .as_ref()
-                .is_none_or(|(best, _)| loss < *best)
-        {
-            self.state.best = Some((loss, self.state.weights.clone()));
-        }
-        self.state.epochs += 1;
-        self.state.losses.push(LossPoint {
-            epoch: self.state.epochs,
-            step: self.state.adam.steps,
-            train_loss: sums.loss / sums.tokens,
-            validation_loss,
-            learning_rate: sums.learning_rate,
-            tokens: self.state.tokens,
-        });
-        Ok(())
-    }
-
-    /// The steps of an epoch; `None` where they are lost.
-    fn steps(
-        &mut self,
-        progress: &mut dyn FnMut(TrainProgress),
-        cancel: &CancelToken,
-    ) -> Result<Option<EpochSums>, TrainError> {
-        let (epoch, options) = (self.state.epochs, self.options);
-        let steps_total = self.steps_total();
-        let left = steps_total - self.state.adam.steps;
-        let order = order(self.examples.len(), self.seed, epoch);
-        let (mut sums, mut untold) = (EpochSums::default(), VecDeque::new());
-        let mut tell = |known: Known, untold: &mut VecDeque<StepDone>| {
-            let Known::Losses(losses) = known else {
-                return Ok(false);
-            };
-            let done: Vec<StepDone> = untold.drain(..losses.len()).collect();
-            for (loss, done) in losses.into_iter().zip(done) {
-                let StepDone { step, tokens, .. } = done;
-                if !loss.is_finite() {
-                    let epoch = epoch + 1;
-                    return Err(TrainError::NotFinite { loss, step, epoch });
-                }
-                sums.add(loss, &done);
-                progress(TrainProgress {
-                    epoch: epoch + 1,
-                    step,
-                    steps_total,
-                    loss,
-                    tokens,
-                });
-            }
-            Ok(true)
-        };
-        for indices in order.chunks(options.batch_size).take(left) {
-            if cancel.is_cancelled() {
-                return Err(TrainError::Cancelled);
-            }
-            let step = self.state.adam.steps;
-            let learning_rate = options.learning_rate_at(step, steps_total);
-            let batch = Batch::new(indices.iter().map(|index| &self.examples[*index]));
-            let lora = options.lora.as_ref().map_or(0.0, |lora| lora.dropout);
-            let update = Update {
-                options,
-                learning_rate,
-                dropout: Dropout::new([options.dropout, lora], self.seed, step as u64),
-            };
-            let known = self.backend.step(&mut self.state, &batch, &update)?;
-            self.state.tokens += batch.tokens as u64;
-            untold.push_back(StepDone {
-                step: step + 1,
-                loss_tokens: batch.loss_tokens as f64,
-                learning_rate,
-                tokens: self.state.tokens,
-            });
-            if !tell(known, &mut untold)? {
-                return Ok(None);
-            }
-        }
-        let all = tell(self.backend.settle()?, &mut untold)?;
-        Ok(all.then_some(sums))
-    }
-
-    /// The mean loss over the validation examples' tokens, without dropout.
-    fn validate(&mut self, cancel: &CancelToken) -> Result<Option<f64>, TrainError> {
-        let (mut sum, mut tokens) = (0.0, 0);
-        for examples in self.validation.chunks(self.options.batch_size) {
-            if cancel.is_cancelled() {
-                return Err(TrainError::Cancelled);
-            }
-            let batch = Batch::new(examples);
-            sum += self.backend.loss(&self.state, &batch)? * batch.loss_tokens as f64;
-            tokens += batch.loss_tokens;
-        }
-        Ok((tokens > 0).then(|| sum / tokens as f64))
-    }
 }
 
 #[cfg(test)]

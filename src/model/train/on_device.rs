@@ -1,9 +1,9 @@
 //! Steps on devices of burn.
 //!
 //! A batch goes through in micro-batches; when a device's memory runs out, they are halved and the step begins again.
-//! With several devices each takes a share of the batch, gradients are added on the first, and all make the same update.
-//! Dropout is by example, so nothing but rounding changes. Losses stay on the device until some have come together: to
-//! read one is to wait for all that the device has been told.
+//! With several devices each takes a share of the batch, gradients are added on the first, and each makes the same update of
+//! its own copy. Dropout is by example, so nothing but rounding changes. Losses stay on the device until some have come
+//! together: to read one is to wait for all that the device has been told.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use burn::tensor::Tensor;
 use super::TrainError;
 use super::backend::{Known, TrainBackend, Update};
 use super::checkpoint::TrainState;
-use super::replica::{Frozen, MicroBatch, Replica, StepGradients, numbers};
-use super::step::{Batch, Layout};
+use super::replica::{Frozen, MicroBatch, Replica, StepGradients};
+use super::step::{Batch, Layout, Size};
 use crate::model::device::{DeviceFailure, OpenDevice, guarded};
 use crate::model::{Architecture, Dtype};
 
 /// What the loss is multiplied by in f16, so that small gradients do not vanish (ours).
 const F16_LOSS_SCALE: f64 = 1024.0;
-/// Losses that are read together, unless they are older than [`READ_EVERY`].
+/// Losses that are read together at most.
 const READ_TOGETHER: usize = 16;
-/// Whoever looks on sees a loss as often.
+/// Whoever looks on sees a loss as often, unless a step takes longer.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
 /// Devices that train.
@@ -30,14 +30,19 @@ pub(super) struct OnDevice<'a> {
     loss_scale: f64,
     /// Tokens of a micro-batch: the first number was chosen, each further one is where memory ran out.
     ladder: Vec<usize>,
-    /// The largest micro-batch, padded, that is known to have room.
-    largest: usize,
+    /// The largest micro-batches that are known to have room.
+    room: Size,
+    /// Whether a micro-batch since the last upload had more than one example, so that halving would help.
+    divisible: bool,
     /// Losses that are not read yet, times their scale: `[1]` each.
     unread: Vec<Tensor<1>>,
+    /// Losses that are read and not told yet.
+    untold: Vec<f64>,
+    /// So many are read together: as many as come in [`READ_EVERY`].
+    together: usize,
+    /// When the last were.
     read: Instant,
-    /// How old the oldest of them becomes.
-    read_every: Duration,
-    /// Test: how many reads of losses go well before one fails.
+    /// Test: how many reads go well before one fails.
     #[cfg(test)]
     pub(super) reads: Option<usize>,
 }
@@ -52,21 +57,29 @@ impl<'a> OnDevice<'a> {
     ) -> Result<Self, TrainError> {
         let tokens = devices.iter().map(|device| device.micro_batch_tokens);
         let ladder = tokens.min().into_iter().collect();
-        let replicas = devices
-            .into_iter()
-            .map(|device| Replica::new(architecture, device, dtype, gradient_checkpointing));
+        let replica = |(number, device)| {
+            let replica = Replica::new(architecture, device, dtype, gradient_checkpointing)?;
+            Ok(if number > 0 {
+                replica.beside(number)
+            } else {
+                replica
+            })
+        };
+        let replicas = devices.into_iter().enumerate().map(replica);
         Ok(Self {
-            replicas: replicas.collect::<Result<_, _>>()?,
+            replicas: replicas.collect::<Result<_, TrainError>>()?,
             loss_scale: if dtype == Dtype::F16 {
                 F16_LOSS_SCALE
             } else {
                 1.0
             },
             ladder,
-            largest: 0,
+            room: Size::default(),
+            divisible: false,
             unread: Vec::new(),
+            untold: Vec::new(),
+            together: 1,
             read: Instant::now(),
-            read_every: READ_EVERY,
             #[cfg(test)]
             reads: None,
         })
@@ -92,18 +105,13 @@ impl<'a> OnDevice<'a> {
         Ok(())
     }
 
-    /// What each device does of a batch, and whether a micro-batch is larger than any before.
-    fn shares<'b>(&self, batch: &'b Batch<'_>) -> (Vec<Vec<MicroBatch<'b>>>, bool) {
+    /// What each device does of a batch.
+    fn shares<'b>(&self, batch: &'b Batch<'_>) -> Vec<Vec<MicroBatch<'b>>> {
         let limit = self.micro_batch();
         let shares = batch.shares(self.replicas.len());
-        let shares = shares.map(|share| share.parts(limit, Layout::Padded));
-        let shares: Vec<Vec<MicroBatch<'_>>> = shares.collect();
-        let sizes = shares
-            .iter()
-            .flatten()
-            .map(|(_, examples)| padded(examples));
-        let grows = sizes.max().unwrap_or(0) > self.largest;
-        (shares, grows)
+        shares
+            .map(|share| share.parts(limit, Layout::Padded))
+            .collect()
     }
 
     /// Loss and summed gradients of a batch, on the first device. Where a micro-batch is larger than any before, waits until
@@ -113,30 +121,29 @@ impl<'a> OnDevice<'a> {
         batch: &Batch<'_>,
         update: &Update<'_>,
     ) -> Result<StepGradients, DeviceFailure> {
-        let (shares, grows) = self.shares(batch);
-        let scale = self.loss_scale / batch.loss_tokens as f64;
+        let shares = self.shares(batch);
+        let parts = shares.iter().flatten();
+        let size = parts.clone().map(|(_, examples)| Size::of(examples));
+        let size = size.fold(Size::default(), Size::max);
+        self.divisible |= parts.clone().any(|(_, examples)| examples.len() > 1);
+        let (grows, scale) = (
+            size.exceeds(self.room),
+            self.loss_scale / batch.loss_tokens as f64,
+        );
         let work: Vec<_> = self.replicas.iter().zip(&shares).collect();
         let found = side_by_side(&work, |(replica, parts)| {
-            let found = replica.gradients(parts, scale, update)?;
-            if grows && let Some(found) = &found {
-                guarded(|| numbers(vec![found.loss.clone()]))?;
-            }
-            Ok(found)
+            replica.gradients(parts, scale, update, grows)
         })?;
         let mut found = found.into_iter().flatten();
         let mut sum = found.next().expect("a batch has an example");
         guarded(|| found.for_each(|more| sum.add(more)))?;
-        let sizes = shares
-            .iter()
-            .flatten()
-            .map(|(_, examples)| padded(examples));
-        self.largest = sizes.max().unwrap_or(0).max(self.largest);
+        self.room = size.max(self.room);
         Ok(sum)
     }
 
     /// Answers that memory ran out: half the micro-batch, where it can be halved; any other failure is an error.
     fn handle_oom(&mut self, failure: DeviceFailure, batch: &Batch<'_>) -> Result<(), TrainError> {
-        let (shares, _) = self.shares(batch);
+        let shares = self.shares(batch);
         let mut parts = shares.iter().flatten();
         if parts.all(|(_, examples)| examples.len() == 1) {
             return Err(TrainError::Device(failure));
@@ -154,44 +161,71 @@ impl<'a> OnDevice<'a> {
             "the device's memory ran out; going on with smaller micro-batches"
         );
         self.ladder.push(half);
-        self.largest = 0;
+        self.room = Size::default();
         Ok(())
     }
 
-    /// Reads the losses that are not. A device may say so late that its memory ran out: weights and moments are not to be
-    /// relied on then.
-    fn read(&mut self) -> Result<Known, TrainError> {
-        self.read = Instant::now();
-        let unread = std::mem::take(&mut self.unread);
-        let found = guarded(|| {
-            #[cfg(test)]
-            match &mut self.reads {
-                Some(0) => {
-                    self.reads = None;
-                    panic!("test: out of memory");
-                }
-                Some(left) => *left -= 1,
-                None => {}
+    /// Waits until it is known that all steps have come to be, and reads their losses. A device may say so late that its memory
+    /// ran out.
+    fn look(&mut self) -> Result<(), DeviceFailure> {
+        let mut unread = std::mem::take(&mut self.unread);
+        let count = unread.len();
+        #[cfg(test)]
+        self.fail_if_due()?;
+        for replica in &self.replicas {
+            let losses = replica.settle(std::mem::take(&mut unread))?;
+            let losses = losses.into_iter().map(|loss| loss / self.loss_scale);
+            self.untold.extend(losses);
+        }
+        if count > 0 {
+            let steps = READ_EVERY.as_secs_f64() * count as f64;
+            let steps = steps / self.read.elapsed().as_secs_f64().max(1e-9);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a few steps, and the cast saturates"
+            )]
+            {
+                self.together = (steps as usize).clamp(1, READ_TOGETHER);
             }
-            numbers(unread)
-        });
-        match found {
-            Ok(losses) => {
-                let losses = losses.into_iter().map(|loss| loss / self.loss_scale);
-                Ok(Known::Losses(losses.collect()))
-            }
+            self.read = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// What is known now, after a look.
+    fn known(&mut self) -> Result<Known, TrainError> {
+        match self.look() {
+            Ok(()) => Ok(Known::Losses(std::mem::take(&mut self.untold))),
             Err(failure) => self.lost(failure),
         }
     }
 
     /// Answers that memory ran out when weights and moments were changed already.
     fn lost(&mut self, failure: DeviceFailure) -> Result<Known, TrainError> {
+        if !std::mem::take(&mut self.divisible) {
+            return Err(TrainError::Device(failure));
+        }
         self.halve(failure)?;
         self.unread.clear();
+        self.untold.clear();
         for replica in &mut self.replicas {
             replica.resident = None;
         }
         Ok(Known::Lost)
+    }
+
+    #[cfg(test)]
+    fn fail_if_due(&mut self) -> Result<(), DeviceFailure> {
+        match &mut self.reads {
+            Some(0) => {
+                self.reads = None;
+                return Err(DeviceFailure::OutOfMemory("test".to_owned()));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(())
     }
 }
 
@@ -206,31 +240,45 @@ impl TrainBackend for OnDevice<'_> {
         let found = loop {
             match self.gradients(batch, update) {
                 Ok(found) => break found,
-                Err(failure) => self.handle_oom(failure, batch)?,
+                Err(failure) => {
+                    // It may be an earlier step that failed.
+                    if let Err(earlier) = self.look() {
+                        return self.lost(earlier);
+                    }
+                    self.handle_oom(failure, batch)?;
+                }
             }
         };
         state.adam.steps += 1;
-        for replica in &mut self.replicas {
-            let stepped = replica.step(&found.arrays, state, update, self.loss_scale);
-            if let Err(failure) = stepped {
-                return self.lost(failure);
-            }
+        let StepGradients { loss, arrays } = found;
+        self.unread.push(loss);
+        let [others @ .., last] = &mut self.replicas[..] else {
+            unreachable!("there is a device");
+        };
+        let mut stepped = Ok(());
+        for replica in others {
+            let arrays = arrays.clone();
+            stepped = stepped.and_then(|()| replica.step(arrays, state, update, self.loss_scale));
         }
-        self.unread.push(found.loss);
-        if self.unread.len() < READ_TOGETHER && self.read.elapsed() < self.read_every {
-            return Ok(Known::Losses(Vec::new()));
+        // The last one may have them for itself, and reuse their memory.
+        let stepped = stepped.and_then(|()| last.step(arrays, state, update, self.loss_scale));
+        if let Err(failure) = stepped {
+            return self.lost(failure);
         }
-        self.read()
+        if self.unread.len() < self.together {
+            return Ok(Known::Losses(std::mem::take(&mut self.untold)));
+        }
+        self.known()
     }
 
     fn settle(&mut self) -> Result<Known, TrainError> {
-        self.read()
+        self.known()
     }
 
     fn loss(&mut self, state: &TrainState, batch: &Batch<'_>) -> Result<f64, TrainError> {
         self.upload(state)?;
         loop {
-            let (shares, _) = self.shares(batch);
+            let shares = self.shares(batch);
             let scale = 1.0 / batch.loss_tokens as f64;
             let work: Vec<_> = self.replicas.iter().zip(&shares).collect();
             match side_by_side(&work, |(replica, parts)| replica.loss(parts, scale)) {
@@ -250,12 +298,6 @@ impl TrainBackend for OnDevice<'_> {
     fn ladder(&self) -> Vec<usize> {
         self.ladder.clone()
     }
-}
-
-/// Tokens of a micro-batch, each sequence as long as the longest.
-fn padded(examples: &[&super::data::Example]) -> usize {
-    let longest = examples.iter().map(|example| example.tokens.len()).max();
-    examples.len() * longest.unwrap_or(0)
 }
 
 /// What each device makes of its work, all at the same time.

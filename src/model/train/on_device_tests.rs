@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::super::Training;
 use super::super::data::Example;
+use super::super::epoch::Training;
 use super::*;
 use crate::event::CancelToken;
 use crate::model::architecture::tests::variants::variants;
@@ -220,7 +220,8 @@ fn gradients_on(
     let mut gradients = weights.zeros();
     let there = backend.replicas[0].resident.as_ref().unwrap();
     there.bring(found.arrays.each_ref().map(Option::as_ref), &mut gradients);
-    (numbers(vec![found.loss])[0], gradients)
+    let loss = found.loss.into_scalar::<f32>();
+    (f64::from(loss), gradients)
 }
 
 /// The losses of as many steps, each with the update that `update` gives for its number.
@@ -385,6 +386,36 @@ fn several_devices_make_the_steps_of_one() {
     }
 }
 
+/// Losses that were not read when a larger micro-batch does not fit are not lost.
+#[test]
+fn steps_before_one_that_does_not_fit_stay() {
+    let (student, options, examples) = (student(), options(), examples());
+    let (small, large) = (Batch::new(&examples[..2]), Batch::new(&examples[5..]));
+    let run = |room_tokens| {
+        let device = vec![DeviceName::Flex.open().unwrap()];
+        let mut backend = OnDevice::new(&student.architecture, device, Dtype::F32, false).unwrap();
+        backend.replicas[0].room_tokens = room_tokens;
+        backend.together = 16;
+        let mut state = TrainState::new(student.weights.clone());
+        let mut losses = Vec::new();
+        for (step, batch) in [&small, &small, &large, &small].into_iter().enumerate() {
+            let update = Update {
+                options: &options,
+                learning_rate: 1e-3,
+                dropout: crate::model::dropout::Dropout::new([0.1, 0.0], 1, step as u64),
+            };
+            backend.together = 16;
+            let known = backend.step(&mut state, batch, &update).unwrap();
+            losses.extend(known.losses());
+        }
+        losses.extend(backend.settle().unwrap().losses());
+        (losses, backend.ladder().len())
+    };
+    let ((whole, _), (halved, ladder)) = (run(None), run(Some(100)));
+    assert!(ladder > 1 && whole.len() == 4, "{whole:?}");
+    assert!(furthest(&whole, &halved) < 1e-5, "{whole:?} {halved:?}");
+}
+
 /// A device may say only when a loss is read that its memory ran out, steps later.
 #[test]
 fn an_epoch_whose_steps_are_lost_begins_again() {
@@ -414,10 +445,10 @@ fn an_epoch_whose_steps_are_lost_begins_again() {
     };
     let (whole, steps, told, ladder) = run(None);
     assert_eq!((steps, told, ladder), (4, vec![1, 2, 3, 4], vec![1024]));
-    // The second epoch's, after the first one's.
+    // The first step's loss is told, then what follows fails.
     let (found, steps, told, ladder) = run(Some(1));
     assert_eq!((steps, ladder), (4, vec![1024, 512]));
-    assert_eq!(told, [1, 2, 3, 4]);
+    assert_eq!(told, [1, 1, 2, 3, 4]);
     for (found, whole) in found.iter().zip(&whole) {
         let apart = (found.train_loss - whole.train_loss).abs();
         assert!(apart < 1e-5 && found.tokens == whole.tokens, "{found:?}");

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{StreamId, Tensor};
 
 use super::TrainError;
 use super::backend::Update;
@@ -27,7 +27,10 @@ pub(super) struct Replica<'a> {
     architecture: &'a Architecture,
     /// What an adapter is trained beside; else all weights are trained.
     frozen: Option<Frozen>,
-    pub(super) device: OpenDevice,
+    device: OpenDevice,
+    /// What the device is told in order with its own work alone: `CubeCL` has a queue, and memory, for each thread that does not
+    /// say otherwise. `None` for the calling thread's.
+    stream: Option<StreamId>,
     arithmetic: Arithmetic,
     /// Brought there at the first use.
     pub(super) resident: Option<FlatState>,
@@ -45,6 +48,13 @@ pub(super) struct StepGradients {
 }
 
 impl StepGradients {
+    /// Waits until all of it is known to have come to be.
+    fn settle(&self) {
+        let sums = self.arrays.iter().flatten();
+        let sums = sums.map(|array| array.clone().sum());
+        numbers(sums.chain([self.loss.clone()]).collect());
+    }
+
     /// Both together, on the device of this one.
     pub(super) fn add(&mut self, more: Self) {
         let device = self.loss.device();
@@ -70,6 +80,7 @@ impl<'a> Replica<'a> {
                 gradient_checkpointing,
             },
             device,
+            stream: None,
             resident: None,
             #[cfg(test)]
             room_tokens: None,
@@ -84,12 +95,32 @@ impl<'a> Replica<'a> {
         }
     }
 
+    /// The same, beside others: this one's work is in a queue of its own.
+    pub(super) fn beside(self, number: usize) -> Self {
+        let stream = StreamId {
+            value: u64::MAX - number as u64,
+        };
+        Self {
+            stream: Some(stream),
+            ..self
+        }
+    }
+
+    /// Runs the device's work.
+    fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
+        guarded(|| match self.stream {
+            None => work(),
+            Some(stream) => stream.executes(work),
+        })
+    }
+
     /// Brings weights and moments there, unless they are.
     pub(super) fn upload(&mut self, state: &TrainState) -> Result<(), DeviceFailure> {
         if self.resident.is_none() {
             let (frozen, device) = (self.frozen.as_deref(), &self.device.tensors);
             let dtype = self.arithmetic.dtype;
-            self.resident = Some(guarded(|| FlatState::upload(state, frozen, dtype, device))?);
+            let resident = self.run(|| FlatState::upload(state, frozen, dtype, device))?;
+            self.resident = Some(resident);
         }
         Ok(())
     }
@@ -98,14 +129,19 @@ impl<'a> Replica<'a> {
         self.resident.as_ref().expect("it was brought there")
     }
 
-    /// Loss and gradients of some micro-batches; `scale` is what each token's loss counts. Nothing waits for the device.
+    /// Loss and gradients of some micro-batches, `None` of none; `scale` is what each token's loss counts. Waits for the device
+    /// where that is asked for.
     pub(super) fn gradients(
         &self,
         parts: &[MicroBatch<'_>],
         scale: f64,
         update: &Update<'_>,
+        wait: bool,
     ) -> Result<Option<StepGradients>, DeviceFailure> {
-        guarded(|| {
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        self.run(|| {
             let flat = self.flat();
             let parameters = flat.parameters(self.arithmetic.dtype);
             let mut sum: Option<StepGradients> = None;
@@ -131,6 +167,9 @@ impl<'a> Replica<'a> {
                     Some(sum) => sum.add(more),
                 }
             }
+            if wait && let Some(sum) = &sum {
+                sum.settle();
+            }
             sum
         })
     }
@@ -138,24 +177,39 @@ impl<'a> Replica<'a> {
     /// One update by gradients that may be another device's.
     pub(super) fn step(
         &mut self,
-        gradients: &FlatGradients,
+        gradients: FlatGradients,
         state: &TrainState,
         update: &Update<'_>,
         loss_scale: f64,
     ) -> Result<(), DeviceFailure> {
+        let mut resident = self.resident.take();
         let device = &self.device.tensors;
-        let flat = self.resident.as_mut().expect("it was brought there");
-        guarded(|| {
-            let here =
-                |array: &Option<Tensor<1>>| array.clone().map(|array| array.to_device(device));
-            let gradients = gradients.each_ref().map(here);
-            flat.step(gradients, &state.adam, update, loss_scale);
+        self.run(|| {
+            let here = |array: Option<Tensor<1>>| array.map(|array| array.to_device(device));
+            let flat = resident.as_mut().expect("it was brought there");
+            flat.step(gradients.map(here), &state.adam, update, loss_scale);
+        })?;
+        self.resident = resident;
+        Ok(())
+    }
+
+    /// Waits until weights and moments are known to have come to be, and reads `more` with them.
+    pub(super) fn settle(&self, more: Vec<Tensor<1>>) -> Result<Vec<f64>, DeviceFailure> {
+        self.run(|| {
+            let count = more.len();
+            let sums = self.resident.iter().flat_map(FlatState::sums);
+            let mut found = numbers(more.into_iter().chain(sums).collect());
+            found.truncate(count);
+            found
         })
     }
 
     /// The mean loss without dropout over some micro-batches, brought here.
     pub(super) fn loss(&self, parts: &[MicroBatch<'_>], scale: f64) -> Result<f64, DeviceFailure> {
-        guarded(|| {
+        if parts.is_empty() {
+            return Ok(0.0);
+        }
+        self.run(|| {
             let dtype = self.arithmetic.dtype;
             let parameters: Parameters = self.flat().parameters(dtype);
             let one = |(_, examples): &MicroBatch<'_>| {
@@ -180,7 +234,7 @@ impl<'a> Replica<'a> {
     pub(super) fn download(&self, state: &mut TrainState) -> Result<(), DeviceFailure> {
         match &self.resident {
             None => Ok(()),
-            Some(flat) => guarded(|| flat.download(state)),
+            Some(flat) => self.run(|| flat.download(state)),
         }
     }
 

@@ -93,6 +93,40 @@ pub(super) enum Layout {
     Padded,
 }
 
+/// How large micro-batches are, each sequence as long as the longest.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Size {
+    tokens: usize,
+    /// What attention weights take: each token's, of the sequence.
+    pairs: usize,
+}
+
+impl Size {
+    /// Of one.
+    pub(super) fn of(examples: &[&Example]) -> Self {
+        let longest = examples.iter().map(|example| example.tokens.len()).max();
+        let longest = longest.unwrap_or(0);
+        let tokens = examples.len() * longest;
+        Self {
+            tokens,
+            pairs: tokens * longest,
+        }
+    }
+
+    /// The larger of both, in each way.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.max(other.tokens),
+            pairs: self.pairs.max(other.pairs),
+        }
+    }
+
+    /// Whether it is larger in any way.
+    pub(super) fn exceeds(self, other: Self) -> bool {
+        self.tokens > other.tokens || self.pairs > other.pairs
+    }
+}
+
 /// The last token predicts nothing that is known, so it does not go in.
 fn inputs(example: &Example) -> usize {
     example.tokens.len() - 1

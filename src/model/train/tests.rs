@@ -5,11 +5,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::backend::Update;
 use super::cpu::Network;
+use super::step::Batch;
 use super::*;
 use crate::model::EngineOptions;
 use crate::model::architecture::{ArrayId, Role};
 use crate::model::distance::furthest;
+use crate::model::dropout::Dropout;
 use crate::model::engine::Engine;
 
 mod families;
