@@ -12,6 +12,7 @@ use super::data::Example;
 use super::flat::{self, FlatGradients, FlatState};
 use super::packed::Packed;
 use crate::model::device::{DeviceFailure, OpenDevice, guarded};
+use crate::model::dropout::Dropout;
 use crate::model::lora::LoraShape;
 use crate::model::network::{Arithmetic, Asked, Parameters, gradients, loss_alone};
 use crate::model::{Architecture, Dtype, Weights};
@@ -149,13 +150,8 @@ impl<'a> Replica<'a> {
                 let packed = Packed::new(examples);
                 #[cfg(test)]
                 self.fail_if_due(packed.tokens.len());
-                let asked = Asked {
-                    tokens: &packed.tokens,
-                    spans: &packed.spans,
-                    targets: &packed.targets,
-                    scale,
-                    dropout: update.dropout.map(|dropout| dropout.beginning_at(*first)),
-                };
+                let dropout = update.dropout.map(|dropout| dropout.beginning_at(*first));
+                let asked = asked(&packed, scale, dropout);
                 let (loss, more) =
                     gradients(self.architecture, &parameters, &asked, self.arithmetic);
                 let more = StepGradients {
@@ -216,13 +212,7 @@ impl<'a> Replica<'a> {
                 let packed = Packed::new(examples);
                 #[cfg(test)]
                 self.fail_if_due(packed.tokens.len());
-                let asked = Asked {
-                    tokens: &packed.tokens,
-                    spans: &packed.spans,
-                    targets: &packed.targets,
-                    scale,
-                    dropout: None,
-                };
+                let asked = asked(&packed, scale, None);
                 loss_alone(self.architecture, &parameters, &asked, dtype)
             };
             let losses: Vec<Tensor<1>> = parts.iter().map(one).collect();
@@ -242,6 +232,17 @@ impl<'a> Replica<'a> {
     fn fail_if_due(&self, tokens: usize) {
         let fits = self.room_tokens.is_none_or(|room| tokens <= room);
         assert!(fits, "test: out of memory");
+    }
+}
+
+/// What is asked of packed examples; `scale` is what each token's loss counts.
+fn asked(packed: &Packed, scale: f64, dropout: Option<Dropout>) -> Asked<'_> {
+    Asked {
+        tokens: &packed.tokens,
+        spans: &packed.spans,
+        targets: &packed.targets,
+        scale,
+        dropout,
     }
 }
 

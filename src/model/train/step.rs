@@ -136,14 +136,17 @@ fn inputs(example: &Example) -> usize {
 mod tests {
     use super::*;
 
+    fn examples() -> Vec<Example> {
+        let examples = [3, 5, 2, 9, 2, 2].map(|length| Example {
+            tokens: vec![1; length + 1],
+            loss_from: 1,
+        });
+        examples.into()
+    }
+
     #[test]
     fn parts_cover_the_batch_and_keep_the_limit() {
-        let examples: Vec<Example> = [3, 5, 2, 9, 2, 2]
-            .map(|length| Example {
-                tokens: vec![1; length + 1],
-                loss_from: 1,
-            })
-            .into();
+        let examples = examples();
         let batch = Batch::new(&examples);
         let cuts = |limit, layout| -> Vec<(usize, usize)> {
             let parts = batch.parts(limit, layout).into_iter();
@@ -159,12 +162,7 @@ mod tests {
 
     #[test]
     fn shares_cover_the_batch_with_about_as_many_tokens_each() {
-        let examples: Vec<Example> = [3, 5, 2, 9, 2, 2]
-            .map(|length| Example {
-                tokens: vec![1; length + 1],
-                loss_from: 1,
-            })
-            .into();
+        let examples = examples();
         let batch = Batch::new(&examples);
         let shares = |count| -> Vec<(usize, usize)> {
             let shares = batch.shares(count);
