@@ -199,6 +199,7 @@ impl DeviceName {
             }
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => {
+                #[cfg(feature = "kernel-cache")]
                 keep_kernels();
                 Some(Device::cuda(index))
             }
@@ -217,7 +218,7 @@ impl DeviceName {
 
 /// Lets compiled kernels be kept in the user's cache folder: to compile those of a model takes longer than to load them, and
 /// every process needs the same. What else a `cubecl.toml` says stays.
-#[cfg(feature = "cuda")]
+#[cfg(all(feature = "cuda", feature = "kernel-cache"))]
 pub(super) fn keep_kernels() {
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
 

@@ -109,6 +109,7 @@ fn find(example: DeviceName) -> Vec<FoundDevice> {
             .collect(),
         #[cfg(feature = "cuda")]
         DeviceName::Cuda(_) => {
+            #[cfg(feature = "kernel-cache")]
             super::open::keep_kernels();
             numbered(DeviceType::Cuda, DeviceName::Cuda)
         }
