@@ -5,6 +5,8 @@
 #[cfg(test)]
 pub(in crate::model) mod counting;
 mod guard;
+#[cfg(all(feature = "cuda", feature = "kernel-cache"))]
+mod kernel_cache;
 mod name;
 mod open;
 mod probe;

@@ -200,7 +200,7 @@ impl DeviceName {
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => {
                 #[cfg(feature = "kernel-cache")]
-                keep_kernels();
+                super::kernel_cache::keep_kernels();
                 Some(Device::cuda(index))
             }
             #[cfg(feature = "tch")]
@@ -214,17 +214,4 @@ impl DeviceName {
             _ => None,
         }
     }
-}
-
-/// Lets compiled kernels be kept in the user's cache folder: to compile those of a model takes longer than to load them, and
-/// every process needs the same. What else a `cubecl.toml` says stays.
-#[cfg(all(feature = "cuda", feature = "kernel-cache"))]
-pub(super) fn keep_kernels() {
-    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
-
-    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
-    config.compilation.cache = true;
-    config.environment.path = CacheConfig::Global;
-    // Where something has read the configuration before, it stays as it is, and kernels are compiled again.
-    CubeClRuntimeConfig::try_set(config);
 }

@@ -110,7 +110,7 @@ fn find(example: DeviceName) -> Vec<FoundDevice> {
         #[cfg(feature = "cuda")]
         DeviceName::Cuda(_) => {
             #[cfg(feature = "kernel-cache")]
-            super::open::keep_kernels();
+            super::kernel_cache::keep_kernels();
             numbered(DeviceType::Cuda, DeviceName::Cuda)
         }
         #[cfg(feature = "tch")]
