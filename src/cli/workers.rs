@@ -30,7 +30,7 @@ pub(super) fn workers(
     };
     if !devices.len().is_multiple_of(together) {
         return Err(Failure::usage(format!(
-            "--data-parallel {together}: {} devices cannot be shared out by {together}\nhint: name as many of --devices for each training",
+            "--data-parallel {together}: the number of --devices, {}, is no multiple of it\nhint: name as many devices for each training",
             devices.len()
         )));
     }

@@ -147,7 +147,11 @@ fn devices_share_a_training_whose_key_does_not_tell_how_many() {
     assert!(alone.ran().is_empty(), "{:?}", alone.ran());
     assert_eq!(alone.stdout, together.stdout);
     for (devices, count, wanted) in [
-        ("flex,flex,flex", "2", "3 devices cannot be shared out by 2"),
+        (
+            "flex,flex,flex",
+            "2",
+            "the number of --devices, 3, is no multiple",
+        ),
         ("cpu,cpu", "2", "is for cards"),
     ] {
         let refused = bench.run(&["m.toml", "--devices", devices, "--data-parallel", count]);
