@@ -2,8 +2,8 @@
 //!
 //! In: [`Parameters`] on a device. Out: loss and gradients of packed training rows (`loss`), or logits and keys
 //! and values of sequences that are read and go on token by token (`reading`). Backward passes are written out beside the
-//! forward ones: each part leaves a tape that says what its own needs, and nothing is recorded behind its back. Weights and products are in the
-//! parameters' number format; the residual stream, norms, rotation, softmax and loss are f32.
+//! forward ones: each part leaves a tape that says what its own needs, and nothing is recorded behind its back. Weights and
+//! products are in the parameters' number format; the residual stream, norms, rotation, softmax and loss are f32.
 //! Source: HF transformers, `modeling_gpt2.py`, `modeling_llama.py` and those of the other families.
 
 mod activation;
@@ -74,10 +74,11 @@ impl Network {
             dtype,
         };
         let block = |layer| Block::new(parameters, layer, config);
+        let final_norm = Norm::new(parameters, Role::FinalNorm, None, config);
         Self {
             embedding: Embedding::new(parameters, config),
             blocks: (0..architecture.layers).map(block).collect(),
-            final_norm: final_norm(parameters, config),
+            final_norm: final_norm.expect("the weights were checked against the architecture"),
             heads: architecture.heads,
             pattern: architecture.attention.pattern.clone(),
             fused: None,
@@ -89,10 +90,4 @@ impl Network {
     pub(crate) fn attending(self, fused: Option<FusedAttention>) -> Self {
         Self { fused, ..self }
     }
-}
-
-/// The norm after the last block.
-fn final_norm(parameters: &Parameters, config: NetworkConfig<'_>) -> Norm {
-    let norm = Norm::new(parameters, Role::FinalNorm, None, config);
-    norm.expect("the weights were checked against the architecture")
 }

@@ -101,8 +101,8 @@ struct Padded {
 struct Moves {
     /// The packed row of each padded one, `[sequences * length]`; the last of its sequence beyond its end.
     there: Tensor<1, Int>,
-    /// The same, but the number of packed rows beyond a sequence's end.
-    own: Tensor<1, Int>,
+    /// The same, but beyond a sequence's end the row of zeros that is put after the packed ones.
+    there_or_zeros: Tensor<1, Int>,
     /// The padded row of each packed one, `[rows]`.
     back: Tensor<1, Int>,
 }
@@ -112,15 +112,21 @@ impl Padded {
         let (ranges, length) = (spans.ranges(), spans.longest());
         let turns = Turns::new(pattern, length, device);
         let moves = || {
-            let (mut there, mut own, mut back) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut there, mut there_or_zeros, mut back) = (Vec::new(), Vec::new(), Vec::new());
             for (sequence, range) in ranges.iter().enumerate() {
                 let rows = range.start..range.start + length;
                 there.extend(rows.clone().map(|row| row.min(range.end - 1)));
-                own.extend(rows.map(|row| if row < range.end { row } else { spans.rows() }));
+                there_or_zeros
+                    .extend(rows.map(|row| if row < range.end { row } else { spans.rows() }));
                 back.extend((0..range.len()).map(|row| sequence * length + row));
             }
-            let [there, own, back] = [there, own, back].map(|rows| indices(rows, device));
-            Moves { there, own, back }
+            let [there, there_or_zeros, back] =
+                [there, there_or_zeros, back].map(|rows| indices(rows, device));
+            Moves {
+                there,
+                there_or_zeros,
+                back,
+            }
         };
         Self {
             context: AttentionContext::of_sequences(pattern, &turns, length, device),
@@ -160,6 +166,6 @@ impl Padded {
         };
         let [_, columns] = upstream.dims();
         let zeros = Tensor::zeros([1, columns], (&upstream.device(), upstream.dtype()));
-        Tensor::cat(vec![upstream, zeros], 0).select(0, moves.own.clone())
+        Tensor::cat(vec![upstream, zeros], 0).select(0, moves.there_or_zeros.clone())
     }
 }

@@ -92,13 +92,9 @@ impl Parameters {
 
     /// The same in another number format.
     pub(crate) fn cast(&self, dtype: FloatDType) -> Self {
-        self.map(|parameter| parameter.values.clone().cast(dtype))
-    }
-
-    fn map(&self, change: impl Fn(&Parameter) -> Tensor<1>) -> Self {
         let one = |(id, parameter): (&ArrayId, &Parameter)| {
             let parameter = Parameter {
-                values: change(parameter),
+                values: parameter.values.clone().cast(dtype),
                 ..parameter.clone()
             };
             (*id, parameter)
