@@ -14,6 +14,7 @@ use super::next::next;
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
 use super::width::WidthArgs;
+use super::workers::workers;
 use crate::event::{Level, Observer, RunEvent, Silent, StageOutcome};
 use crate::manifest::TableSpec;
 use crate::model::device::DeviceName;
@@ -116,9 +117,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             ));
         }
         Some(_) => vec![session.options.clone()],
-        None => {
-            super::workers::workers(&mut session, &args.devices, usize::from(args.data_parallel))?
-        }
+        None => workers(&mut session, &args.devices, usize::from(args.data_parallel))?,
     };
     // After `workers`, which settles the device: whether that computes in a stage's number format is asked here.
     let nodes = session.wanted(&args.stages)?;

@@ -59,13 +59,13 @@ pub(super) fn workers(
     }
     let options = devices.chunks(together).map(|of_worker| {
         let (device, beside) = (of_worker[0], of_worker[1..].to_vec());
-        Ok(RunOptions {
+        RunOptions {
             device,
             beside,
             device_description: description(device),
             threads,
             ..session.options.clone()
-        })
+        }
     });
-    options.collect()
+    Ok(options.collect())
 }
