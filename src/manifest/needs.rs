@@ -12,7 +12,7 @@ use super::param_error::placed;
 use super::wire::{Draft, Wiring};
 use super::words::dotted;
 use crate::artifact::ArtifactKind;
-use crate::stage::Carried;
+use crate::stage::{Carried, Port};
 
 /// What the paths of each stage carry, by the stage's name. `order` has each stage after those it reads from.
 pub(super) fn check(
@@ -49,7 +49,19 @@ pub(super) fn check(
                 None => comes,
             });
         }
-        let mut input = input.unwrap_or_default();
+        let wired = |port: &Port| {
+            wiring.inputs[stage]
+                .values()
+                .any(|wire| wire.port.name == port.name)
+        };
+        let mut input = input.unwrap_or_else(|| {
+            // That a needed input is not there is told by itself, and says nothing of what it would carry.
+            let needed = |port: &&Port| port.accepts == ArtifactKind::Paths && !port.optional;
+            match kind.inputs().iter().find(needed) {
+                Some(port) if !wired(port) => Carried::unknown(),
+                _ => Carried::default(),
+            }
+        });
         // Those that have none get some.
         input.tokens |= wiring.inputs[stage]
             .values()

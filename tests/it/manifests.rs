@@ -325,3 +325,18 @@ fn the_docs_name_every_kind_and_its_ports() {
         }
     }
 }
+
+#[test]
+fn a_wrong_kind_is_one_mistake_whatever_reads_from_its_stage() {
+    let tiny = std::fs::read_to_string(root().join("experiments/tiny.toml")).unwrap();
+    let wrong = tiny.replacen("kind = \"sample\"", "kind = \"sampel\"", 1);
+    assert_ne!(wrong, tiny);
+    let refused = Bench::new(&wrong).run(&["m.toml"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("unknown kind `sampel`")
+            && refused.stderr.matches("error:").count() == 1,
+        "{}",
+        refused.stderr
+    );
+}
