@@ -32,7 +32,7 @@ const DASH: Dash = Dash(&[5.0, 3.0]);
 
 impl Losses {
     /// What the curves are.
-    pub(crate) const NOTE: &'static str = "Training: mean over each epoch, with dropout, as the weights changed. Validation: at its end, without.";
+    pub(crate) const NOTE: &'static str = "Training: mean over each epoch as the weights changed, with dropout if it has any. Validation: at its end, without.";
 
     fn frame(&self) -> Frame {
         let points = || self.trainings.iter().flat_map(|each| &each.points);
