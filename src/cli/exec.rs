@@ -35,6 +35,9 @@ pub(crate) struct ExecArgs {
     /// Worker threads; by default those that Slurm gave (`SLURM_CPUS_PER_TASK`), or what the job says
     #[arg(long, value_name = "N", env = "SLURM_CPUS_PER_TASK")]
     threads: Option<usize>,
+    /// Share each batch of a training out over N devices: the job's, and those that come after it by number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    data_parallel: u16,
     /// Stop, and keep what is done, when stdin is closed: for whoever starts it and is not to leave it behind
     #[arg(long)]
     while_stdin_is_open: bool,
@@ -77,6 +80,7 @@ pub(crate) fn run(args: &ExecArgs) -> Result<Exit, Failure> {
         },
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         threads: args.threads.unwrap_or(0),
+        together: usize::from(args.data_parallel),
         cancel: &cancel,
         warned: &warned,
         observer,

@@ -33,6 +33,8 @@ pub(crate) struct Exec<'a> {
     pub(crate) scratch: PathBuf,
     /// 0 for what the job says.
     pub(crate) threads: usize,
+    /// Devices that share a training's batches.
+    pub(crate) together: usize,
     pub(crate) cancel: &'a CancelToken,
     /// Set before `cancel` where the machine's time is over, and the job is to go on elsewhere.
     pub(crate) warned: &'a AtomicBool,
@@ -184,14 +186,23 @@ impl Exec<'_> {
             .device
             .parse()
             .map_err(|error| StageError::Invalid(format!("the job's device: {error}")))?;
-        if declared != DeviceName::Cpu
-            && let Err(error) = declared.open()
-        {
-            let (here, why) = device::auto();
-            return Err(StageError::Invalid(format!(
-                "the job is for device {declared}, and this machine ({}) has {here} ({why}): {error}\nhint: ask for nodes that have it (`gres`, `partition`), or declare another `device` in `[run.slurm]`",
-                end.host
-            )));
+        if self.together > 1 && declared == DeviceName::Cpu {
+            return Err(StageError::Invalid(
+                "--data-parallel is for cards, and the job is for the CPU, whose threads share a batch already\nhint: declare a `device` in `[run.slurm]`, or leave out `gpus`".to_owned(),
+            ));
+        }
+        let devices = (0..self.together).map(|count| declared.further(count));
+        let devices: Vec<DeviceName> = devices.collect();
+        for device in &devices {
+            if *device != DeviceName::Cpu
+                && let Err(error) = device.open()
+            {
+                let (here, why) = device::auto();
+                return Err(StageError::Invalid(format!(
+                    "the job is for device {device}, and this machine ({}) has {here} ({why}): {error}\nhint: ask for nodes that have it (`gres`, `gpus`, `partition`), or declare another `device` in `[run.slurm]`",
+                    end.host
+                )));
+            }
         }
         end.device_description = device::description(declared);
         Ok(RunOptions {
@@ -201,6 +212,7 @@ impl Exec<'_> {
             },
             batch_size: job.batch_size,
             device: declared,
+            beside: devices[1..].to_vec(),
             device_description: end.device_description.clone(),
             gradient_checkpointing: job.gradient_checkpointing,
             ..RunOptions::default()

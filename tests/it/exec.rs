@@ -165,6 +165,38 @@ fn warn_when(mut child: Child, is_time: impl Fn(&str) -> bool) -> (Option<i32>, 
 }
 
 #[test]
+fn a_training_is_shared_out_over_the_devices_of_its_job() {
+    let cluster = Cluster::with("kept");
+    let job = cluster.job("sert");
+    let refused = Cluster::exec(&job, &["--data-parallel", "2"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("--data-parallel is for cards")
+            && refused.stderr.contains("hint: "),
+        "{}",
+        refused.stderr
+    );
+    let (flex, remote) = (["--device", "flex"], ["--remote", &cluster.url]);
+    let run = |stage| {
+        let arguments = [&["--stage", stage], &remote[..], &flex].concat();
+        cluster.home.run_manifest(&arguments).ok()
+    };
+    run("kept");
+    let job = cluster.job_with("sert", &flex);
+    Cluster::exec(&job, &["--data-parallel", "2"]).ok();
+    let end = read(&job.with_file_name("end-whole-1.json"));
+    assert_eq!(end["outcome"], "done", "{end}");
+    assert!(!run("sert").ran().contains(&"sert".to_owned()));
+    let key = read(&job)["key"].as_str().unwrap().to_owned();
+    let result = format!("cache/results-v1/{}/{key}.json", &key[..2]);
+    let provenance = read(&cluster.home.path(&result))["provenance"].to_string();
+    assert!(
+        provenance.contains(r#""devices":["flex","flex"]"#),
+        "{provenance}"
+    );
+}
+
+#[test]
 fn a_job_that_is_not_this_machines_says_why() {
     let cluster = Cluster::with("student");
     let job = cluster.job("sampled");

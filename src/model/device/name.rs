@@ -40,6 +40,16 @@ impl DeviceName {
         }
     }
 
+    /// The one whose number is so many more, for devices that have numbers; else itself.
+    pub(crate) fn further(self, count: usize) -> Self {
+        match self {
+            Self::Wgpu(Some(index)) => Self::Wgpu(Some(index + count)),
+            Self::Cuda(index) => Self::Cuda(index + count),
+            Self::LibtorchCuda(index) => Self::LibtorchCuda(index + count),
+            Self::Cpu | Self::Flex | Self::Wgpu(None) | Self::LibtorchCpu => self,
+        }
+    }
+
     /// The backend, which is part of the key of everything that a model makes; the card's number is not.
     pub fn backend(self) -> &'static str {
         match self {
@@ -58,6 +68,17 @@ impl DeviceName {
         match self {
             Self::Cuda(_) => Dtype::Tf32,
             _ => Dtype::F32,
+        }
+    }
+}
+
+#[cfg(test)]
+impl DeviceName {
+    /// How many times further from what they should be its numbers may be than those of f32: TF32 has 13 bits less.
+    pub(crate) fn slack(self) -> f64 {
+        match self.single() {
+            Dtype::Tf32 => 500.0,
+            _ => 1.0,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn script(submission: &Submission, words: &Words) -> String {
     let program = resources.program.as_deref();
     let program = program.unwrap_or(&submission.program);
     let threads = resources.cpus.map(|cpus| format!(" --threads {cpus}"));
+    let cards = resources.gpus.filter(|gpus| *gpus > 1 && submission.is_gpu);
+    let cards = cards.map(|gpus| format!(" --data-parallel {gpus}"));
     let launcher = match &resources.container {
         None => String::new(),
         Some(bundle) if Path::new(bundle).is_dir() => {
@@ -45,7 +47,7 @@ shard_of=()
 [ "$shard" = - ] || shard_of=(--shard "$shard")
 rm -f "$end"
 {setup}
-{launcher}{program} exec "$folder/job.json" "${{shard_of[@]}}" --attempt "$attempt"{threads} >> "$folder/log-$part.txt" 2>&1 &
+{launcher}{program} exec "$folder/job.json" "${{shard_of[@]}}" --attempt "$attempt"{threads}{cards} >> "$folder/log-$part.txt" 2>&1 &
 child=$!
 trap 'kill -USR1 "$child" 2> /dev/null' USR1
 trap 'kill -TERM "$child" 2> /dev/null' TERM INT
@@ -75,6 +77,7 @@ exit "$code"
             words.again
         },
         threads = threads.unwrap_or_default(),
+        cards = cards.unwrap_or_default(),
         setup = resources.setup.join("\n"),
         program = quoted(program),
     )
@@ -119,6 +122,7 @@ mod tests {
         let resources = JobResources {
             setup: vec!["export FROM_SETUP=yes".into()],
             cpus: Some(2),
+            gpus: Some(4),
             ..JobResources::default()
         };
         let class = Class::new(resources, Estimate::default(), &ClusterSection::default()).unwrap();
@@ -134,7 +138,7 @@ mod tests {
                 jobs: jobs.clone(),
                 program,
                 warning_s: 120,
-                is_gpu: false,
+                is_gpu: true,
             };
             let text = script(&submission, &words);
             let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -154,7 +158,7 @@ mod tests {
         assert_eq!(
             said,
             format!(
-                "exec {} --shard 1/2 --attempt 3 --threads 2 yes\n",
+                "exec {} --shard 1/2 --attempt 3 --threads 2 --data-parallel 4 yes\n",
                 job.display()
             )
         );

@@ -163,6 +163,7 @@ impl Cluster {
             Fate::Runs => {
                 let scratch = tempfile::tempdir().unwrap();
                 let exec = Exec {
+                    together: 1,
                     job: &Job::read(&out.job()).unwrap(),
                     out,
                     part: element.part,
