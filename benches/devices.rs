@@ -61,8 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let student = Student::init(gpt2.into(), tokenizer, 1).unwrap();
     let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
+    let eager = std::env::var_os("SERT_ENFORCE_EAGER").is_some_and(|set| !set.is_empty());
+    let name = format!("{device}{}", if eager { ", eager" } else { "" });
     let line = serde_json::json!({
-        "device": device.to_string(),
+        "device": name,
         "description": description(device),
         "dtype": dtype,
         "size": size,

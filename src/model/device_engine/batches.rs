@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::network::{Copies, DecodeBatch, Network};
+use super::step_batch::StepBatch;
 
 /// A place of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Prefix {
 
 /// One batch and which of its places are taken.
 struct TakenBatch {
-    batch: DecodeBatch,
+    batch: StepBatch,
     taken: Vec<bool>,
 }
 
@@ -47,7 +48,7 @@ impl DecodeBatches {
     }
 
     /// Batch number `id`.
-    pub(super) fn batch(&mut self, id: usize) -> &mut DecodeBatch {
+    pub(super) fn batch(&mut self, id: usize) -> &mut StepBatch {
         &mut self.group(id).batch
     }
 
@@ -94,7 +95,7 @@ impl DecodeBatches {
         let mut moves: BTreeMap<(usize, usize), Copies> = BTreeMap::new();
         let mut left = Vec::new();
         for (slot, bucket) in needed {
-            if self.group(slot.batch).batch.bucket >= bucket {
+            if self.group(slot.batch).batch.bucket() >= bucket {
                 continue;
             }
             // There is always room for one that has begun.
@@ -107,7 +108,7 @@ impl DecodeBatches {
             *slot = to;
         }
         for ((from, to), copies) in moves {
-            let from = self.group(from).batch.clone();
+            let from = self.group(from).batch.keys_and_values();
             self.batch(to).put(&from, &copies);
         }
         for slot in left {
@@ -129,7 +130,7 @@ impl DecodeBatches {
         let mut alike = self
             .groups
             .iter_mut()
-            .filter(|(_, group)| group.batch.bucket == bucket);
+            .filter(|(_, group)| group.batch.bucket() == bucket);
         let free = alike.find_map(|(id, group)| {
             let place = group.taken.iter().position(|taken| !taken)?;
             group.taken[place] = true;
@@ -139,7 +140,7 @@ impl DecodeBatches {
             return free;
         }
         let mut group = TakenBatch {
-            batch: DecodeBatch::new(network, self.places, bucket),
+            batch: StepBatch::new(network, self.places, bucket),
             taken: vec![false; self.places],
         };
         group.taken[0] = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::super::device::guarded;
+use super::super::device::{DeviceFailure, guarded};
 use super::super::network::{LogitRows, Next, READ_BATCH, bucket};
 use super::super::sampling::{
     Active, Advance, Decoder, Expand, Generated, GenerationRequest, Prefilled, Read, generate,
@@ -69,9 +69,9 @@ impl DeviceDecoder<'_> {
         let rows = guarded(|| {
             #[cfg(test)]
             engine.fail_if_due();
-            let logits = engine.network.decode(self.batches.batch(id), &next);
             let [_, wanted] = self.wanted;
-            AskedRows::new(logits, wanted)
+            let batch = self.batches.batch(id);
+            batch.step(&engine.network, &next, wanted, engine.graphs())
         });
         Ok((of_batch, rows.map_err(failed)?))
     }
@@ -189,8 +189,8 @@ impl Decoder for DeviceDecoder<'_> {
         self.batches.free(slot);
     }
 
-    fn handle_oom(&mut self) -> bool {
+    fn recover(&mut self, failure: &DeviceFailure) -> bool {
         self.batches = DecodeBatches::new(self.engine.places);
-        self.engine.handle_oom()
+        self.engine.recover(failure)
     }
 }

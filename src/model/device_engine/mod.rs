@@ -10,10 +10,12 @@ mod batches;
 mod decoder;
 mod row;
 mod score;
+mod step_batch;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::{DeviceFailure, OpenDevice};
 use super::kernel::lanes::Isa;
@@ -33,13 +35,15 @@ const AUTO_LENGTH: usize = 256;
 
 /// A model on a device.
 pub struct DeviceEngine {
-    network: Network,
+    network: Arc<Network>,
     architecture: Architecture,
     isa: Isa,
     /// Sequences of a batch, however few there are.
     places: usize,
     /// Batches at a time; falls when memory runs out.
     batches: Mutex<Vec<usize>>,
+    /// Whether steps become graphs; until one fails.
+    graphs: AtomicBool,
     /// Test: the steps at which memory runs out.
     #[cfg(test)]
     faults: Mutex<Vec<usize>>,
@@ -75,11 +79,12 @@ impl DeviceEngine {
             chosen => chosen.div_ceil(places),
         };
         Ok(Self {
-            network,
+            network: Arc::new(network),
             architecture: architecture.clone(),
             isa: Isa::available()[0],
             places,
             batches: Mutex::new(vec![batches]),
+            graphs: AtomicBool::new(device.graphs),
             #[cfg(test)]
             faults: Mutex::default(),
         })
@@ -126,14 +131,28 @@ impl DeviceEngine {
         batches.last().copied().unwrap_or(1)
     }
 
-    /// Answers that memory ran out: halves how many batches go on together; `false` where it is one already.
-    fn handle_oom(&self) -> bool {
+    fn graphs(&self) -> bool {
+        self.graphs.load(Ordering::Relaxed)
+    }
+
+    /// As [`super::sampling::Decoder::recover`]: steps are no longer graphs, if they were, which take memory too and are not
+    /// needed; else, where memory ran out, half as many batches go on together.
+    fn recover(&self, failure: &DeviceFailure) -> bool {
+        if self.graphs.swap(false, Ordering::Relaxed) {
+            tracing::warn!(%failure, "the device failed; going on without graphs of steps");
+            return true;
+        }
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let now = batches.last().copied().unwrap_or(1);
-        if now > 1 {
-            batches.push(now / 2);
+        if now == 1 || !matches!(failure, DeviceFailure::OutOfMemory(_)) {
+            return false;
         }
-        now > 1
+        batches.push(now / 2);
+        tracing::warn!(
+            sequences = now / 2 * self.places,
+            "the device's memory ran out; going on with half"
+        );
+        true
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Wanted {
 }
 
 /// Rows of logits of which a device was asked what draws ask.
+#[derive(Clone)]
 pub(super) struct AskedRows {
     logits: LogitRows,
     /// How many of the most probable tokens, and those; `None` where whole rows are wanted.
@@ -42,6 +43,15 @@ impl AskedRows {
         let count = wanted.count;
         let best = count.map(|count| (count, logits.best(count, wanted.tokens)));
         Self { logits, best }
+    }
+
+    /// Waits for both; whether what draws ask of them is the same, bit for bit.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.best, &other.best) {
+            (Some((_, one)), Some((_, other))) => one.is_same(other),
+            (None, None) => self.logits.is_same(&other.logits),
+            _ => false,
+        }
     }
 
     /// Waits for the rows at `places`, in their order.

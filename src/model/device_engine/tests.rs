@@ -74,10 +74,18 @@ fn engine_of(
 ) -> DeviceEngine {
     let options = EngineOptions {
         max_batch,
-        ..EngineOptions::default()
+        ..single(device)
     };
     let device = device.open().unwrap();
     DeviceEngine::new(config, weights, &device, options).unwrap()
+}
+
+/// In what the device has for f32.
+fn single(device: DeviceName) -> EngineOptions {
+    EngineOptions {
+        dtype: device.single(),
+        ..EngineOptions::default()
+    }
 }
 
 /// The same in batches of so many places, as a card has them.
@@ -197,7 +205,7 @@ fn logits_are_those_of_transformers() {
         .collect();
     for device in devices() {
         let student = student();
-        let options = EngineOptions::default();
+        let options = single(device);
         let there = device.open().unwrap();
         let engine =
             DeviceEngine::new(&student.architecture, &student.weights, &there, options).unwrap();
@@ -207,7 +215,7 @@ fn logits_are_those_of_transformers() {
             .collect();
         let worst = furthest(&found, &wanted);
         eprintln!("{device}: logits within {worst:.1e} of transformers'");
-        assert!(worst < 1e-4, "{device}: {worst}");
+        assert!(worst < 1e-4 * device.slack(), "{device}: {worst}");
     }
 }
 
@@ -225,7 +233,7 @@ fn paths_are_the_cpus_and_the_same_at_any_batch_size() {
             100.0 * share,
             all.len()
         );
-        assert!(share > 0.97, "{device}: {share}");
+        assert!(1.0 - share < 0.03 * device.slack(), "{device}: {share}");
         // Three batches hold all; one holds but 64.
         assert_eq!(on(&engine(device, 1)), all, "{device}");
     }
@@ -259,6 +267,39 @@ fn memory_that_runs_out_changes_no_path() {
         message.contains("out of memory") && message.contains("hint: "),
         "{message}"
     );
+}
+
+/// Such a device, whose steps become graphs. Only `cuda` has them; elsewhere a graph launches the step again.
+fn with_graphs(device: DeviceName) -> DeviceEngine {
+    let options = single(device);
+    let device = OpenDevice {
+        graphs: true,
+        ..device.open().unwrap()
+    };
+    let (config, weights) = model();
+    DeviceEngine::new(&config, &weights, &device, options).unwrap()
+}
+
+#[test]
+fn steps_as_graphs_draw_the_same_paths() {
+    for device in devices() {
+        let eager = engine(device, 0);
+        eager.graphs.store(false, Ordering::Relaxed);
+        let captured = with_graphs(device);
+        assert_eq!(on(&captured), on(&eager), "{device}");
+        assert!(captured.graphs(), "{device}: no graph failed");
+    }
+}
+
+#[test]
+fn where_something_fails_graphs_are_given_up_first() {
+    let whole = on(&engine(DeviceName::Flex, 0));
+    let short = with_graphs(DeviceName::Flex);
+    let before = short.batch_ladder();
+    *short.faults.lock().unwrap() = vec![200];
+    assert_eq!(on(&short), whole);
+    assert_eq!(short.batch_ladder(), before);
+    assert!(!short.graphs());
 }
 
 #[test]
@@ -298,7 +339,7 @@ fn scores_are_alike(name: &str, model: &(Architecture, Weights), devices: &[Devi
             |all: &[Vec<Vec<f64>>]| all.iter().flatten().flatten().copied().collect::<Vec<_>>();
         let (found, expected) = (flat(&found), flat(&expected));
         let worst = furthest(&found, &expected);
-        assert!(worst < 1e-3, "{name} on {device}: {worst}");
+        assert!(worst < 1e-3 * device.slack(), "{name} on {device}: {worst}");
     }
 }
 

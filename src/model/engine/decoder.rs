@@ -8,6 +8,7 @@ use super::parallel::Parallel;
 use super::pass::Segment;
 use super::{Engine, EngineError};
 use crate::event::CancelToken;
+use crate::model::device::DeviceFailure;
 use crate::model::sampling::{
     Active, Advance, BorrowedLogits, Decoder, Expand, Generated, GenerationRequest, OwnedLogits,
     Prefilled, Read, generate,
@@ -85,7 +86,7 @@ impl Decoder for CpuDecoder<'_> {
 
     fn free(&mut self, _: SequenceCache) {}
 
-    fn handle_oom(&mut self) -> bool {
+    fn recover(&mut self, _: &DeviceFailure) -> bool {
         false
     }
 }

@@ -10,6 +10,7 @@ use super::ops;
 const SPARE: usize = 4;
 
 /// Rows of logits on a device, `[rows, vocabulary]`.
+#[derive(Clone)]
 pub(crate) struct LogitRows(pub(super) Tensor<2>);
 
 /// A row's most probable tokens.
@@ -76,6 +77,11 @@ impl LogitRows {
         }
     }
 
+    /// Waits for both; whether they are the same, bit for bit.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        bits(self.0.clone()) == bits(other.0.clone())
+    }
+
     /// The logit of a token of each row.
     ///
     /// # Shapes
@@ -109,6 +115,7 @@ impl LogitRows {
 }
 
 /// What [`LogitRows::best`] was asked for, still on the device.
+#[derive(Clone)]
 pub(crate) struct BestAsked {
     /// Of each row the logits, the ids, the greatest and the sum, `[rows, 2 * count + 2]`.
     numbers: Tensor<2>,
@@ -116,6 +123,11 @@ pub(crate) struct BestAsked {
 }
 
 impl BestAsked {
+    /// Waits for both; whether they are the same, bit for bit.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        bits(self.numbers.clone()) == bits(other.numbers.clone())
+    }
+
     /// Waits for it.
     ///
     /// # Shapes
@@ -160,6 +172,11 @@ fn sums(logits: &Tensor<2>) -> [Tensor<2>; 2] {
 fn to_host(numbers: Tensor<2>) -> Vec<f32> {
     let data = numbers.into_data();
     data.try_into_vec().expect("logits are f32")
+}
+
+/// The bits of numbers, flat, on the host: as such a number that is none equals itself.
+fn bits(numbers: Tensor<2>) -> Vec<u32> {
+    to_host(numbers).into_iter().map(f32::to_bits).collect()
 }
 
 #[expect(

@@ -26,13 +26,15 @@ mod rotary;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use burn::tensor::FloatDType;
+use burn::tensor::{Device, FloatDType};
 
 pub(crate) use self::best::{BestAsked, BestLogits, LogitRows, TokenLogits};
 pub(crate) use self::gradients::Gradients;
 pub(crate) use self::loss::{Arithmetic, Asked, gradients, loss_alone};
 pub(crate) use self::parameters::{Parameter, Parameters};
-pub(crate) use self::reading::{Copies, DecodeBatch, LOGIT_BATCH, Next, READ_BATCH, bucket};
+pub(crate) use self::reading::{
+    Copies, DecodeBatch, LOGIT_BATCH, Next, READ_BATCH, bucket, step_input,
+};
 
 use self::block::Block;
 use self::embedding::Embedding;
@@ -84,6 +86,11 @@ impl Network {
             fused: None,
             turns: Mutex::default(),
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn device(&self) -> Device {
+        self.embedding.device()
     }
 
     /// The same, where the device may attend in one operation.

@@ -6,7 +6,7 @@
 
 use std::sync::PoisonError;
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::attention::AttentionContext;
 use super::best::LogitRows;
@@ -55,10 +55,7 @@ impl DecodeBatch {
     pub(crate) fn new(network: &Network, places: usize, bucket: usize) -> Self {
         let heads = network.heads;
         let empty = || {
-            let options = (
-                &network.embedding.device(),
-                network.embedding.tokens.dtype(),
-            );
+            let options = (&network.device(), network.embedding.tokens.dtype());
             Tensor::zeros([places, bucket, 2 * heads.key, heads.width], options)
         };
         Self {
@@ -74,25 +71,38 @@ impl DecodeBatch {
     /// `other` has this batch's heads and their width.
     pub(crate) fn put(&mut self, other: &Self, copies: &Copies) {
         let from = ops::indices(copies.from.iter().copied(), &other.layers[0].device());
-        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+        let layers = std::mem::take(&mut self.layers).into_iter();
+        let put = |(mut mine, theirs): (Tensor<4>, &Tensor<4>)| {
             let rows = theirs.clone().select(0, from.clone());
             let [_, length, heads, width] = rows.dims();
             let mut row = 0;
             for run in copies.to.chunk_by(|place, next| place + 1 == *next) {
                 let part = rows.clone().narrow(0, row, run.len());
                 let places = run[0]..run[0] + run.len();
-                let there = [places, 0..length, 0..heads, 0..width];
-                in_place(mine, |all| all.slice_assign(there, part));
+                mine = mine.slice_assign([places, 0..length, 0..heads, 0..width], part);
                 row += run.len();
             }
-        }
+            mine
+        };
+        self.layers = layers.zip(&other.layers).map(put).collect();
+    }
+
+    /// Whether nothing else has a hand on keys and values, so that they change where they are. A backend that does not know
+    /// says no.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.layers.iter().all(Tensor::can_mut)
     }
 }
 
-/// Changes a tensor without another hand on it, so that it need not be copied.
-fn in_place(tensor: &mut Tensor<4>, change: impl FnOnce(Tensor<4>) -> Tensor<4>) {
-    let nothing = Tensor::empty([0; 4], (&tensor.device(), tensor.dtype()));
-    *tensor = change(std::mem::replace(tensor, nothing));
+/// What a step is told: each place's token, then each one's position.
+///
+/// # Shapes
+/// To `[2 * places]`.
+pub(crate) fn step_input(next: &[Next], device: &Device) -> Tensor<1, Int> {
+    let number = |value: usize| i64::try_from(value).expect("indices fit");
+    let tokens = next.iter().map(|next| i64::from(next.token));
+    let positions = next.iter().map(|next| number(next.position));
+    ops::integers(tokens.chain(positions).collect(), device)
 }
 
 impl Network {
@@ -102,7 +112,7 @@ impl Network {
     /// `sequences` of `bucket` tokens at most; hidden states `[READ_BATCH * bucket, width]`, a sequence's rows from its
     /// place times `bucket` on; keys and values of [`READ_BATCH`] sequences.
     pub(crate) fn read(&self, sequences: &[&[u32]], bucket: usize) -> (Tensor<2>, DecodeBatch) {
-        let device = self.embedding.device();
+        let device = self.device();
         let mut tokens = vec![0; READ_BATCH * bucket];
         for (place, sequence) in sequences.iter().enumerate() {
             let row = place * bucket;
@@ -130,17 +140,14 @@ impl Network {
         (self.final_norm.apply(x), DecodeBatch { bucket, layers })
     }
 
-    /// One more token for each place of a batch; logits after it.
+    /// One more token for each place of a batch; logits after it. Nothing comes from the host or waits for it, so that the
+    /// whole can be captured as a graph.
     ///
     /// # Shapes
-    /// `next` of each place; a row for each.
-    pub(crate) fn decode(&self, batch: &mut DecodeBatch, next: &[Next]) -> LogitRows {
-        let (device, count) = (self.embedding.device(), next.len());
-        let number = |value: usize| i64::try_from(value).expect("indices fit");
-        let tokens = next.iter().map(|next| i64::from(next.token));
-        let positions = next.iter().map(|next| number(next.position));
-        let numbers = ops::integers(tokens.chain(positions).collect(), &device);
-        let [tokens, positions] = [0, count].map(|first| numbers.clone().narrow(0, first, count));
+    /// `input` [`step_input`]'s; a row for each place.
+    pub(crate) fn decode(&self, batch: &mut DecodeBatch, input: &Tensor<1, Int>) -> LogitRows {
+        let count = input.dims()[0] / 2;
+        let [tokens, positions] = [0, count].map(|first| input.clone().narrow(0, first, count));
         let heads = self.heads;
         let column: Tensor<4, Int> = positions.clone().reshape([count, 1, 1, 1]).expand([
             count,
@@ -151,16 +158,17 @@ impl Network {
         let (pattern, turns) = (&self.pattern, self.turns(batch.bucket));
         let context = AttentionContext::of_tokens(pattern, &turns, &positions, batch.bucket);
         let mut x = self.embedding.look_up(tokens, &positions);
-        for (block, cached) in self.blocks.iter().zip(&mut batch.layers) {
+        let layers = std::mem::take(&mut batch.layers);
+        for (block, cached) in self.blocks.iter().zip(layers) {
             let attend = |qkv| {
                 let attention = &block.attention;
                 let (query, own) = attention.split_for_cache(qkv, count, &context);
                 // In place on `CubeCL`; burn's binding of LibTorch copies. Its `scatter_nd` would not, but multiplies integers,
                 // which LibTorch cannot on a card.
-                in_place(cached, |all| {
-                    all.scatter(1, column.clone(), own, IndexingUpdateOp::Assign)
-                });
-                (attention.attend(query, cached, &context, self.fused), ())
+                let cached = cached.scatter(1, column.clone(), own, IndexingUpdateOp::Assign);
+                let mixed = attention.attend(query, &cached, &context, self.fused);
+                batch.layers.push(cached);
+                (mixed, ())
             };
             (x, _) = block.apply(x, attend, |x, _| x);
         }
@@ -172,7 +180,7 @@ impl Network {
         let mut made = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = made
             .entry(bucket)
-            .or_insert_with(|| Turns::new(&self.pattern, bucket, &self.embedding.device()));
+            .or_insert_with(|| Turns::new(&self.pattern, bucket, &self.device()));
         turns.clone()
     }
 

@@ -112,8 +112,9 @@ pub(in crate::model) trait Decoder {
     /// A sequence has ended; its slot is free.
     fn free(&mut self, slot: Self::Slot);
 
-    /// Memory ran out: goes on with less at once, all slots being free. `false` where it cannot.
-    fn handle_oom(&mut self) -> bool;
+    /// The device failed: does what may go well then, all slots being free, as with less at once where memory ran out. `false`
+    /// where there is nothing of the kind.
+    fn recover(&mut self, failure: &DeviceFailure) -> bool;
 }
 
 /// A sequence that has its first token and waits for a slot.
@@ -136,8 +137,8 @@ struct Call<'a, D: Decoder> {
 }
 
 /// Generates sequences. Each prompt is read once; `expand` is handed its index and its most probable first tokens and
-/// answers with the sequences that it wants; `done` gets each finished sequence, in no promised order. Where a device's
-/// memory runs out, prompts are read and sequences begun again, and come out the same.
+/// answers with the sequences that it wants; `done` gets each finished sequence, in no promised order. Where a device
+/// fails and can go on otherwise, prompts are read and sequences begun again, and come out the same.
 ///
 /// # Errors
 /// A parameter is out of range; a prompt is empty, longer than the context less one token, or has a token that the
@@ -186,15 +187,11 @@ pub(in crate::model) fn generate<D: Decoder>(
             Ok(true) => {}
             Ok(false) if cancel.is_cancelled() => return Err(EngineError::Cancelled),
             Ok(false) => return Ok(()),
-            Err(EngineError::Device(DeviceFailure::OutOfMemory(reason))) => {
+            Err(EngineError::Device(failure)) => {
                 call.set_back();
-                if !call.decoder.handle_oom() {
-                    return Err(EngineError::Device(DeviceFailure::OutOfMemory(reason)));
+                if !call.decoder.recover(&failure) {
+                    return Err(EngineError::Device(failure));
                 }
-                tracing::warn!(
-                    sequences = call.decoder.batch(),
-                    "the device's memory ran out; going on with half"
-                );
             }
             Err(error) => return Err(error),
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::architecture::tests::variants::variants;
-use crate::model::network::{Copies, DecodeBatch, Next};
+use crate::model::network::{Copies, DecodeBatch, Next, step_input};
 use crate::model::parity::Parity;
 
 /// Each family's, whose sequences here grow through three buckets.
@@ -27,7 +27,7 @@ fn logits_are_the_cpus_for_every_family() {
             let worst = furthest(&found, &expected);
             eprintln!("{name} on {device}: logits up to {largest:.1} within {worst:.1e}");
             assert!(
-                worst < 2e-5 * f64::from(largest.max(5.0)),
+                worst < 2e-5 * f64::from(largest.max(5.0)) * device.slack(),
                 "{name} on {device}: {worst}"
             );
         }
@@ -64,11 +64,14 @@ fn going_on_is_reading_for_every_family() {
                     token: tokens[position],
                     position,
                 };
-                let logits = network.decode(&mut batch, &next);
+                let logits = network.decode(&mut batch, &step_input(&next, &network.device()));
                 let found = logits.whole(&[5]);
                 let expected = &whole[position * rows..(position + 1) * rows];
                 let apart = furthest(&found, expected);
-                assert!(apart < 1e-3, "{name} on {device}, {position}: {apart}");
+                assert!(
+                    apart < 1e-3 * device.slack(),
+                    "{name} on {device}, {position}: {apart}"
+                );
                 worst = worst.max(apart);
             }
             eprintln!("{name} on {device}: going on within {worst:.1e} of reading");
@@ -85,7 +88,10 @@ fn paths_are_the_cpus_for_every_family_and_the_same_at_any_batch_size() {
             assert_eq!(all.len(), expected.len(), "{name} on {device}");
             let share = share_alike(&all, &expected);
             eprintln!("{name} on {device}: {:.1} % are the CPU's", 100.0 * share);
-            assert!(share > 0.97, "{name} on {device}: {share}");
+            assert!(
+                1.0 - share < 0.03 * device.slack(),
+                "{name} on {device}: {share}"
+            );
             assert_eq!(on(&engine_of(&model, device, 1)), all, "{name} on {device}");
         }
     }
@@ -111,7 +117,7 @@ fn logits_and_greedy_tokens_of_every_family_are_those_of_transformers() {
                 .collect();
             let worst = furthest(&found, &wanted);
             eprintln!("{name} on {device}: logits within {worst:.1e} of transformers'");
-            assert!(worst < 1e-4, "{name} on {device}: {worst}");
+            assert!(worst < 1e-4 * device.slack(), "{name} on {device}: {worst}");
             greedy(&parity, &engine, &format!("{name} on {device}"));
         }
     }

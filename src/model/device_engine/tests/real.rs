@@ -77,7 +77,7 @@ fn real_paths_are_the_cpus_or_part_where_a_draw_is_near() {
             // The first token is not drawn.
             let near = nearness(&row, vocabulary.tokens(), &params, &stream, place - 1);
             assert!(
-                near < NEAR,
+                near < NEAR * device.slack(),
                 "{device}: path {} parts at {place}: {near:e}",
                 found.tag
             );
@@ -87,6 +87,9 @@ fn real_paths_are_the_cpus_or_part_where_a_draw_is_near() {
             "{device}: {} of 200 real paths are the CPU's; at their partings draws are as near as {nearest:?}",
             200 - nearest.len()
         );
-        assert!(nearest.len() <= 2, "{device}: {nearest:?}");
+        assert!(
+            nearest.len() as f64 <= 2.0 * device.slack(),
+            "{device}: {nearest:?}"
+        );
     }
 }
