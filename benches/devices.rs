@@ -61,8 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let student = Student::init(gpt2.into(), tokenizer, 1).unwrap();
     let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
-    let eager = std::env::var_os("SERT_ENFORCE_EAGER").is_some_and(|set| !set.is_empty());
-    let name = format!("{device}{}", if eager { ", eager" } else { "" });
+    let name = format!("{device}{}", if eager() { ", eager" } else { "" });
     let line = serde_json::json!({
         "device": name,
         "description": description(device),
@@ -78,6 +77,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Whether each operation is launched by itself, as `run --enforce-eager` has it.
+fn eager() -> bool {
+    std::env::var_os("SERT_ENFORCE_EAGER").is_some_and(|set| !set.is_empty())
+}
+
 /// Generated tokens per second.
 fn sampling(
     student: &Student,
@@ -88,6 +92,7 @@ fn sampling(
 ) -> Result<f64, Box<dyn Error>> {
     let options = EngineOptions {
         dtype,
+        graphs: !eager(),
         ..EngineOptions::default()
     };
     let engine = Inference::new(device, &student.architecture, &student.weights, options)?;

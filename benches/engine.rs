@@ -44,6 +44,7 @@ fn main() {
             threads,
             max_batch: batch,
             dtype,
+            ..EngineOptions::default()
         };
         let began = Instant::now();
         let engine =

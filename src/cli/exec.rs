@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure, say};
 use super::signals;
+use super::workers::EagerArgs;
 use crate::event::{CancelToken, Observer, RunEvent, Silent};
 use crate::run::{EndOutcome, Exec, Job, JobFolder, Part};
 use crate::stage::{KINDS, Shard};
@@ -38,6 +39,8 @@ pub(crate) struct ExecArgs {
     /// Share each batch of a training out over N devices: the job's, and those that come after it by number
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     data_parallel: u16,
+    #[command(flatten)]
+    eager: EagerArgs,
     /// Stop, and keep what is done, when stdin is closed: for whoever starts it and is not to leave it behind
     #[arg(long)]
     while_stdin_is_open: bool,
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &ExecArgs) -> Result<Exit, Failure> {
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         threads: args.threads.unwrap_or(0),
         together: usize::from(args.data_parallel),
+        graphs: !args.eager.enforce_eager,
         cancel: &cancel,
         warned: &warned,
         observer,

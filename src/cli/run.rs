@@ -14,7 +14,7 @@ use super::next::next;
 use super::session::{ManifestArgs, Purpose, Session};
 use super::signals;
 use super::width::WidthArgs;
-use super::workers::workers;
+use super::workers::{EagerArgs, workers};
 use crate::event::{Level, Observer, RunEvent, Silent, StageOutcome};
 use crate::manifest::TableSpec;
 use crate::model::device::DeviceName;
@@ -71,6 +71,8 @@ pub(crate) struct RunArgs {
     /// Devices of --devices that a training takes together, each with a share of every batch: same losses but for rounding
     #[arg(long, value_name = "N", default_value_t = 1, requires = "devices", value_parser = clap::value_parser!(u16).range(1..))]
     data_parallel: u16,
+    #[command(flatten)]
+    eager: EagerArgs,
     /// Train with less memory and about a third more computing
     #[arg(long)]
     gradient_checkpointing: bool,
@@ -99,6 +101,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(batch_size) = args.batch_size {
         session.options.batch_size = batch_size;
     }
+    session.options.graphs = !args.eager.enforce_eager;
     session.options.gradient_checkpointing |= args.gradient_checkpointing;
     let wanted = session.plan.needed(&args.stages)?;
     // Who reads events is a program, which would not see the question.

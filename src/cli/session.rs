@@ -244,6 +244,7 @@ impl Session {
             device,
             beside: Vec::new(),
             device_description: String::new(),
+            graphs: false,
             gradient_checkpointing: manifest.run.gradient_checkpointing,
             permissions: Permissions::default(),
             allow_programs: false,

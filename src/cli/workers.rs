@@ -1,9 +1,19 @@
-//! `--devices` and `--data-parallel`: who carries out stages, and where.
+//! `--devices`, `--data-parallel` and `--enforce-eager`: who carries out stages, and where.
+
+use clap::Args;
 
 use super::exit::Failure;
 use super::session::Session;
 use crate::model::device::{DeviceName, description};
 use crate::stage::RunOptions;
+
+/// `--enforce-eager`.
+#[derive(Args)]
+pub(super) struct EagerArgs {
+    /// On cuda, launch each operation by itself: no CUDA graphs
+    #[arg(long, env = "SERT_ENFORCE_EAGER")]
+    pub(super) enforce_eager: bool,
+}
 
 /// How each worker runs: one for each `together` devices, which share the threads. The devices must be there.
 pub(super) fn workers(
@@ -64,6 +74,7 @@ pub(super) fn workers(
             beside,
             device_description: description(device),
             threads,
+            graphs: session.options.graphs && devices.len() == together,
             ..session.options.clone()
         }
     });

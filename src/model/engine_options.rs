@@ -11,6 +11,9 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Sequences decoded together; 0 for as many as pay off.
     pub max_batch: usize,
+    /// Whether a device may make graphs of its steps. CUDA lets no other thread wait for a card meanwhile, so nothing else in this
+    /// process may use one.
+    pub graphs: bool,
 }
 
 /// Starts threads; 0 for one per core.

@@ -181,6 +181,7 @@ fn engine(
         dtype,
         threads,
         max_batch,
+        graphs: true,
     };
     Inference::new(device, &student.architecture, &student.weights, options)
         .map_err(|error| error.to_string())
@@ -309,8 +310,8 @@ mod tests {
     #[test]
     fn every_device_computes_what_the_cpu_does_and_the_same_each_time() {
         for device in devices() {
-            let found = self_test(device, Dtype::F32, 2).unwrap();
-            eprintln!("{device} f32: {found:?}");
+            let found = self_test(device, device.single(), 2).unwrap();
+            eprintln!("{device}: {found:?}");
             assert!(found.passed(), "{device}: {found:?}");
             assert_eq!(found.training_repeats, Some(true), "{device}: {found:?}");
         }

@@ -35,6 +35,8 @@ pub(crate) struct Exec<'a> {
     pub(crate) threads: usize,
     /// Devices that share a training's batches.
     pub(crate) together: usize,
+    /// Whether a device may make graphs of its steps.
+    pub(crate) graphs: bool,
     pub(crate) cancel: &'a CancelToken,
     /// Set before `cancel` where the machine's time is over, and the job is to go on elsewhere.
     pub(crate) warned: &'a AtomicBool,
@@ -211,6 +213,7 @@ impl Exec<'_> {
                 threads => threads,
             },
             batch_size: job.batch_size,
+            graphs: self.graphs,
             device: declared,
             beside: devices[1..].to_vec(),
             device_description: end.device_description.clone(),

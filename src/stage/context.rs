@@ -308,6 +308,7 @@ impl Context<'_> {
             dtype,
             threads: self.options.threads,
             max_batch: self.options.batch_size,
+            graphs: self.options.graphs,
         };
         let weights = student.weights.clone();
         let device = self.options.device;

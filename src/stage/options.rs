@@ -16,6 +16,8 @@ pub struct RunOptions {
     pub beside: Vec<DeviceName>,
     /// How that device calls itself.
     pub device_description: String,
+    /// As of [`crate::model::EngineOptions`].
+    pub graphs: bool,
     /// Train with less memory and more computing.
     pub gradient_checkpointing: bool,
     /// Which servers may be asked, and what they may be sent.

@@ -58,12 +58,9 @@ pub struct OpenDevice {
     /// Tokens that go through a training together, each sequence as long as the longest, unless memory says otherwise.
     /// Changes rounding only.
     pub(crate) micro_batch_tokens: usize,
-    /// Whether a step of its batches is captured as a graph.
+    /// Whether it can run operations that were captured as one.
     pub(crate) graphs: bool,
 }
-
-/// The variable that, set to anything, has every operation launched by itself: a device without graphs, named as vLLM's option.
-const ENFORCE_EAGER: &str = "SERT_ENFORCE_EAGER";
 
 /// Sequences that go on together on a processor, or what plays a card.
 const FEW_PLACES: usize = 64;
@@ -91,14 +88,13 @@ impl OpenDevice {
             DeviceName::Cuda(_) | DeviceName::LibtorchCuda(_) => MANY_TOKENS,
             _ => FEW_TOKENS,
         };
-        let eager = std::env::var_os(ENFORCE_EAGER).is_some_and(|set| !set.is_empty());
         Self {
             name,
             tensors,
             attention,
             places,
             micro_batch_tokens,
-            graphs: matches!(name, DeviceName::Cuda(_)) && !eager,
+            graphs: matches!(name, DeviceName::Cuda(_)),
         }
     }
 

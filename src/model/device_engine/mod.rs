@@ -84,7 +84,7 @@ impl DeviceEngine {
             isa: Isa::available()[0],
             places,
             batches: Mutex::new(vec![batches]),
-            graphs: AtomicBool::new(device.graphs),
+            graphs: AtomicBool::new(device.graphs && options.graphs),
             #[cfg(test)]
             faults: Mutex::default(),
         })

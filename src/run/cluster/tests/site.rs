@@ -164,6 +164,7 @@ impl Cluster {
                 let scratch = tempfile::tempdir().unwrap();
                 let exec = Exec {
                     together: 1,
+                    graphs: false,
                     job: &Job::read(&out.job()).unwrap(),
                     out,
                     part: element.part,
