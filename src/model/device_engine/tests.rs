@@ -293,6 +293,16 @@ fn steps_as_graphs_draw_the_same_paths() {
 }
 
 #[test]
+#[ignore = "CUDA on the processor, whose graphs do nothing: scripts/check-cuda"]
+fn graphs_that_give_other_numbers_are_given_up() {
+    for device in devices().split_off(1) {
+        let captured = with_graphs(device);
+        assert_eq!(on(&captured), on(&engine(device, 0)), "{device}");
+        assert!(!captured.graphs(), "{device}");
+    }
+}
+
+#[test]
 fn where_something_fails_graphs_are_given_up_first() {
     let whole = on(&engine(DeviceName::Flex, 0));
     let short = with_graphs(DeviceName::Flex);
