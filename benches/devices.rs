@@ -1,5 +1,6 @@
 //! Tokens per second of sampling and of training on any device: `cargo bench --bench devices -- DEVICE DTYPE SIZE
-//! [QUESTIONS [NEW_TOKENS [STEPS]]]`, for example `-- cuda:0 bf16 small 40 128 10`. SIZE is tiny, small, medium or large.
+//! [QUESTIONS [NEW_TOKENS [STEPS]]]`, for example `-- cuda:0 bf16 small 40 128 10`. SIZE is tiny, small, medium or large of GPT-2's,
+//! llama-135m (`SmolLM2`'s shape) or llama-1b (Llama 3.2's).
 //!
 //! Random weights; 25 sequences for each question; training steps of 8 examples of 128 tokens. One line of JSON, which
 //! `scripts/gpu-bench` makes a table of. Each figure is of a second run of the same work, since a device compiles its kernels in the first.
@@ -10,12 +11,13 @@
 )]
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 
 use sert_run::event::CancelToken;
 use sert_run::key::Digest;
 use sert_run::model::EngineOptions;
-use sert_run::model::architecture::Gpt2;
+use sert_run::model::architecture::{Architecture, Gpt2};
 use sert_run::model::device::{DeviceName, description};
 use sert_run::model::sampling::{GenerationRequest, SamplingParams, SequenceSpec};
 use sert_run::model::train::{Example, TrainOptions, TrainRuntime, train};
@@ -44,21 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dtype: Dtype = serde_json::from_value(text(1, "f32").into())?;
     let (size, questions) = (text(2, "tiny"), number(3, 4)?);
     let (new_tokens, steps) = (number(4, 16)?, number(5, 2)?);
-    let (width, layers, heads) = match size.as_str() {
-        "tiny" => (128, 2, 2),
-        "small" => (768, 12, 12),
-        "medium" => (1024, 24, 16),
-        "large" => (1280, 36, 20),
-        other => return Err(format!("{other} is none of tiny, small, medium, large").into()),
-    };
-    let gpt2 = Gpt2 {
-        width,
-        layers,
-        heads,
-        ..Gpt2::default()
-    };
     let tokenizer = StudentTokenizer::train(std::iter::empty(), 257).unwrap();
-    let student = Student::init(gpt2.into(), tokenizer, 1).unwrap();
+    let student = Student::init(architecture(&size)?, tokenizer, 1).unwrap();
     let sampled = sampling(&student, device, dtype, questions, new_tokens)?;
     let trained = training(&student, device, dtype, steps);
     let name = format!("{device}{}", if eager() { ", eager" } else { "" });
@@ -75,6 +64,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     println!("{line}");
     Ok(())
+}
+
+/// A student's shape by its name.
+fn architecture(size: &str) -> Result<Architecture, Box<dyn Error>> {
+    let gpt2 = |width, layers, heads| {
+        let gpt2 = Gpt2 {
+            width,
+            layers,
+            heads,
+            ..Gpt2::default()
+        };
+        Ok(gpt2.into())
+    };
+    let llama = |width: usize, layers: usize, [query, key]: [usize; 2], inner, vocabulary| {
+        let config = serde_json::json!({
+            "model_type": "llama",
+            "vocab_size": vocabulary,
+            "max_position_embeddings": 1024,
+            "hidden_size": width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": query,
+            "num_key_value_heads": key,
+            "intermediate_size": inner,
+            "tie_word_embeddings": true,
+        });
+        let name = Path::new("config.json");
+        Ok(Architecture::parse(config.to_string().as_bytes(), name)?)
+    };
+    match size {
+        "tiny" => gpt2(128, 2, 2),
+        "small" => gpt2(768, 12, 12),
+        "medium" => gpt2(1024, 24, 16),
+        "large" => gpt2(1280, 36, 20),
+        "llama-135m" => llama(576, 30, [9, 3], 1536, 49_152),
+        "llama-1b" => llama(2048, 16, [32, 8], 8192, 128_256),
+        other => Err(format!(
+            "{other} is none of tiny, small, medium, large, llama-135m, llama-1b"
+        )
+        .into()),
+    }
 }
 
 /// Whether each operation is launched by itself, as `run --enforce-eager` has it.
@@ -100,7 +129,8 @@ fn sampling(
         max_new_tokens: u32::try_from(new).unwrap(),
         ..SamplingParams::default()
     };
-    let token = |index: usize| u32::try_from(index * 7919 % 50256).unwrap();
+    let vocabulary = student.architecture.vocab_rows;
+    let token = |index: usize| u32::try_from(index * 7919 % (vocabulary - 1)).unwrap();
     let prompts: Vec<Vec<u32>> = (0..questions)
         .map(|question| {
             (0..PROMPT_TOKENS)
@@ -147,10 +177,12 @@ fn training(
     dtype: Dtype,
     steps: usize,
 ) -> Result<f64, String> {
+    let vocabulary = student.architecture.vocab_rows;
+    let token = |index: usize| u32::try_from(index % (vocabulary - 1)).unwrap();
     let examples: Vec<Example> = (0..BATCH * (steps + 1))
         .map(|index| Example {
             tokens: (0..=LENGTH)
-                .map(|place| u32::try_from((index * 97 + place * place * 31) % 50256).unwrap())
+                .map(|place| token(index * 97 + place * place * 31))
                 .collect(),
             loss_from: LENGTH / 4,
         })

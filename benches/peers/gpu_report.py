@@ -18,8 +18,8 @@ def main():
     out = [BEGIN, f"Commit {commit}, {platform.node() or 'a machine'}:", ""]
     out += [f"- {card}" for card in cards]
     out += ["", "```text", *tests.read_text().splitlines(), "```", ""]
-    out.append("| GPT-2 | dtype | by | sampled tokens/s | beside transformers | trained tokens/s | beside transformers |")
-    out.append("|---|---|---|---|---|---|---|")
+    out.append("| student | dtype | by | sampled tokens/s | beside transformers | trained tokens/s | beside transformers | most memory, MiB |")
+    out.append("|---|---|---|---|---|---|---|---|")
     for row in rows:
         # What `cuda` has for f32 stands beside f32.
         peer = peers.get((row["size"], row["dtype"].replace("tf32", "f32")), {})
@@ -28,6 +28,7 @@ def main():
             mine, theirs = row.get(what), peer.get(what)
             cells.append(f"{mine:,.0f}" if mine else "failed")
             cells.append(f"{mine / theirs:.2f}x" if mine and theirs and row is not peer else "")
+        cells.append(f"{row['memory_mib']:,}" if row.get("memory_mib") else "")
         out.append("| " + " | ".join(cells) + " |")
     out.append(END)
     text = page.read_text()
