@@ -12,9 +12,11 @@ use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
 use crate::beneath::{self, Foreign, Kind};
 use crate::disk;
 
+const TEMPLATE: &str = "chat_template.jinja";
+
 /// Files that a model may lack.
 const OPTIONAL: &[&str] = &[
-    "chat_template.jinja",
+    TEMPLATE,
     "generation_config.json",
     "special_tokens_map.json",
     "tokenizer_config.json",
@@ -45,6 +47,22 @@ pub struct HubModel<'a> {
     pub weights: bool,
 }
 
+/// The folder of chat templates that have names of their own.
+const MORE_TEMPLATES: &str = "additional_chat_templates";
+
+/// What the Hub says of a model at a revision.
+#[derive(Deserialize)]
+struct Listing {
+    #[serde(default)]
+    siblings: Vec<Sibling>,
+}
+
+/// One of its files.
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+}
+
 /// `model.safetensors.index.json`: which shard holds which array.
 #[derive(Deserialize)]
 struct ShardIndex {
@@ -54,7 +72,7 @@ struct ShardIndex {
 impl Fetcher {
     /// A folder with the model's files: `config.json`, the tokenizer (`tokenizer.json`, or
     /// `vocab.json` and `merges.txt`), the weights (`model.safetensors`, or an index and its
-    /// shards), and what else there is of the optional ones. The files are links to where they
+    /// shards), and what else there is of the optional ones, with chat templates of other names. The files are links to where they
     /// were found.
     ///
     /// A mirror that has the model's `config.json` is taken to have all that the model has, so
@@ -104,8 +122,15 @@ impl Fetcher {
         let whole = bring("tokenizer.json", true)?.is_some();
         bring("vocab.json", whole)?;
         bring("merges.txt", whole)?;
+        let mut templates = false;
         for name in OPTIONAL {
-            bring(name, true)?;
+            templates |= bring(name, true)?.is_some() && *name == TEMPLATE;
+        }
+        // Templates of other names lie beside that file alone.
+        if templates {
+            for name in self.more_templates(model, mirrored, progress)? {
+                bring(&name, true)?;
+            }
         }
         if model.weights && bring("model.safetensors", true)?.is_none() {
             if let Some(index) = bring("model.safetensors.index.json", true)? {
@@ -118,6 +143,54 @@ impl Fetcher {
             }
         }
         self.assemble(model, &files)
+    }
+
+    /// The files of a model's further chat templates: those of a mirror that has the model, or else those that the Hub lists.
+    fn more_templates(
+        &self,
+        model: &HubModel<'_>,
+        mirrored: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<String>, FetchError> {
+        let HubModel { id, revision, .. } = model;
+        if mirrored {
+            let place = format!("{HUB}/{id}/resolve/{revision}/{MORE_TEMPLATES}");
+            let mirror = self.options().mirror.as_deref().unwrap_or(Path::new(""));
+            let folder = mirror.join(relative_place(&place)?);
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries.map_err(|e| FetchError::io(&folder, e))?,
+            };
+            let names = entries.flatten().filter_map(|entry| {
+                let name = entry.file_name();
+                Some(format!("{MORE_TEMPLATES}/{}", name.to_str()?))
+            });
+            return Ok(names.filter(|name| is_template(name)).collect());
+        }
+        let revision = revision.replace('/', "%2F");
+        let listing = PinnedFile::at(format!("{HUB}/api/models/{id}/revision/{revision}"));
+        let place = relative_place(&listing.url)?;
+        if self.known_absent(&place) {
+            return Ok(Vec::new());
+        }
+        let path = match self.fetch(&listing, progress) {
+            Ok(path) => path,
+            Err(error) if error.is_absence() => {
+                if let FetchError::NotFound { .. } = error {
+                    self.remember_absence(&place)?;
+                }
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let bytes = disk::read_small(&path).map_err(|e| FetchError::io(&path, e))?;
+        let parsed: Listing =
+            serde_json::from_slice(&bytes).map_err(|error| FetchError::BadIndex {
+                path,
+                reason: error.to_string(),
+            })?;
+        let names = parsed.siblings.into_iter().map(|file| file.rfilename);
+        Ok(names.filter(|name| is_template(name)).collect())
     }
 
     fn absence_marker(&self, place: &Path) -> PathBuf {
@@ -201,6 +274,10 @@ fn assemble_in(
             .and_then(|()| beneath::create_folder(base, each))
             .map_err(|e| FetchError::io(each, e))?;
     }
+    let more = folder.join(MORE_TEMPLATES);
+    if files.keys().any(|name| is_template(name)) {
+        beneath::create_folder(base, &more).map_err(|e| FetchError::io(&more, e))?;
+    }
     for (name, path) in files {
         let source = fs::canonicalize(path).map_err(|e| FetchError::io(path, e))?;
         let link = folder.join(name);
@@ -209,13 +286,19 @@ fn assemble_in(
         }
         // Made aside and renamed, so that another process never sees it missing. Not in the
         // folder itself, where one that a kill left behind would be taken for the model's.
-        let aside = asides.join(format!("{}.{name}", std::process::id()));
+        let flat = name.replace('/', ".");
+        let aside = asides.join(format!("{}.{flat}", std::process::id()));
         let _ = fs::remove_file(&aside);
-        let target = from_folder(base, &folder, &source);
+        let target = from_folder(base, folder_of(&link), &source);
         place_link(&target, &source, &aside).map_err(|e| FetchError::io(&aside, e))?;
         fs::rename(&aside, &link).map_err(|e| FetchError::io(&link, e))?;
     }
-    remove_others(&folder, files).map_err(|e| FetchError::io(&folder, e))?;
+    let wanted = |name: &str| files.contains_key(name);
+    remove_others(&folder, wanted).map_err(|e| FetchError::io(&folder, e))?;
+    if more.is_dir() {
+        let wanted = |name: &str| files.contains_key(&format!("{MORE_TEMPLATES}/{name}"));
+        remove_others(&more, wanted).map_err(|e| FetchError::io(&more, e))?;
+    }
     Ok(folder)
 }
 
@@ -232,13 +315,13 @@ fn from_folder(base: &Path, folder: &Path, source: &Path) -> PathBuf {
     }
 }
 
-/// Removes the links of `folder` that are not among `files`. A folder stays: it belongs to a
+/// Removes the links of `folder` that are not `wanted`. A folder stays: it belongs to a
 /// revision whose name goes on after this one's (`v1` and `v1/b`). A file that is no link is somebody's, who has to
 /// say what becomes of it: the model must not have it.
-fn remove_others(folder: &Path, files: &BTreeMap<String, PathBuf>) -> io::Result<()> {
+fn remove_others(folder: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let wanted = (entry.file_name().to_str()).is_some_and(|name| files.contains_key(name));
+        let wanted = entry.file_name().to_str().is_some_and(&wanted);
         let kind = entry.file_type()?;
         if wanted || kind.is_dir() {
             continue;
@@ -264,6 +347,22 @@ fn place_link(_target: &Path, source: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(source, link).or_else(|_| fs::copy(source, link).map(drop))
 }
 
+/// Whether a file of a model is a further chat template, by a name that may be part of paths and addresses.
+fn is_template(name: &str) -> bool {
+    let name = name.strip_prefix(MORE_TEMPLATES);
+    let name = name.and_then(|name| name.strip_prefix('/')?.strip_suffix(".jinja"));
+    name.is_some_and(is_plain)
+}
+
+/// Whether a text is a part of a path that means nothing else.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('.')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
 fn pinned(url: String) -> PinnedFile {
     let known = PINS.iter().find(|pin| pin.url == url);
     known.cloned().unwrap_or_else(|| PinnedFile::at(url))
@@ -281,15 +380,8 @@ fn check_id(model: &HubModel<'_>) -> Result<(), FetchError> {
 
 /// Whether these may be an id and a revision on the Hub.
 pub(super) fn is_hub_name(id: &str, revision: &str) -> bool {
-    let plain = |text: &str| {
-        !text.is_empty()
-            && !text.starts_with('.')
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
     let parts: Vec<&str> = id.split('/').collect();
-    parts.len() <= 2 && parts.iter().all(|part| plain(part)) && revision.split('/').all(plain)
+    parts.len() <= 2 && parts.iter().all(|part| is_plain(part)) && revision.split('/').all(is_plain)
 }
 
 /// The shards' names, each once.

@@ -58,6 +58,62 @@ fn a_sharded_model_is_put_together() {
 }
 
 #[test]
+fn chat_templates_of_other_names_are_those_that_the_hub_lists() {
+    let server = Server::start(|_, request| match &*request.path {
+        "/api/models/own/net/revision/main" => reply(
+            200,
+            r#"{"siblings": [{"rfilename": "config.json"}, {"rfilename": "additional_chat_templates/rag.jinja"},
+                {"rfilename": "additional_chat_templates/../../../up.jinja"}, {"rfilename": "additional_chat_templates/notes.md"}]}"#,
+        ),
+        path => match path.strip_prefix("/own/net/resolve/main/").unwrap() {
+            "config.json" | "tokenizer.json" => reply(200, "{}"),
+            name if name.contains("template") => reply(200, name),
+            _ => reply(404, ""),
+        },
+    });
+    let bench = bench(Some(&server), |_| {});
+    let model = HubModel {
+        id: "own/net",
+        revision: "main",
+        weights: false,
+    };
+    let folder = bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    let more = folder.join("additional_chat_templates");
+    let rag = fs::read_to_string(more.join("rag.jinja")).unwrap();
+    assert_eq!(rag, "additional_chat_templates/rag.jinja");
+    assert_eq!(fs::read_dir(&more).unwrap().count(), 1);
+    let before = server.seen().len();
+    // One that is not the model's any more goes.
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", more.join("old.jinja")).unwrap();
+    bench.fetcher.hub_folder(&model, &quiet).unwrap();
+    assert_eq!(fs::read_dir(&more).unwrap().count(), 1);
+    assert_eq!(server.seen().len(), before);
+
+    // A mirror's are those of its folder.
+    let mirror = tempfile::tempdir().unwrap();
+    let there = mirror.path().join("huggingface.co/own/net/resolve/main");
+    fs::create_dir_all(there.join("additional_chat_templates")).unwrap();
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "additional_chat_templates/tool_use.jinja",
+    ] {
+        fs::write(there.join(name), "{}").unwrap();
+    }
+    let mirrored = super::bench(None, |options| {
+        options.mirror = Some(mirror.path().to_owned());
+    });
+    let folder = mirrored.fetcher.hub_folder(&model, &quiet).unwrap();
+    assert!(
+        folder
+            .join("additional_chat_templates/tool_use.jinja")
+            .is_file()
+    );
+}
+
+#[test]
 fn a_model_without_weights_says_so() {
     let server = Server::start(|_, request| {
         if request.path.contains("safetensors") {
