@@ -1,6 +1,7 @@
 //! `--devices`, `--data-parallel` and `--enforce-eager`: who carries out stages, and where.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::exit::Failure;
 use super::session::Session;
@@ -11,7 +12,7 @@ use crate::stage::RunOptions;
 #[derive(Args)]
 pub(super) struct EagerArgs {
     /// On cuda, launch each operation by itself: no CUDA graphs
-    #[arg(long, env = "SERT_ENFORCE_EAGER")]
+    #[arg(long, env = "SERT_ENFORCE_EAGER", value_parser = FalseyValueParser::new())]
     pub(super) enforce_eager: bool,
 }
 

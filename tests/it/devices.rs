@@ -1,6 +1,6 @@
 //! Where models run: what is in the key, what is told, several devices at once, and names that no machine has.
 
-use crate::harness::{Bench, TINY};
+use crate::harness::{Bench, Run, TINY};
 
 #[test]
 fn a_backend_is_in_the_key_of_what_models_make_and_nothing_else() {
@@ -134,6 +134,20 @@ fn two_devices_run_independent_stages_side_by_side_with_the_same_results() {
         two.run_manifest(&[]).ok().ran().is_empty(),
         "what two made, one finds"
     );
+}
+
+#[test]
+fn without_graphs_the_keys_are_the_same() {
+    let bench = Bench::new(TINY);
+    bench
+        .run_manifest(&["--device", "flex", "--enforce-eager"])
+        .ok();
+    for set in ["1", "true", "0", ""] {
+        let mut run = bench.command(&["m.toml", "--progress", "json", "--device", "flex"]);
+        let run = run.env("SERT_ENFORCE_EAGER", set).output().unwrap();
+        let run = Run::of(&run).ok();
+        assert!(run.ran().is_empty(), "{set}: {:?}", run.ran());
+    }
 }
 
 #[test]
