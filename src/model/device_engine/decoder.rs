@@ -132,7 +132,12 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn complete(&mut self, row: &mut DeviceRow) -> Result<(), EngineError> {
-        guarded(|| row.complete(self.engine.isa)).map_err(failed)
+        guarded(|| {
+            #[cfg(test)]
+            self.engine.fail_if_due();
+            row.complete(self.engine.isa);
+        })
+        .map_err(failed)
     }
 
     fn fork(&self, prefix: Prefix, sequences: usize) -> Vec<Prefix> {

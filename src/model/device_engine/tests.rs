@@ -314,6 +314,43 @@ fn where_something_fails_graphs_are_given_up_first() {
 }
 
 #[test]
+fn a_row_that_cannot_be_completed_loses_no_prompt() {
+    let run = |engine: &DeviceEngine| {
+        let mut found = Vec::new();
+        let params = SamplingParams::default();
+        let request = GenerationRequest {
+            prompts: &prompts(),
+            candidates: 3,
+            params: &params,
+            vocabulary: &Vocabulary::new(257, []),
+            stop: None,
+        };
+        // One that is not among the most probable, so that the whole row comes.
+        let mut expand = |prompt: usize, first: &[FirstTokenCandidate]| {
+            let is_free = |token: &u32| first.iter().all(|first| first.token != *token);
+            vec![SequenceSpec {
+                forced_first: (0..257).rev().find(is_free),
+                stream: Digest::of(&prompt.to_le_bytes()),
+                tag: prompt as u64,
+            }]
+        };
+        let mut done = |path| found.push(path);
+        engine
+            .generate(request, &mut expand, &mut done, &CancelToken::default())
+            .unwrap();
+        found.sort_by_key(|path: &Generated| path.tag);
+        found
+    };
+    let whole = run(&engine(DeviceName::Flex, 256));
+    assert_eq!(whole.len(), prompts().len());
+    let short = engine(DeviceName::Flex, 256);
+    // Of eight prompts that were read together, the second's.
+    *short.faults.lock().unwrap() = vec![1];
+    assert_eq!(run(&short), whole);
+    assert_eq!(short.batch_ladder(), [256, 128]);
+}
+
+#[test]
 fn scores_are_the_cpus() {
     scores_are_alike("GPT-2", &model(), &devices());
 }

@@ -251,9 +251,9 @@ impl<D: Decoder> Call<'_, D> {
         let group: Vec<usize> = self.unread.iter().copied().take(count).collect();
         let tokens: Vec<&[u32]> = group.iter().map(|&index| &*prompts[index]).collect();
         let read = self.decoder.prefill(&tokens)?;
-        self.unread.drain(..group.len());
         for (index, read) in group.into_iter().zip(read) {
             self.branch(index, read, expand, done)?;
+            self.unread.pop_front();
         }
         Ok(())
     }
@@ -277,11 +277,19 @@ impl<D: Decoder> Call<'_, D> {
             Some(specs) => specs,
             None => expand(prompt_index, &candidates),
         };
-        for token in specs.iter().filter_map(|spec| spec.forced_first) {
+        let mut forced = specs.iter().filter_map(|spec| spec.forced_first);
+        let known = forced.try_for_each(|token| {
             check_tokens(prompt_index, &[token], 1, self.decoder.vocab_rows())?;
-            if !row.knows(token) {
-                self.decoder.complete(&mut row)?;
+            if row.knows(token) {
+                Ok(())
+            } else {
+                self.decoder.complete(&mut row)
             }
+        });
+        if let Err(error) = known {
+            // The caller is asked for them once.
+            self.again.insert(prompt_index, specs);
+            return Err(error);
         }
         let prefixes = self.decoder.fork(prefix, specs.len());
         for (spec, prefix) in specs.into_iter().zip(prefixes) {
