@@ -126,8 +126,8 @@ impl Fetcher {
         for name in OPTIONAL {
             templates |= bring(name, true)?.is_some() && *name == TEMPLATE;
         }
-        // Templates of other names lie beside that file alone.
-        if templates {
+        // Few models have templates of other names, and those beside that file: the others are not asked for a listing.
+        if templates || mirrored {
             for name in self.more_templates(model, mirrored, progress)? {
                 bring(&name, true)?;
             }
@@ -181,14 +181,21 @@ impl Fetcher {
                 }
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(error),
+            Err(error @ FetchError::Cancelled { .. }) => return Err(error),
+            // A model is whole without them, and was had before they were asked for.
+            Err(error) => {
+                tracing::warn!(%error, "what templates `{id}` has was not to be had; those of other names are left out");
+                return Ok(Vec::new());
+            }
         };
         let bytes = disk::read_small(&path).map_err(|e| FetchError::io(&path, e))?;
-        let parsed: Listing =
-            serde_json::from_slice(&bytes).map_err(|error| FetchError::BadIndex {
-                path,
-                reason: error.to_string(),
-            })?;
+        let Ok(parsed) = serde_json::from_slice::<Listing>(&bytes) else {
+            let _ = fs::remove_file(&path);
+            tracing::warn!(
+                "what the Hub says of `{id}` is no listing; templates of other names are left out"
+            );
+            return Ok(Vec::new());
+        };
         let names = parsed.siblings.into_iter().map(|file| file.rfilename);
         Ok(names.filter(|name| is_template(name)).collect())
     }
