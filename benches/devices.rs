@@ -108,7 +108,7 @@ fn architecture(size: &str) -> Result<Architecture, Box<dyn Error>> {
 
 /// Whether each operation is launched by itself, as `run --enforce-eager` has it.
 fn eager() -> bool {
-    std::env::var_os("SERT_ENFORCE_EAGER").is_some_and(|set| !set.is_empty())
+    std::env::var("SERT_ENFORCE_EAGER").is_ok_and(|set| !matches!(&*set, "" | "0" | "false"))
 }
 
 /// Generated tokens per second.

@@ -49,17 +49,13 @@ pub(super) fn check(
                 None => comes,
             });
         }
-        let wired = |port: &Port| {
-            wiring.inputs[stage]
-                .values()
-                .any(|wire| wire.port.name == port.name)
-        };
         let mut input = input.unwrap_or_else(|| {
             // That a needed input is not there is told by itself, and says nothing of what it would carry.
-            let needed = |port: &&Port| port.accepts == ArtifactKind::Paths && !port.optional;
-            match kind.inputs().iter().find(needed) {
-                Some(port) if !wired(port) => Carried::unknown(),
-                _ => Carried::default(),
+            let needed = |port: &Port| port.accepts == ArtifactKind::Paths && !port.optional;
+            if kind.inputs().iter().any(needed) {
+                Carried::unknown()
+            } else {
+                Carried::default()
             }
         });
         // Those that have none get some.

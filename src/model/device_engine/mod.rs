@@ -3,8 +3,8 @@
 //! Prompts are read once and their keys and values copied to their sequences; batches of sequences stay full as
 //! sequences end; tokens are drawn on the host by the same rule and the same random streams, from each row's most probable
 //! tokens, which are all that comes here of a row. Tensors have fixed shapes (see
-//! `network::reading`), so a sequence is the same at any batch size. When a device runs out of memory, it goes on with half as
-//! many batches, and the sequences that were under way begin again: they come out the same.
+//! `network::reading`), so a sequence is the same at any batch size. When a device fails while steps are graphs, it goes on
+//! without; when it runs out of memory then, with half as many batches. The sequences that were under way begin again: they come out the same.
 
 mod batches;
 mod decoder;
@@ -42,7 +42,7 @@ pub struct DeviceEngine {
     places: usize,
     /// Batches at a time; falls when memory runs out.
     batches: Mutex<Vec<usize>>,
-    /// Whether steps become graphs; until one fails.
+    /// Whether steps become graphs; until the device fails.
     graphs: AtomicBool,
     /// Test: the steps at which memory runs out.
     #[cfg(test)]
@@ -177,7 +177,7 @@ fn places(most: usize, sequence: usize) -> (usize, usize) {
     )
 }
 
-/// A failure that halving does not answer.
+/// A failure of the device, as an engine's.
 fn failed(failure: DeviceFailure) -> EngineError {
     EngineError::Device(failure)
 }

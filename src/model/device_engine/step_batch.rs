@@ -16,7 +16,7 @@ use super::row::{AskedRows, Wanted};
 
 /// Steps of a batch before they are captured: that costs five of them, and a batch may end soon.
 const EAGER_STEPS: usize = 4;
-/// Steps of a graph that are launched one by one too and compared: the first shows what was captured, the second that it
+/// Steps of a graph that are launched one by one too, and what a draw asks of them compared: the first shows what was captured, the second that it
 /// reads what is new.
 const CHECKED_STEPS: usize = 2;
 
@@ -111,6 +111,9 @@ impl StepBatch {
     fn before_a_change(&mut self) {
         if !self.memory.borrow().stays() {
             self.graph = self.graph.take().filter(StepGraph::launches);
+            if self.graph.is_none() {
+                self.eager_steps = 0;
+            }
         }
     }
 
