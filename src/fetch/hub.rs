@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::hub_templates::{MORE_TEMPLATES, is_template};
 use super::record::{self, folder_of};
 use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
 use crate::beneath::{self, Foreign, Kind};
@@ -45,22 +46,6 @@ pub struct HubModel<'a> {
     pub revision: &'a str,
     /// Whether the weights are wanted, or only configuration and tokenizer.
     pub weights: bool,
-}
-
-/// The folder of chat templates that have names of their own.
-const MORE_TEMPLATES: &str = "additional_chat_templates";
-
-/// What the Hub says of a model at a revision.
-#[derive(Deserialize)]
-struct Listing {
-    #[serde(default)]
-    siblings: Vec<Sibling>,
-}
-
-/// One of its files.
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
 }
 
 /// `model.safetensors.index.json`: which shard holds which array.
@@ -145,72 +130,17 @@ impl Fetcher {
         self.assemble(model, &files)
     }
 
-    /// The files of a model's further chat templates: those of a mirror that has the model, or else those that the Hub lists.
-    fn more_templates(
-        &self,
-        model: &HubModel<'_>,
-        mirrored: bool,
-        progress: OnProgress<'_>,
-    ) -> Result<Vec<String>, FetchError> {
-        let HubModel { id, revision, .. } = model;
-        if mirrored {
-            let place = format!("{HUB}/{id}/resolve/{revision}/{MORE_TEMPLATES}");
-            let mirror = self.options().mirror.as_deref().unwrap_or(Path::new(""));
-            let folder = mirror.join(relative_place(&place)?);
-            let entries = match fs::read_dir(&folder) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-                entries => entries.map_err(|e| FetchError::io(&folder, e))?,
-            };
-            let names = entries.flatten().filter_map(|entry| {
-                let name = entry.file_name();
-                Some(format!("{MORE_TEMPLATES}/{}", name.to_str()?))
-            });
-            return Ok(names.filter(|name| is_template(name)).collect());
-        }
-        let revision = revision.replace('/', "%2F");
-        let listing = PinnedFile::at(format!("{HUB}/api/models/{id}/revision/{revision}"));
-        let place = relative_place(&listing.url)?;
-        if self.known_absent(&place) {
-            return Ok(Vec::new());
-        }
-        let path = match self.fetch(&listing, progress) {
-            Ok(path) => path,
-            Err(error) if error.is_absence() => {
-                if let FetchError::NotFound { .. } = error {
-                    self.remember_absence(&place)?;
-                }
-                return Ok(Vec::new());
-            }
-            Err(error @ FetchError::Cancelled { .. }) => return Err(error),
-            // A model is whole without them, and was had before they were asked for.
-            Err(error) => {
-                tracing::warn!(%error, "what templates `{id}` has was not to be had; those of other names are left out");
-                return Ok(Vec::new());
-            }
-        };
-        let bytes = disk::read_small(&path).map_err(|e| FetchError::io(&path, e))?;
-        let Ok(parsed) = serde_json::from_slice::<Listing>(&bytes) else {
-            let _ = fs::remove_file(&path);
-            tracing::warn!(
-                "what the Hub says of `{id}` is no listing; templates of other names are left out"
-            );
-            return Ok(Vec::new());
-        };
-        let names = parsed.siblings.into_iter().map(|file| file.rfilename);
-        Ok(names.filter(|name| is_template(name)).collect())
-    }
-
     fn absence_marker(&self, place: &Path) -> PathBuf {
         record::beside(&self.downloads().join(place), ".404")
     }
 
     /// A branch is taken as it was when first fetched: what was absent then is not asked for again.
-    fn known_absent(&self, place: &Path) -> bool {
+    pub(super) fn known_absent(&self, place: &Path) -> bool {
         let marker = beneath::kind(&self.options().cache_dir, &self.absence_marker(place));
         matches!(marker, Ok(Some(Kind::File)))
     }
 
-    fn remember_absence(&self, place: &Path) -> Result<(), FetchError> {
+    pub(super) fn remember_absence(&self, place: &Path) -> Result<(), FetchError> {
         let marker = self.absence_marker(place);
         self.make_folder(folder_of(&marker))?;
         record::write(&marker, b"")
@@ -354,15 +284,8 @@ fn place_link(_target: &Path, source: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(source, link).or_else(|_| fs::copy(source, link).map(drop))
 }
 
-/// Whether a file of a model is a further chat template, by a name that may be part of paths and addresses.
-fn is_template(name: &str) -> bool {
-    let name = name.strip_prefix(MORE_TEMPLATES);
-    let name = name.and_then(|name| name.strip_prefix('/')?.strip_suffix(".jinja"));
-    name.is_some_and(is_plain)
-}
-
 /// Whether a text is a part of a path that means nothing else.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('.')
         && text
