@@ -188,10 +188,10 @@ impl Exec<'_> {
             .device
             .parse()
             .map_err(|error| StageError::Invalid(format!("the job's device: {error}")))?;
-        if self.together > 1 && declared == DeviceName::Cpu {
-            return Err(StageError::Invalid(
-                "--data-parallel is for cards, and the job is for the CPU, whose threads share a batch already\nhint: declare a `device` in `[run.slurm]`, or leave out `gpus`".to_owned(),
-            ));
+        if self.together > 1 && matches!(declared, DeviceName::Cpu | DeviceName::Wgpu(None)) {
+            return Err(StageError::Invalid(format!(
+                "--data-parallel is for cards that have numbers, and the job is for `{declared}`\nhint: declare a `device` such as cuda:0 or wgpu:0 in `[run.slurm]`, or leave out `gpus`"
+            )));
         }
         let devices = (0..self.together).map(|count| declared.further(count));
         let devices: Vec<DeviceName> = devices.collect();
