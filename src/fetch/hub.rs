@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::hub_names::is_hub_name;
 use super::hub_templates::{MORE_TEMPLATES, is_template};
 use super::record::{self, folder_of};
 use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
@@ -113,7 +114,7 @@ impl Fetcher {
         }
         // Few models have templates of other names, and those beside that file: the others are not asked for a listing.
         if templates || mirrored {
-            for name in self.more_templates(model, mirrored, progress)? {
+            for name in self.more_templates(model.id, model.revision, mirrored, progress)? {
                 bring(&name, true)?;
             }
         }
@@ -284,15 +285,6 @@ fn place_link(_target: &Path, source: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(source, link).or_else(|_| fs::copy(source, link).map(drop))
 }
 
-/// Whether a text is a part of a path that means nothing else.
-pub(super) fn is_plain(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('.')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
 fn pinned(url: String) -> PinnedFile {
     let known = PINS.iter().find(|pin| pin.url == url);
     known.cloned().unwrap_or_else(|| PinnedFile::at(url))
@@ -306,12 +298,6 @@ fn check_id(model: &HubModel<'_>) -> Result<(), FetchError> {
     Err(FetchError::BadModelId {
         id: format!("{} at {}", model.id, model.revision),
     })
-}
-
-/// Whether these may be an id and a revision on the Hub.
-pub(super) fn is_hub_name(id: &str, revision: &str) -> bool {
-    let parts: Vec<&str> = id.split('/').collect();
-    parts.len() <= 2 && parts.iter().all(|part| is_plain(part)) && revision.split('/').all(is_plain)
 }
 
 /// The shards' names, each once.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::hub::is_hub_name;
+use super::hub_names::is_hub_name;
 use super::{FetchError, HUB, PinnedFile};
 
 /// A data set on the Hub.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::hub::{HubModel, is_plain};
+use super::hub_names::is_plain;
 use super::{FetchError, Fetcher, HUB, OnProgress, PinnedFile, relative_place};
 use crate::disk;
 
@@ -30,11 +30,11 @@ impl Fetcher {
     /// The files of a model's further chat templates: those of a mirror that has the model, or else those that the Hub lists.
     pub(super) fn more_templates(
         &self,
-        model: &HubModel<'_>,
+        id: &str,
+        revision: &str,
         mirrored: bool,
         progress: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
-        let HubModel { id, revision, .. } = model;
         if mirrored {
             let place = format!("{HUB}/{id}/resolve/{revision}/{MORE_TEMPLATES}");
             let mirror = self.options().mirror.as_deref().unwrap_or(Path::new(""));

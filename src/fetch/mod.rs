@@ -15,6 +15,7 @@ mod error;
 mod http;
 mod hub;
 mod hub_data;
+mod hub_names;
 mod hub_templates;
 mod kept;
 mod record;
