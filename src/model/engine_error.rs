@@ -96,7 +96,7 @@ pub enum EngineError {
     Dtype(Dtype),
     /// The device that it runs on failed.
     #[error(
-        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with a smaller --batch-size or dtype = \"bf16\""
+        "the device failed: {0}\nhint: `sert-run doctor` tests each device; less memory is needed with dtype = \"bf16\" or fewer max_new_tokens"
     )]
     Device(DeviceFailure),
     /// Somebody asked to stop.

@@ -47,6 +47,11 @@ impl DecodeBatches {
         }
     }
 
+    /// Places of each batch.
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
     /// Batch number `id`.
     pub(super) fn batch(&mut self, id: usize) -> &mut StepBatch {
         &mut self.group(id).batch

@@ -27,7 +27,7 @@ impl DeviceEngine {
     /// As [`super::super::engine::Engine::generate`].
     ///
     /// # Errors
-    /// The same; the device fails, or its memory does not hold one batch.
+    /// The same; the device fails, or its memory does not hold the smallest batch.
     pub fn generate(
         &self,
         request: GenerationRequest<'_>,
@@ -45,7 +45,7 @@ impl DeviceEngine {
         });
         let mut decoder = DeviceDecoder {
             engine: self,
-            batches: DecodeBatches::new(self.places),
+            batches: DecodeBatches::new(self.together().places),
             wanted,
         };
         generate(&mut decoder, request, expand, done, cancel)
@@ -59,7 +59,7 @@ impl DeviceDecoder<'_> {
         (id, of_batch): (usize, Vec<&'a mut Active<Slot>>),
     ) -> Result<(Vec<&'a mut Active<Slot>>, AskedRows), EngineError> {
         let engine = self.engine;
-        let mut next = vec![Next::default(); engine.places];
+        let mut next = vec![Next::default(); self.batches.places()];
         for active in &of_batch {
             next[active.slot.place] = Next {
                 token: active.last(),
@@ -91,7 +91,7 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn batch(&self) -> usize {
-        self.engine.batches() * self.engine.places
+        self.engine.together().sequences()
     }
 
     fn together(&self, lengths: &mut dyn Iterator<Item = usize>) -> usize {
@@ -146,7 +146,8 @@ impl Decoder for DeviceDecoder<'_> {
 
     fn admit(&mut self, prefix: &mut Prefix, position: usize) -> Result<Option<Slot>, EngineError> {
         let engine = self.engine;
-        let room = (bucket(position + 1, self.context()), engine.batches());
+        let batches = engine.together().batches;
+        let room = (bucket(position + 1, self.context()), batches);
         guarded(|| {
             #[cfg(test)]
             engine.fail_if_due();
@@ -195,7 +196,8 @@ impl Decoder for DeviceDecoder<'_> {
     }
 
     fn recover(&mut self, failure: &DeviceFailure) -> bool {
-        self.batches = DecodeBatches::new(self.engine.places);
-        self.engine.recover(failure)
+        let goes_on = self.engine.recover(failure);
+        self.batches = DecodeBatches::new(self.engine.together().places);
+        goes_on
     }
 }

@@ -4,44 +4,34 @@
 //! sequences end; tokens are drawn on the host by the same rule and the same random streams, from each row's most probable
 //! tokens, which are all that comes here of a row. Tensors have fixed shapes (see
 //! `network::reading`), so a sequence is the same at any batch size. When a device fails while steps are graphs, it goes on
-//! without; when it runs out of memory then, with half as many batches. The sequences that were under way begin again: they come out the same.
+//! without; when it runs out of memory then, with half as many batches, and where it does not hold one, with half of that. The
+//! sequences that were under way begin again: they come out the same, of a smaller batch but for rounding.
 
 mod batches;
 mod decoder;
 mod row;
 mod score;
 mod step_batch;
+mod together;
 #[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::device::{DeviceFailure, OpenDevice};
 use super::kernel::lanes::Isa;
 use super::network::{Network, Parameters, bucket};
 use super::{Architecture, EngineError, EngineOptions, Weights};
-
-/// Bytes of keys and values that batches may take, where the caller leaves the choice.
-const AUTO_CACHE_BYTES: usize = 4 << 30;
-/// The same of a card, and the least of its batches: a model whose batch is more gets fewer places.
-const CARD_CACHE_BYTES: usize = 24 << 30;
-/// Sequences at most, where the caller leaves the choice: of a processor, and of a card.
-const AUTO_SEQUENCES: [usize; 2] = [512, 1024];
-/// Places of a batch at least.
-const SMALLEST_BATCH: usize = 64;
-/// The length, in tokens, that the choice reckons with.
-const AUTO_LENGTH: usize = 256;
+use together::{AUTO_LENGTH, Together};
 
 /// A model on a device.
 pub struct DeviceEngine {
     network: Arc<Network>,
     architecture: Architecture,
     isa: Isa,
-    /// Sequences of a batch, however few there are.
-    places: usize,
-    /// Batches at a time; falls when memory runs out.
-    batches: Mutex<Vec<usize>>,
+    /// How many sequences go on together, the last: each further one is where memory ran out.
+    together: Mutex<Vec<Together>>,
     /// Whether steps become graphs; until the device fails.
     graphs: AtomicBool,
     /// Test: the steps at which memory runs out.
@@ -73,17 +63,12 @@ impl DeviceEngine {
         let slot = 2 * architecture.layers * architecture.heads.key_width();
         let slot = slot * burn::tensor::DType::from(dtype).size();
         let sequence = slot * bucket(AUTO_LENGTH, architecture.context);
-        let (places, batches) = places(device.places, sequence);
-        let batches = match options.max_batch {
-            0 => batches,
-            chosen => chosen.div_ceil(places),
-        };
+        let together = Together::of(device.places, sequence, options.max_batch);
         Ok(Self {
             network: Arc::new(network),
             architecture: architecture.clone(),
             isa: Isa::available()[0],
-            places,
-            batches: Mutex::new(vec![batches]),
+            together: Mutex::new(vec![together]),
             graphs: AtomicBool::new(device.graphs && options.graphs),
             #[cfg(test)]
             faults: Mutex::default(),
@@ -92,11 +77,8 @@ impl DeviceEngine {
 
     /// How many sequences went on together: the first number was chosen, each further one is where memory ran out.
     pub fn batch_ladder(&self) -> Vec<usize> {
-        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        batches
-            .iter()
-            .map(|batches| batches * self.places)
-            .collect()
+        let ladder = self.ladder();
+        ladder.iter().map(|together| together.sequences()).collect()
     }
 
     /// Logits after each token of one sequence.
@@ -126,9 +108,14 @@ impl DeviceEngine {
         super::engine_error::check_tokens(index, tokens, limit, self.architecture.vocab_rows)
     }
 
-    fn batches(&self) -> usize {
-        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        batches.last().copied().unwrap_or(1)
+    /// How many sequences go on together now.
+    fn together(&self) -> Together {
+        let ladder = self.ladder();
+        *ladder.last().expect("it begins with one")
+    }
+
+    fn ladder(&self) -> MutexGuard<'_, Vec<Together>> {
+        self.together.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn graphs(&self) -> bool {
@@ -136,45 +123,31 @@ impl DeviceEngine {
     }
 
     /// As [`super::sampling::Decoder::recover`]: steps are no longer graphs, if they were, which take memory too and are not
-    /// needed; else, where memory ran out, half as many batches go on together.
+    /// needed; else, where memory ran out, half as many sequences go on together.
     fn recover(&self, failure: &DeviceFailure) -> bool {
         if self.graphs.swap(false, Ordering::Relaxed) {
             tracing::warn!(%failure, "the device failed; going on without graphs of steps");
             return true;
         }
-        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = batches.last().copied().unwrap_or(1);
-        if now == 1 || !matches!(failure, DeviceFailure::OutOfMemory(_)) {
+        let now = self.together();
+        let DeviceFailure::OutOfMemory(_) = failure else {
             return false;
+        };
+        let Some(half) = now.half() else {
+            return false;
+        };
+        self.ladder().push(half);
+        let sequences = half.sequences();
+        if half.places == now.places {
+            tracing::warn!(sequences, "the device's memory ran out; going on with half");
+        } else {
+            tracing::warn!(
+                sequences,
+                "the device's memory does not hold one batch; going on with half of it, which may round otherwise"
+            );
         }
-        batches.push(now / 2);
-        tracing::warn!(
-            sequences = now / 2 * self.places,
-            "the device's memory ran out; going on with half"
-        );
         true
     }
-}
-
-/// How many places a batch has, and how many batches there are, where a sequence takes `sequence` bytes. The places are
-/// the backend's, or as many as fit beside the weights of a large model: they depend on nothing that may be otherwise the
-/// next time.
-fn places(most: usize, sequence: usize) -> (usize, usize) {
-    let card = most > SMALLEST_BATCH;
-    let bytes = if card {
-        CARD_CACHE_BYTES
-    } else {
-        AUTO_CACHE_BYTES
-    };
-    let mut places = most;
-    while places > SMALLEST_BATCH && places * sequence > bytes / 2 {
-        places /= 2;
-    }
-    let sequences = AUTO_SEQUENCES[usize::from(card)];
-    (
-        places,
-        (bytes / (places * sequence)).clamp(1, sequences / places),
-    )
 }
 
 /// A failure of the device, as an engine's.

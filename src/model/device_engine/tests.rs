@@ -246,9 +246,16 @@ fn memory_that_runs_out_changes_no_path() {
     *short.faults.lock().unwrap() = vec![3, 200];
     assert_eq!(on(&short), whole);
     assert_eq!(short.batch_ladder(), [256, 128, 64]);
-    // One batch cannot be halved.
+    // A batch is halved when it is the last, and its sequences come out as those of the CPU do.
+    let (config, weights) = model();
+    let small = engine(DeviceName::Flex, 64);
+    *small.faults.lock().unwrap() = vec![3, 200, 201];
+    let share = share_alike(&on(&small), &cpu_paths(&config, &weights));
+    assert!(1.0 - share < 0.03, "{share}");
+    assert_eq!(small.batch_ladder(), [64, 32, 16, 8]);
+    // The smallest is not.
     let least = engine(DeviceName::Flex, 64);
-    *least.faults.lock().unwrap() = vec![3];
+    *least.faults.lock().unwrap() = vec![3, 4, 5, 6];
     let drawing = SamplingParams::default();
     let failure = least.generate(
         GenerationRequest {

@@ -64,7 +64,7 @@ fn counts_of_sampling_do_not_grow() {
         assert_eq!(paths, prompts.len() * EACH);
         counts()
     };
-    assert_eq!(engine.places, prompts.len() * EACH);
+    assert_eq!(engine.together().places, prompts.len() * EACH);
     let read = run(&prompts[..8], 1, 1.0);
     let step = more(&run(&prompts, 10, 1.0), &run(&prompts, 9, 1.0));
     let greedy = more(&run(&prompts, 10, 0.0), &run(&prompts, 9, 0.0));

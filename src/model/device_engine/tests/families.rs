@@ -49,17 +49,17 @@ fn going_on_is_reading_for_every_family() {
                 from: vec![from],
                 to: vec![to],
             };
-            let mut batch = DecodeBatch::new(network, engine.places, 64);
+            let mut batch = DecodeBatch::new(network, engine.together().places, 64);
             batch.put(&read, &copies(0, 5));
             let mut worst = 0.0_f64;
             for position in start..tokens.len() {
                 let bucket = bucket(position + 1, model.0.context);
                 if bucket > batch.bucket {
-                    let mut longer = DecodeBatch::new(network, engine.places, bucket);
+                    let mut longer = DecodeBatch::new(network, engine.together().places, bucket);
                     longer.put(&batch, &copies(5, 5));
                     batch = longer;
                 }
-                let mut next = vec![Next::default(); engine.places];
+                let mut next = vec![Next::default(); engine.together().places];
                 next[5] = Next {
                     token: tokens[position],
                     position,

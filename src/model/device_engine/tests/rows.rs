@@ -140,22 +140,11 @@ fn batches_of_a_card_give_the_same_paths() {
     let model = model();
     let few = on(&engine_with(&model, 64));
     let many = engine_with(&model, 512);
-    assert_eq!((many.places, many.batch_ladder()), (512, vec![1024]));
+    assert_eq!(
+        (many.together().places, many.batch_ladder()),
+        (512, vec![1024])
+    );
     assert_eq!(on(&many), few);
-}
-
-/// A large model has fewer places: the batch of a card is a part of its memory.
-#[test]
-fn places_follow_what_a_sequence_takes() {
-    let gib = 1 << 30;
-    assert_eq!(places(512, 1 << 20), (512, 2));
-    // GPT-2 small in bf16 and in f32, large in bf16.
-    assert_eq!(places(512, 256 * 36_864), (512, 2));
-    assert_eq!(places(512, 256 * 73_728), (512, 2));
-    assert_eq!(places(512, 256 * 184_320), (256, 2));
-    assert_eq!(places(512, gib), (64, 1));
-    assert_eq!(places(64, 256 * 73_728), (64, 3));
-    assert_eq!(places(64, 1), (64, 8));
 }
 
 /// What is not finite is told, however little of a row comes.
