@@ -244,7 +244,7 @@ impl Session {
             device,
             beside: Vec::new(),
             device_description: String::new(),
-            graphs: false,
+            graphs: true,
             gradient_checkpointing: manifest.run.gradient_checkpointing,
             permissions: Permissions::default(),
             allow_programs: false,
@@ -285,6 +285,7 @@ impl Session {
             threads: self.options.threads,
             batch_size: self.options.batch_size,
             gradient_checkpointing: self.options.gradient_checkpointing,
+            enforce_eager: !self.options.graphs,
         })
     }
 

@@ -213,7 +213,7 @@ impl Exec<'_> {
                 threads => threads,
             },
             batch_size: job.batch_size,
-            graphs: self.graphs,
+            graphs: self.graphs && !job.enforce_eager,
             device: declared,
             beside: devices[1..].to_vec(),
             device_description: end.device_description.clone(),

@@ -74,6 +74,7 @@ fn parts_leave_rows_and_the_whole_is_put_together_from_them() {
     let alone = Bench::new(TINY).run_manifest(&[]).ok();
     let cluster = Cluster::with("student");
     let job = cluster.job("sampled");
+    assert_eq!(read(&job)["enforce_eager"], false);
     let mut bytes = 0;
     for shard in ["2/3", "0/3", "1/3"] {
         Cluster::exec(&job, &["--shard", shard]).ok();

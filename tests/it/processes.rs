@@ -61,7 +61,8 @@ fn processes_make_the_same_bytes() {
 fn a_run_that_is_killed_takes_its_processes_with_it_and_goes_on_later() {
     let bench = Bench::new(&format!("{TINY}{SHARED_OUT}"));
     let url = remote(&bench);
-    let arguments = ["run", "m.toml", "--remote", &url, "--executor", "processes"];
+    let mut arguments = vec!["run", "m.toml", "--remote", &url];
+    arguments.extend(["--executor", "processes", "--enforce-eager"]);
     let jobs = bench.path("remote/jobs-v1");
     let has = |end: &str| files(&jobs).iter().any(|path| path.ends_with(end));
     let mut child = bench.command(&arguments).spawn().unwrap();
@@ -83,6 +84,11 @@ fn a_run_that_is_killed_takes_its_processes_with_it_and_goes_on_later() {
         assert!(since.elapsed() < Duration::from_mins(3), "it goes on");
         std::thread::sleep(Duration::from_millis(50));
     }
+    let job = files(&jobs)
+        .into_iter()
+        .find(|path| path.ends_with("/job.json"));
+    let job = std::fs::read_to_string(job.unwrap()).unwrap();
+    assert!(job.contains("\"enforce_eager\": true"), "{job}");
     let after = bench.run(&arguments).ok();
     assert_eq!(after.stdout, Bench::new(TINY).run_manifest(&[]).ok().stdout);
     assert_eq!(files(&jobs), Vec::<String>::new());

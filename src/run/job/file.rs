@@ -47,6 +47,9 @@ pub(crate) struct Job {
     pub(crate) threads: usize,
     pub(crate) batch_size: usize,
     pub(crate) gradient_checkpointing: bool,
+    /// No graphs of a device's steps.
+    #[serde(default)]
+    pub(crate) enforce_eager: bool,
 }
 
 /// What every stage of a run has in its job.
@@ -61,6 +64,7 @@ pub(crate) struct JobSettings {
     pub(crate) threads: usize,
     pub(crate) batch_size: usize,
     pub(crate) gradient_checkpointing: bool,
+    pub(crate) enforce_eager: bool,
 }
 
 impl Job {
@@ -85,6 +89,7 @@ impl Job {
             threads: settings.threads,
             batch_size: settings.batch_size,
             gradient_checkpointing: settings.gradient_checkpointing,
+            enforce_eager: settings.enforce_eager,
         }
     }
 

@@ -221,6 +221,7 @@ fn simulation() {
             threads: 1,
             batch_size: 0,
             gradient_checkpointing: false,
+            enforce_eager: false,
         },
         jobs,
         program: "sert-run".into(),

@@ -346,6 +346,7 @@ impl Site {
                 threads: 1,
                 batch_size: 0,
                 gradient_checkpointing: false,
+                enforce_eager: false,
             },
             jobs: self.cluster.jobs.clone(),
             program: "sert-run".into(),
