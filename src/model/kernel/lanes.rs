@@ -44,6 +44,19 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn prefetch(from: *const f32) {
         let _ = from;
     }
+    /// Writes the transpose of sixteen rows of sixteen values: value `j` of row `i` becomes value `i` of row `j`. `from_row` and `to_row`
+    /// are the distances between rows.
+    ///
+    /// Safety: see the trait; `from` must be readable, and `to` writable, for sixteen rows; they do not overlap.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for i in 0..LANES {
+            for j in 0..LANES {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) };
+            }
+        }
+    }
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;

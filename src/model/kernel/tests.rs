@@ -75,6 +75,35 @@ fn every_operation_gives_the_portable_bits_in_every_lane() {
     }
 }
 
+unsafe fn turn_generic<V: Lanes>(from: &[f32], from_row: usize, to: &mut [f32], to_row: usize) {
+    assert!(from.len() >= (LANES - 1) * from_row + LANES);
+    assert!(to.len() >= (LANES - 1) * to_row + LANES);
+    // SAFETY: both hold sixteen rows (asserted); the CPU is the caller's promise.
+    unsafe { V::transpose(from.as_ptr(), from_row, to.as_mut_ptr(), to_row) };
+}
+kernel! { fn turn(from: &[f32], from_row: usize, to: &mut [f32], to_row: usize) = turn_generic }
+
+#[test]
+fn a_transpose_puts_every_value_in_its_place_and_writes_nothing_else() {
+    let from: Vec<f32> = (0..LANES * 40).map(|value| value as f32).collect();
+    for isa in Isa::available() {
+        for [from_row, to_row] in [[LANES, LANES], [37, 18], [17, 32]] {
+            let mut to = vec![-1.0; LANES * to_row];
+            turn(isa, &from, from_row, &mut to, to_row);
+            for (place, value) in to.iter().enumerate() {
+                let (row, column) = (place / to_row, place % to_row);
+                let expected = if column < LANES {
+                    from[column * from_row + row]
+                } else {
+                    -1.0
+                };
+                let is_it = value.to_bits() == f32::to_bits(expected);
+                assert!(is_it, "{isa:?}: row {row}, column {column}: {value}");
+            }
+        }
+    }
+}
+
 /// Numbers in [-4, 4), another list for each `seed`.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;

@@ -4,7 +4,7 @@
 //! out rows and columns and never the inner dimension, so neither their number nor the instruction set changes a bit
 //! (a test compares numbers of threads).
 //!
-//! Operands are packed on the way, a block at a time that stays in the L2 cache, into memory that each thread keeps:
+//! Operands are packed on the way, a block at a time, into memory that each thread keeps:
 //! the right one into panels of 32 columns; the left one, where neighbours in a column are neighbours in memory, into
 //! tiles of as many rows as the kernel takes.
 #![expect(
@@ -16,11 +16,16 @@
     reason = "generic kernels must end up inside the function that enables the instructions"
 )]
 
+mod pack;
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use self::pack::{APART, pack_left, pack_panels};
 use crate::model::kernel::buffer::Buffer;
 use crate::model::kernel::lanes::{Isa, Lanes, kernel};
 use crate::model::kernel::tile::{MAX_TILE_ROWS, PANEL, Tile, multiply_tile};
@@ -80,18 +85,13 @@ pub(crate) enum Into<'a> {
 /// Products of fewer multiplications run on one thread: waking the others costs more. Ours, measured.
 const PARALLEL_FROM: usize = 1 << 19;
 /// Rows and columns of the output that one task takes, at most: enough that packing is small beside multiplying.
-const TASK: [usize; 2] = [32 * MAX_TILE_ROWS, 8 * PANEL];
+const TASK: [usize; 2] = [88 * MAX_TILE_ROWS, 16 * PANEL];
 /// The least that a task is made where tasks are few.
 const SMALL_TASK: [usize; 2] = [4 * MAX_TILE_ROWS, 2 * PANEL];
 /// Steps of the chain between two visits to the output.
 const INNER: usize = 512;
 /// Rows of the left operand that meet one panel after another; with `INNER` they stay in the L2 cache.
 const BLOCK_ROWS: usize = 8 * MAX_TILE_ROWS;
-/// Rows this many elements apart share cache sets: a tile of them would not stay in the L1 cache.
-const CONFLICT: usize = 512;
-/// Distance between rows that were moved apart; shares no sets.
-const APART: usize = INNER + 16;
-
 /// `out[rows, columns] (+)= left[rows, inner] * right[inner, columns]`; rows of `out` are `out_stride` apart.
 ///
 /// # Shapes
@@ -244,10 +244,11 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
     let panels = panels.as_mut_slice();
     for first in (0..region.inner).step_by(INNER) {
         let steps = INNER.min(region.inner - first);
-        pack_panels(region, first, steps, panels);
+        let part = [first, steps];
+        pack_panels::<V>(&region.right, &region.columns, part, panels);
         for row in region.rows.clone().step_by(BLOCK_ROWS) {
             let rows = BLOCK_ROWS.min(region.rows.end - row);
-            let block = pack_left::<V>(region, [row, rows], [first, steps], left.as_mut_slice());
+            let block = pack_left::<V>(&region.left, [row, rows], part, left.as_mut_slice());
             for (panel, column) in region.columns.clone().step_by(PANEL).enumerate() {
                 for tile in (0..rows).step_by(V::TILE_ROWS) {
                     let part = OutputTile {
@@ -340,212 +341,6 @@ unsafe fn multiply_part<V: Lanes>(
             for r in 0..part.rows {
                 let from = tile.to.add(r * PANEL);
                 from.copy_to_nonoverlapping(out.add(r * stride), part.columns);
-            }
-        }
-    }
-}
-
-/// Packs `steps` rows of the right operand from `first` on, the region's columns, zeros beyond the last.
-///
-/// # Shapes
-/// `panels` `[columns / PANEL rounded up, steps, PANEL]`.
-#[inline(always)]
-fn pack_panels(region: &Region<'_>, first: usize, steps: usize, panels: &mut [f32]) {
-    let (columns, right) = (&region.columns, &region.right);
-    if right.column_stride == 1 {
-        for step in 0..steps {
-            let start = (first + step) * right.row_stride;
-            let row = &right.data[start + columns.start..start + columns.end];
-            let (whole, rest) = row.as_chunks::<PANEL>();
-            let mut at = step * PANEL;
-            for values in whole {
-                panels[at..at + PANEL].copy_from_slice(values);
-                at += steps * PANEL;
-            }
-            if !rest.is_empty() {
-                let line = &mut panels[at..at + PANEL];
-                line[..rest.len()].copy_from_slice(rest);
-                line[rest.len()..].fill(0.0);
-            }
-        }
-        return;
-    }
-    for (panel, column) in columns.clone().step_by(PANEL).enumerate() {
-        let width = PANEL.min(columns.end - column);
-        let panel = &mut panels[panel * steps * PANEL..(panel + 1) * steps * PANEL];
-        if width < PANEL {
-            panel.fill(0.0);
-        }
-        // A few lines of the panel at a time, which stay in the L1 cache while every column writes to them.
-        for (part, lines) in panel.chunks_mut(32 * PANEL).enumerate() {
-            for place in 0..width {
-                let start = (column + place) * right.column_stride;
-                let from = &right.data[start + (first + part * 32) * right.row_stride..];
-                let (lines, _) = lines.as_chunks_mut::<PANEL>();
-                for (line, value) in lines.iter_mut().zip(from.iter().step_by(right.row_stride)) {
-                    line[place] = *value;
-                }
-            }
-        }
-    }
-}
-
-/// Copies one value for each row of a tile. Safety: both pointers have as many.
-#[inline(always)]
-unsafe fn copy_tile<V: Lanes>(from: *const f32, to: *mut f32) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match V::TILE_ROWS {
-            12 => to
-                .cast::<[f32; 12]>()
-                .write_unaligned(from.cast::<[f32; 12]>().read_unaligned()),
-            rows => from.copy_to_nonoverlapping(to, rows),
-        }
-    }
-}
-
-/// Where the rows of a block of the left operand lie.
-struct Block {
-    at: *const f32,
-    /// Distance between tiles, between rows of a tile, and between neighbours in a row.
-    tile: usize,
-    row: usize,
-    step: usize,
-}
-
-/// Brings `rows` rows from `row` on, `steps` columns from `first` on, into an order that the kernel reads well.
-///
-/// # Shapes
-/// `packed` comes to `[rows / TILE_ROWS rounded up, steps, TILE_ROWS]` where neighbours in a column are neighbours, to
-/// `[rows, APART]` where rows would compete for cache sets; elsewhere the operand is read where it lies.
-#[inline(always)]
-fn pack_left<V: Lanes>(
-    region: &Region<'_>,
-    [row, rows]: [usize; 2],
-    [first, steps]: [usize; 2],
-    packed: &mut [f32],
-) -> Block {
-    let left = &region.left;
-    let from = &left.data[row * left.row_stride + first * left.column_stride..];
-    if left.row_stride == 1 && left.column_stride != 1 {
-        let tile_size = steps * V::TILE_ROWS;
-        for step in 0..steps {
-            let values = &from[step * left.column_stride..][..rows];
-            let mut at = step * V::TILE_ROWS;
-            let tiles = values.chunks_exact(V::TILE_ROWS);
-            let rest = tiles.remainder();
-            for tile in tiles {
-                let to = &mut packed[at..at + V::TILE_ROWS];
-                // SAFETY: both hold as many values as a tile has rows; a size known here needs no call.
-                unsafe { copy_tile::<V>(tile.as_ptr(), to.as_mut_ptr()) };
-                at += tile_size;
-            }
-            if !rest.is_empty() {
-                packed[at..at + rest.len()].copy_from_slice(rest);
-            }
-        }
-        return Block {
-            at: packed.as_ptr(),
-            tile: tile_size,
-            row: 1,
-            step: V::TILE_ROWS,
-        };
-    }
-    let (mut at, mut stride) = (from.as_ptr(), left.row_stride);
-    if left.column_stride == 1 && stride.is_multiple_of(CONFLICT) && rows > 1 {
-        for (to, from) in packed.chunks_mut(APART).zip(from.chunks(stride)).take(rows) {
-            to[..steps].copy_from_slice(&from[..steps]);
-        }
-        (at, stride) = (packed.as_ptr(), APART);
-    }
-    Block {
-        at,
-        tile: V::TILE_ROWS * stride,
-        row: stride,
-        step: left.column_stride,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbers(length: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        std::iter::repeat_with(|| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        })
-        .take(length)
-        .collect()
-    }
-
-    #[test]
-    fn a_product_worked_by_hand() {
-        let left = [1.0, 2.0, 3.0, 4.0];
-        let right = [5.0, 6.0, 7.0, 8.0];
-        let mut out = [1.0; 6];
-        let [a, b] = [&left, &right].map(|data| Matrix::rows(data, 2));
-        product([2, 2, 2], a, b, Into::Set, &mut out, 3);
-        let is = |out: &[f32; 6], expected: [f32; 6]| {
-            assert!(
-                out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
-                "{out:?}"
-            );
-        };
-        is(&out, [19.0, 22.0, 1.0, 43.0, 50.0, 1.0]);
-        // [1 3; 2 4] * [5 6; 7 8] on top.
-        product([2, 2, 2], a.transposed(), b, Into::Add, &mut out, 3);
-        is(&out, [45.0, 52.0, 1.0, 81.0, 94.0, 1.0]);
-        // [1 2; 3 4] * [5 7; 6 8] on a bias.
-        let bias = Into::Bias(&[0.5, -1.0]);
-        product([2, 2, 2], a, b.transposed(), bias, &mut out, 3);
-        is(&out, [17.5, 22.0, 1.0, 39.5, 52.0, 1.0]);
-    }
-
-    #[test]
-    fn threads_do_not_change_a_bit() {
-        for [rows, inner, columns] in [
-            [512, 128, 384],
-            [128, 512, 512],
-            [37, 300, 257],
-            [2, 768, 3072],
-            [700, 64, 3],
-            [1, 2048, 512],
-        ] {
-            let left = numbers(rows * inner, 1);
-            let right = numbers(inner * columns, 2);
-            let run = |threads: usize, transposed: bool| {
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .unwrap();
-                let mut out = vec![0.0; rows * columns];
-                let mut a = Matrix::rows(&left, inner);
-                if transposed {
-                    a = Matrix::rows(&left, rows).transposed();
-                }
-                pool.install(|| {
-                    product(
-                        [rows, inner, columns],
-                        a,
-                        Matrix::rows(&right, columns),
-                        Into::Set,
-                        &mut out,
-                        columns,
-                    );
-                });
-                out
-            };
-            for transposed in [false, true] {
-                let one = run(1, transposed);
-                for threads in [2, 3, 4, 8] {
-                    assert_eq!(
-                        one,
-                        run(threads, transposed),
-                        "{rows} {inner} {columns} on {threads}"
-                    );
-                }
             }
         }
     }
