@@ -27,6 +27,14 @@ struct Wanted {
     max_tokens: usize,
 }
 
+impl Wanted {
+    /// How many tokens are to be drawn, at most.
+    fn left(&self) -> usize {
+        let given = usize::from(self.spec.forced_first.is_some());
+        self.max_tokens.saturating_sub(given)
+    }
+}
+
 impl Served<'_> {
     /// Generates sequences; see [`crate::model::Inference::generate`].
     ///
@@ -159,7 +167,7 @@ impl Served<'_> {
         let mut questions = Vec::new();
         for each in wanted {
             let given = each.spec.forced_first;
-            let left = each.max_tokens - usize::from(given.is_some()).min(each.max_tokens);
+            let left = each.left();
             if left == 0 {
                 done(finished(request, each, None, &[]));
                 continue;
@@ -195,6 +203,13 @@ impl Served<'_> {
             {
                 return Err(self.lacks(format!(
                     "it drew the token {token}, which the student's tokenizer does not have"
+                )));
+            }
+            let most = asked[place].left();
+            if drawn.tokens.is_empty() || drawn.tokens.len() > most {
+                return Err(self.lacks(format!(
+                    "1 to {most} tokens were asked for, and {} came",
+                    drawn.tokens.len()
                 )));
             }
             let known: Option<Vec<f64>> = drawn.log_probs.iter().copied().collect();

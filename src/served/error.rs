@@ -58,7 +58,7 @@ pub enum ServedError {
     },
     /// It serves another model.
     #[error(
-        "{at}: the model there is not this stage's student: {what}\nhint: serve the student's own files (`sert-run export` writes them); or set `server.check_weights = false` where the server computes so coarsely that this is only rounding"
+        "{at}: the model there is not this stage's student: {what}\nhint: serve the student's own files (`sert-run export` writes them), and declare in `dtype` what the server computes in (`bf16` is most servers' default); or set `server.check_weights = false` where that is so coarse that this is only rounding"
     )]
     OtherWeights {
         /// Where it is.

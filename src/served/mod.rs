@@ -27,6 +27,7 @@ mod params;
 mod reading;
 
 pub(crate) use asking::Asking;
+pub(crate) use check::rounding;
 pub(crate) use engine::{Served, ServedStudent};
 pub(crate) use error::ServedError;
 pub(crate) use launch::{Launch, Launched, launch};

@@ -256,7 +256,7 @@ fn tempered_log_probabilities_and_other_weights_are_found_out() {
         ],
     );
     assert_eq!(asked, 3, "its version and two tokens");
-    // Everything is as it should be, of another student.
+    // Everything is as it should be, of another student: one that was trained a little, perhaps.
     let (run, _) = refused(Form::Vllm, move |asked| {
         let mut answer = student.answer(Form::Vllm, asked);
         if let Some(read) = answer.pointer_mut("/choices/0/prompt_logprobs")
@@ -265,7 +265,7 @@ fn tempered_log_probabilities_and_other_weights_are_found_out() {
             let last = places.len() - 1;
             for place in &mut places[1..last] {
                 for entry in place.as_object_mut().unwrap().values_mut() {
-                    entry["logprob"] = json!(entry["logprob"].as_f64().unwrap() - 1.0);
+                    entry["logprob"] = json!(entry["logprob"].as_f64().unwrap() - 0.05);
                 }
             }
         }
@@ -275,9 +275,66 @@ fn tempered_log_probabilities_and_other_weights_are_found_out() {
         &run,
         &[
             "the model there is not this stage's student",
+            "at most 0.02 is rounding in its number format",
+            "`bf16` is most servers' default",
             "check_weights",
         ],
     );
+}
+
+/// Rounding may tell another least probable token beside the same ones.
+#[test]
+fn a_server_whose_rounding_changes_the_last_of_the_most_probable_is_used() {
+    let student = Served::load(&folder());
+    let server = FaultServer::new(move |asked: &Asked| {
+        let mut answer = student.answer(Form::Vllm, asked);
+        let body = asked.json();
+        let shaped = body["temperature"] == 4.0;
+        if let Some(top) = answer.pointer_mut("/choices/0/logprobs/top_logprobs/0")
+            && let Some(tokens) = top.as_object_mut().filter(|_| shaped)
+        {
+            let value = |entry: (&String, &Value)| (entry.0.clone(), entry.1.as_f64().unwrap());
+            let mut order: Vec<(String, f64)> = tokens.iter().map(value).collect();
+            order.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let (last, log_prob) = order.pop().unwrap();
+            tokens.remove(&last);
+            let other = (0..).map(|id| format!("token_id:{id}"));
+            let other = other
+                .into_iter()
+                .find(|id| *id != last && !tokens.contains_key(id));
+            tokens.insert(other.unwrap(), json!(log_prob));
+        }
+        Act::json(200, &answer)
+    });
+    let bench = bench(Form::Vllm, &server, "");
+    bench.run_manifest(&["--stage", "served"]).ok();
+}
+
+/// What came is not what was asked for: no path is made of it.
+#[test]
+fn no_token_and_too_many_end_the_stage() {
+    for times in [0, 30] {
+        let student = Served::load(&folder());
+        let server = FaultServer::new(move |asked: &Asked| {
+            let mut answer = student.answer(Form::Vllm, asked);
+            let body = asked.json();
+            let draws = body["logprobs"] == 0 && body["max_tokens"] == 11;
+            if let Some(choice) = answer.pointer_mut("/choices/0").filter(|_| draws) {
+                choice["finish_reason"] = json!("length");
+                for place in ["/token_ids", "/logprobs/token_logprobs"] {
+                    let values = choice.pointer_mut(place).unwrap();
+                    let first = values[0].clone();
+                    *values = json!(vec![first; times]);
+                }
+            }
+            Act::json(200, &answer)
+        });
+        let bench = bench(Form::Vllm, &server, "");
+        let run = bench.run_manifest(&["--stage", "served"]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let came = format!("1 to 11 tokens were asked for, and {times} came");
+        told(&run, &[&came]);
+    }
 }
 
 /// A server that fails often: of what arrives every row is made, and each once.

@@ -210,6 +210,13 @@ impl WeightFiles {
         in_order(checked)
     }
 
+    /// Whether the matrices are written in 8 bits or fewer.
+    pub fn is_quantized(&self) -> bool {
+        let parts = self.arrays.values().flat_map(|array| &array.parts);
+        let mut places = parts.map(|part| &part.values.place);
+        places.any(|place| matches!(place, Place::Gguf(of) if of.1.tensor().kind.is_quantized()))
+    }
+
     /// Number of parameters; a tied output counts once.
     pub fn parameters(&self) -> usize {
         self.arrays.values().map(StoredArray::len).sum()

@@ -6,7 +6,7 @@ use super::engine_params::Engine;
 use crate::model::sampling::{Expand, Generated, GenerationRequest};
 use crate::model::{Dtype, Inference, PromptText, ScoreJob, Student, WeightFiles};
 use crate::served::{
-    Asking, Launch, Launched, Served, ServedError, ServedStudent, ServerParams, launch,
+    Asking, Launch, Launched, Served, ServedError, ServedStudent, ServerParams, launch, rounding,
 };
 use crate::stage::{Context, StageError};
 
@@ -178,9 +178,11 @@ fn serve<'a>(
             &mut |_, scores| ours = scores.concat(),
             context.cancel,
         )?;
-        let apart = served.check_weights(tried, &ours)?;
+        let limit = rounding(engine.dtype, student.weights.is_quantized());
+        let apart = served.check_weights(tried, &ours, limit)?;
         context.report.info(format!(
-            "the server has the student's weights: its log-probabilities lie {apart:.4} apart from our own engine's on average"
+            "the server's weights are taken for the student's: log-probabilities of {} tokens lie {apart:.4} apart from our own engine's on average (at most {limit})",
+            ours.len()
         ));
     }
     Ok(ServedEngine {

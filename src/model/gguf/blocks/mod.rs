@@ -71,6 +71,11 @@ impl BlockType {
         Self::Q6_K,
     ];
 
+    /// Whether it has 8 bits for a value or fewer.
+    pub fn is_quantized(self) -> bool {
+        !matches!(self, Self::F32 | Self::F16 | Self::BF16)
+    }
+
     /// The type that a file gives by this number.
     ///
     /// # Errors
