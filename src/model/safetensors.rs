@@ -1,6 +1,7 @@
 //! Weights as safetensors in a Hub folder: written with the Hub's names. [`super::WeightFiles`] reads them.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::Path;
 
 use safetensors::SafeTensorError;
@@ -43,13 +44,17 @@ pub(super) fn write<'a>(
         files.map(move |file| (format!("{prefix}{}", file.name), FileView { file, array }))
     });
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
+    // The library writes to a temporary file, which is private; a model has the rights that the umask leaves.
+    let usual = fs::File::create(path).and_then(|file| file.metadata());
+    let usual = usual.map_err(ModelError::writing(path))?.permissions();
     safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
         let source = match error {
             SafeTensorError::IoError(source) => source,
             other => std::io::Error::other(other),
         };
         ModelError::writing(path)(source)
-    })
+    })?;
+    fs::set_permissions(path, usual).map_err(ModelError::writing(path))
 }
 
 /// An array of the file, made of one in memory.

@@ -59,6 +59,16 @@ fn adapters_are_kept_beside_their_model_and_exported_both_ways() {
     for (stage, to) in [("student", "base"), ("sert", "merged"), ("sert-rd", "both")] {
         bench.run(&["export", "m.toml", stage, to]).ok();
     }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |file: &str| {
+            let data = std::fs::metadata(bench.path(file)).unwrap();
+            data.permissions().mode()
+        };
+        let usual = mode("merged/config.json");
+        assert_eq!(mode("merged/model.safetensors"), usual);
+    }
     let whole = std::fs::read(bench.path("base/model.safetensors")).unwrap();
     let sizes = weights_kept(&bench.path("cache"));
     let models = sizes.iter().filter(|size| **size >= whole.len());

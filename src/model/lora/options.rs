@@ -125,15 +125,35 @@ impl LoraTargets {
     }
 }
 
-/// Whether `module` is called `name`, or ends so from a dot on.
+/// What transformers' names of modules begin with, and ours do not.
+const PREFIXES: [&str; 3] = ["model.", "transformer.", "gpt_neox."];
+
+/// Whether `module` is called `name`, as here or as transformers has it, or ends so from a dot on.
 pub(super) fn ends_with(module: &str, name: &str) -> bool {
     let before = module.strip_suffix(name);
     before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        || (name.strip_suffix(module)).is_some_and(|prefix| PREFIXES.contains(&prefix))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_are_named_as_in_peft() {
+        let module = "layers.0.self_attn.q_proj";
+        for (name, is_it) in [
+            ("q_proj", true),
+            ("self_attn.q_proj", true),
+            (module, true),
+            ("model.layers.0.self_attn.q_proj", true),
+            ("model.layers.10.self_attn.q_proj", false),
+            ("proj", false),
+            ("other.layers.0.self_attn.q_proj", false),
+        ] {
+            assert_eq!(ends_with(module, name), is_it, "{name}");
+        }
+    }
 
     #[test]
     fn targets_are_the_word_or_a_list() {
