@@ -18,7 +18,7 @@ use super::tables::{self, RowRefs, TableDraft};
 use super::tree::{Entry, Node, Tree};
 use super::when::LeftOut;
 use super::wire::{Draft, Wire, Wiring};
-use super::{StageSpec, flow, needs};
+use super::{StageSpec, flow, needs, taught};
 use crate::stage::{ParamError, Port, Stage};
 
 /// The manifest's seed, or a stage's.
@@ -145,6 +145,7 @@ pub(super) fn resolve(
     }
     let order = flow::check(&wiring, shown.iter().flat_map(|(tables, _)| tables), errors);
     let carried = needs::check(&wiring, &params, &order, errors);
+    taught::check(&wiring, &params, &order, errors);
     figures::check_scores(tree, &shown[0].1, &carried, errors);
 
     let manifest_seed = seed(tree).unwrap_or_default();

@@ -45,6 +45,7 @@ mod sweep;
 mod switch;
 mod table;
 mod tables;
+mod taught;
 mod tree;
 mod when;
 mod wire;

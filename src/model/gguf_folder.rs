@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::architecture::Architecture;
 use super::chat::{ChatError, ChatFiles};
 use super::error::ModelError;
 use super::gguf::Gguf;
@@ -59,6 +60,13 @@ pub(crate) fn find_gguf(path: &Path) -> Result<Option<PathBuf>, ModelError> {
         });
     }
     Ok(found.pop())
+}
+
+/// The architecture that a GGUF file tells, its arrays unread; `None` where it tells none.
+pub(crate) fn gguf_architecture(path: &Path) -> Option<Architecture> {
+    let gguf = Gguf::open(path).ok()?;
+    let config = config(&gguf).ok()?.to_string();
+    Architecture::parse(config.as_bytes(), path).ok()
 }
 
 /// What a model's folder or GGUF file has for chats.
@@ -145,6 +153,12 @@ fn of_file(error: ModelError, gguf: &Gguf, folder: &Path) -> ModelError {
         Some(rest) => format!("{file}: {rest}"),
         None => said,
     };
+    for words in [
+        "the config.json that the model's author published",
+        "its own config.json",
+    ] {
+        said = said.replace(words, "the file that the model's author published");
+    }
     said = said.replace("config.json", "the file");
     if !said.contains(&file) {
         said = format!("{file}: {said}");

@@ -56,7 +56,7 @@ pub use dtype::Dtype;
 pub use engine_error::EngineError;
 pub use engine_options::{EngineOptions, thread_pool};
 pub use error::ModelError;
-pub(crate) use gguf_folder::{GGUF_FILE, chat_files, find_gguf, is_gguf};
+pub(crate) use gguf_folder::{GGUF_FILE, chat_files, find_gguf, gguf_architecture, is_gguf};
 pub use inference::{Inference, InferenceError};
 pub use init::INITIALIZER_RANGE;
 pub(crate) use lora::{ADAPTER_CONFIG, ADAPTER_FILES, ADAPTER_WEIGHTS};

@@ -9,7 +9,7 @@ use super::{NodeId, NodeState, Plan, Resolved};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
 use crate::model::device::DeviceName;
-use crate::model::{Architecture, Calibration};
+use crate::model::{Architecture, Calibration, GGUF_FILE, gguf_architecture};
 use crate::stage::{Environment, Inputs, Shape, Size, Sizes, Work};
 use crate::store::{Store, StoreError};
 
@@ -130,8 +130,15 @@ fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Siz
         let shape = || {
             // What cannot be read is left out of the estimate; the stage that needs it will say why.
             let folder = ModelFolder::decode(&bytes).ok()?;
-            let config = store.object(folder.files.get("config.json")?).ok()??;
-            let architecture = Architecture::parse(&config, Path::new("config.json")).ok()?;
+            let architecture = match (folder.files.get("config.json"), folder.files.get(GGUF_FILE))
+            {
+                (Some(config), _) => {
+                    let config = store.object(config).ok()??;
+                    Architecture::parse(&config, Path::new("config.json")).ok()?
+                }
+                (None, Some(file)) => gguf_architecture(&store.object_path(file).ok()??)?,
+                (None, None) => return None,
+            };
             Some(Shape::of(&architecture))
         };
         return Ok(Size {

@@ -64,6 +64,10 @@ pub trait Stage: Send + Sync {
     fn programs(&self, params: &Map<String, Value>) -> Vec<ProgramParams>;
     /// See [`StageKind::check_outside`].
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError>;
+    /// See [`StageKind::taught_with_examples`].
+    fn taught_with_examples(&self, params: &Map<String, Value>, first: bool) -> bool;
+    /// See [`StageKind::asks_as_taught`].
+    fn asks_as_taught(&self, params: &Map<String, Value>) -> bool;
     /// See [`StageKind::carried`].
     fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried;
     /// See [`StageKind::needs`].
@@ -201,6 +205,14 @@ impl<K: StageKind> Stage for Typed<K> {
     fn check_outside(&self, params: &Map<String, Value>, context: &Context<'_>) -> Vec<ParamError> {
         // Parameters that do not fit were told by `check`.
         Self::typed(params).map_or_else(|_| Vec::new(), |params| K::check_outside(&params, context))
+    }
+
+    fn taught_with_examples(&self, params: &Map<String, Value>, first: bool) -> bool {
+        Self::typed(params).is_ok_and(|params| K::taught_with_examples(&params, first))
+    }
+
+    fn asks_as_taught(&self, params: &Map<String, Value>) -> bool {
+        Self::typed(params).is_ok_and(|params| K::asks_as_taught(&params))
     }
 
     fn carried(&self, params: &Map<String, Value>, input: Carried) -> Carried {

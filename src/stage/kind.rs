@@ -79,6 +79,17 @@ pub trait StageKind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether the student that it makes was taught on a prompt with examples, where `first` says so of the first student that
+    /// comes in.
+    fn taught_with_examples(_params: &Self::Params, _first: bool) -> bool {
+        false
+    }
+
+    /// Whether it asks its student as that was taught.
+    fn asks_as_taught(_params: &Self::Params) -> bool {
+        false
+    }
+
     /// What the paths that it makes carry, where `input` is what the paths or answers that come in carry.
     fn carried(_params: &Self::Params, _input: Carried) -> Carried {
         Carried::unknown()

@@ -75,12 +75,13 @@ fn a_template_with_examples_is_asked_by_every_stage() {
     let prompt =
         "prompt = { template = \"Q: {question}\\nA:\", few_shot = { count = 2, seed = 1 } }";
     let bench = Bench::new(&manifest(prompt));
+    // It would fail once the training is over.
     let missing = bench.run_manifest(&["--stage", "answers"]);
-    assert_eq!(missing.code, Some(1));
+    assert_eq!(missing.code, Some(2));
     assert!(
         missing
             .stderr
-            .contains("the student was trained on a prompt with examples"),
+            .contains("hint: add `examples = \"data.train\"`"),
         "{}",
         missing.stderr
     );
@@ -219,6 +220,14 @@ fn a_prompt_that_cannot_be_is_refused_before_anything_runs() {
             "takes test data `data.test`",
         ),
         ("prompt = { chat = { date = \"today\" } }", "is not a date"),
+        (
+            "prompt = { chat = { add_generation_prompt = false } }",
+            "`stages.trained.prompt.chat.add_generation_prompt`: a student is trained on what stands in its opened turn",
+        ),
+        (
+            "prompt = { template = \"answer\", few_shot = { count = 1 } }",
+            "`stages.answers.prompt`: `trained` is trained on a prompt with examples, is asked the same way, and no examples come in",
+        ),
     ] {
         let told = refused(prompt);
         assert!(told.contains(wanted), "{prompt}\n{told}");
@@ -251,6 +260,33 @@ fn a_student_without_a_template_and_a_template_that_hides_its_answer_are_told() 
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_template_that_leaves_out_what_it_is_told_is_refused() {
+    let all = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    for (template, says) in [
+        ("{{ 'Hello.' }}", "user"),
+        (
+            "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+            "system",
+        ),
+        (all, ""),
+    ] {
+        let prompt = format!(
+            "prompt = {{ chat = {{ system = \"Be brief.\", template = \"{template}\" }} }}"
+        );
+        let bench = chat_bench(TEMPLATE, &prompt);
+        let run = bench.run_manifest(&["--stage", "sampled"]);
+        if says.is_empty() {
+            run.ok();
+            continue;
+        }
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let wanted =
+            format!("the chat template `prompt.chat.template` leaves out what the {says} says");
+        assert!(run.stderr.contains(&wanted), "{}", run.stderr);
+    }
 }
 
 #[test]

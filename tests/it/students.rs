@@ -655,6 +655,23 @@ fn a_gguf_file_is_a_student() {
         "{}",
         run.stderr
     );
+    // Its shape is known of the file in the store too.
+    let more = "stages.sampled.max_new_tokens=5";
+    let plan = [
+        "plan",
+        "m.toml",
+        "--set",
+        "student.model=first.gguf",
+        "--set",
+        more,
+    ];
+    let plan = bench.run(&plan).ok();
+    assert!(plan.stdout.contains("estimate: "), "{}", plan.stdout);
+    assert!(
+        !plan.stdout.contains("not in the estimate"),
+        "{}",
+        plan.stdout
+    );
     // Another name, the same student: nothing is made again.
     let run = small("student.model=./second.gguf");
     assert_eq!(run.code, Some(0), "{}", run.stderr);

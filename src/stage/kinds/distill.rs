@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::append_answer::AppendAnswer;
 use super::examples::{ExampleWriter, TooLong, Written};
 use super::few_shot::{EXAMPLES, port_errors};
-use super::prompt_check::prompt_errors;
+use super::prompt_check::training_prompt_errors;
+use super::prompt_size::prompt_tokens;
 use super::prompter::Prompter;
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
@@ -125,7 +126,7 @@ impl StageKind for Distill {
 
     fn check(params: &DistillParams) -> Vec<ParamError> {
         let mut param_errors = check_training(&params.train);
-        param_errors.extend(prompt_errors(&params.prompt));
+        param_errors.extend(training_prompt_errors(&params.prompt));
         param_errors
     }
 
@@ -140,10 +141,14 @@ impl StageKind for Distill {
         }
     }
 
+    fn taught_with_examples(params: &Self::Params, _: bool) -> bool {
+        params.prompt.few_shot.is_some()
+    }
+
     fn estimate(params: &DistillParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let paths = inputs.get("paths")?;
-        let length = questions.tokens_per_row() + paths.tokens_per_row();
+        let length = prompt_tokens(&params.prompt, questions) + paths.tokens_per_row();
         Some(estimate_training(
             &params.options(),
             shape,

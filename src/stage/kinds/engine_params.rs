@@ -8,7 +8,7 @@ use super::replies;
 use crate::model::{Arithmetic, Dtype};
 use crate::program::ProgramParams;
 use crate::served::ServerParams;
-use crate::stage::{Context, ParamError, Shape, Size, Work, product};
+use crate::stage::{Context, ParamError, Shape, Work, product};
 
 /// What draws from a student and reads with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -100,15 +100,21 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The work of drawing so many texts for questions: our own engine's, or requests to a server.
-    pub(super) fn drawing(self, shape: Shape, questions: &Size, texts: u64, most: u32) -> Work {
-        let length = questions.tokens_per_row();
+    /// The work of drawing so many texts for prompts, of which there are so many of so many tokens: our own engine's, or requests
+    /// to a server.
+    pub(super) fn drawing(
+        self,
+        shape: Shape,
+        [prompts, length]: [u64; 2],
+        texts: u64,
+        most: u32,
+    ) -> Work {
         let requested = self.requests(texts, length, most.into());
         requested.unwrap_or_else(|| {
             Work::inference(
                 shape,
                 self.dtype,
-                questions.tokens,
+                product(&[prompts, length]),
                 product(&[texts, most.into()]),
                 texts.min(128),
                 length + u64::from(most),

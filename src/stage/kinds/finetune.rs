@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::append_answer::AppendAnswer;
 use super::examples::{ExampleWriter, TooLong, Written};
 use super::few_shot::{EXAMPLES, port_errors};
-use super::prompt_check::prompt_errors;
+use super::prompt_check::training_prompt_errors;
+use super::prompt_size::prompt_tokens;
 use super::prompter::Prompter;
 use super::training::{
     ADD_UPDATES_OF, IfEmpty, NEUTRAL_TRAINING, TRAINED, check_training, estimate_training,
@@ -106,7 +107,7 @@ impl StageKind for Finetune {
 
     fn check(params: &FinetuneParams) -> Vec<ParamError> {
         let mut param_errors = check_training(&params.train);
-        param_errors.extend(prompt_errors(&params.prompt));
+        param_errors.extend(training_prompt_errors(&params.prompt));
         if params.append_answer == AppendAnswer::No && params.too_long == TooLong::CutReasoning {
             param_errors.push(ParamError {
                 field: "too_long".to_owned(),
@@ -137,11 +138,16 @@ impl StageKind for Finetune {
         }
     }
 
+    fn taught_with_examples(params: &Self::Params, _: bool) -> bool {
+        params.prompt.few_shot.is_some()
+    }
+
     fn estimate(params: &FinetuneParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (questions, shape) = (inputs.get("questions")?, inputs.get("model")?.model?);
         let paths = inputs.get("paths");
         let rows = paths.map_or(questions.rows, |paths| paths.rows);
-        let length = questions.tokens_per_row() + paths.map_or(3, Size::tokens_per_row);
+        let prompt = prompt_tokens(&params.prompt, questions);
+        let length = prompt + paths.map_or(3, Size::tokens_per_row);
         Some(estimate_training(
             &params.options(),
             shape,

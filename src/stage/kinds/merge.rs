@@ -48,6 +48,10 @@ impl StageKind for Merge {
         "The mean, as a folder in Hub format.",
     )];
 
+    fn taught_with_examples(_: &MergeParams, first: bool) -> bool {
+        first
+    }
+
     fn check_ports(params: &MergeParams, fed: &[&str]) -> Vec<ParamError> {
         let models = fed.iter().filter(|input| MODELS.takes(input)).count();
         let weights = &params.weights;

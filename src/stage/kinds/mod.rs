@@ -35,6 +35,7 @@ mod predict_prompt;
 mod predict_recorded;
 mod pretrain;
 mod prompt_check;
+mod prompt_size;
 mod prompter;
 mod prompts;
 mod replies;

@@ -11,6 +11,7 @@ use super::engine_params::{Engine, EngineName, retain_key_fields};
 use super::few_shot::{EXAMPLES, port_errors};
 use super::predict_prompt::PredictPrompt;
 use super::prompt_check::prompt_errors;
+use super::prompt_size::prompt_tokens;
 use super::prompter::Prompter;
 use super::prompts::{LongPrompts, Prompt, cut_left, prompts};
 use super::rows::{cached_rows, in_parts, other_end, row_key, stream_numerics, with_ends};
@@ -33,7 +34,7 @@ use crate::stage::{
 };
 use crate::teacher::http::Endpoint;
 use crate::text::{
-    AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, Question,
+    AnswerForm, ChoiceAnswer, EndReason, Hint, LogProbSummary, Prediction, PromptSpec, Question,
 };
 
 /// Parameters of `predict`.
@@ -197,6 +198,10 @@ impl StageKind for Predict {
         &["questions"]
     }
 
+    fn asks_as_taught(params: &PredictParams) -> bool {
+        params.prompt.declared().is_none()
+    }
+
     fn check_ports(params: &PredictParams, fed: &[&str]) -> Vec<ParamError> {
         // What a student was trained on may have examples too.
         let declared = params.prompt.declared();
@@ -208,7 +213,10 @@ impl StageKind for Predict {
         let rows = product(&[questions.rows, params.n.into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let engine = params.engine();
-        let work = engine.drawing(shape, questions, rows, params.max_new_tokens);
+        // What a student was taught on is not known here.
+        let usual = PromptSpec::default();
+        let length = prompt_tokens(params.prompt.declared().unwrap_or(&usual), questions);
+        let work = engine.drawing(shape, [questions.rows, length], rows, params.max_new_tokens);
         Some((
             work,
             BTreeMap::from([(

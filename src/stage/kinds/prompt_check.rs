@@ -32,6 +32,25 @@ pub(crate) fn prompt_errors(spec: &PromptSpec) -> Vec<ParamError> {
     }
 }
 
+/// The same of the prompt that a training's texts have.
+pub(crate) fn training_prompt_errors(spec: &PromptSpec) -> Vec<ParamError> {
+    let mut errors = prompt_errors(spec);
+    if let Asks::Chat(chat) = &spec.asks
+        && !chat.add_generation_prompt
+    {
+        errors.push(ParamError {
+            field: "prompt.chat.add_generation_prompt".to_owned(),
+            message:
+                "a student is trained on what stands in its opened turn, and learns to open none"
+                    .to_owned(),
+            hint: Some(
+                "leave it out: of a template that opens none the prompt is the same".to_owned(),
+            ),
+        });
+    }
+    errors
+}
+
 /// What is wrong with a template, or with a word that names no prompt; `names` are those there are.
 pub(crate) fn template_error(
     field: &str,

@@ -211,7 +211,32 @@ impl Chat {
             tight: true,
         };
         chat.tight = chat.is_tight(&student.tokenizer);
+        chat.says_what_it_is_told(&student.tokenizer)?;
         Ok(chat)
+    }
+
+    /// Whether the template's text has what the system and the user say: one that leaves out the question asks every one the
+    /// same. One that takes no such chat says nothing of it here.
+    fn says_what_it_is_told(&self, tokenizer: &StudentTokenizer) -> Result<(), StageError> {
+        let system = self.system.is_some().then_some(("system", "xyzzy"));
+        let told: Vec<_> = system.into_iter().chain([("user", "plugh")]).collect();
+        let turns = told
+            .iter()
+            .map(|(role, says)| ChatTurn::new(role, fixed(says)));
+        let turns: Vec<ChatTurn> = turns.collect();
+        let add = self.add_generation_prompt;
+        let Ok(made) = chat_prompt(&self.template, tokenizer, &turns, add) else {
+            return Ok(());
+        };
+        for (role, says) in told.into_iter().rev() {
+            if !made.text.to_lowercase().contains(says) {
+                return Err(StageError::Invalid(format!(
+                    "the chat template `{}` leaves out what the {role} says\nhint: put it into `prompt.chat.user`, or take a template that writes each message's `content`",
+                    self.template.name()
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the template puts no blank before the answer of a chat. One that takes no such chat says nothing of it here:

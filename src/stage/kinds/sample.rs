@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::engine_params::retain_key_fields;
 use super::few_shot::{EXAMPLES, port_errors};
 use super::prompt_check::prompt_errors;
+use super::prompt_size::prompt_tokens;
 use super::prompter::Prompter;
 use super::prompts::prompts;
-use super::sample_params::SampleParams;
+use super::sample_params::{Branching, SampleParams};
 use super::sampler::Sampler;
 use super::unsolved::{Asked, CORRECT, unsolved};
 use crate::artifact::ArtifactKind;
@@ -136,7 +137,13 @@ impl StageKind for Sample {
         let rows = product(&[questions.rows, params.paths_per_question().into()]);
         let tokens = product(&[rows, params.max_new_tokens.into()]);
         let engine = params.engine();
-        let work = engine.drawing(shape, questions, rows, params.max_new_tokens);
+        let length = prompt_tokens(&params.prompt, questions);
+        let work = engine.drawing(shape, [questions.rows, length], rows, params.max_new_tokens);
+        // A server is asked for first tokens before it is asked for paths.
+        let branches = params.branching == Branching::FirstToken;
+        let first = branches.then(|| engine.requests(questions.rows, length, 1));
+        let first = first.flatten();
+        let work = work.and(first.unwrap_or_default());
         Some((
             work,
             BTreeMap::from([(

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::engine_params::{Engine, EngineName, retain_key_fields};
 use super::few_shot::{EXAMPLES, port_errors};
 use super::prompt_check::prompt_errors;
+use super::prompt_size::prompt_tokens;
 use super::prompter::Prompter;
 use super::prompts::{LongPrompts, cut_left};
 use super::rows::{cached_rows, in_parts, row_key};
@@ -277,7 +278,8 @@ impl StageKind for Score {
     fn estimate(params: &ScoreParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let (paths, shape) = (*inputs.get("paths")?, inputs.get("model")?.model?);
         // Each path is read after its prompt; answers are a few tokens.
-        let length = inputs.get("questions")?.tokens_per_row() + paths.tokens_per_row();
+        let prompt = prompt_tokens(&params.prompt, inputs.get("questions")?);
+        let length = prompt + paths.tokens_per_row();
         let requested = params.engine().requests(paths.rows, length, 1);
         let work = requested.unwrap_or_else(|| {
             Work::inference(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::few_shot::{EXAMPLES, Shots, port_errors};
 use super::prompt_check::template_error;
+use super::prompt_size::prompt_tokens;
 use super::replies::{self, Server};
 use super::rows::row_key;
 use super::shown::Declared;
@@ -382,16 +383,7 @@ fn known_work(
 fn unknown_work(params: &TeachParams, endpoint: &Endpoint, questions: &Size) -> Work {
     let rows = questions.rows * u64::from(endpoint.n);
     let most = endpoint.longest_reply(REPLY_TOKENS);
-    let asks = match &params.prompt.asks {
-        Asks::Template(text) => text.len() as u64 / 4,
-        _ => 0,
-    };
-    let shots = params
-        .prompt
-        .few_shot
-        .as_ref()
-        .map_or(0, |few_shot| few_shot.count);
-    let prompt = product(&[questions.tokens_per_row(), 1 + u64::from(shots)]) + asks;
+    let prompt = prompt_tokens(&params.prompt, questions);
     let first = replies::requests(rows, prompt, most);
     if params.answer_prompt.is_empty() {
         return first;
