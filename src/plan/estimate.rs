@@ -1,15 +1,14 @@
 //! What a run would take: work by stage, and time by a short calibration of this machine.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Serialize;
 
 use super::{NodeId, NodeState, Plan, Resolved};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
 use crate::key::Digest;
+use crate::model::Calibration;
 use crate::model::device::DeviceName;
-use crate::model::{Architecture, Calibration, GGUF_FILE, gguf_architecture};
 use crate::stage::{Environment, Inputs, Shape, Size, Sizes, Work};
 use crate::store::{Store, StoreError};
 
@@ -127,22 +126,11 @@ fn stored_size(store: &Store, kind: ArtifactKind, digest: &Digest) -> Result<Siz
         return Ok(Size::default());
     };
     if kind == ArtifactKind::Model {
-        let shape = || {
-            // What cannot be read is left out of the estimate; the stage that needs it will say why.
-            let folder = ModelFolder::decode(&bytes).ok()?;
-            let architecture = match (folder.files.get("config.json"), folder.files.get(GGUF_FILE))
-            {
-                (Some(config), _) => {
-                    let config = store.object(config).ok()??;
-                    Architecture::parse(&config, Path::new("config.json")).ok()?
-                }
-                (None, Some(file)) => gguf_architecture(&store.object_path(file).ok()??)?,
-                (None, None) => return None,
-            };
-            Some(Shape::of(&architecture))
-        };
+        // What cannot be read is left out of the estimate; the stage that needs it will say why.
+        let shape = ModelFolder::decode(&bytes).ok();
+        let shape = shape.and_then(|folder| Shape::stored(store, &folder).ok()?);
         return Ok(Size {
-            model: shape(),
+            model: shape,
             ..Size::default()
         });
     }

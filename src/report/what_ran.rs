@@ -5,7 +5,6 @@
 //! the same store gives the same words everywhere.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -14,8 +13,6 @@ use serde_json::{Map, Value};
 
 use super::{ReportError, Source};
 use crate::artifact::{Artifact, ArtifactKind, ModelFolder};
-use crate::key::Digest;
-use crate::model::Architecture;
 use crate::plan::{Node, NodeId};
 use crate::stage::{Brings, Shape, Split};
 use crate::text::Question;
@@ -124,25 +121,16 @@ fn student(source: &Source<'_>, node: NodeId) -> Result<String, ReportError> {
     let Some((_, folder)) = source.artifact::<ModelFolder>(node, output)? else {
         return Ok(name);
     };
-    let config = folder.files.get("config.json");
-    Ok(
-        match config.map(|config| shape(source, config)).transpose()? {
-            Some(Some(shape)) => format!(
-                "{name}, {} parameters ({} layers of width {})",
-                millions(shape.parameters),
-                shape.layers,
-                shape.width
-            ),
-            _ => name,
-        },
-    )
-}
-
-fn shape(source: &Source<'_>, config: &Digest) -> Result<Option<Shape>, ReportError> {
-    let bytes = source.store.object(config)?;
     // The size is an extra: a model that cannot be read any more is still told by its name.
-    let read = |bytes: Vec<u8>| Architecture::parse(&bytes, Path::new("config.json")).ok();
-    Ok(bytes.and_then(read).as_ref().map(Shape::of))
+    Ok(match Shape::stored(source.store, &folder)? {
+        Some(shape) => format!(
+            "{name}, {} parameters ({} layers of width {})",
+            millions(shape.parameters),
+            shape.layers,
+            shape.width
+        ),
+        None => name,
+    })
 }
 
 /// `strategyqa, 10 training and 10 test questions (limit 10)`: the splits that `needed` read.

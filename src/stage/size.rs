@@ -3,11 +3,14 @@
 //! Upper bounds where a length is not known beforehand: a path is counted as long as it may get.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::artifact::ModelFolder;
 use crate::model::architecture::FeedForwardKind;
-use crate::model::{Architecture, Dtype, weight_bytes};
+use crate::model::{Architecture, Dtype, GGUF_FILE, gguf_architecture, weight_bytes};
+use crate::store::{Store, StoreError};
 
 /// Bytes of text per token, roughly, for sizes that are not counted (ours).
 const TEXT_BYTES_PER_TOKEN: u64 = 4;
@@ -174,6 +177,24 @@ impl Shape {
             block_activations: sum(&[(10, width), (4, projected), (3, up)]),
             block_sides: sum(&sides),
         }
+    }
+
+    /// The shape of a student in the store; `None` where its files are not there, or tell none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn stored(store: &Store, folder: &ModelFolder) -> Result<Option<Self>, StoreError> {
+        let files = &folder.files;
+        let architecture = match (files.get("config.json"), files.get(GGUF_FILE)) {
+            (Some(config), _) => store
+                .object(config)?
+                .and_then(|bytes| Architecture::parse(&bytes, Path::new("config.json")).ok()),
+            (None, Some(file)) => store
+                .object_path(file)?
+                .and_then(|path| gguf_architecture(&path)),
+            (None, None) => None,
+        };
+        Ok(architecture.as_ref().map(Self::of))
     }
 
     /// Operations for one token forward: two for each weight that multiplies.
