@@ -62,6 +62,14 @@ struct Header {
     arrays: Vec<(String, Vec<usize>)>,
 }
 
+/// Bytes of a state, roughly: weights and two moments, in f32.
+pub(super) fn bytes(specs: &[ArraySpec]) -> u64 {
+    let values = specs
+        .iter()
+        .map(|spec| spec.shape.iter().product::<usize>() as u64);
+    12 * values.sum::<u64>()
+}
+
 /// Writes `state`, whose arrays are those of `specs`, into `folder`.
 pub(super) fn save(
     folder: &Path,

@@ -16,6 +16,7 @@ mod error;
 mod flat;
 mod on_device;
 mod options;
+mod pace;
 mod packed;
 mod replica;
 mod step;
@@ -32,6 +33,7 @@ use self::cpu::{Cpu, MICRO_BATCH_TOKENS};
 use self::data::Prepared;
 use self::epoch::Training;
 use self::on_device::OnDevice;
+use self::pace::Pace;
 use super::device::DeviceName;
 use super::lora::LoraShape;
 use super::{Adapter, Architecture, Dtype, Student, Weights};
@@ -182,13 +184,18 @@ pub fn train(
         backend: &mut *trainer,
         state: found.unwrap_or_else(|| TrainState::new(weights)),
     };
+    let mut pace = Pace::new(checkpoint::bytes(&specs));
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
-        let saved = checkpoint::save(checkpoint_dir, identity, &specs, &training.state);
-        saved.map_err(|source| TrainError::Checkpoint {
-            folder: checkpoint_dir.to_owned(),
-            source,
-        })?;
+        if !pace.is_due() {
+            continue;
+        }
+        let save = || checkpoint::save(checkpoint_dir, identity, &specs, &training.state);
+        pace.written(save)
+            .map_err(|source| TrainError::Checkpoint {
+                folder: checkpoint_dir.to_owned(),
+                source,
+            })?;
     }
     let micro_batch_ladder = training.backend.ladder();
     let TrainState {
