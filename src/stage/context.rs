@@ -229,8 +229,16 @@ impl Context<'_> {
     ) -> Result<Digest, StageError> {
         let scratch = self.store.scratch()?;
         student.save(scratch.path())?;
-        let marks = TextMarks::of(student);
-        self.keep_folder(scratch.path(), prompt, choice_answer, marks)
+        let mut files = BTreeMap::new();
+        for (name, path) in hub_files(scratch.path())? {
+            files.insert(name, self.store.take_file(&path)?);
+        }
+        self.keep(&ModelFolder {
+            files,
+            prompt,
+            choice_answer,
+            marks: TextMarks::of(student),
+        })
     }
 
     /// Keeps an adapter that was trained beside the student at `port`, as that student's files and its own. Where these have
@@ -259,7 +267,7 @@ impl Context<'_> {
         adapter.save(scratch.path(), architecture)?;
         let mut files = base.files;
         for name in ADAPTER_FILES {
-            let digest = self.store.put_file(&scratch.path().join(name))?;
+            let digest = self.store.take_file(&scratch.path().join(name))?;
             files.insert(name.to_owned(), digest);
         }
         self.keep(&ModelFolder {

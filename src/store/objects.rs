@@ -1,11 +1,12 @@
 //! Objects: files named by their content.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::beneath::{self, Foreign, Kind};
 use crate::key::{Digest, DigestWriter};
@@ -51,6 +52,24 @@ impl Store {
             .finish();
         if self.object_path(&digest)?.is_none() {
             durable::publish(&self.root, copy, &self.path_of(&digest))?;
+        }
+        Ok(digest)
+    }
+
+    /// Makes the file at `path` an object: one of [`Store::scratch`], which nobody writes to any more. It is moved, not copied;
+    /// durable on return.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the disk refuses.
+    pub fn take_file(&self, path: &Path) -> Result<Digest, StoreError> {
+        self.may_write()?;
+        let options = OpenOptions::new().read(true).write(true).open(path);
+        let mut file = options.doing("open", path)?;
+        let digest = Digest::of_reader(&mut file).doing("read", path)?;
+        if self.object_path(&digest)?.is_none() {
+            let path = tempfile::TempPath::try_from_path(path).doing("find", path)?;
+            let file = NamedTempFile::from_parts(file, path);
+            durable::publish(&self.root, file, &self.path_of(&digest))?;
         }
         Ok(digest)
     }

@@ -22,6 +22,28 @@ fn objects_round_trip_and_are_stored_once() {
 }
 
 #[test]
+fn a_file_of_the_scratch_folder_is_moved() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let scratch = store.scratch().unwrap();
+    let made = scratch.path().join("model");
+    let digest = Digest::of(b"weights");
+    for is_there in [false, true] {
+        fs::write(&made, b"weights").unwrap();
+        assert_eq!(store.has_object(&digest), is_there);
+        assert_eq!(store.take_file(&made).unwrap(), digest);
+        assert_eq!(store.object(&digest).unwrap().unwrap(), b"weights");
+        // Where the object is there already the file stays, and goes with its folder.
+        assert_eq!(made.exists(), is_there);
+    }
+    let path = store.object_path(&digest).unwrap().unwrap();
+    let is_read_only = fs::metadata(path).unwrap().permissions().readonly();
+    assert_eq!(is_read_only, cfg!(unix));
+    drop(scratch);
+    assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_damaged_object_is_a_miss_and_can_be_put_again() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
