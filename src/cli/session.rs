@@ -14,6 +14,7 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::key::StageKey;
 use crate::manifest::{self, Changes, Manifest, ManifestErrors, StoreSection, split_reference};
 use crate::model::device::{self, DeviceChoice};
+use crate::model::train::Checkpoints;
 use crate::plan::{
     Estimates, NodeId, NodeState, Plan, PlanError, Resolved, estimate, estimate_work, resolve,
 };
@@ -246,6 +247,7 @@ impl Session {
             device_description: String::new(),
             graphs: true,
             gradient_checkpointing: manifest.run.gradient_checkpointing,
+            checkpoints: Checkpoints::default(),
             permissions: Permissions::default(),
             allow_programs: false,
         };

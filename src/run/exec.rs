@@ -13,6 +13,7 @@ use super::one::{Finished, run_node, tell_end};
 use crate::event::{CancelToken, Observer, StageOutcome};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::model::device::{self, DeviceName};
+use crate::model::train::Checkpoints;
 use crate::plan::{NodeId, recipe};
 use crate::stage::{Environment, RunOptions, Stage, StageError};
 use crate::store::{RemoteChoice, Store, StoreError};
@@ -218,6 +219,8 @@ impl Exec<'_> {
             beside: devices[1..].to_vec(),
             device_description: end.device_description.clone(),
             gradient_checkpointing: job.gradient_checkpointing,
+            // Its time may be over after any.
+            checkpoints: Checkpoints::EachEpoch,
             ..RunOptions::default()
         })
     }

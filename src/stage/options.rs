@@ -1,6 +1,7 @@
 //! How to run.
 
 use crate::model::device::DeviceName;
+use crate::model::train::Checkpoints;
 use crate::teacher::http::Permissions;
 
 /// How to run; never part of a key.
@@ -20,6 +21,8 @@ pub struct RunOptions {
     pub graphs: bool,
     /// Train with less memory and more computing.
     pub gradient_checkpointing: bool,
+    /// When trainings write checkpoints.
+    pub checkpoints: Checkpoints,
     /// Which servers may be asked, and what they may be sent.
     pub permissions: Permissions,
     /// Whether the programs that the manifest names may be run.

@@ -126,7 +126,7 @@ pub(super) fn save(
     }
     file.persist(&current)?;
     beneath::share(&current); // a temporary file is private
-    // The renames themselves; not every system can sync a folder, and a lost one costs an epoch only.
+    // The renames themselves; not every system can sync a folder, and a lost one costs what was done since.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
     }

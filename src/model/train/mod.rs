@@ -45,6 +45,7 @@ pub use self::checkpoint::{CheckedCheckpoints, check_checkpoints};
 pub use self::data::Example;
 pub use self::error::TrainError;
 pub use self::options::{Keep, LossMask, Schedule, TrainOptions};
+pub use self::pace::Checkpoints;
 
 /// How the work is done, as opposed to what is computed: none of it changes more than rounding.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -58,6 +59,8 @@ pub struct TrainRuntime {
     /// Keep each block's input only and make the rest again in the backward pass: less memory, about a third more
     /// work. On the CPU the same bits.
     pub gradient_checkpointing: bool,
+    /// When checkpoints are written.
+    pub checkpoints: Checkpoints,
 }
 
 /// Where a training is.
@@ -184,7 +187,7 @@ pub fn train(
         backend: &mut *trainer,
         state: found.unwrap_or_else(|| TrainState::new(weights)),
     };
-    let mut pace = Pace::new(checkpoint::bytes(&specs));
+    let mut pace = Pace::new(checkpoint::bytes(&specs), runtime.checkpoints);
     while training.state.adam.steps < training.steps_total() {
         training.epoch(progress, cancel)?;
         if !pace.is_due() {

@@ -58,6 +58,7 @@ fn trained_on(
         device,
         beside,
         gradient_checkpointing,
+        ..TrainRuntime::default()
     };
     let examples = examples();
     train(

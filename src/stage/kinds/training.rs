@@ -118,7 +118,7 @@ pub(crate) fn estimate_training(
     (work, sizes)
 }
 
-/// Trains `student` and keeps the result; a checkpoint per epoch lets a killed run go on.
+/// Trains `student` and keeps the result; checkpoints let a killed run go on.
 pub(crate) fn run_training(
     context: &Context<'_>,
     student: Student,
@@ -174,6 +174,7 @@ pub(crate) fn run_training(
         device: context.options.device,
         beside: context.options.beside.clone(),
         gradient_checkpointing: context.options.gradient_checkpointing,
+        checkpoints: context.options.checkpoints,
     };
     let mut progress = |at: crate::model::train::TrainProgress| {
         context.progress(
