@@ -44,8 +44,10 @@ pub(super) fn write<'a>(
         files.map(move |file| (format!("{prefix}{}", file.name), FileView { file, array }))
     });
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
-    // The library writes to a temporary file, which is private; a model has the rights that the umask leaves.
-    let usual = fs::File::create(path).and_then(|file| file.metadata());
+    // The library writes to a temporary file, which is private, and renames it; a model has the rights that the umask leaves.
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let usual = tempfile::Builder::new().make_in(beside, |path| fs::File::create_new(path));
+    let usual = usual.and_then(|file| file.as_file().metadata());
     let usual = usual.map_err(ModelError::writing(path))?.permissions();
     safetensors::serialize_to_file(arrays, Some(metadata), path).map_err(|error| {
         let source = match error {
