@@ -103,11 +103,12 @@ impl JsonSchema for LoraTargets {
 }
 
 impl LoraTargets {
-    /// Whether `module` (`layers.0.self_attn.q_proj`) is one of them, by PEFT's rule: its name, or an end of it from a dot on.
-    pub(super) fn take(&self, module: &str) -> bool {
+    /// Whether `module` (`layers.0.self_attn.q_proj`) is one of them, by PEFT's rule: its name, with the family's `prefix` or without,
+    /// or an end of it from a dot on.
+    pub(super) fn take(&self, module: &str, prefix: &str) -> bool {
         match self {
             Self::AllLinear => true,
-            Self::Modules(names) => names.iter().any(|name| ends_with(module, name)),
+            Self::Modules(names) => names.iter().any(|name| ends_with(module, name, prefix)),
         }
     }
 
@@ -125,14 +126,11 @@ impl LoraTargets {
     }
 }
 
-/// What transformers' names of modules begin with, and ours do not.
-const PREFIXES: [&str; 3] = ["model.", "transformer.", "gpt_neox."];
-
-/// Whether `module` is called `name`, as here or as transformers has it, or ends so from a dot on.
-pub(super) fn ends_with(module: &str, name: &str) -> bool {
+/// Whether `module` is called `name`, as here or as transformers has it, with the family's `prefix`, or ends so from a dot on.
+pub(super) fn ends_with(module: &str, name: &str, prefix: &str) -> bool {
     let before = module.strip_suffix(name);
     before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        || (name.strip_suffix(module)).is_some_and(|prefix| PREFIXES.contains(&prefix))
+        || name.strip_prefix(prefix) == Some(module)
 }
 
 #[cfg(test)]
@@ -149,9 +147,9 @@ mod tests {
             ("model.layers.0.self_attn.q_proj", true),
             ("model.layers.10.self_attn.q_proj", false),
             ("proj", false),
-            ("other.layers.0.self_attn.q_proj", false),
+            ("gpt_neox.layers.0.self_attn.q_proj", false),
         ] {
-            assert_eq!(ends_with(module, name), is_it, "{name}");
+            assert_eq!(ends_with(module, name, "model."), is_it, "{name}");
         }
     }
 
@@ -168,8 +166,8 @@ mod tests {
             ("h.0.attn.c_proj", true),
             ("h.0.mlp.c_proj", false),
         ] {
-            assert_eq!(list.take(module), taken, "{module}");
-            assert!(every.take(module));
+            assert_eq!(list.take(module, "model."), taken, "{module}");
+            assert!(every.take(module, "model."));
         }
         for wrong in ["targets = 'all'", "targets = []", "targets = [3]", "r = 3"] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -68,6 +68,7 @@ impl LoraShape {
         architecture: &Architecture,
         options: &LoraOptions,
     ) -> Result<Self, ModelError> {
+        let prefix = architecture.family.prefix();
         let mut every = Vec::new();
         for spec in architecture.arrays() {
             let linear = matches!(
@@ -83,16 +84,18 @@ impl LoraShape {
             }
         }
         if let LoraTargets::Modules(names) = &options.targets
-            && let Some(name) = names
-                .iter()
-                .find(|name| !every.iter().any(|branch| ends_with(&branch.module, name)))
+            && let Some(name) = names.iter().find(|name| {
+                !every
+                    .iter()
+                    .any(|branch| ends_with(&branch.module, name, prefix))
+            })
         {
             return Err(ModelError::LoraTarget {
                 target: name.clone(),
                 modules: last_names(&every),
             });
         }
-        every.retain(|branch| options.targets.take(&branch.module));
+        every.retain(|branch| options.targets.take(&branch.module, prefix));
         for (site, branch) in (LORA_SITE..).zip(&mut every) {
             branch.site = site;
         }
