@@ -39,7 +39,7 @@ pub(super) fn check(
             let param_error = ParamError {
                 field: "prompt".to_owned(),
                 message: format!(
-                    "`{student}` is trained on a prompt with examples, is asked the same way, and no examples come in"
+                    "`{student}` is trained on a prompt with examples or declares one, is asked the same way, and no examples come in"
                 ),
                 hint: Some("add `examples = \"data.train\"`, or say another `prompt`".to_owned()),
             };

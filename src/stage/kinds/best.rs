@@ -55,6 +55,10 @@ impl StageKind for Best {
         "The best round's model.",
     )];
 
+    fn taught_with_examples(_: &BestParams, first: bool) -> bool {
+        first
+    }
+
     fn estimate(_: &BestParams, inputs: &Sizes, _: &Context<'_>) -> Option<Estimate> {
         let shape = of_list(inputs, MODELS.name).find_map(|(_, size)| size.model)?;
         let outputs = BTreeMap::from([("model", Size::of_model(shape))]);

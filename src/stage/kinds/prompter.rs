@@ -218,7 +218,9 @@ impl Chat {
     /// Whether the template's text has what the system and the user say: one that leaves out the question asks every one the
     /// same. One that takes no such chat says nothing of it here.
     fn says_what_it_is_told(&self, tokenizer: &StudentTokenizer) -> Result<(), StageError> {
-        let system = self.system.is_some().then_some(("system", "xyzzy"));
+        let system = self.system.as_deref();
+        let system = system.is_some_and(|text| !text.trim().is_empty());
+        let system = system.then_some(("system", "xyzzy"));
         let told: Vec<_> = system.into_iter().chain([("user", "plugh")]).collect();
         let turns = told
             .iter()
@@ -230,8 +232,12 @@ impl Chat {
         };
         for (role, says) in told.into_iter().rev() {
             if !made.text.to_lowercase().contains(says) {
+                let hint = match role {
+                    "system" => "put it into `prompt.chat.user`, or take",
+                    _ => "take",
+                };
                 return Err(StageError::Invalid(format!(
-                    "the chat template `{}` leaves out what the {role} says\nhint: put it into `prompt.chat.user`, or take a template that writes each message's `content`",
+                    "the chat template `{}` leaves out what the {role} says\nhint: {hint} a template that writes each message's `content`",
                     self.template.name()
                 )));
             }

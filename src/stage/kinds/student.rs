@@ -223,6 +223,10 @@ impl StageKind for Student {
             .collect())
     }
 
+    fn taught_with_examples(params: &StudentParams, _: bool) -> bool {
+        params.prompt.few_shot.is_some()
+    }
+
     fn estimate(params: &StudentParams, _: &Sizes, context: &Context<'_>) -> Option<Estimate> {
         let shape = Shape::of(&Self::architecture(params, context)?);
         let work = Work {
