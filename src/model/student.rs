@@ -320,6 +320,8 @@ mod tests {
         let path = fixtures.join("gguf/llama.gguf");
         let student = Student::load(&path).unwrap();
         assert_eq!(student.weights, hub.weights);
+        let files = Student::open(&path).unwrap().weights;
+        assert!(!files.is_quantized());
         let what = |student: &Student| {
             let Architecture {
                 vocab_rows,

@@ -217,3 +217,26 @@ fn differ(ours: &[f64], theirs: &[f64]) -> f64 {
     let sum: f64 = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).sum();
     sum / ours.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each limit lies above what was seen, and of f32 below what a little training makes (0.07).
+    #[test]
+    fn a_limit_lies_above_rounding() {
+        let seen = [
+            (Dtype::F32, false, 0.002),
+            (Dtype::F16, false, 0.014),
+            (Dtype::Bf16, false, 0.07),
+            (Dtype::F32, true, 0.082),
+        ];
+        for (dtype, quantized, apart) in seen {
+            assert!(
+                rounding(dtype, quantized) > 1.5 * apart,
+                "{dtype} {quantized}"
+            );
+        }
+        assert!(rounding(Dtype::F32, false) < 0.05 && rounding(Dtype::F16, false) < 0.05);
+    }
+}

@@ -129,14 +129,15 @@ impl DeviceEngine {
             tracing::warn!(%failure, "the device failed; going on without graphs of steps");
             return true;
         }
-        let now = self.together();
         let DeviceFailure::OutOfMemory(_) = failure else {
             return false;
         };
+        let mut ladder = self.ladder();
+        let now = *ladder.last().expect("it begins with one");
         let Some(half) = now.half() else {
             return false;
         };
-        self.ladder().push(half);
+        ladder.push(half);
         let sequences = half.sequences();
         if half.places == now.places {
             tracing::warn!(sequences, "the device's memory ran out; going on with half");

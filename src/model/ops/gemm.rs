@@ -92,6 +92,7 @@ const SMALL_TASK: [usize; 2] = [4 * MAX_TILE_ROWS, 2 * PANEL];
 const INNER: usize = 512;
 /// Rows of the left operand that meet one panel after another; with `INNER` they stay in the L2 cache.
 const BLOCK_ROWS: usize = 8 * MAX_TILE_ROWS;
+
 /// `out[rows, columns] (+)= left[rows, inner] * right[inner, columns]`; rows of `out` are `out_stride` apart.
 ///
 /// # Shapes

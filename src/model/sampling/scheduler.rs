@@ -138,7 +138,8 @@ struct Call<'a, D: Decoder> {
 
 /// Generates sequences. Each prompt is read once; `expand` is handed its index and its most probable first tokens and
 /// answers with the sequences that it wants; `done` gets each finished sequence, in no promised order. Where a device
-/// fails and can go on otherwise, prompts are read and sequences begun again, and come out the same.
+/// fails and can go on otherwise, prompts are read and sequences begun again, and come out the same, of a smaller batch of
+/// fewer places but for rounding.
 ///
 /// # Errors
 /// A parameter is out of range; a prompt is empty, longer than the context less one token, or has a token that the

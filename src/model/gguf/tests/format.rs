@@ -130,3 +130,10 @@ fn version_2_is_read_and_others_are_refused_by_name() {
     );
     says(open(vec![0x80; 40]), &["\"GGUF\"", "Hub format"]);
 }
+
+#[test]
+fn what_has_blocks_of_scales_is_quantized() {
+    let whole = BlockType::ALL.iter().filter(|kind| !kind.is_quantized());
+    let whole: Vec<BlockType> = whole.copied().collect();
+    assert_eq!(whole, [BlockType::F32, BlockType::F16, BlockType::BF16]);
+}

@@ -50,6 +50,9 @@ fn how_operands_lie_does_not_change_a_bit() {
         [3, 5, 33],
         [14, 529, 64],
         [30, 1024, 40],
+        // Several tasks, so that parts of an operand are packed.
+        [100, 600, 1100],
+        [1100, 40, 100],
     ] {
         let [left, right] = [numbers(rows * inner, 1), numbers(inner * columns, 2)];
         let [left_turned, right_turned] = [turned(&left, rows), turned(&right, inner)];
@@ -81,34 +84,31 @@ fn threads_do_not_change_a_bit() {
     ] {
         let left = numbers(rows * inner, 1);
         let right = numbers(inner * columns, 2);
-        let run = |threads: usize, transposed: bool| {
+        let run = |threads: usize, [turn_left, turn_right]: [bool; 2]| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
             let mut out = vec![0.0; rows * columns];
             let mut a = Matrix::rows(&left, inner);
-            if transposed {
+            let mut b = Matrix::rows(&right, columns);
+            if turn_left {
                 a = Matrix::rows(&left, rows).transposed();
             }
+            if turn_right {
+                b = Matrix::rows(&right, inner).transposed();
+            }
             pool.install(|| {
-                product(
-                    [rows, inner, columns],
-                    a,
-                    Matrix::rows(&right, columns),
-                    Into::Set,
-                    &mut out,
-                    columns,
-                );
+                product([rows, inner, columns], a, b, Into::Set, &mut out, columns);
             });
             out
         };
-        for transposed in [false, true] {
-            let one = run(1, transposed);
+        for turned in [[false, false], [true, false], [false, true], [true, true]] {
+            let one = run(1, turned);
             for threads in [2, 3, 4, 8] {
                 assert_eq!(
                     one,
-                    run(threads, transposed),
+                    run(threads, turned),
                     "{rows} {inner} {columns} on {threads}"
                 );
             }
