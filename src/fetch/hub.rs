@@ -73,16 +73,15 @@ impl Fetcher {
     ) -> Result<PathBuf, FetchError> {
         check_id(model)?;
         let url = |name: &str| format!("{HUB}/{}/resolve/{}/{name}", model.id, model.revision);
-        let mirrored = match &self.options().mirror {
-            Some(dir) => dir.join(relative_place(&url("config.json"))?).is_file(),
-            None => false,
-        };
+        let config = relative_place(&url("config.json"))?;
+        let mirror = self.options().mirror.as_deref();
+        let mirror = mirror.filter(|dir| dir.join(&config).is_file());
         let mut files = BTreeMap::new();
         let mut bring = |name: &str, optional: bool| -> Result<Option<PathBuf>, FetchError> {
             let file = pinned(url(name));
             if optional {
                 let place = relative_place(&file.url)?;
-                if mirrored && self.in_mirror(&file, &place)?.is_none() {
+                if mirror.is_some() && self.in_mirror(&file, &place)?.is_none() {
                     return Ok(None);
                 }
                 if self.known_absent(&place) {
@@ -113,8 +112,8 @@ impl Fetcher {
             templates |= bring(name, true)?.is_some() && *name == TEMPLATE;
         }
         // Few models have templates of other names, and those beside that file: the others are not asked for a listing.
-        if templates || mirrored {
-            for name in self.more_templates(model.id, model.revision, mirrored, progress)? {
+        if templates || mirror.is_some() {
+            for name in self.more_templates(model.id, model.revision, mirror, progress)? {
                 bring(&name, true)?;
             }
         }

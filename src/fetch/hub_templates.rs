@@ -27,17 +27,16 @@ struct Sibling {
 }
 
 impl Fetcher {
-    /// The files of a model's further chat templates: those of a mirror that has the model, or else those that the Hub lists.
+    /// The files of a model's further chat templates: those of the `mirror` that has the model, or else those that the Hub lists.
     pub(super) fn more_templates(
         &self,
         id: &str,
         revision: &str,
-        mirrored: bool,
+        mirror: Option<&Path>,
         progress: OnProgress<'_>,
     ) -> Result<Vec<String>, FetchError> {
-        if mirrored {
+        if let Some(mirror) = mirror {
             let place = format!("{HUB}/{id}/resolve/{revision}/{MORE_TEMPLATES}");
-            let mirror = self.options().mirror.as_deref().unwrap_or(Path::new(""));
             let folder = mirror.join(relative_place(&place)?);
             let entries = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
