@@ -9,10 +9,7 @@ use super::error::Diagnostic;
 use super::param_error::placed;
 use super::wire::Wiring;
 use crate::artifact::ArtifactKind;
-use crate::stage::ParamError;
-
-/// The port of examples.
-const EXAMPLES: &str = "examples";
+use crate::stage::{EXAMPLES, ParamError};
 
 /// Finds stages that ask as their student was taught, with examples, and get none. `order` has each stage after those it reads
 /// from.
@@ -34,12 +31,12 @@ pub(super) fn check(
             .find(|wire| wire.port.accepts == ArtifactKind::Model);
         let first = student.is_some_and(|wire| taught[wire.from.stage]);
         taught[stage] = kind.taught_with_examples(params, first);
-        if first && kind.asks_as_taught(params) && !wires.contains_key(EXAMPLES) {
+        if first && kind.asks_as_taught(params) && !wires.contains_key(EXAMPLES.name) {
             let student = student.map_or("", |wire| wiring.drafts[wire.from.stage].name);
             let param_error = ParamError {
                 field: "prompt".to_owned(),
                 message: format!(
-                    "`{student}` is trained on a prompt with examples or declares one, is asked the same way, and no examples come in"
+                    "`{student}` is asked as it was taught, with examples before each question, and none come in"
                 ),
                 hint: Some("add `examples = \"data.train\"`, or say another `prompt`".to_owned()),
             };

@@ -29,7 +29,7 @@ pub use erased::{Stage, Typed};
 pub use error::StageError;
 pub use kind::StageKind;
 pub use kinds::KINDS;
-pub(crate) use kinds::data_splits;
+pub(crate) use kinds::{EXAMPLES, data_splits};
 pub use options::RunOptions;
 pub use param_error::ParamError;
 pub(crate) use port::of_list;

@@ -226,7 +226,7 @@ fn a_prompt_that_cannot_be_is_refused_before_anything_runs() {
         ),
         (
             "prompt = { template = \"answer\", few_shot = { count = 1 } }",
-            "`stages.answers.prompt`: `trained` is trained on a prompt with examples or declares one, is asked the same way, and no examples come in",
+            "`stages.answers.prompt`: `trained` is asked as it was taught, with examples before each question, and none come in",
         ),
     ] {
         let told = refused(prompt);

@@ -65,6 +65,7 @@ mod verify_server;
 mod verify_vote;
 
 pub(crate) use dataset::data_splits;
+pub(crate) use few_shot::EXAMPLES;
 
 use super::{Stage, Typed};
 
