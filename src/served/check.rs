@@ -16,6 +16,7 @@ const COMPARED: usize = 5;
 /// How far log-probabilities of one server may lie apart that are to be the same (ours): 16-bit numbers and other work
 /// beside move them by less, a temperature or a top-k by more.
 const SAME: f64 = 0.15;
+
 /// How often a token is drawn to find one that is a whole letter (ours).
 const DRAWS: u32 = 8;
 

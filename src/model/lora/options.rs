@@ -108,7 +108,7 @@ impl LoraTargets {
     pub(super) fn take(&self, module: &str, prefix: &str) -> bool {
         match self {
             Self::AllLinear => true,
-            Self::Modules(names) => names.iter().any(|name| ends_with(module, name, prefix)),
+            Self::Modules(names) => names.iter().any(|name| is_called(module, name, prefix)),
         }
     }
 
@@ -127,7 +127,7 @@ impl LoraTargets {
 }
 
 /// Whether `module` is called `name`, as here or as transformers has it, with the family's `prefix`, or ends so from a dot on.
-pub(super) fn ends_with(module: &str, name: &str, prefix: &str) -> bool {
+pub(super) fn is_called(module: &str, name: &str, prefix: &str) -> bool {
     let before = module.strip_suffix(name);
     before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
         || name.strip_prefix(prefix) == Some(module)
@@ -149,7 +149,7 @@ mod tests {
             ("proj", false),
             ("gpt_neox.layers.0.self_attn.q_proj", false),
         ] {
-            assert_eq!(ends_with(module, name, "model."), is_it, "{name}");
+            assert_eq!(is_called(module, name, "model."), is_it, "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which branches an adapter has beside a model's linear maps, and the arrays that these make.
 
 use super::options::LoraTargets;
-use super::options::{LoraOptions, ends_with};
+use super::options::{LoraOptions, is_called};
 use crate::model::Architecture;
 use crate::model::architecture::{ArrayId, ArraySpec, FileArray, Layout, OutputOrder, Part, Role};
 use crate::model::dropout::LORA_SITE;
@@ -87,7 +87,7 @@ impl LoraShape {
             && let Some(name) = names.iter().find(|name| {
                 !every
                     .iter()
-                    .any(|branch| ends_with(&branch.module, name, prefix))
+                    .any(|branch| is_called(&branch.module, name, prefix))
             })
         {
             return Err(ModelError::LoraTarget {

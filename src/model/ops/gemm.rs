@@ -245,11 +245,11 @@ unsafe fn multiply_region_generic<V: Lanes>(region: &Region<'_>, scratch: &mut S
     let panels = panels.as_mut_slice();
     for first in (0..region.inner).step_by(INNER) {
         let steps = INNER.min(region.inner - first);
-        let part = [first, steps];
-        pack_panels::<V>(&region.right, &region.columns, part, panels);
+        let stretch = [first, steps];
+        pack_panels::<V>(&region.right, &region.columns, stretch, panels);
         for row in region.rows.clone().step_by(BLOCK_ROWS) {
             let rows = BLOCK_ROWS.min(region.rows.end - row);
-            let block = pack_left::<V>(&region.left, [row, rows], part, left.as_mut_slice());
+            let block = pack_left::<V>(&region.left, [row, rows], stretch, left.as_mut_slice());
             for (panel, column) in region.columns.clone().step_by(PANEL).enumerate() {
                 for tile in (0..rows).step_by(V::TILE_ROWS) {
                     let part = OutputTile {
